@@ -1,0 +1,51 @@
+"""Every option of a configuration in plain lines: value, meaning, and how it stands to the paper and the source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from gantools.config.options import Options
+from gantools.config.schema import RunConfig
+
+KEY_WIDTH, VALUE_WIDTH = 44, 16
+
+
+def describe(config: RunConfig) -> list[str]:
+    """One line per option, and one more for what the paper and the source say where they say something."""
+    return [
+        f"{'option':{KEY_WIDTH}} {'value':{VALUE_WIDTH}} meaning [paper | source | why]",
+        *_group(config, ""),
+    ]
+
+
+def _group(options: Options, prefix: str) -> Iterator[str]:
+    for name, field in type(options).model_fields.items():
+        value, key = getattr(options, name), f"{prefix}{name}"
+        if isinstance(value, Options):
+            yield f"{key}"
+            yield from _group(value, f"{key}.")
+        else:
+            meaning = f"{field.description or _named(options)}{_facts(field.json_schema_extra)}"
+            yield f"{key:{KEY_WIDTH}} {shown(value):{VALUE_WIDTH}} {meaning}"
+
+
+def _facts(extra: Any) -> str:
+    """`` [paper 100 | source 100 | why …]``, with only what is known."""
+    facts = extra if isinstance(extra, dict) else {}
+    said = [f"{key} {shown(facts[key])}" for key in ("paper", "source", "why") if key in facts]
+    return f" [{' | '.join(said)}]" if said else ""
+
+
+def _named(options: Options) -> str:
+    return (type(options).__doc__ or "").splitlines()[0]
+
+
+def shown(value: Any) -> str:
+    """A value as it is written in YAML."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:g}"
+    return json.dumps(value)

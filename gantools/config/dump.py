@@ -1,0 +1,25 @@
+"""Write a configuration as YAML that can be read again, with what was overridden said at its top."""
+
+from __future__ import annotations
+
+import yaml
+
+from gantools.config.schema import RunConfig
+from gantools.config.source import Tree
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style for groups, one line for lists."""
+
+
+_Dumper.add_representer(
+    list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
+)
+
+
+def to_yaml(config: RunConfig, tree: Tree) -> str:
+    """The whole resolved configuration; comments name the file it came from and every key set outside it."""
+    set_elsewhere = [origin for origin in dict.fromkeys(tree.origins.values()) if origin.startswith("command line: ")]
+    header = [f"# resolved from {tree.name}", *(f"# {origin}" for origin in set_elsewhere)]
+    body = yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    return "\n".join(header) + "\n" + body

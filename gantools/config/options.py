@@ -1,0 +1,35 @@
+"""The base of everything configurable: closed, frozen, documented pydantic models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Options(BaseModel):
+    """A group of settings. Unknown keys are errors, values are immutable, every field carries a description."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, defer_build=True)
+
+    def arguments(self) -> dict[str, Any]:
+        """The constructor arguments these options stand for: every field but ``name``, groups kept as they are."""
+        return {field: getattr(self, field) for field in type(self).model_fields if field != "name"}
+
+
+def setting(
+    default: Any = ...,
+    about: str = "",
+    *,
+    paper: Any = None,
+    source: Any = None,
+    why: str | None = None,
+    **limits: Any,
+) -> Any:
+    """Declare one documented field.
+
+    ``paper`` and ``source`` are the values of the paper and of the source document, shown beside the default by
+    ``gantools show``; ``why`` says why the default differs from them. ``limits`` are pydantic's (``gt=0``, …).
+    """
+    facts = {key: value for key, value in (("paper", paper), ("source", source), ("why", why)) if value is not None}
+    return Field(default, description=about, json_schema_extra=facts or None, **limits)
