@@ -1,0 +1,46 @@
+"""Penalties on a critic's gradient with respect to its input. In float32 with autocast off: they are second-order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+
+from gantools.losses.numerics import at_least_float32
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+    """Mean over the batch of (‖∇critic‖ - 1)² at a random point between each real and fake picture. Unweighted.
+
+    Shapes: two batches (N, C, H, W), detached here. A conditional critic comes as a function of the picture alone.
+    Paper: Gulrajani 2017, arXiv 1704.00028, equation 3 (weight 10): one random point and one norm per sample.
+    """
+    with torch.autocast(real.device.type, enabled=False):
+        wide_real, wide_fake = at_least_float32(real.detach()), at_least_float32(fake.detach())
+        share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=wide_real.dtype)
+        between = wide_real.lerp(wide_fake, share).requires_grad_()
+        lengths: Tensor = torch.linalg.vector_norm(_input_gradient(critic, between), dim=1)
+        return (lengths - 1).square().mean()
+
+
+def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """Mean over the batch of ‖∇critic‖² at the real pictures. Unweighted (the paper's weight is γ/2).
+
+    Shapes: a batch (N, C, H, W), detached here.
+    Paper: Mescheder 2018, arXiv 1801.04406, equation 9.
+    """
+    with torch.autocast(real.device.type, enabled=False):
+        wide_real = at_least_float32(real.detach()).requires_grad_()
+        return _input_gradient(critic, wide_real).square().sum(dim=1).mean()
+
+
+def _input_gradient(critic: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+    """Gradient of each picture's score, a patch map counting as its mean. (N, C·H·W), differentiable itself."""
+    with torch.enable_grad():
+        scores = critic(image).reshape(len(image), -1).mean(dim=1)
+        gradient: Tensor = torch.autograd.grad(scores.sum(), image, create_graph=True)[0]
+    return gradient.flatten(1)

@@ -1,0 +1,82 @@
+"""Pixel-wise distances of a generated picture to the true one: plain functions, and thin classes for the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from gantools.losses.numerics import at_least_float32
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def l1(fake: Tensor, real: Tensor) -> Tensor:
+    """Mean absolute error, a scalar."""
+    return _difference(fake, real).abs().mean()
+
+
+def mse(fake: Tensor, real: Tensor) -> Tensor:
+    """Mean squared error, a scalar."""
+    return _difference(fake, real).square().mean()
+
+
+def charbonnier(fake: Tensor, real: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """mean √(d² + ε²), a scalar: like L1, but smooth at zero (Charbonnier 1994; LapSRN, arXiv 1710.01992)."""
+    return (_difference(fake, real).square() + epsilon**2).sqrt().mean()
+
+
+def weighted_region_l2(fake: Tensor, real: Tensor, weight_map: Tensor) -> Tensor:
+    """Squared error times a weight per pixel, averaged over every element; weight 0 leaves a pixel out of the sum.
+
+    Shapes: (N, C, H, W) twice and a ``weight_map`` that broadcasts to them, such as (N, 1, H, W).
+    Paper: Pathak 2016, arXiv 1604.07379 (10 on the overlap, 1 inside the hole).
+    """
+    return (_difference(fake, real).square() * weight_map).mean()
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Mean absolute step between horizontal neighbours plus that between vertical ones, a scalar.
+
+    Shapes: (N, C, H, W); a side of one pixel contributes nothing.
+    Paper: Rudin 1992 (the anisotropic form).
+    """
+    wide = at_least_float32(image)
+    steps = wide.diff(dim=-1), wide.diff(dim=-2)
+    return sum((step.abs().mean() for step in steps if step.numel()), start=wide.new_zeros(()))
+
+
+class ReconstructionLoss(Protocol):
+    """A distance between a generated and a true batch of pictures."""
+
+    def __call__(self, fake: Tensor, real: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class L1:
+    """Mean absolute error."""
+
+    def __call__(self, fake: Tensor, real: Tensor) -> Tensor:
+        return l1(fake, real)
+
+
+@dataclass(frozen=True)
+class MeanSquaredError:
+    """Mean squared error."""
+
+    def __call__(self, fake: Tensor, real: Tensor) -> Tensor:
+        return mse(fake, real)
+
+
+@dataclass(frozen=True)
+class Charbonnier:
+    """Smooth mean absolute error."""
+
+    epsilon: float = 1e-3
+
+    def __call__(self, fake: Tensor, real: Tensor) -> Tensor:
+        return charbonnier(fake, real, self.epsilon)
+
+
+def _difference(fake: Tensor, real: Tensor) -> Tensor:
+    return at_least_float32(fake) - at_least_float32(real)

@@ -1,0 +1,30 @@
+"""Networks: the tables of generators and discriminators. Reading a table imports no torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gantools.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+GENERATORS: Registry[nn.Module] = Registry(
+    "generator",
+    {
+        "unet": "gantools.models.generators.unet:UNet",
+        "resnet": "gantools.models.generators.resnet:ResNet",
+        "srresnet": "gantools.models.generators.srresnet:SRResNet",
+        "compact_sr": "gantools.models.generators.compact_sr:CompactSR",
+    },
+)
+
+DISCRIMINATORS: Registry[nn.Module] = Registry(
+    "discriminator",
+    {
+        "patchgan": "gantools.models.discriminators.patchgan:PatchGan",
+        "srgan": "gantools.models.discriminators.srgan:SrganDiscriminator",
+        "srgan_fully_convolutional": "gantools.models.discriminators.srgan:SrganFullyConvolutional",
+        "critic": "gantools.models.discriminators.critic:Critic",
+    },
+)

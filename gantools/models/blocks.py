@@ -1,0 +1,113 @@
+"""Parts that several networks share: norms, activations, spectral norm, residual blocks, sub-pixel initialisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import gcd
+from typing import Literal, TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+NormName: TypeAlias = Literal["batch", "instance", "group", "layer", "none"]
+ActivationName: TypeAlias = Literal["relu", "leaky_relu", "prelu"]
+
+LEAKY_SLOPE = 0.2
+"""Negative slope of every LeakyReLU here: DCGAN's, kept by pix2pix, CycleGAN and SRGAN."""
+
+
+class InstanceNorm(nn.Module):
+    """Bring each channel of each picture to mean 0 and variance 1. No weights, no running statistics.
+
+    Shapes: (N, C, H, W) → (N, C, H, W); H = W = 1 gives zeros.
+    Paper: Ulyanov 2016, arXiv 1607.08022.
+    """
+
+    # Computed as a group norm with one channel per group, which is the same formula: the backward pass of
+    # nn.InstanceNorm2d on CPU (torch 2.13 to 2.15) is wrong for one picture and a channels_last gradient, and its
+    # forward pass refuses 1×1 maps. torch.group_norm, not F.group_norm, because the latter refuses them too.
+    def __init__(self, channels: int, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.channels = channels
+        self.epsilon = epsilon
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.group_norm(features, self.channels, eps=self.epsilon)
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}"
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Group norm with 32 groups, or as many as divide ``channels`` (Wu and He 2018)."""
+    return nn.GroupNorm(gcd(32, channels), channels)
+
+
+def layer_norm(channels: int) -> nn.GroupNorm:
+    """Normalise over channels and positions of one picture, with a weight and bias per channel."""
+    return nn.GroupNorm(1, channels)
+
+
+NORMS: Mapping[NormName, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm2d,
+    "instance": InstanceNorm,
+    "group": group_norm,
+    "layer": layer_norm,
+    "none": nn.Identity,
+}
+
+
+def norm_has_shift(norm: NormName) -> bool:
+    """Whether the norm adds a learnt constant of its own, which makes a convolution bias before it redundant."""
+    return norm in ("batch", "group", "layer")
+
+
+def convolution_bias(norm: NormName, bias: bool | None) -> bool:
+    """The bias of a convolution that ``norm`` follows: as set, else on unless the norm has a shift of its own."""
+    return not norm_has_shift(norm) if bias is None else bias
+
+
+def activation(name: ActivationName) -> nn.Module:
+    """A fresh non-linearity; ``prelu`` has one learnt slope for all channels, as in SRGAN."""
+    if name == "prelu":
+        return nn.PReLU()
+    return nn.ReLU() if name == "relu" else nn.LeakyReLU(LEAKY_SLOPE)
+
+
+def maybe_spectral(layer: nn.Module, spectral_norm: bool) -> nn.Module:
+    """Return ``layer``, its weight divided by its largest singular value if wanted (Miyato 2018, arXiv 1802.05957)."""
+    return parametrizations.spectral_norm(layer) if spectral_norm else layer
+
+
+def maybe_dropout(probability: float) -> list[nn.Module]:
+    """A dropout layer, or nothing at probability 0."""
+    return [nn.Dropout(probability)] if probability > 0 else []
+
+
+def widths(base_channels: int, max_channels: int, count: int) -> list[int]:
+    """Channels of ``count`` scales: doubled at each one, up to a bound (64, 128, 256, 512, 512, …)."""
+    return [min(base_channels * 2**level, max_channels) for level in range(count)]
+
+
+class Residual(nn.Module):
+    """``x + body(x)``."""
+
+    def __init__(self, *body: nn.Module) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*body)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + cast(Tensor, self.body(features))
+
+
+def icnr_(weight: Tensor, factor: int, gain: float = 1.0) -> Tensor:
+    """Fill the weight of a convolution before PixelShuffle so that it starts as nearest-neighbour enlargement.
+
+    Shapes: ``weight`` (C·factor², K, h, w), changed in place and returned.
+    Paper: Aitken 2017, arXiv 1707.02937 (no checkerboard at the start).
+    """
+    with torch.no_grad():
+        kernel = torch.empty_like(weight[:: factor**2])
+        nn.init.kaiming_normal_(kernel).mul_(gain)
+        return weight.copy_(kernel.repeat_interleave(factor**2, dim=0))

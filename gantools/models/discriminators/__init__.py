@@ -1,0 +1,1 @@
+"""Discriminators and critics: networks from picture to logits."""

@@ -1,0 +1,1 @@
+"""Generators: networks from picture to picture."""

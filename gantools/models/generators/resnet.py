@@ -1,0 +1,99 @@
+"""The residual generator of CycleGAN and DeblurGAN."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal, TypeAlias, cast
+
+from torch import Tensor, nn
+
+from gantools.models.blocks import NORMS, NormName, Residual, convolution_bias, maybe_dropout
+
+Upsampling: TypeAlias = Literal["transposed", "resize"]
+
+
+class ResNet(nn.Module):
+    """A 7×7 stem, ``downs`` halvings, ``blocks`` residual blocks, as many doublings, a 7×7 convolution and Tanh.
+
+    With ``global_residual`` the network learns what to add to its input: y = clamp(x + tanh(…), -1, 1).
+
+    Shapes: (N, in_channels, H, W) → (N, out_channels, H, W), H and W multiples of 2^downs and at least 2^(downs + 1):
+    the blocks pad by reflection, which needs two pixels at their scale (four at the stem's).
+    Range: [-1, 1] → [-1, 1].
+    Paper: Johnson 2016, arXiv 1603.08155; Zhu 2017, arXiv 1703.10593; Kupyn 2018, arXiv 1711.07064.
+    Differs from the paper: Johnson's network has zero padding, BatchNorm and 9×9 ends; this is CycleGAN's form.
+    """
+
+    scale: int = 1
+    halo_px: int | None = None
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        base_channels: int = 64,
+        downs: int = 2,
+        blocks: int = 9,
+        norm: NormName = "instance",
+        upsampling: Upsampling = "transposed",
+        dropout: float = 0.0,
+        global_residual: bool = False,
+        bias: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.size_multiple = 2**downs
+        self.minimum_size_px = max(2 * self.size_multiple, 4)
+        has_bias = convolution_bias(norm, bias)
+        channels = [base_channels * 2**level for level in range(downs + 1)]
+        self.stem = nn.Sequential(
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(in_channels, base_channels, 7, bias=has_bias),
+            *_norm_relu(base_channels, norm),
+        )
+        self.downs = _downs(channels, norm, has_bias)
+        self.blocks = nn.Sequential(*(_block(channels[-1], norm, has_bias, dropout) for _ in range(blocks)))
+        self.ups = _ups(channels[::-1], norm, has_bias, upsampling)
+        self.last = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(base_channels, out_channels, 7), nn.Tanh())
+        self.global_residual = global_residual
+
+    def forward(self, image: Tensor) -> Tensor:
+        output = cast(Tensor, self.last(self.ups(self.blocks(self.downs(self.stem(image))))))
+        return (image + output).clamp(-1, 1) if self.global_residual else output
+
+
+def _norm_relu(channels: int, norm: NormName) -> list[nn.Module]:
+    return [NORMS[norm](channels), nn.ReLU()]
+
+
+def _downs(channels: list[int], norm: NormName, bias: bool) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(channels):
+        layers.append(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=bias))
+        layers += _norm_relu(outputs, norm)
+    return nn.Sequential(*layers)
+
+
+def _ups(channels: list[int], norm: NormName, bias: bool, upsampling: Upsampling) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(channels):
+        layers += [*_enlargement(inputs, outputs, bias, upsampling), *_norm_relu(outputs, norm)]
+    return nn.Sequential(*layers)
+
+
+def _enlargement(inputs: int, outputs: int, bias: bool, upsampling: Upsampling) -> list[nn.Module]:
+    if upsampling == "resize":
+        return [nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
+    return [nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1, bias=bias)]
+
+
+def _block(channels: int, norm: NormName, bias: bool, dropout: float) -> Residual:
+    return Residual(
+        nn.ReflectionPad2d(1),
+        nn.Conv2d(channels, channels, 3, bias=bias),
+        *_norm_relu(channels, norm),
+        *maybe_dropout(dropout),
+        nn.ReflectionPad2d(1),
+        nn.Conv2d(channels, channels, 3, bias=bias),
+        NORMS[norm](channels),
+    )

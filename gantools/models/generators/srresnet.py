@@ -1,0 +1,79 @@
+"""SRResNet, the generator of SRGAN."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Literal, cast
+
+from torch import Tensor, nn
+
+from gantools.models.blocks import NORMS, NormName, Residual, convolution_bias
+
+
+class SRResNet(nn.Module):
+    """Residual blocks at low resolution, then log2(scale) sub-pixel doublings and a 9×9 convolution.
+
+    Shapes: (N, in_channels, H, W) → (N, out_channels, scale·H, scale·W), any H and W.
+    Range: [-1, 1] → about [-1, 1], unbounded unless ``tanh``; with ``unit_input`` the first layer sees [0, 1].
+    Paper: Ledig 2017, arXiv 1609.04802.
+    """
+
+    size_multiple: int = 1
+    minimum_size_px: int = 1
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        scale: int = 4,
+        channels: int = 64,
+        blocks: int = 16,
+        norm: NormName = "batch",
+        tanh: bool = False,
+        unit_input: bool = True,
+        body_end: Literal["norm", "prelu"] = "norm",
+        bias: bool | None = None,
+    ) -> None:
+        super().__init__()
+        doublings = scale.bit_length() - 1
+        self.scale = scale
+        self.halo_px: int | None = _halo_px(blocks, doublings) if norm in ("batch", "none") else None
+        self.unit_input = unit_input
+        self.head = nn.Sequential(nn.Conv2d(in_channels, channels, 9, padding=4), nn.PReLU())
+        has_bias = convolution_bias(norm, bias)
+        residual_blocks = (_block(channels, norm, has_bias) for _ in range(blocks))
+        self.body = Residual(*residual_blocks, *_body_end(channels, norm, has_bias, body_end))
+        self.ups = nn.Sequential(*(layer for _ in range(doublings) for layer in _doubling(channels)))
+        self.last = nn.Conv2d(channels, out_channels, 9, padding=4)
+        self.squash = nn.Tanh() if tanh else nn.Identity()
+
+    def forward(self, image: Tensor) -> Tensor:
+        low = (image + 1) / 2 if self.unit_input else image
+        return cast(Tensor, self.squash(self.last(self.ups(self.body(self.head(low))))))
+
+
+def _convolution_norm(channels: int, norm: NormName, bias: bool) -> list[nn.Module]:
+    return [nn.Conv2d(channels, channels, 3, padding=1, bias=bias), NORMS[norm](channels)]
+
+
+def _block(channels: int, norm: NormName, bias: bool) -> Residual:
+    return Residual(*_convolution_norm(channels, norm, bias), nn.PReLU(), *_convolution_norm(channels, norm, bias))
+
+
+def _body_end(channels: int, norm: NormName, bias: bool, end: Literal["norm", "prelu"]) -> list[nn.Module]:
+    if end == "norm":
+        return _convolution_norm(channels, norm, bias)
+    return [nn.Conv2d(channels, channels, 3, padding=1), nn.PReLU()]
+
+
+def _doubling(channels: int) -> list[nn.Module]:
+    return [nn.Conv2d(channels, 4 * channels, 3, padding=1), nn.PixelShuffle(2), nn.PReLU()]
+
+
+def _halo_px(blocks: int, doublings: int) -> int:
+    """Context in input pixels: 4 (head), 2 per block, 1 (body); 1 per doubling and 4 (last) at their own scales."""
+    beyond = 4.0
+    for _ in range(doublings):
+        beyond = beyond / 2 + 1
+    return 4 + 2 * blocks + 1 + ceil(beyond)

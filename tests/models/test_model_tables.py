@@ -1,0 +1,255 @@
+"""Every entry of the tables: options fit constructors, shapes, ranges, gradients, meta construction."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from typing import Any, get_args
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from gantools.config.options import Options
+from gantools.errors import UsageError
+from gantools.models import DISCRIMINATORS, GENERATORS
+from gantools.models.options import (
+    CompactSROptions,
+    CriticOptions,
+    DiscriminatorOptions,
+    GeneratorOptions,
+    PatchGanOptions,
+    ResNetOptions,
+    SrganDiscriminatorOptions,
+    SrganFullyConvolutionalOptions,
+    SRResNetOptions,
+    UNetOptions,
+)
+from gantools.registry import Registry
+
+SMALL_GENERATORS: list[Any] = [
+    UNetOptions(downs=3, base_channels=4),
+    UNetOptions(
+        downs=3,
+        base_channels=4,
+        norm="instance",
+        upsampling="source",
+        skip_activation="leaky_relu",
+        dropout_downs_from=2,
+        dropout_ups=2,
+        bias=False,
+    ),
+    UNetOptions(downs=2, base_channels=4, norm="group", upsampling="resize"),
+    ResNetOptions(base_channels=4, blocks=2),
+    ResNetOptions(base_channels=4, blocks=1, downs=1, norm="batch", upsampling="resize", dropout=0.5),
+    ResNetOptions(base_channels=4, blocks=1, global_residual=True, norm="none"),
+    SRResNetOptions(channels=8, blocks=2),
+    SRResNetOptions(channels=8, blocks=1, scale=2, tanh=True, unit_input=False, norm="instance"),
+    SRResNetOptions(channels=8, blocks=1, scale=1, norm="none"),
+    CompactSROptions(channels=8, blocks=2),
+    CompactSROptions(channels=8, blocks=1, scale=3, activation="leaky_relu"),
+]
+SMALL_DISCRIMINATORS: list[Any] = [
+    PatchGanOptions(base_channels=4),
+    PatchGanOptions(base_channels=4, layout="source", downs=4, norm="instance"),
+    PatchGanOptions(base_channels=4, downs=0),
+    PatchGanOptions(base_channels=4, downs=1, spectral_norm=True, norm="group"),
+    SrganDiscriminatorOptions(base_channels=4, crop_px=40, dense_units=8),
+    SrganDiscriminatorOptions(base_channels=4, crop_px=40, dense_units=8, spectral_norm=True, norm="none"),
+    SrganFullyConvolutionalOptions(base_channels=4, dense_units=8),
+    SrganFullyConvolutionalOptions(base_channels=4, dense_units=8, pooling="none", spectral_norm=True),
+    CriticOptions(base_channels=4),
+    CriticOptions(base_channels=4, norm="layer", dropout=0.2, spectral_norm=True),
+    CriticOptions(base_channels=4, norm="none", downs=2),
+]
+LOCAL_GENERATORS = [
+    options
+    for options in SMALL_GENERATORS
+    if options.name in ("srresnet", "compact_sr") and getattr(options, "norm", "none") != "instance"
+]
+BOUNDED = {"unet", "resnet"}
+
+
+def label(options: Any) -> str:
+    changed = {key: value for key, value in options if value != type(options).model_fields[key].default}
+    return f"{options.name}-" + "-".join(f"{key}={value}" for key, value in changed.items())
+
+
+def union_members(union: Any) -> list[type[Options]]:
+    return list(get_args(get_args(union)[0]))
+
+
+ENTRIES = [(GENERATORS, option) for option in union_members(GeneratorOptions)] + [
+    (DISCRIMINATORS, option) for option in union_members(DiscriminatorOptions)
+]
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+def picture(channels: int, side_px: int, count: int = 2) -> Tensor:
+    return torch.rand(count, channels, side_px, side_px) * 2 - 1
+
+
+def check_gradients(network: nn.Module, output: Tensor) -> None:
+    torch.autograd.backward(output.square().sum())
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+
+
+@pytest.mark.parametrize(
+    ("table", "union", "small"),
+    [
+        (GENERATORS, GeneratorOptions, SMALL_GENERATORS),
+        (DISCRIMINATORS, DiscriminatorOptions, SMALL_DISCRIMINATORS),
+    ],
+    ids=["generators", "discriminators"],
+)
+def test_every_entry_has_options_and_a_test(table: Registry[nn.Module], union: Any, small: list[Any]) -> None:
+    assert {option.model_fields["name"].default for option in union_members(union)} == set(table.names())
+    assert {options.name for options in small} == set(table.names())
+
+
+@pytest.mark.parametrize(("table", "options_class"), ENTRIES, ids=lambda value: getattr(value, "__name__", ""))
+def test_options_are_the_constructors_keyword_arguments(table: Registry[nn.Module], options_class: Any) -> None:
+    signature = inspect.signature(table.factory(options_class().name))
+    given = set() if table is GENERATORS else {"in_channels"}
+    assert set(signature.parameters) - given == set(options_class().arguments())
+    for name, value in options_class().arguments().items():
+        assert signature.parameters[name].default == value, name
+
+
+@pytest.mark.parametrize(("_table", "options_class"), ENTRIES, ids=lambda value: getattr(value, "__name__", ""))
+def test_every_field_is_described(_table: Any, options_class: Any) -> None:
+    fields = {name: field for name, field in options_class.model_fields.items() if name != "name"}
+    assert fields
+    assert [name for name, field in fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize("options", SMALL_GENERATORS, ids=label)
+def test_generator_shape_range_and_gradient(options: Any) -> None:
+    network: Any = GENERATORS.build(options)
+    side_px = network.minimum_size_px + 3 * network.size_multiple
+    image = picture(3, side_px)
+    output = network(image)
+    assert output.shape == (2, 3, side_px * network.scale, side_px * network.scale)
+    assert torch.isfinite(output).all()
+    if options.name in BOUNDED or getattr(options, "tanh", False):
+        assert output.abs().max() <= 1
+    check_gradients(network, output)
+
+
+@pytest.mark.parametrize("options", SMALL_GENERATORS, ids=label)
+def test_generator_takes_its_declared_minimum_and_rectangles(options: Any) -> None:
+    network: Any = GENERATORS.build(options).eval()
+    side_px, step_px = network.minimum_size_px, network.size_multiple
+    with torch.no_grad():
+        for height_px, width_px in ((side_px, side_px), (side_px, side_px + step_px)):
+            output = network(torch.zeros(1, 3, height_px, width_px))
+            assert output.shape[-2:] == (height_px * network.scale, width_px * network.scale)
+
+
+@pytest.mark.parametrize("options", SMALL_GENERATORS, ids=label)
+def test_generator_takes_its_declared_minimum_in_training(options: Any) -> None:
+    network: Any = GENERATORS.build(options)
+    output = network(picture(3, network.minimum_size_px))
+    assert torch.isfinite(output).all()
+
+
+def test_generators_that_see_the_whole_picture_say_so() -> None:
+    for options in SMALL_GENERATORS:
+        network: Any = GENERATORS.build(options)
+        assert (network.halo_px is None) == (options not in LOCAL_GENERATORS)
+
+
+@pytest.mark.parametrize("options", LOCAL_GENERATORS, ids=label)
+def test_generator_halo_bounds_what_a_pixel_sees(options: Any) -> None:
+    network: Any = GENERATORS.build(options).eval()
+    halo_px = network.halo_px
+    nn.init.normal_(network.last.weight)
+    image = picture(3, 2 * halo_px + 5, count=1).requires_grad_()
+    centre_px = (halo_px + 2) * network.scale
+    network(image)[0, :, centre_px : centre_px + network.scale, centre_px : centre_px + network.scale].sum().backward()
+    assert image.grad is not None
+    seen = image.grad[0].abs().sum(dim=0).nonzero()
+    assert seen.min() >= 2
+    assert seen.max() <= 2 * halo_px + 2
+    assert seen.min() == 2 or network.scale > 2  # exact at small scales; rounded up to whole pixels otherwise
+
+
+def test_global_residual_adds_to_the_input() -> None:
+    options = ResNetOptions(base_channels=4, blocks=1, global_residual=True)
+    network: Any = GENERATORS.build(options)
+    nn.init.zeros_(network.last[1].weight)
+    nn.init.zeros_(network.last[1].bias)
+    image = picture(3, 16)
+    torch.testing.assert_close(network(image), image)
+
+
+@pytest.mark.parametrize("options", SMALL_DISCRIMINATORS, ids=label)
+@pytest.mark.parametrize("channels", [3, 6])
+def test_discriminator_shape_and_gradient(options: Any, channels: int) -> None:
+    network = DISCRIMINATORS.build(options, in_channels=channels)
+    logits = network(picture(channels, 40))
+    assert logits.shape[:2] == (2, 1)
+    assert torch.isfinite(logits).all()
+    check_gradients(network, logits)
+
+
+def test_logits_are_not_squashed() -> None:
+    for options in SMALL_DISCRIMINATORS:
+        network = DISCRIMINATORS.build(options, in_channels=3).eval()
+        last = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)][-1]
+        last.bias = nn.Parameter(torch.full((1,), 7.0))
+        assert network(picture(3, 40)).max() > 1
+
+
+@pytest.mark.parametrize("options", [*SMALL_GENERATORS, *SMALL_DISCRIMINATORS], ids=label)
+def test_builds_on_the_meta_device(options: Any) -> None:
+    with torch.device("meta"):
+        if options.name in GENERATORS.names():
+            network = GENERATORS.build(options)
+        else:
+            network = DISCRIMINATORS.build(options, in_channels=3)
+    assert all(parameter.is_meta for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("options", [*SMALL_GENERATORS, *SMALL_DISCRIMINATORS], ids=label)
+def test_state_survives_the_meta_device(options: Any) -> None:
+    given = {} if options.name in GENERATORS.names() else {"in_channels": 3}
+    table = GENERATORS if options.name in GENERATORS.names() else DISCRIMINATORS
+    network = table.build(options, **given).eval()
+    with torch.device("meta"):
+        copy = table.build(options, **given)
+    copy.load_state_dict(network.state_dict(), assign=True)
+    image = picture(3, 40)
+    with torch.no_grad():
+        torch.testing.assert_close(copy.eval()(image), network(image), rtol=0, atol=0)
+
+
+def test_srgan_discriminator_names_the_size_it_wants() -> None:
+    network = DISCRIMINATORS.build(SrganDiscriminatorOptions(base_channels=4, crop_px=32), in_channels=3)
+    with pytest.raises(UsageError, match="32×32 px crops and got 48×40"):
+        network(torch.zeros(1, 3, 40, 48))
+
+
+def test_tables_and_options_import_no_torch() -> None:
+    code = (
+        "import sys, gantools.models.options, gantools.losses.options, gantools.losses.feature_weights;"
+        "sys.exit(bool({'torch', 'numpy', 'cv2'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("wrong", [(CompactSROptions, {}), (ResNetOptions, {"global_residual": True})], ids=str)
+def test_a_skip_to_the_output_needs_matching_channels(wrong: Any) -> None:
+    options_class, settings = wrong
+    with pytest.raises(ValidationError, match="make in_channels and out_channels equal"):
+        options_class(in_channels=4, **settings)
+    coloured = GENERATORS.build(options_class(in_channels=1, **settings))
+    assert coloured(torch.zeros(1, 1, 8, 8)).shape[1] == 3
