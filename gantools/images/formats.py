@@ -1,0 +1,58 @@
+"""The file formats gantools reads and writes, told apart by content."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from gantools.errors import UsageError
+
+FORMATS: dict[str, str] = {
+    "png": "png",
+    "jpg": "jpeg",
+    "jpeg": "jpeg",
+    "webp": "webp",
+    "tif": "tiff",
+    "tiff": "tiff",
+    "bmp": "bmp",
+    "ppm": "ppm",
+    "pgm": "ppm",
+    "pnm": "ppm",
+}
+"""File name suffix, or value of ``--format`` → format."""
+
+SUFFIXES: dict[str, str] = {
+    "png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif", "bmp": ".bmp", "ppm": ".ppm",
+}  # fmt: skip
+"""Format → the suffix of a new file."""
+
+KNOWN = "PNG, JPEG, WebP, TIFF, BMP or PPM"
+ALPHA = frozenset({"png", "webp", "tiff", "bmp"})
+DEEP = frozenset({"png", "tiff", "ppm"})
+LONGEST_SIDE_PX = {"jpeg": 65500, "webp": 16383}
+
+_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
+    (b"BM", "bmp"),
+)
+
+
+def sniff(head: bytes) -> str | None:
+    """Name the format of a file by its first 16 bytes, or None."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3] in (b" ", b"\t", b"\r", b"\n"):
+        return "ppm"
+    return next((name for signature, name in _SIGNATURES if head.startswith(signature)), None)
+
+
+def format_of(path: PurePath | str) -> str:
+    """Name the format that a file name asks for. Raises UsageError for a suffix that no format has."""
+    suffix = PurePath(path).suffix.lstrip(".").lower()
+    if suffix not in FORMATS:
+        raise UsageError(f"{str(path)!r}: no format is known by {suffix!r}; known: {', '.join(FORMATS)}")
+    return FORMATS[suffix]

@@ -1,0 +1,62 @@
+"""What a decoded picture is: its samples and what is kept beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels: TypeAlias = npt.NDArray[Any]
+"""Samples of a picture: uint8 or uint16, height × width × channels."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says about a picture besides its samples.
+
+    ``exif`` starts with ``Exif\\0\\0``, has orientation 1 and no thumbnail; ``xmp`` is the packet; ``dpi`` is (x, y).
+    """
+
+    exif: bytes | None = None
+    icc: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One upright picture.
+
+    Shapes: ``pixels`` [H, W, 3] RGB and ``alpha`` [H, W] of the same dtype, or None.
+    Range: uint8 or uint16, the full range of the dtype.
+    ``gray`` says that the file had one colour channel: ``pixels`` holds it three times and a writer stores it once.
+    """
+
+    pixels: Pixels
+    alpha: Pixels | None = None
+    gray: bool = False
+    metadata: Metadata = field(default_factory=Metadata)
+    format: str = "png"
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.dtype not in (np.uint8, np.uint16):
+            raise ValueError(f"pixels must be uint8 or uint16 [H, W, 3], not {self.pixels.dtype} {self.pixels.shape}")
+        if self.alpha is not None and self.alpha.shape != self.pixels.shape[:2]:
+            raise ValueError(f"alpha {self.alpha.shape} does not cover pixels {self.pixels.shape[:2]}")
+        if self.alpha is not None and self.alpha.dtype != self.pixels.dtype:
+            raise ValueError(f"alpha is {self.alpha.dtype}, pixels are {self.pixels.dtype}")
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+    @property
+    def transparent(self) -> bool:
+        """Whether any pixel is not fully opaque."""
+        return self.alpha is not None and bool((self.alpha != np.iinfo(self.alpha.dtype).max).any())

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gantools.images.ranges import batch_from_float, batch_to_float, from_tensor, to_8_bit, to_16_bit, to_tensor
+
+
+@pytest.mark.parametrize(("dtype", "side"), [(np.uint8, 16), (np.uint16, 256)])
+def test_every_value_survives_the_round_trip(dtype, side):
+    every = np.arange(side * side, dtype=dtype).reshape(side, side, 1).repeat(3, axis=2)
+    tensor = to_tensor(every)
+    assert tensor.shape == (1, 3, side, side)
+    assert tensor.dtype == torch.float32
+    assert (tensor.min(), tensor.max()) == (-1, 1)
+    back = from_tensor(tensor, dtype)
+    assert back.dtype == dtype
+    assert np.array_equal(back, every)
+
+
+def test_the_range_is_exactly_x_over_half_minus_one():
+    batch = torch.randint(0, 256, (2, 5, 7, 3), dtype=torch.uint8)
+    expected = batch.permute(0, 3, 1, 2).float() / 127.5 - 1
+    assert torch.equal(batch_to_float(batch), expected)
+    assert torch.equal(batch_to_float(batch, torch.channels_last), expected)
+    assert batch_to_float(batch).is_contiguous()
+    assert batch_to_float(batch, torch.channels_last).is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(batch_from_float(expected), batch)
+
+
+def test_the_input_is_left_alone():
+    batch = torch.zeros(1, 1, 1, 3, dtype=torch.uint8)
+    pixels = np.full((1, 1, 3), 7, np.uint8)
+    batch_to_float(batch)
+    to_tensor(pixels)
+    assert batch.sum() == 0
+    assert (pixels == 7).all()
+
+
+def test_values_outside_are_clamped_and_halves_go_up():
+    tensor = torch.tensor([-3.0, 3.0, 0.0, 1e-3]).view(1, 1, 4).expand(3, 1, 4)
+    assert from_tensor(tensor)[0, :, 0].tolist() == [0, 255, 128, 128]
+    assert from_tensor(tensor, np.uint16)[0, :3, 0].tolist() == [0, 65535, 32768]
+
+
+def test_from_tensor_wants_one_picture():
+    with pytest.raises(ValueError, match="batch of 2"):
+        from_tensor(torch.zeros(2, 3, 4, 4))
+
+
+def test_depths_are_converted_by_the_nearest_step():
+    every = np.arange(256, dtype=np.uint8)
+    assert np.array_equal(to_8_bit(to_16_bit(every)), every)
+    deep = np.arange(65536, dtype=np.uint16)
+    assert np.abs(to_8_bit(deep).astype(float) - deep / 257).max() <= 0.5
+    assert to_16_bit(every)[-1] == 65535

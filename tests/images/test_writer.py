@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import io
+import os
+import struct
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, JpegImagePlugin
+
+from gantools.errors import ImageError, UsageError
+from gantools.images import writer
+from gantools.images.formats import FORMATS, SUFFIXES, format_of
+from gantools.images.picture import Metadata, Picture
+from gantools.images.reader import read
+from gantools.images.writer import encode, write
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf/></x:xmpmeta>'
+
+
+def picture_of(make, size=(17, 33), *, gray=False, alpha=False, dtype=np.uint8, metadata=None):
+    pixels = make.noise(*size, 3, dtype)
+    if gray:
+        pixels = np.dstack([pixels[..., 0]] * 3)
+    veil = make.noise(*size, 1, dtype, seed=9) if alpha else None
+    return Picture(pixels, veil, gray, metadata or Metadata())
+
+
+def assert_same(left, right):
+    assert left.pixels.dtype == right.pixels.dtype
+    assert np.array_equal(left.pixels, right.pixels)
+    assert left.gray == right.gray
+    assert (left.alpha is None) == (right.alpha is None)
+    assert left.alpha is None or np.array_equal(left.alpha, right.alpha)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (17, 33), (600, 400)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("gray", [False, True])
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_png_and_tiff_keep_every_sample(make, kind, gray, alpha, dtype, size):
+    picture = picture_of(make, size, gray=gray, alpha=alpha, dtype=dtype)
+    back = read(encode(picture, kind))
+    deep_gray_alpha = kind == "tif" and gray and alpha and dtype == np.uint16
+    assert_same(back, Picture(picture.pixels, picture.alpha, gray and not deep_gray_alpha))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (17, 33)])
+@pytest.mark.parametrize(
+    ("kind", "gray", "alpha"), [("bmp", 0, 0), ("bmp", 1, 0), ("bmp", 0, 1), ("ppm", 0, 0), ("ppm", 1, 0)]
+)
+def test_bmp_and_ppm_keep_every_sample(make, kind, gray, alpha, size):
+    picture = picture_of(make, size, gray=bool(gray), alpha=bool(alpha))
+    assert_same(read(encode(picture, kind)), picture)
+
+
+def test_ppm_keeps_16_bits(make):
+    for gray in (False, True):
+        picture = picture_of(make, gray=gray, dtype=np.uint16)
+        assert_same(read(encode(picture, "ppm")), picture)
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_pillow_reads_what_is_written(make, kind):
+    for gray in (False, True):
+        for alpha in (False, True):
+            picture = picture_of(make, gray=gray, alpha=alpha)
+            image = Image.open(io.BytesIO(encode(picture, kind)))
+            assert image.mode == ("L" if gray else "RGB") + "A" * (alpha and 1) if not (gray and alpha) else "LA"
+            assert np.array_equal(np.array(image.convert("RGB")), picture.pixels)
+
+
+def test_jpeg_is_95_without_colour_subsampling(make):
+    picture = Picture(make.blocks())
+    image = Image.open(io.BytesIO(encode(picture, "jpg")))
+    reference = Image.open(io.BytesIO(make.saved(Image.fromarray(make.blocks()), "JPEG", quality=95)))
+    assert JpegImagePlugin.get_sampling(image) == 0
+    assert image.quantization == reference.quantization
+    assert np.abs(np.array(image).astype(int) - make.blocks()).max() <= 6
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp"])
+def test_quality_changes_the_file(make, kind):
+    picture = picture_of(make, (64, 64))
+    assert len(encode(picture, kind, quality=30)) < len(encode(picture, kind))
+
+
+def test_gray_stays_gray_in_jpeg_even_from_a_colourful_network():
+    tinted = Picture(np.full((8, 8, 3), (100, 150, 200), np.uint8), gray=True)
+    image = Image.open(io.BytesIO(encode(tinted, "jpeg")))
+    assert image.mode == "L"
+    assert abs(np.array(image).mean() - (0.299 * 100 + 0.587 * 150 + 0.114 * 200)) < 1
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp", "bmp"])
+def test_16_bits_become_8_where_the_format_has_no_more(kind):
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16)
+    deep = Picture(np.dstack([np.tile(ramp, (16, 1))] * 3))
+    back = read(encode(deep, kind))
+    assert back.pixels.dtype == np.uint8
+    assert np.abs(back.pixels.astype(float) - deep.pixels / 257).max() <= 4
+    with pytest.raises(UsageError, match="holds no 16-bit samples"):
+        encode(deep, kind, depth=16)
+
+
+def test_depth_is_changed_on_request(make):
+    shallow, deep = picture_of(make, alpha=True), picture_of(make, alpha=True, dtype=np.uint16)
+    widened = read(encode(shallow, "png", depth=16))
+    assert np.array_equal(widened.pixels, shallow.pixels.astype(np.uint16) * 257)
+    assert np.array_equal(read(encode(widened, "png", depth=8)).pixels, shallow.pixels)
+    assert read(encode(deep, "tif", depth=8)).alpha.dtype == np.uint8
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "ppm"])
+def test_real_transparency_is_never_lost_in_silence(make, tmp_path, kind):
+    picture = picture_of(make, alpha=True)
+    path = tmp_path / f"x.{kind}"
+    with pytest.raises(UsageError, match=rf"^'.*x\.{kind}': .* --alpha drop or --format png$"):
+        write(picture, path)
+    assert list(tmp_path.iterdir()) == []
+    write(picture, path, alpha="drop")
+    assert read(path).alpha is None
+    opaque = Picture(picture.pixels, np.full(picture.alpha.shape, 255, np.uint8))
+    assert read(encode(opaque, kind)).alpha is None
+    assert read(encode(opaque, "png")).alpha is not None
+    assert read(encode(picture, "png", alpha="drop")).alpha is None
+
+
+def test_webp_keeps_alpha(make):
+    picture = picture_of(make, alpha=True)
+    assert np.array_equal(read(encode(picture, "webp")).alpha, picture.alpha)
+
+
+@pytest.mark.parametrize(("kind", "width"), [("jpeg", 65501), ("webp", 16384)])
+def test_format_limits_are_named(tmp_path, kind, width):
+    long = Picture(np.zeros((1, width, 3), np.uint8))
+    with pytest.raises(
+        ImageError, match=rf"^'.*long': {width}×1 is more than {kind.upper()} can hold \(\d+ px a side\)"
+    ):
+        write(long, tmp_path / "long", format=kind)
+    assert read(encode(Picture(np.zeros((1, width - 1, 3), np.uint8)), kind)).width == width - 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("answer", ["false", "exception"])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "bmp", "ppm"])
+def test_an_encoder_that_gives_up_is_an_error(make, monkeypatch, kind, answer):
+    def give_up(*_arguments):
+        if answer == "exception":
+            raise writer.cv2.error("no")
+        return False, np.empty(0, np.uint8)
+
+    monkeypatch.setattr(writer.cv2, "imencode", give_up)
+    monkeypatch.setattr(writer.cv2, "imencodeWithMetadata", give_up)
+    with pytest.raises(ImageError, match="encoder refused 33×17 px"):
+        encode(picture_of(make), kind)
+
+
+def test_a_failed_write_leaves_nothing(make, tmp_path, monkeypatch):
+    path = tmp_path / "out.png"
+
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ImageError, match=r"out\.png': cannot be written: No space left on device$"):
+        write(picture_of(make), path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_replaces_the_old_file(make, tmp_path):
+    path = tmp_path / "deep" / "out.png"
+    write(picture_of(make), path)
+    picture = picture_of(make, (5, 5))
+    write(picture, path)
+    assert_same(read(path), picture)
+    assert [child.name for child in path.parent.iterdir()] == ["out.png"]
+
+
+def full_metadata(make, profile):
+    return Metadata(make.exif_block(1, description="a shoe", artist="Ada"), profile, XMP, (300.0, 150.0))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("last", ["png", "jpg", "webp", "tif"])
+@pytest.mark.parametrize("first", ["png", "jpg", "webp", "tif"])
+def test_metadata_survives_two_formats(make, srgb_profile, first, last, dtype):
+    source = picture_of(make, metadata=full_metadata(make, srgb_profile), dtype=dtype)
+    once = read(encode(source, first))
+    content = encode(once, last)
+    found = read(content).metadata
+    assert found.icc == srgb_profile
+    assert found.xmp == XMP
+    if "webp" not in (first, last):
+        assert found.dpi == pytest.approx((300, 150), abs=0.02)
+    exif = Image.Exif()
+    exif.load(found.exif)
+    assert (exif[0x010E], exif[0x013B], exif[0x0112]) == ("a shoe", "Ada", 1)
+    assert exif.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
+    assert (exif.get_ifd(0x8769)[0xA002], exif.get_ifd(0x8769)[0xA003]) == (33, 17)
+    seen = Image.open(io.BytesIO(content))
+    seen.load()
+    assert seen.getexif()[0x010E] == "a shoe"
+    assert seen.info["icc_profile"] == srgb_profile
+    assert seen.info["xmp"] == XMP
+
+
+@pytest.mark.parametrize("kind", sorted(set(FORMATS.values())))
+def test_metadata_is_stripped_on_request(make, srgb_profile, kind):
+    picture = picture_of(make, metadata=full_metadata(make, srgb_profile))
+    found = read(encode(picture, kind, metadata="strip")).metadata
+    assert (found.exif, found.icc, found.xmp) == (None, None, None)
+    assert found.dpi is None or found.dpi[0] < 300
+
+
+def test_bmp_keeps_the_resolution(make):
+    picture = picture_of(make, metadata=Metadata(dpi=(300.0, 150.0)))
+    assert read(encode(picture, "bmp")).metadata.dpi == pytest.approx((300, 150), abs=0.02)
+
+
+def test_the_thumbnail_is_dropped_and_the_rest_of_a_camera_block_kept(make):
+    inner = make.saved(Image.new("RGB", (8, 8), (255, 0, 0)), "JPEG")
+    entries = struct.pack("<HHHII", 2, 0x010F, 2, 4, 0x616441) + struct.pack("<HHII", 0x0112, 3, 1, 6)
+    second = 8 + len(entries) + 4
+    thumbnail = struct.pack("<HHHII", 2, 0x0201, 4, 1, second + 30) + struct.pack("<HHII", 0x0202, 4, 1, len(inner))
+    block = b"Exif\0\0II*\0\x08\0\0\0" + entries + struct.pack("<I", second) + thumbnail + bytes(4) + inner
+    photo = make.saved(Image.fromarray(make.blocks()), "JPEG", exif=block)
+    assert Image.open(io.BytesIO(photo)).getexif().get_ifd(ExifTags.IFD.IFD1).get(0x0202) == len(inner)
+    content = encode(read(photo), "jpeg")
+    kept = Image.open(io.BytesIO(content)).getexif()
+    assert (kept[0x010F], kept[0x0112]) == ("Ada", 1)
+    assert kept.get_ifd(ExifTags.IFD.IFD1) == {}
+    assert inner not in content
+
+
+def gray_profile():
+    return b"\0" * 16 + b"GRAY" + b"\0" * 108
+
+
+def test_a_profile_of_another_colour_model_is_left_out(make, srgb_profile):
+    colour = picture_of(make, metadata=Metadata(icc=gray_profile()))
+    assert read(encode(colour, "png")).metadata.icc is None
+    gray = picture_of(make, gray=True, metadata=Metadata(icc=srgb_profile))
+    assert read(encode(gray, "png")).metadata.icc is None
+    gray = picture_of(make, gray=True, metadata=Metadata(icc=gray_profile()))
+    assert read(encode(gray, "png")).metadata.icc == gray_profile()
+    assert read(encode(gray, "webp")).metadata.icc is None
+
+
+def test_a_large_profile_is_split_over_jpeg_segments(make, srgb_profile):
+    large = srgb_profile + bytes(200_000)
+    found = read(encode(picture_of(make, metadata=Metadata(icc=large)), "jpeg"))
+    assert found.metadata.icc == large
+
+
+def test_exif_too_large_for_jpeg_is_left_out_with_a_warning(make):
+    exif = make.exif_block(1, description="x" * 70_000)
+    picture = picture_of(make, metadata=Metadata(exif=exif))
+    with pytest.warns(UserWarning, match="EXIF of .* does not fit into a JPEG"):
+        content = encode(picture, "jpeg")
+    assert read(content).metadata.exif is None
+    assert len(read(encode(picture, "png")).metadata.exif) > 70_000
+
+
+def test_formats_are_named_by_suffix(make, tmp_path):
+    assert {format_of(f"x.{suffix.upper()}") for suffix in FORMATS} == set(SUFFIXES)
+    assert all(FORMATS[suffix[1:]] == kind for kind, suffix in SUFFIXES.items())
+    with pytest.raises(UsageError, match=r"^'.*x\.gif': no format is known by 'gif'; known: png, jpg"):
+        write(picture_of(make), tmp_path / "x.gif")
+    with pytest.raises(UsageError, match="no format is called 'gif'"):
+        encode(picture_of(make), "gif")
+    with pytest.raises(UsageError, match="quality 0"):
+        encode(picture_of(make), "jpg", quality=0)
+
+
+def test_a_picture_checks_itself():
+    pixels = np.zeros((4, 5, 3), np.uint8)
+    for wrong in (np.zeros((4, 5), np.uint8), pixels.astype(float), np.zeros((4, 5, 4), np.uint8)):
+        with pytest.raises(ValueError, match="pixels must be"):
+            Picture(wrong)
+    with pytest.raises(ValueError, match="does not cover"):
+        Picture(pixels, np.zeros((5, 4), np.uint8))
+    with pytest.raises(ValueError, match="alpha is uint16"):
+        Picture(pixels, np.zeros((4, 5), np.uint16))

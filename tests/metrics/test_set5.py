@@ -1,0 +1,61 @@
+"""The published numbers of bicubic ×4 on Set5: resizing, brightness and metrics are right together, or this fails."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gantools.errors import ImageError, ModelFileError
+from gantools.images.color import resize_bicubic
+from gantools.images.reader import read_rgb8
+from gantools.metrics import pair_metric
+from gantools.metrics.feature_distance import FeatureDistance
+
+
+@pytest.fixture(scope="module")
+def pairs(shared_data):
+    """(original, bicubic ×4 of its antialiased quarter); the five pictures are multiples of 4 already."""
+    paths = sorted((shared_data / "sr_set5").glob("*.bmp"))
+    originals = [read_rgb8(path) for path in paths]
+    assert len(originals) == 5
+    assert all(side % 4 == 0 for picture in originals for side in picture.shape[:2])
+    return [(high, resize_bicubic(resize_bicubic(high, scale=1 / 4), scale=4)) for high in originals]
+
+
+@pytest.fixture(scope="module")
+def feature_distance(shared_data):
+    return FeatureDistance(shared_data / "features" / "squeezenet1_0_imagenet.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("metric", "published", "tolerance"), [("psnr_y", 28.425, 0.01), ("ssim_y", 0.8104, 0.001), ("psnr_rgb", 26.7, 0.1)]
+)
+def test_bicubic_scores_what_the_papers_print(pairs, metric, published, tolerance):
+    measure = pair_metric(metric)
+    assert np.mean([measure(result, truth) for truth, result in pairs]) == pytest.approx(published, abs=tolerance)
+
+
+def test_feature_distance_is_the_documented_one(pairs, feature_distance):
+    distances = [feature_distance(result, truth) for truth, result in pairs]
+    assert np.mean(distances) == pytest.approx(2.895, abs=0.01)
+
+
+def test_feature_distance_is_a_distance(pairs, feature_distance):
+    truth, result = (picture[:64, :64] for picture in pairs[0])
+    assert feature_distance(truth, truth) == 0
+    assert feature_distance(truth, result) == pytest.approx(feature_distance(result, truth), rel=1e-5)
+    with pytest.raises(ImageError, match="too small"):
+        feature_distance(truth[:20, :20], truth[:20, :20])
+    assert feature_distance(truth[:21, :21], result[:21, :21]) > 0
+
+
+@pytest.mark.parametrize("content", [None, b"not safetensors", b"\x02\0\0\0\0\0\0\0{}"])
+def test_foreign_weights_are_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "weights.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(
+        ModelFileError, match=r"weights\.safetensors': not the weights of torchvision's squeezenet1_0"
+    ) as caught:
+        FeatureDistance(path)
+    assert "\n" not in str(caught.value)
