@@ -1,0 +1,189 @@
+"""gantools from Python: the same doors as the command line.
+
+>>> from gantools import api
+>>> settings = api.configure("srgan/compact", data=["photos"], overrides=["train.ema_decay=0.99"])
+>>> run = api.train(settings, run_dir="runs/mine")
+>>> for result in api.infer(run.path, ["in.jpg"]): print(result.output)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gantools.config import overrides as override
+from gantools.config import presets, report
+from gantools.config.schema import RunConfig
+from gantools.config.source import Tree, read_yaml
+from gantools.errors import ConfigError, UsageError
+from gantools.inference.session import infer
+from gantools.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gantools.images.picture import Picture
+    from gantools.training.loop import Ending
+    from gantools.training.recipe import Recipe
+    from gantools.training.reporter import Reporter
+    from gantools.training.session import Outcome
+
+
+__all__ = [
+    "Settings",
+    "TrainingRun",
+    "configure",
+    "infer",
+    "inspect",
+    "outline_from_weights",
+    "read_config",
+    "resume",
+    "train",
+]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A checked configuration, the recipe it is for, and where each of its keys was written."""
+
+    recipe: type[Recipe[Any, Any]]
+    config: RunConfig
+    tree: Tree
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """How a training ended: ``finished``, ``limit`` or ``interrupted`` (by ``signal``); its folder and figures."""
+
+    path: Path
+    ending: Ending
+    step: int
+    validation: dict[str, float]
+    signal: int | None = None
+
+
+def find_recipe(spec: str) -> type[Recipe[Any, Any]]:
+    """The recipe of ``RECIPE`` or ``RECIPE/PRESET``. Raises UsageError with the nearest name."""
+    from gantools import recipes
+
+    return recipes.find(spec.partition("/")[0])
+
+
+def configure(
+    spec: str,
+    file: Path | None = None,
+    data: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+) -> Settings:
+    """Read and check the configuration of ``RECIPE[/PRESET]`` or of ``file``. No torch is imported.
+
+    Raises ConfigError with every mistake as ``file:line: key: what is wrong``.
+    """
+    recipe = find_recipe(spec)
+    name, _, preset = spec.partition("/")
+    if file is not None and preset:
+        raise UsageError(f"{spec} and --config {file} both name a configuration; give one")
+    tree = read_yaml(file or presets.find(name, preset or recipe.default_preset).path)
+    _lay_over(tree, data, overrides)
+    return check(tree, recipe, name)
+
+
+def _lay_over(tree: Tree, data: Sequence[str], overrides: Sequence[str]) -> None:
+    if data:
+        override.assign(
+            tree, ("data", "dir"), data[0] if len(data) == 1 else list(data), f"command line: --data {' '.join(data)}"
+        )
+    override.apply(tree, overrides)
+
+
+def check(tree: Tree, recipe: type[Recipe[Any, Any]], name: str) -> Settings:
+    """Check a configuration tree against a recipe's schema. Raises ConfigError."""
+    written = tree.values.get("recipe", name)
+    if written != name:
+        raise ConfigError([f"{tree.origin(('recipe',))}: recipe: this file is for {written!r}, not for {name!r}"])
+    return Settings(recipe, report.validate(recipe.config_type, tree), tree)
+
+
+def read_config(file: Path, data: Sequence[str] = (), overrides: Sequence[str] = ()) -> Settings:
+    """Read and check a configuration file that names its own recipe. Raises ConfigError."""
+    from gantools import recipes
+
+    tree = read_yaml(file)
+    _lay_over(tree, data, overrides)
+    name = tree.values.get("recipe")
+    if not isinstance(name, str) or name not in recipes.names():
+        near = did_you_mean(str(name), recipes.names())
+        raise ConfigError([f"{tree.origin(('recipe',))}: recipe: {name!r} is no recipe{near}"])
+    return check(tree, recipes.find(name), name)
+
+
+def inspect(settings: Settings, *, device: str = "auto", dry_run: bool = False) -> list[str]:
+    """Look at the device, the data and the networks a run would use; one finding per line. Raises UsageError."""
+    from gantools.training import session
+
+    prepared = session.prepare(settings.recipe, settings.config, device)
+    return session.findings(prepared, dry_run=dry_run)
+
+
+def train(
+    settings: Settings,
+    *,
+    run_dir: str | Path | None = None,
+    init_from: str | Path | None = None,
+    device: str = "auto",
+    max_steps: int | None = None,
+    max_seconds: float | None = None,
+    reporter: Reporter | None = None,
+) -> TrainingRun:
+    """Train a new run. Nothing is written before the configuration, the data and the networks have been found sound."""
+    from gantools.training import session
+    from gantools.training.loop import Limits
+
+    limits = Limits(max_steps, max_seconds)
+    prepared = session.prepare(settings.recipe, settings.config, device, init_from)
+    return _told(session.start(prepared, settings.tree, run_dir, limits, reporter))
+
+
+def resume(
+    run_dir: str | Path,
+    *,
+    device: str = "auto",
+    max_steps: int | None = None,
+    max_seconds: float | None = None,
+    reporter: Reporter | None = None,
+) -> TrainingRun:
+    """Continue a run from its newest intact checkpoint, exactly where it stopped."""
+    from gantools.training import session
+    from gantools.training.loop import Limits
+    from gantools.training.run_directory import RunDirectory
+
+    run = RunDirectory.open(Path(run_dir))
+    settings = read_config(run.config)
+    prepared = session.prepare(settings.recipe, settings.config, device)
+    return _told(session.resume(prepared, run, Limits(max_steps, max_seconds), reporter))
+
+
+def _told(outcome: Outcome) -> TrainingRun:
+    loop = outcome.loop
+    return TrainingRun(outcome.run.path, outcome.ending, loop.position.step, loop.validation.latest, loop.signal)
+
+
+def outline_from_weights(path: Path) -> Callable[[Picture], Picture]:
+    """What turns a photo into the outline drawing that the weights at ``path`` were trained on.
+
+    Raises UsageError when they were trained on something else than outlines of photos.
+    """
+    from dataclasses import replace
+
+    from gantools.checkpoint import weights
+    from gantools.data.degrade.edges import outline
+    from gantools.data.options import EdgeOptions
+    from gantools.images import ranges
+
+    data = weights.describe(path).about.get("config", {}).get("data", {})
+    if "edges" not in data:
+        raise UsageError(f"--from photo: {path} was not trained on outlines of photos")
+    options = EdgeOptions.model_validate(data["edges"], strict=False)
+    return lambda photo: replace(photo, pixels=outline(ranges.to_8_bit(photo.pixels), options), gray=False)

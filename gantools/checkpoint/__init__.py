@@ -1,0 +1,1 @@
+"""The two file formats: full training state to resume from, and self-describing weights to run."""

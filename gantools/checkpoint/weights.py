@@ -1,0 +1,112 @@
+"""Self-describing weights: one safetensors file whose header says what every network in it is and how to run it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from gantools.errors import ModelFileError
+from gantools.files import staged_file
+
+SCHEMA = 1
+_KEY = "gantools"
+
+
+@dataclass(frozen=True)
+class Export:
+    """What a user must know of a generator to run it; nothing has to be typed again at inference.
+
+    ``network`` is its name in the recipe, ``options`` its table entry and constructor arguments. Output side =
+    ``scale`` × input side; sides are padded to at least ``minimum_size_px`` and to multiples of ``size_multiple``.
+    ``mode`` is how it runs: ``eval`` (fixed statistics, no dropout) or ``train`` (batch statistics and dropout, as
+    pix2pix's authors test). ``trained_px`` is the side of its training pictures.
+    """
+
+    network: str
+    options: dict[str, Any]
+    scale: int
+    size_multiple: int
+    minimum_size_px: int = 1
+    mode: Literal["eval", "train"] = "eval"
+    trained_px: int | None = None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """An opened weights file: its description and one state dict per export."""
+
+    recipe: str
+    exports: dict[str, Export]
+    about: dict[str, Any] = field(default_factory=dict)
+    tensors: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+
+
+def save(
+    path: Path,
+    recipe: str,
+    exports: Mapping[str, Export],
+    networks: Mapping[str, nn.Module],
+    about: Mapping[str, Any],
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write the exported ``networks`` (by export name) to ``path``, atomically; floats are stored as ``dtype``.
+
+    Raises ModelFileError when a weight is NaN or infinite: such a file is never written.
+    """
+    tensors = {
+        f"{name}/{key}": _stored(value, dtype, f"{name}.{key}")
+        for name, network in networks.items()
+        for key, value in network.state_dict().items()
+    }
+    described = {name: asdict(export) for name, export in exports.items()}
+    header = {"schema": SCHEMA, "recipe": recipe, "exports": described, "about": dict(about)}
+    with staged_file(path) as staged:
+        save_file(tensors, staged, metadata={"format": "pt", _KEY: json.dumps(header)})
+
+
+def describe(path: Path) -> Weights:
+    """Read only the description of a weights file (its tensors stay empty)."""
+    return _open(path, with_tensors=False)
+
+
+def load(path: Path) -> Weights:
+    """Read a weights file. Raises ModelFileError for anything that is not one of ours."""
+    return _open(path, with_tensors=True)
+
+
+def _open(path: Path, *, with_tensors: bool) -> Weights:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            header = json.loads((stored.metadata() or {})[_KEY])
+            if header["schema"] != SCHEMA:
+                raise ModelFileError(f"{path}: weights of schema {header['schema']}, this gantools reads {SCHEMA}")
+            exports = {name: Export(**fields) for name, fields in header["exports"].items()}
+            tensors: dict[str, dict[str, Tensor]] = {name: {} for name in exports}
+            for full in stored.keys() if with_tensors else ():
+                name, _, key = full.partition("/")
+                tensors[name][key] = stored.get_tensor(full)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error})") from error
+    except SafetensorError as error:
+        raise ModelFileError(f"{path}: not an intact safetensors file ({error})") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelFileError(f"{path}: a safetensors file, but not gantools weights (no description in it)") from error
+    return Weights(header["recipe"], exports, header["about"], tensors)
+
+
+def _stored(value: Tensor, dtype: torch.dtype, name: str) -> Tensor:
+    value = value.detach().cpu()
+    if not value.is_floating_point():
+        return value.contiguous().clone()
+    stored = value.to(dtype).contiguous().clone()
+    if not torch.isfinite(stored).all():
+        raise ModelFileError(f"{name} has NaN or infinite values; these weights are not written")
+    return stored

@@ -1,0 +1,147 @@
+"""Pix2Pix: a conditional GAN from one picture to its counterpart (Isola et al. 2017, arXiv 1611.07004)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from gantools.config.options import Options, setting
+from gantools.config.schema import Game, RunConfig, StageOptions
+from gantools.data import DATASETS
+from gantools.data.options import PairedData
+from gantools.losses import ADVERSARIAL, RECONSTRUCTION
+from gantools.losses.options import HingeOptions, L1Options, LeastSquaresOptions, ReconstructionOptions, VanillaOptions
+from gantools.models import DISCRIMINATORS, GENERATORS
+from gantools.models.options import (
+    DiscriminatorOptions,
+    GeneratorOptions,
+    Initialization,
+    PatchGanOptions,
+    UNetOptions,
+)
+from gantools.training.recipe import (
+    Best,
+    Generated,
+    Judged,
+    LossTerms,
+    Player,
+    Recipe,
+    Stage,
+    describe_generator,
+    initialize,
+)
+from gantools.training.turns import Alternate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gantools.checkpoint.weights import Export
+    from gantools.data.batches import Paired
+    from gantools.data.dataset import Dataset
+
+
+class Pix2PixModel(Options):
+    """Networks and losses of pix2pix."""
+
+    generator: GeneratorOptions = setting(UNetOptions(), "from the source picture to the target")
+    discriminator: DiscriminatorOptions = setting(PatchGanOptions(), "judges pairs: source and picture, concatenated")
+    initialization: Initialization = setting("normal", "first weights: N(0, 0.02)", paper="normal", source="normal")
+    adversarial: VanillaOptions | LeastSquaresOptions | HingeOptions = setting(
+        LeastSquaresOptions(), "the game", paper="vanilla", source="lsgan", discriminator="name"
+    )
+    pixel: ReconstructionOptions = setting(L1Options(), "distance to the target", paper="l1", source="l1")
+    pixel_weight: float = setting(100.0, "weight of the pixel distance (λ)", paper=100, source=100, ge=0)
+    discriminator_weight: float = setting(
+        1.0, "factor on the discriminator's loss, which slows it relative to the generator", paper=0.5, source=1.0, gt=0
+    )
+    inference: Literal["eval", "train"] = setting(
+        "eval",
+        "how the generator runs afterwards; train: dropout and batch statistics, as the authors test",
+        paper="train",
+        why="eval gives the same picture every time",
+    )
+
+
+class Pix2PixStages(Options):
+    """Pix2pix has one stage."""
+
+    adversarial: StageOptions[Game] = setting(..., "generator and discriminator play in turn")
+
+
+class Pix2PixConfig(RunConfig):
+    """A pix2pix run."""
+
+    recipe: Literal["pix2pix"] = setting("pix2pix", "this recipe")
+    data: PairedData = setting(PairedData(), "pairs of pictures")
+    model: Pix2PixModel = setting(Pix2PixModel(), "networks and losses")
+    stages: Pix2PixStages = setting(..., "stages in the order they are played")
+
+
+class Pix2Pix(Recipe["Paired", Generated]):
+    """A U-Net draws the target; a PatchGAN sees it beside the source."""
+
+    config_type: ClassVar[type[RunConfig]] = Pix2PixConfig
+    default_preset = "edges2shoes"
+    metrics = ("l1_percent", "psnr_rgb")
+
+    def __init__(self, config: Pix2PixConfig) -> None:
+        self.config, self.options = config, config.model
+        self.generator = GENERATORS.build(self.options.generator)
+        channels = self.options.generator.in_channels + self.options.generator.out_channels
+        self.discriminator = DISCRIMINATORS.build(self.options.discriminator, in_channels=channels)
+        initialize(self.options.initialization, self.generator, self.discriminator)
+        self.gan = ADVERSARIAL.build(self.options.adversarial)
+        self.pixel = RECONSTRUCTION.build(self.options.pixel)
+
+    def stages(self) -> Iterator[Stage]:
+        yield Stage(
+            "adversarial",
+            Alternate("discriminator", "generator"),
+            {
+                "generator": Player({"generator": self.generator}, self.generator_loss),
+                "discriminator": Player({"discriminator": self.discriminator}, self.discriminator_loss),
+            },
+            best=Best("l1_percent", higher=False),
+        )
+
+    def forward(self, batch: Paired) -> Generated:
+        return Generated(self.generator(batch.source))
+
+    def generator_loss(self, batch: Paired, made: Generated) -> LossTerms:
+        return LossTerms(
+            adversarial=self.gan.fool(self.judge(batch.source, made.fake)),
+            pixel=self.options.pixel_weight * self.pixel(made.fake, batch.target),
+        )
+
+    def discriminator_loss(self, batch: Paired, made: Generated) -> LossTerms:
+        real, fake = self.judge(batch.source, batch.target), self.judge(batch.source, made.fake.detach())
+        return LossTerms(adversarial=self.options.discriminator_weight * self.gan.judge(real, fake))
+
+    def judge(self, source: Tensor, picture: Tensor) -> Tensor:
+        """Logits of a pair; the source always comes first."""
+        from torch import cat  # recipes are listed and checked without torch
+
+        logits: Tensor = self.discriminator(cat((source, picture), dim=1))
+        return logits
+
+    def exports(self) -> Mapping[str, Export]:
+        options = self.options
+        described = describe_generator(
+            "generator", self.generator, options.generator, self.config.data.crop_px, options.inference
+        )
+        return {"generator": described}
+
+    @classmethod
+    def dataset(cls, config: Pix2PixConfig, split: Literal["training", "validation"]) -> Dataset:
+        return DATASETS.factory("paired")(config.data, split=split, seed=config.seed)
+
+    def validate(self, batch: Paired) -> Judged:
+        """``input_l1_percent`` is the distance of the source itself to the truth."""
+        unchanged = 50 * float((batch.source - batch.target).abs().mean())
+        return Judged(self.generator(batch.source), batch.target, {"input_l1_percent": unchanged})
+
+    def preview(self, batch: Paired) -> Mapping[str, Tensor]:
+        return {"source": batch.source, "generated": self.generator(batch.source), "truth": batch.target}
+
+
+RECIPE = Pix2Pix

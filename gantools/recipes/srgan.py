@@ -1,0 +1,183 @@
+"""SRGAN: ×4 super-resolution, first by pixel distance, then as a game (Ledig et al. 2017, arXiv 1609.04802)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from pydantic import model_validator
+
+from gantools.config.options import Options, setting
+from gantools.config.schema import Game, GeneratorOnly, RunConfig, StageOptions
+from gantools.data import DATASETS
+from gantools.data.options import ResolutionData
+from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
+from gantools.losses.options import (
+    AdversarialOptions,
+    MseOptions,
+    PerceptualOptions,
+    ReconstructionOptions,
+    VanillaOptions,
+)
+from gantools.models import DISCRIMINATORS, GENERATORS
+from gantools.models.options import (
+    CompactSROptions,
+    DiscriminatorOptions,
+    Initialization,
+    SrganDiscriminatorOptions,
+    SRResNetOptions,
+)
+from gantools.training.recipe import (
+    Best,
+    Generated,
+    Judged,
+    LossTerms,
+    Player,
+    Recipe,
+    Stage,
+    describe_generator,
+    initialize,
+)
+from gantools.training.turns import Alternate, Solo
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from gantools.checkpoint.weights import Export
+    from gantools.data.batches import LowHigh
+    from gantools.data.dataset import Dataset
+
+
+class SrganModel(Options):
+    """Networks and losses of SRGAN."""
+
+    generator: SRResNetOptions | CompactSROptions = setting(
+        SRResNetOptions(), "from the small picture to the large one", discriminator="name"
+    )
+    discriminator: DiscriminatorOptions = setting(SrganDiscriminatorOptions(), "judges large pictures")
+    initialization: Initialization = setting("default", "first weights of the discriminator and an SRResNet")
+    pixel: ReconstructionOptions = setting(MseOptions(), "distance to the original in pretraining", paper="mse")
+    pixel_weight: float = setting(0.0, "weight of the pixel distance within the game", paper=0, ge=0)
+    perceptual: PerceptualOptions | None = setting(
+        PerceptualOptions(), "feature distance within the game; null leaves it out", paper="VGG19 relu5_4"
+    )
+    perceptual_weight: float = setting(1.0, "weight of the feature distance", paper=1.0, ge=0)
+    adversarial: AdversarialOptions = setting(VanillaOptions(), "the game", paper="vanilla")
+    adversarial_weight: float = setting(1e-3, "weight of the adversarial term", paper=1e-3, ge=0)
+
+    @model_validator(mode="after")
+    def _content(self) -> Self:
+        if self.pixel_weight == 0 and (self.perceptual is None or self.perceptual_weight == 0):
+            raise ValueError("the game needs a content loss: set pixel_weight, or perceptual and its weight")
+        return self
+
+
+class SrganStages(Options):
+    """SRResNet by pixel distance, then the game that starts from it."""
+
+    pretraining: StageOptions[GeneratorOnly] = setting(..., "the generator alone, by pixel distance")
+    adversarial: StageOptions[Game] = setting(..., "generator and discriminator play in turn")
+
+
+class SrganConfig(RunConfig):
+    """An SRGAN run."""
+
+    recipe: Literal["srgan"] = setting("srgan", "this recipe")
+    data: ResolutionData = setting(ResolutionData(), "photos; their small versions are made by the loader")
+    model: SrganModel = setting(SrganModel(), "networks and losses")
+    stages: SrganStages = setting(..., "stages in the order they are played")
+
+    @model_validator(mode="after")
+    def _one_scale(self) -> Self:
+        if self.data.scale != self.model.generator.scale:
+            raise ValueError(
+                f"data.scale ({self.data.scale}) and model.generator.scale ({self.model.generator.scale}) must be equal"
+            )
+        return self
+
+
+class Srgan(Recipe["LowHigh", Generated]):
+    """A generator enlarges; in the game a discriminator tells its pictures from originals."""
+
+    config_type: ClassVar[type[RunConfig]] = SrganConfig
+    default_preset = "compact"
+    metrics = ("psnr_y", "ssim_y")
+
+    def __init__(self, config: SrganConfig) -> None:
+        self.config, self.options = config, config.model
+        self.generator = GENERATORS.build(self.options.generator)
+        self.discriminator = DISCRIMINATORS.build(self.options.discriminator, in_channels=3)
+        if self.options.generator.name == "srresnet":  # the compact network starts as bilinear enlargement
+            initialize(self.options.initialization, self.generator)
+        initialize(self.options.initialization, self.discriminator)
+        self.gan = ADVERSARIAL.build(self.options.adversarial)
+        self.pixel = RECONSTRUCTION.build(self.options.pixel)
+        features = self.options.perceptual
+        self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
+
+    def stages(self) -> Iterator[Stage]:
+        generator = {"generator": self.generator}
+        yield Stage(
+            "pretraining",
+            Solo("generator"),
+            {"generator": Player(generator, self.pretraining_loss)},
+            best=Best("psnr_y", higher=True),
+        )
+        yield Stage(
+            "adversarial",
+            Alternate("discriminator", "generator"),
+            {
+                "generator": Player(generator, self.generator_loss),
+                "discriminator": Player({"discriminator": self.discriminator}, self.discriminator_loss),
+            },
+            best=Best("perceptual", higher=False) if self.perceptual else Best("psnr_y", higher=True),
+        )
+
+    def forward(self, batch: LowHigh) -> Generated:
+        return Generated(self.generator(batch.low))
+
+    def pretraining_loss(self, batch: LowHigh, made: Generated) -> LossTerms:
+        return LossTerms(pixel=self.pixel(made.fake, batch.high))
+
+    def generator_loss(self, batch: LowHigh, made: Generated) -> LossTerms:
+        # Only a relativistic objective reads the real logits.
+        real = self.discriminator(batch.high) if self.options.adversarial.name == "relativistic" else None
+        adversarial = self.options.adversarial_weight * self.gan.fool(self.discriminator(made.fake), real)
+        return LossTerms(adversarial=adversarial, **self._content(batch, made))
+
+    def _content(self, batch: LowHigh, made: Generated) -> dict[str, Tensor]:
+        content: dict[str, Tensor] = {}
+        if self.options.pixel_weight:
+            content["pixel"] = self.options.pixel_weight * self.pixel(made.fake, batch.high)
+        if self.perceptual and self.options.perceptual_weight:
+            content["perceptual"] = self.options.perceptual_weight * self.perceptual(made.fake, batch.high)
+        return content
+
+    def discriminator_loss(self, batch: LowHigh, made: Generated) -> LossTerms:
+        real, fake = self.discriminator(batch.high), self.discriminator(made.fake.detach())
+        return LossTerms(adversarial=self.gan.judge(real, fake))
+
+    def frozen(self) -> Mapping[str, nn.Module]:
+        return {"perceptual": self.perceptual} if self.perceptual else {}
+
+    def exports(self) -> Mapping[str, Export]:
+        described = describe_generator(
+            "generator", self.generator, self.options.generator, self.config.data.crop_px // self.config.data.scale
+        )
+        return {"generator": described}
+
+    @classmethod
+    def dataset(cls, config: SrganConfig, split: Literal["training", "validation"]) -> Dataset:
+        return DATASETS.factory("resolution")(config.data, split=split, seed=config.seed)
+
+    def validate(self, batch: LowHigh) -> Judged:
+        """``perceptual`` is the game's feature distance, where it has one."""
+        fake = self.generator(batch.low).float().clamp(-1, 1)
+        figures = {"perceptual": float(self.perceptual(fake, batch.high))} if self.perceptual else {}
+        return Judged(fake, batch.high, figures)
+
+    def preview(self, batch: LowHigh) -> Mapping[str, Tensor]:
+        return {"low": batch.low, "generated": self.generator(batch.low), "truth": batch.high}
+
+
+RECIPE = Srgan

@@ -1,0 +1,176 @@
+"""What a recipe says and nothing of how it is carried out: stages, players, losses, exports.
+
+A recipe reads like its paper. Optimizers, devices, precision, files and logs belong to the loop. This module and the
+recipes themselves do not import torch when they are imported, so that they can be listed and checked quickly.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
+
+from gantools.config.options import Options
+from gantools.config.schema import RunConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from gantools.checkpoint.weights import Export
+    from gantools.data.batches import Batch
+    from gantools.data.dataset import Dataset
+    from gantools.models.contract import Generator
+    from gantools.models.options import Initialization
+    from gantools.training.turns import TurnPolicy
+
+B = TypeVar("B", bound="Batch")
+O = TypeVar("O")  # noqa: E741
+
+
+class LossTerms:
+    """Named scalar tensors, already weighted; ``total`` is what is differentiated, the names are the log keys."""
+
+    def __init__(self, **terms: Tensor) -> None:
+        self.terms = terms
+
+    @property
+    def total(self) -> Tensor:
+        first, *others = self.terms.values()
+        return sum(others, first)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a single generator made of a batch."""
+
+    fake: Tensor
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A validation picture beside its truth, and figures only the recipe can give."""
+
+    fake: Tensor
+    real: Tensor
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Player:
+    """One optimizer's worth of networks and the loss they play for.
+
+    ``loss(batch, outputs)`` gets the stage's batch and what ``forward`` made of it. ``resting_mode`` is the mode of the
+    player's networks while another one plays: it matters with BatchNorm and dropout.
+    """
+
+    networks: Mapping[str, nn.Module]
+    loss: Callable[[Any, Any], LossTerms]
+    resting_mode: Literal["train", "eval"] = "train"
+
+
+@dataclass(frozen=True)
+class Best:
+    """The validation figure that chooses a stage's best weights."""
+
+    metric: str
+    higher: bool
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training: its name in the configuration, whose turn it is, who plays, what is best."""
+
+    name: str
+    policy: TurnPolicy
+    players: Mapping[str, Player]
+    best: Best | None = None
+
+
+class Recipe(ABC, Generic[B, O]):
+    """Base of every recipe.
+
+    ``config_type`` is its closed configuration, ``default_preset`` what its bare name means, ``metrics`` the protocols
+    its validation pictures are compared by.
+    """
+
+    config_type: ClassVar[type[RunConfig]]
+    default_preset: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def __init__(self, config: Any) -> None:
+        """Build networks and losses from the recipe's configuration."""
+
+    @abstractmethod
+    def stages(self) -> Iterator[Stage]:
+        """The stages in the order they are played."""
+
+    @abstractmethod
+    def forward(self, batch: B) -> O:
+        """What the generators make of a batch; computed once per step and shared by all players."""
+
+    @abstractmethod
+    def exports(self) -> Mapping[str, Export]:
+        """The networks a user keeps, each describing itself."""
+
+    @classmethod
+    @abstractmethod
+    def dataset(cls, config: Any, split: Literal["training", "validation"]) -> Dataset:
+        """The pictures of a split. Raises DataError when they cannot be trained on."""
+
+    @abstractmethod
+    def validate(self, batch: B) -> Judged:
+        """What the exported networks make of one validation picture, to be compared with its truth."""
+
+    @abstractmethod
+    def preview(self, batch: B) -> Mapping[str, Tensor]:
+        """Columns of the sample sheet: name → pictures of the batch (Shapes: [N, 3, H, W]; Range: [-1, 1])."""
+
+    def frozen(self) -> Mapping[str, nn.Module]:
+        """Networks that never learn (feature networks): moved to the device, kept out of checkpoints."""
+        return {}
+
+    def extra_state(self) -> dict[str, Any]:
+        """Whatever else a checkpoint must hold (an image pool)."""
+        return {}
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what ``extra_state`` gave."""
+        if state:
+            raise ValueError(f"{type(self).__name__} keeps no extra state, the checkpoint has {sorted(state)}")
+
+
+def initialize(scheme: Initialization, *networks: nn.Module) -> None:
+    """Give ``networks`` their first weights by the named scheme."""
+    start = import_module("gantools.models.initialization").initialize
+    for network in networks:
+        start(network, scheme)
+
+
+def describe_generator(
+    name: str, network: nn.Module, options: Options, trained_px: int, mode: Literal["eval", "train"] = "eval"
+) -> Export:
+    """The export of a generator, from what its options and the network itself say."""
+    export: type[Export] = import_module("gantools.checkpoint.weights").Export
+    says = cast("Generator", network)
+    return export(
+        network=name,
+        options=options.model_dump(mode="json"),
+        scale=says.scale,
+        size_multiple=says.size_multiple,
+        minimum_size_px=says.minimum_size_px,
+        mode=mode,
+        trained_px=trained_px,
+    )
+
+
+def networks_of(stages: list[Stage]) -> dict[str, nn.Module]:
+    """Every network that learns in any of the stages, by name."""
+    return {
+        name: network
+        for stage in stages
+        for player in stage.players.values()
+        for name, network in player.networks.items()
+    }

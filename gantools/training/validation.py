@@ -1,0 +1,90 @@
+"""Figures on the validation pictures, and which weights were the best so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+
+from gantools.data.batches import to_network
+from gantools.data.dataset import Dataset
+from gantools.data.sampler import SampleKey
+from gantools.images import ranges
+from gantools.metrics import pair_metric
+from gantools.training.ema import MovingAverage
+from gantools.training.machine import Machine
+from gantools.training.recipe import Best, Judged, Recipe
+
+
+class Validation:
+    """Measures a recipe on its validation split, one picture at a time, with the weights that would be exported."""
+
+    def __init__(
+        self,
+        recipe: Recipe[Any, Any],
+        data: Dataset,
+        networks: Mapping[str, nn.Module],
+        machine: Machine,
+        average: MovingAverage | None,
+    ) -> None:
+        self.recipe, self.data, self.networks = recipe, data, networks
+        self.machine, self.average = machine, average
+        self.best: float | None = None
+        self.latest: dict[str, float] = {}
+
+    def measure(self) -> dict[str, float]:
+        """Mean of every figure over the split; empty when the split is."""
+        rows = []
+        with self.at_rest():
+            for index in range(len(self.data)):
+                rows.append(self._figures(self.recipe.validate(self.batch([index]))))
+        self.latest = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]} if rows else {}
+        return self.latest
+
+    def _figures(self, judged: Judged) -> dict[str, float]:
+        fake, real = ranges.from_tensor(judged.fake.float()), ranges.from_tensor(judged.real)
+        return {**{name: pair_metric(name)(fake, real) for name in self.recipe.metrics}, **judged.figures}
+
+    def exported_weights(self) -> Any:
+        """The context in which the networks carry the moving average, where there is one."""
+        return self.average.applied() if self.average else nullcontext()
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Exported weights in eval mode without gradients; the random streams go on afterwards as if nothing had been.
+
+        The next training step sets the networks' modes again.
+        """
+        for network in self.networks.values():
+            network.eval()
+        with self.exported_weights(), torch.random.fork_rng(), torch.no_grad(), self.machine.autocast():
+            yield
+
+    def batch(self, indices: Sequence[int]) -> Any:
+        """Fixed pictures of the validation split, ready for the networks."""
+        samples = [self.data[SampleKey(0, index)] for index in indices]
+        batch = self.data.collate(samples)
+        return to_network(batch, self.machine.device, channels_last=self.machine.channels_last)
+
+    def is_best(self, best: Best | None, figures: Mapping[str, float]) -> bool:
+        """Whether ``figures`` beat all before them in this stage; remembers them if so."""
+        if best is None:
+            return False
+        value = figures[best.metric]
+        if self.best is not None and (value <= self.best if best.higher else value >= self.best):
+            return False
+        self.best = value
+        return True
+
+    def forget_best(self) -> None:
+        """A new stage is judged by its own figure."""
+        self.best = None
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self.best, "latest": self.latest}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.best, self.latest = state["best"], state["latest"]
