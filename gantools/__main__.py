@@ -1,6 +1,6 @@
 """``python -m gantools`` is the ``gantools`` command."""
 
-from gantools.cli.main import main
+from gantools.cli.start import main
 
 if __name__ == "__main__":
     main()

@@ -35,6 +35,7 @@ __all__ = [
     "Settings",
     "TrainingRun",
     "configure",
+    "describe",
     "infer",
     "inspect",
     "outline_from_weights",
@@ -119,6 +120,26 @@ def read_config(file: Path, data: Sequence[str] = (), overrides: Sequence[str] =
     return check(tree, recipes.find(name), name)
 
 
+def describe(settings: Settings) -> str:
+    """What a recipe does, how its data lies, and every option with its value, the paper's and the source's."""
+    from gantools.config import describe
+
+    name = settings.config.recipe
+    own = [preset for preset in presets.all_presets() if preset.recipe == name]
+    header = next((preset.header() for preset in own if str(preset.path) == settings.tree.name), [])
+    title = f"{name}: {(settings.recipe.__doc__ or '').splitlines()[0]}"
+    return "\n".join(
+        [
+            title,
+            f"presets: {', '.join(preset.name for preset in own)}",
+            "",
+            *header,
+            "",
+            *describe.lines(settings.config),
+        ]
+    )
+
+
 def inspect(settings: Settings, *, device: str = "auto", dry_run: bool = False) -> list[str]:
     """Look at the device, the data and the networks a run would use; one finding per line. Raises UsageError."""
     from gantools.training import session
@@ -186,4 +207,9 @@ def outline_from_weights(path: Path) -> Callable[[Picture], Picture]:
     if "edges" not in data:
         raise UsageError(f"--from photo: {path} was not trained on outlines of photos")
     options = EdgeOptions.model_validate(data["edges"], strict=False)
-    return lambda photo: replace(photo, pixels=outline(ranges.to_8_bit(photo.pixels), options), gray=False)
+
+    def drawn(photo: Picture) -> Picture:
+        alpha = None if photo.alpha is None else ranges.to_8_bit(photo.alpha)
+        return replace(photo, pixels=outline(ranges.to_8_bit(photo.pixels), options), alpha=alpha, gray=False)
+
+    return drawn

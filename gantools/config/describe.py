@@ -12,7 +12,7 @@ from gantools.config.schema import RunConfig
 KEY_WIDTH, VALUE_WIDTH = 44, 16
 
 
-def describe(config: RunConfig) -> list[str]:
+def lines(config: RunConfig) -> list[str]:
     """One line per option, and one more for what the paper and the source say where they say something."""
     return [
         f"{'option':{KEY_WIDTH}} {'value':{VALUE_WIDTH}} meaning [paper | source | why]",

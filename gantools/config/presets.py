@@ -25,7 +25,7 @@ class Preset:
         """The comment lines that open the file, without their ``#``."""
         lines = self.path.read_text(encoding="utf-8").splitlines()
         end = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
-        return [line.lstrip("#").strip() for line in lines[:end]]
+        return [line.removeprefix("#").removeprefix(" ") for line in lines[:end]]
 
     def purpose(self) -> str:
         """The header's first line."""

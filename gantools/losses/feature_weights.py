@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from gantools.errors import UsageError
+from gantools.pretrained.catalogue import weights_folder
 
 SUFFIXES = (".safetensors", ".pth")
-
-
-def weights_folder() -> Path:
-    """``$GANTOOLS_HOME/weights``, where ``gantools weights fetch`` puts its files (home default ~/.cache/gantools)."""
-    home = os.environ.get("GANTOOLS_HOME") or "~/.cache/gantools"
-    return Path(home).expanduser() / "weights"
 
 
 def find_feature_weights(network: str) -> Path:

@@ -12,6 +12,7 @@ from torch import nn
 from gantools.data.batches import to_network
 from gantools.data.dataset import Dataset
 from gantools.data.sampler import SampleKey
+from gantools.data.unreadable import read_or_replace
 from gantools.images import ranges
 from gantools.metrics import pair_metric
 from gantools.training.ema import MovingAverage
@@ -65,7 +66,7 @@ class Validation:
 
     def batch(self, indices: Sequence[int]) -> Any:
         """Fixed pictures of the validation split, ready for the networks."""
-        samples = [self.data[SampleKey(0, index)] for index in indices]
+        samples = [read_or_replace(self.data, SampleKey(0, index))[0] for index in indices]
         batch = self.data.collate(samples)
         return to_network(batch, self.machine.device, channels_last=self.machine.channels_last)
 

@@ -1,0 +1,111 @@
+"""The only printer: results to stdout, messages to stderr, one line per failure."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TextIO, TypeVar
+
+from gantools.errors import ConfigError, GantoolsError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SCHEMA = 1
+
+
+class Settings:
+    """What the global options ``--debug`` and ``-q`` set, once, before the command runs."""
+
+    debug = False
+    quiet = False
+
+
+def result(line: str) -> None:
+    """Print one line of results on stdout."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def result_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object on stdout, as a line, with the schema's version."""
+    result(json.dumps({"schema": SCHEMA, **value}, ensure_ascii=True))
+
+
+def message(text: str) -> None:
+    """Tell something on stderr (silent under ``-q``)."""
+    if not Settings.quiet:
+        sys.stderr.write(text + "\n")
+
+
+tell = message  # under another name, for functions with a parameter called message
+
+
+def failure(text: str) -> None:
+    """Report a failure: one line per problem, ``gantools: …``."""
+    for line in text.splitlines():
+        sys.stderr.write(f"gantools: {line}\n")
+
+
+def quoted(name: str) -> str:
+    """A file name safe for one line of a terminal: control characters and undecodable bytes are escaped."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Wrap a command: expected errors become one line and their exit code, Ctrl-C exits 130, a closed pipe is quiet."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        warnings.showwarning = _show_warning
+        try:
+            return command(*args, **kwargs)
+        except BrokenPipeError:
+            _quiet_stdout()
+            raise SystemExit(128 + signal.SIGPIPE) from None
+        except KeyboardInterrupt:
+            raise SystemExit(128 + signal.SIGINT) from None
+        except (GantoolsError, OSError) as error:
+            raise SystemExit(report(error)) from None
+
+    return run
+
+
+def report(error: GantoolsError | OSError) -> int:
+    """Print an error's line (or, under ``--debug``, its traceback) and return its exit code."""
+    if Settings.debug:
+        traceback.print_exception(error)
+    failure("\n".join(error.problems) if isinstance(error, ConfigError) else quoted(_text(error)))
+    return error.exit_code if isinstance(error, GantoolsError) else 1
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename!r}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,  # noqa: ARG001 - the signature is Python's
+    lineno: int,  # noqa: ARG001
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    """Our own warnings are one line on stderr; those of libraries are shown only under ``--debug``."""
+    if category is UserWarning:
+        tell(f"gantools: warning: {quoted(str(message))}")
+    elif Settings.debug:
+        sys.stderr.write(f"{category.__name__}: {message}\n")
+
+
+def _quiet_stdout() -> None:
+    """Point stdout at nothing, so that Python's own flush at exit does not complain about the closed pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,30 @@
+"""``gantools demo``: everything once, offline, in a few minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gantools.cli import console
+from gantools.cli.progress import TrainingReporter
+from gantools.errors import UsageError
+
+
+@console.guarded
+def demo(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="New folder for pictures and runs.")
+    ] = Path("demo"),
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Length of the small training.")] = 600,
+) -> None:
+    """Train a small recipe on drawn shoes, run it and the shipped weights on samples, and show the pictures."""
+    from gantools import demonstration
+
+    if output.exists() and any(output.iterdir()):
+        raise UsageError(f"-o {output}: exists and is not empty; name a new folder, or remove it")
+    shown = demonstration.run(output, steps, TrainingReporter(rows_as_json=False), console.message)
+    console.result(str(shown.page))
+    for line in shown.closing_lines():
+        console.message(line)

@@ -1,0 +1,80 @@
+"""``list``, ``show``, ``check`` and ``schema``: what there is, what can be set, whether a configuration is sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gantools.cli import console, quick
+
+Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change, such as model.pixel_weight=50.")
+]
+Data = Annotated[list[str] | None, typer.Option("--data", metavar="DIR", help="Folder of pictures (may be repeated).")]
+
+
+@console.guarded
+def list_recipes(json: Json = False) -> None:
+    """List recipes and their presets."""
+    from gantools.config import presets
+
+    if not json:
+        console.result(quick.listing())
+        return
+    for preset in presets.all_presets():
+        console.result_json({"recipe": preset.recipe, "preset": preset.name, "purpose": preset.purpose()})
+
+
+@console.guarded
+def show(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE[/PRESET]")],
+    overrides: Overrides = None,
+    config: Annotated[bool, typer.Option("--config", help="Print the resolved YAML instead.")] = False,
+) -> None:
+    """Show what a recipe does and every option: value, paper, source, why."""
+    from gantools import api
+    from gantools.config import dump
+
+    settings = api.configure(recipe, overrides=overrides or ())
+    if config:
+        console.result(dump.to_yaml(settings.config, settings.tree).rstrip())
+        return
+    console.result(api.describe(settings))
+
+
+@console.guarded
+def check(
+    what: Annotated[str, typer.Argument(metavar="FILE|RECIPE[/PRESET]")],
+    overrides: Overrides = None,
+    data: Data = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda[:N] or mps.")] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Also play one step of every stage.")] = False,
+) -> None:
+    """Check a configuration, its data and the device before a run."""
+    from gantools import api
+
+    path = Path(what)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        settings = api.read_config(path, data=data or (), overrides=overrides or ())
+    else:
+        settings = api.configure(what, data=data or (), overrides=overrides or ())
+    for line in api.inspect(settings, device=device, dry_run=dry_run):
+        console.result(line)
+    console.result("sound")
+
+
+@console.guarded
+def schema(recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]")] = None) -> None:
+    """Print the JSON Schema of a recipe's configuration (of all recipes without a name), for editors."""
+    import json
+
+    from gantools import api
+    from gantools.config import presets
+
+    schemas: list[dict[str, Any]] = [
+        api.find_recipe(name).config_type.model_json_schema() for name in ([recipe] if recipe else presets.recipes())
+    ]
+    console.result(json.dumps(schemas[0] if recipe else {"oneOf": schemas}, indent=2))

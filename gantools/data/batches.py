@@ -1,0 +1,77 @@
+"""What a training step is given: frozen batches of uint8 NHWC images, turned into network tensors in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from gantools.images import ranges
+
+B = TypeVar("B", bound="Batch")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images that belong together, and the names of the files they came from.
+
+    Shapes: every tensor is (N, H, W, 3) uint8 from the loader, (N, 3, H, W) float after ``to_network``.
+    """
+
+    def map_tensors(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """The same batch with ``change`` applied to each tensor."""
+        return replace(self, **{name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)})
+
+    def to(
+        self,
+        device: torch.device | str,
+        *,
+        non_blocking: bool = False,
+        memory_format: torch.memory_format = torch.preserve_format,
+    ) -> Self:
+        """The same batch on ``device``."""
+        return self.map_tensors(lambda t: t.to(device, non_blocking=non_blocking, memory_format=memory_format))
+
+    def pin_memory(self) -> Self:
+        """The same batch in page-locked memory, from which copies to a GPU can overlap with work."""
+        return self.map_tensors(Tensor.pin_memory)
+
+
+@dataclass(frozen=True)
+class Paired(Batch):
+    """Input images and the wanted results: ``source`` → ``target``."""
+
+    source: Tensor
+    target: Tensor
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LowHigh(Batch):
+    """Small images and their large originals."""
+
+    low: Tensor
+    high: Tensor
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Unpaired(Batch):
+    """Images of two domains that do not correspond; ``names``: the ``a`` images, then the ``b`` images."""
+
+    a: Tensor
+    b: Tensor
+    names: tuple[str, ...]
+
+
+def to_network(batch: B, device: torch.device | str, *, channels_last: bool = False) -> B:
+    """Move a loader's batch to ``device`` as bytes (a quarter of the traffic) and convert it there.
+
+    Range: uint8 [0, 255] → float [-1, 1].
+    """
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    moved = batch.to(device, non_blocking=True)
+    return moved.map_tensors(lambda t: ranges.batch_to_float(t, layout))

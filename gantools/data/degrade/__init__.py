@@ -1,0 +1,1 @@
+"""Making the input of a pair from a good picture."""

@@ -1,0 +1,73 @@
+"""Photo → outline drawing with dabs of colour, the input of edges → shoes."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gantools.data.options import EdgeOptions
+from gantools.images.picture import Pixels
+
+Places: TypeAlias = npt.NDArray[np.intp]
+
+
+def outline(photo: Pixels, options: EdgeOptions) -> Pixels:
+    """Black edges on white: gray, bilateral filter, Canny, inverted.
+
+    Shapes: (H, W, 3) → (H, W, 3).
+    """
+    gray = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+    smooth = cv2.bilateralFilter(
+        gray, options.bilateral_px, options.bilateral_sigma_color, options.bilateral_sigma_space
+    )
+    edges = cv2.Canny(smooth, options.canny_low, options.canny_high)
+    return np.asarray(cv2.cvtColor(cv2.bitwise_not(edges), cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def colour_hints(drawing: Pixels, target: Pixels, rng: np.random.Generator, options: EdgeOptions) -> Pixels:
+    """A copy of ``drawing`` with squares of the target's mean colour at random places of the target that are not white.
+
+    Equal to painting square after square, later ones over earlier ones; squares are cut off at the border.
+    Shapes: (H, W, 3), (H, W, 3) → (H, W, 3).
+    """
+    height_px, width_px = target.shape[:2]
+    coloured = np.flatnonzero(_is_coloured(target, options.white_threshold))
+    centres = coloured[rng.choice(len(coloured), min(len(coloured), _hint_count(rng, options)), replace=False)]
+    places, inside = _squares(centres, height_px, width_px, options.hint_radius_px)
+    colours = _mean_colours(target.reshape(-1, 3), places, inside)
+    # One pixel more than the picture has takes what falls outside. numpy assigns in order, so where squares overlap the
+    # last one stays, as with one loop turn per square.
+    painted = np.empty((height_px * width_px + 1, 3), np.uint8)
+    painted[:-1] = drawing.reshape(-1, 3)
+    painted[np.where(inside, places, -1).T] = colours[:, None]
+    return painted[:-1].reshape(drawing.shape)
+
+
+def _hint_count(rng: np.random.Generator, options: EdgeOptions) -> int:
+    if options.hints == "fixed":
+        return options.max_hints
+    return int(rng.integers(options.min_hints, options.max_hints + 1))
+
+
+def _is_coloured(target: Pixels, white_threshold: float) -> npt.NDArray[np.bool_]:
+    """Pixels whose channel sum on [-1, 1] is below the threshold. Sums of bytes are exact in float32."""
+    channel_sum = cv2.transform(target.astype(np.float32), np.ones((1, 3), np.float32))
+    return np.asarray(channel_sum < np.float32(np.ceil((white_threshold + 3) * 127.5)))
+
+
+def _squares(centres: Places, height_px: int, width_px: int, radius_px: int) -> tuple[Places, npt.NDArray[np.bool_]]:
+    """Pixel numbers (pixels, hints) of the squares around the given pixels, and which of them lie in the picture."""
+    reach = np.arange(1 - radius_px, radius_px)[:, None]
+    rows, columns = np.divmod(centres, width_px)
+    y, x = rows + np.repeat(reach, len(reach), axis=0), columns + np.tile(reach, (len(reach), 1))
+    inside = (y >= 0) & (y < height_px) & (x >= 0) & (x < width_px)
+    return y * width_px + x, inside
+
+
+def _mean_colours(pixels: Pixels, places: Places, inside: npt.NDArray[np.bool_]) -> Pixels:
+    """Mean colour of each square's inner pixels, rounded to the nearest byte. Shapes: (pixels, hints) → (hints, 3)."""
+    found = pixels[np.where(inside, places, 0)] * inside[..., None].astype(np.int32)
+    return np.asarray(np.rint(found.sum(axis=0) / inside.sum(axis=0)[:, None]), np.uint8)

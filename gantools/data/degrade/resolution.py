@@ -1,0 +1,46 @@
+"""Large photo → small photo, by the bicubic down-scaling that super-resolution is measured with."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gantools.data import transforms
+from gantools.images import color
+from gantools.images.picture import Pixels
+
+# Bicubic down-scaling reads two small pixels beyond its own; a margin of four keeps a crop free of border effects.
+MARGIN_LOW_PX = 4
+
+
+def whole_pair(photo: Pixels, scale: int) -> tuple[Pixels, Pixels]:
+    """The whole photo, its middle cut to a multiple of ``scale``, and its small version.
+
+    Shapes: (H, W, 3) → low (H // scale, W // scale, 3), high (H // scale * scale, …, 3).
+    """
+    height, width = (side // scale * scale for side in photo.shape[:2])
+    high = transforms.centre(photo, height, width)
+    return color.resize_bicubic(high, scale=1 / scale), high
+
+
+def crop_pair(photo: Pixels, scale: int, crop_px: int, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+    """A random crop and its small version: exactly that part of the small version of the whole photo.
+
+    The photo is mirrored at its edge where it is smaller than the crop.
+    Shapes: (H, W, 3) → low (crop_px // scale, crop_px // scale, 3), high (crop_px, crop_px, 3).
+    """
+    photo = transforms.at_least(photo, crop_px)
+    height, width = (side // scale * scale for side in photo.shape[:2])
+    top, left = (int(rng.integers((side - crop_px) // scale + 1)) * scale for side in (height, width))
+    margin_px = MARGIN_LOW_PX * scale
+    above, before = max(0, top - margin_px), max(0, left - margin_px)
+    window = photo[above : min(height, top + crop_px + margin_px), before : min(width, left + crop_px + margin_px)]
+    low = color.resize_bicubic(window, scale=1 / scale)
+    y, x, side = (top - above) // scale, (left - before) // scale, crop_px // scale
+    return low[y : y + side, x : x + side], photo[top : top + crop_px, left : left + crop_px]
+
+
+def shrunk_region(photo: Pixels, factor: float, side_px: int, rng: np.random.Generator) -> Pixels:
+    """A random part of the photo, shrunk by ``factor`` to about ``side_px``: finer detail to learn from."""
+    height, width = (min(side, int(np.ceil(side_px / factor))) for side in photo.shape[:2])
+    top, left = int(rng.integers(photo.shape[0] - height + 1)), int(rng.integers(photo.shape[1] - width + 1))
+    return color.resize_bicubic(photo[top : top + height, left : left + width], scale=factor)

@@ -1,0 +1,133 @@
+"""Settings of the data sets. Nothing here imports torch, numpy or cv2."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from gantools.config.options import Options, setting
+
+Direction = Literal["a2b", "b2a"]
+Fit = Literal["stretch", "crop", "pad"]
+LayoutName = Literal["auto", "photos", "folders", "ab"]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class DataOptions(Options):
+    """What every data set has: where it lies, how it is split, how it is loaded."""
+
+    name: str
+    dir: str | tuple[str, ...] | None = setting(
+        None, "folder or folders of training images (the command line's --data)"
+    )
+    validation_share: float = setting(
+        0.2, "share of the images kept aside for validation when there is no validation folder", source=0.2, ge=0, lt=1
+    )
+    validation_dir: str | None = setting(
+        None,
+        "folder of validation images; without it a val, validation or test folder beside train is taken, else a share",
+    )
+    split_seed: int = setting(2, "seed of the split into training and validation", source=2, ge=0)
+    workers: Count | Literal["auto"] = setting(
+        "auto", "processes that read and prepare images (0: none); the batches do not depend on it"
+    )
+    cache_megabytes: int = setting(
+        512, "memory for decoded images, over all workers together; the rest is decoded each time", ge=0
+    )
+    max_unreadable_share: float = setting(
+        0.001, "stop when more than this share of the images cannot be read", ge=0, le=1
+    )
+
+
+class EdgeOptions(Options):
+    """How an outline drawing with dabs of colour is made from a photo."""
+
+    canny_low: float = setting(45.0, "lower hysteresis threshold of Canny's edge detector", source=45, ge=0)
+    canny_high: float = setting(100.0, "upper hysteresis threshold of Canny's edge detector", source=100, ge=0)
+    bilateral_px: int = setting(5, "diameter of the bilateral filter that smooths before the detector", source=5, ge=1)
+    bilateral_sigma_color: float = setting(50.0, "bilateral filter's sigma over gray levels", source=50, gt=0)
+    bilateral_sigma_space: float = setting(50.0, "bilateral filter's sigma over pixels", source=50, gt=0)
+    edges_at: Literal["original", "resized"] = setting(
+        "original", "detect edges at the photo's own size, or after resizing to load_px", source="original"
+    )
+    hints: Literal["fixed", "random"] = setting(
+        "fixed",
+        "'fixed': always max_hints dabs of colour; 'random': min_hints to max_hints, so that bare outlines work",
+        source="fixed",
+    )
+    max_hints: int = setting(300, "most dabs of colour on one outline", source=300, ge=0)
+    min_hints: int = setting(0, "fewest dabs of colour where their number is random", ge=0)
+    hint_radius_px: int = setting(2, "a dab is a square of 2 * radius - 1 pixels a side", source=2, ge=1)
+    white_threshold: float = setting(
+        2.75, "a pixel whose channel sum on [-1, 1] is below this is not background, so it may give a dab", source=2.75
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.canny_low > self.canny_high:
+            raise ValueError("canny_low: must not exceed canny_high")
+        if self.min_hints > self.max_hints:
+            raise ValueError("min_hints: must not exceed max_hints")
+        return self
+
+
+class PairedData(DataOptions):
+    """Pairs of one picture in two domains: made from photos, from two folders, or from A|B pictures."""
+
+    name: Literal["paired"] = "paired"
+    layout: LayoutName = setting(
+        "auto",
+        "photos: outlines are made from photos; folders: two folders of same-named files; ab: left and right halves",
+    )
+    source_dir: str | None = setting(None, "folder of input images, instead of data.dir; needs target_dir")
+    target_dir: str | None = setting(None, "folder of wanted images, instead of data.dir; needs source_dir")
+    direction: Direction = setting("a2b", "a2b: A (left, source) is the input; b2a: B is; photos have no direction")
+    edges: EdgeOptions = setting(EdgeOptions(), "how outlines and dabs of colour are made from photos")
+    load_px: int = setting(256, "training images are resized to this square", paper=286, source=256, ge=1)
+    crop_px: int = setting(256, "random square of it that is trained on; validation is resized to it", source=256, ge=1)
+    fit: Fit = setting(
+        "stretch",
+        "make a picture square by stretching, by cutting its middle out, or by a white border",
+        source="stretch",
+    )
+    flip: bool = setting(
+        True,
+        "mirror half of the samples",
+        paper=True,
+        source=False,
+        why="a drawing may face either way, and photos are few",
+    )
+    batch_images: int = setting(32, "images in a batch", paper=1, source=32, ge=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.crop_px > self.load_px:
+            raise ValueError("crop_px: must not exceed load_px")
+        if (self.source_dir is None) != (self.target_dir is None):
+            raise ValueError("source_dir: source_dir and target_dir are given together or not at all")
+        return self
+
+
+class ResolutionData(DataOptions):
+    """Photos and their small versions, made by MATLAB-like bicubic down-scaling."""
+
+    name: Literal["resolution"] = "resolution"
+    scale: int = setting(4, "how many times larger the result is", paper=4, source=4, ge=1, le=16)
+    crop_px: int = setting(96, "side of the square cut from the large photo for training", paper=96, ge=1)
+    downscale: tuple[Share, ...] = setting(
+        (1.0,),
+        "factors, one drawn per sample, by which the large photo is shrunk first",
+        paper=(1.0,),
+        min_length=1,
+    )
+    flip: bool = setting(True, "mirror half of the samples")
+    rotate: bool = setting(True, "turn half of the samples by 90 degrees; with flip all eight positions occur")
+    batch_images: int = setting(16, "images in a batch", paper=16, ge=1)
+
+    @model_validator(mode="after")
+    def _whole_pixels(self) -> Self:
+        if self.crop_px % self.scale:
+            raise ValueError(f"crop_px: must be a multiple of scale ({self.scale})")
+        return self

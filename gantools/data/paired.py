@@ -1,0 +1,120 @@
+"""Pairs of pictures: outlines made from photos, two folders, or A|B pictures (pix2pix)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from gantools.data import layout, seeds, transforms
+from gantools.data.batches import Paired
+from gantools.data.cache import BoundedCache, Images
+from gantools.data.dataset import gather, share_of
+from gantools.data.degrade import edges
+from gantools.data.layout import Layout
+from gantools.data.options import PairedData
+from gantools.data.sampler import SampleKey
+from gantools.data.split import Split
+from gantools.errors import ImageError
+from gantools.images import reader
+from gantools.images.picture import Pixels
+
+
+class PairedSample(NamedTuple):
+    """One pair of uint8 HWC pictures of the same size."""
+
+    source: Pixels
+    target: Pixels
+    name: str
+
+
+class PairedImages:
+    """Pairs for training (random crop, mirrored, fresh dabs of colour each epoch) or validation (always the same).
+
+    Paper: Isola et al., 2017, arXiv:1611.07004. Raises DataError when the folders do not hold pairs.
+    """
+
+    def __init__(self, options: PairedData, split: Split, seed: int) -> None:
+        self.options = options
+        self.training = split == "training"
+        self.seed = seed
+        self.layout = _find(options, split)
+        self.items = self.layout.items
+        self.max_unreadable_share = options.max_unreadable_share
+        self._cache = BoundedCache(options.cache_megabytes)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, key: SampleKey) -> PairedSample:
+        rng = seeds.generator(self.seed, key.epoch if self.training else 0, key.index)
+        pair = self._cache.recall(key.index, self._load)
+        if self.training:
+            pair = transforms.random_crop(pair, self.options.crop_px, rng)
+            pair = transforms.random_position(pair, rng, flip=self.options.flip, rotate=False)
+        source, target = pair
+        if self.layout.kind == "photos":
+            source = edges.colour_hints(source, target, rng, self.options.edges)
+        return PairedSample(source, target, self.items[key.index].name)
+
+    def collate(self, samples: Sequence[PairedSample]) -> Paired:
+        """Stack pairs. Shapes: (N, H, W, 3) uint8."""
+        return Paired(
+            source=torch.from_numpy(np.stack([sample.source for sample in samples])),
+            target=torch.from_numpy(np.stack([sample.target for sample in samples])),
+            names=tuple(sample.name for sample in samples),
+        )
+
+    def divide_cache(self, processes: int) -> None:
+        self._cache.free_bytes //= processes
+
+    def describe(self) -> str:
+        suffix = ", outlines made from them" if self.layout.kind == "photos" else f", {self.options.direction}"
+        return self.layout.describe() + suffix
+
+    def _load(self, index: int) -> Images:
+        """Source and target at the size that crops are taken from: everything that does not change between epochs."""
+        side_px = self.options.load_px if self.training else self.options.crop_px
+        files = self.items[index].files
+        if self.layout.kind == "photos":
+            return self._drawn_pair(reader.read_rgb8(files[0]), side_px)
+        a, b = _halves(files[0]) if self.layout.kind == "ab" else _two_files(*files)
+        pair = (a, b) if self.options.direction == "a2b" else (b, a)
+        return tuple(transforms.square(image, side_px, self.options.fit) for image in pair)
+
+    def _drawn_pair(self, photo: Pixels, side_px: int) -> Images:
+        """The outline of a photo, and the photo."""
+        options = self.options
+        small = transforms.square(photo, side_px, options.fit)
+        if options.edges.edges_at == "resized":
+            return edges.outline(small, options.edges), small
+        return transforms.square(edges.outline(photo, options.edges), side_px, options.fit), small
+
+
+def _find(options: PairedData, split: Split) -> Layout:
+    if options.source_dir is None or options.target_dir is None:
+        return gather(options, split, lambda folder: layout.find(folder, options.layout))
+    pairs = layout.find_pairs(Path(options.source_dir).expanduser(), Path(options.target_dir).expanduser())
+    if options.validation_dir is None:
+        return share_of(pairs, options, split)
+    return pairs if split == "training" else layout.find(Path(options.validation_dir), "folders")
+
+
+def _halves(path: Path) -> tuple[Pixels, Pixels]:
+    """The left and the right half of an A|B picture."""
+    both = reader.read_rgb8(path)
+    width = both.shape[1]
+    if width % 2:
+        raise ImageError(f"'{path}': an A|B picture has two halves of the same width, this one is {width} pixels wide")
+    return both[:, : width // 2].copy(), both[:, width // 2 :].copy()
+
+
+def _two_files(a_path: Path, b_path: Path) -> tuple[Pixels, Pixels]:
+    a, b = reader.read_rgb8(a_path), reader.read_rgb8(b_path)
+    if a.shape != b.shape:
+        sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (a, b))
+        raise ImageError(f"'{a_path}' and '{b_path}': the two pictures of a pair have different sizes, {sizes}")
+    return a, b

@@ -1,0 +1,91 @@
+"""Photos and their small versions (super-resolution)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from gantools.data import layout, seeds, transforms
+from gantools.data.batches import LowHigh
+from gantools.data.cache import BoundedCache, Images
+from gantools.data.dataset import gather
+from gantools.data.degrade import resolution as degrade
+from gantools.data.options import ResolutionData
+from gantools.data.sampler import SampleKey
+from gantools.data.split import Split
+from gantools.errors import ImageError
+from gantools.images import reader
+from gantools.images.picture import Pixels
+
+
+class LowHighSample(NamedTuple):
+    """A small uint8 HWC picture and its original, ``scale`` times larger."""
+
+    low: Pixels
+    high: Pixels
+    name: str
+
+
+class ResolutionImages:
+    """Random crops for training, whole pictures (one in a batch, as sizes differ) for validation.
+
+    Paper: Ledig et al., 2017, arXiv:1609.04802. Raises DataError when the folders hold no images.
+    """
+
+    def __init__(self, options: ResolutionData, split: Split, seed: int) -> None:
+        self.options = options
+        self.training = split == "training"
+        self.seed = seed
+        self.items = gather(options, split, lambda folder: layout.find(folder, "photos")).items
+        self.max_unreadable_share = options.max_unreadable_share
+        self._cache = BoundedCache(options.cache_megabytes)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, key: SampleKey) -> LowHighSample:
+        (photo,) = self._cache.recall(key.index, self._load)
+        if self.training:
+            low, high = self._crop(photo, seeds.generator(self.seed, key.epoch, key.index))
+        else:
+            low, high = degrade.whole_pair(photo, self.options.scale)
+        return LowHighSample(low, high, self.items[key.index].name)
+
+    def collate(self, samples: Sequence[LowHighSample]) -> LowHigh:
+        """Stack pairs. Shapes: low (N, H, W, 3), high (N, H * scale, W * scale, 3), uint8."""
+        return LowHigh(
+            low=torch.from_numpy(np.stack([sample.low for sample in samples])),
+            high=torch.from_numpy(np.stack([sample.high for sample in samples])),
+            names=tuple(sample.name for sample in samples),
+        )
+
+    def divide_cache(self, processes: int) -> None:
+        self._cache.free_bytes //= processes
+
+    def describe(self) -> str:
+        return f"{len(self.items)} photos"
+
+    def _load(self, index: int) -> Images:
+        path = self.items[index].files[0]
+        photo = reader.read_rgb8(path)
+        if min(photo.shape[:2]) < self.options.scale:
+            raise ImageError(
+                f"'{path}': is {photo.shape[1]}x{photo.shape[0]}, too small to be shrunk {self.options.scale} times"
+            )
+        return (photo,)
+
+    def _crop(self, photo: Pixels, rng: np.random.Generator) -> Images:
+        """A random crop of the photo, shrunk first by one of the factors that leave it large enough."""
+        options = self.options
+        factor = float(rng.choice([f for f in options.downscale if self._fits(photo, f)] or [1.0]))
+        if factor < 1:
+            margin_px = 2 * degrade.MARGIN_LOW_PX * options.scale
+            photo = degrade.shrunk_region(photo, factor, options.crop_px + margin_px, rng)
+        pair = degrade.crop_pair(photo, options.scale, options.crop_px, rng)
+        return transforms.random_position(pair, rng, flip=options.flip, rotate=options.rotate)
+
+    def _fits(self, photo: Pixels, factor: float) -> bool:
+        return bool(min(photo.shape[:2]) * factor >= self.options.crop_px)

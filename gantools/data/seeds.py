@@ -1,0 +1,22 @@
+"""Where randomness in data comes from: never a global state, always f(seed, epoch, index)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_SAMPLE, _ORDER = 0, 1
+
+
+def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """The random numbers of one sample in one epoch: the same for any number of workers and ranks."""
+    return _stream(seed, _SAMPLE, epoch, index)
+
+
+def permutation(seed: int, epoch: int, length: int) -> np.ndarray:
+    """The order in which an epoch visits ``length`` images."""
+    return _stream(seed, _ORDER, epoch, 0).permutation(length)
+
+
+def _stream(seed: int, purpose: int, epoch: int, index: int) -> np.random.Generator:
+    # A spawn key, unlike entropy, tells (1,) from (1, 0); its fixed length keeps all streams apart.
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(purpose, epoch, index))))

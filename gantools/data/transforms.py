@@ -1,0 +1,68 @@
+"""Sizes, crops and positions of uint8 HWC pictures, the same for all pictures of a sample."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from gantools.data.options import Fit
+from gantools.images.picture import Pixels
+
+WHITE = (255, 255, 255)
+
+
+def square(image: Pixels, side_px: int, fit: Fit) -> Pixels:
+    """Make ``image`` a square of ``side_px``: stretched, its middle, or with a white border.
+
+    Differs from the source: shrinking averages areas instead of picking pixels, so that thin lines do not break up.
+    """
+    if fit == "crop":
+        image = centre(image, min(image.shape[:2]), min(image.shape[:2]))
+    elif fit == "pad":
+        image = _pad_to_square(image)
+    if image.shape[:2] == (side_px, side_px):
+        return image
+    method = cv2.INTER_AREA if min(image.shape[:2]) >= side_px else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (side_px, side_px), interpolation=method), np.uint8)
+
+
+def centre(image: Pixels, height_px: int, width_px: int) -> Pixels:
+    """The middle of ``image``."""
+    top, left = (image.shape[0] - height_px) // 2, (image.shape[1] - width_px) // 2
+    return image[top : top + height_px, left : left + width_px]
+
+
+def at_least(image: Pixels, side_px: int) -> Pixels:
+    """``image``, mirrored at its right and lower edge where it is smaller than ``side_px``."""
+    bottom, right = max(0, side_px - image.shape[0]), max(0, side_px - image.shape[1])
+    if not bottom and not right:
+        return image
+    return np.asarray(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REFLECT_101), np.uint8)
+
+
+def random_crop(images: tuple[Pixels, ...], side_px: int, rng: np.random.Generator) -> tuple[Pixels, ...]:
+    """The same random square of every image."""
+    height, width = images[0].shape[:2]
+    top, left = int(rng.integers(height - side_px + 1)), int(rng.integers(width - side_px + 1))
+    return tuple(image[top : top + side_px, left : left + side_px] for image in images)
+
+
+def random_position(
+    images: tuple[Pixels, ...], rng: np.random.Generator, *, flip: bool, rotate: bool
+) -> tuple[Pixels, ...]:
+    """Each image mirrored in half of the cases, upside down too and turned by 90 degrees where ``rotate`` is set."""
+    mirror, upend, turn = rng.random(3) < 0.5
+    if flip and mirror:
+        images = tuple(image[:, ::-1] for image in images)
+    if rotate and upend:
+        images = tuple(image[::-1] for image in images)
+    if rotate and turn:
+        images = tuple(image.swapaxes(0, 1) for image in images)
+    return images
+
+
+def _pad_to_square(image: Pixels) -> Pixels:
+    height, width = image.shape[:2]
+    top, left = max(0, width - height) // 2, max(0, height - width) // 2
+    bottom, right = max(0, width - height) - top, max(0, height - width) - left
+    return np.asarray(cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_CONSTANT, value=WHITE), np.uint8)

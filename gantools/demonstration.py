@@ -1,0 +1,145 @@
+"""A tour in a few minutes, offline: draw shoes, train a small pix2pix, run it and the shipped srgan, show it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gantools import api
+from gantools.data import synth
+from gantools.errors import ImageError
+from gantools.files import write_bytes
+from gantools.images import color, grid, reader, writer
+from gantools.images.picture import Picture, Pixels
+from gantools.inference.result import Result
+from gantools.training.reporter import Reporter
+
+PICTURES, HELD_OUT, SIDE_PX = 240, 6, 64
+SAMPLES = Path(__file__).parent / "samples"
+TRAINING = (
+    "data.batch_images=8",
+    "data.validation_share=0.025",
+    "train.log_every_steps=100",
+    "train.preview_every_steps=200",
+    "train.ema_decay=0.99",
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the demo left behind."""
+
+    page: Path
+    run: Path
+    shoes: Path
+    photos: Path
+
+    def closing_lines(self) -> list[str]:
+        """What to look at and what to type next."""
+        return [
+            f"look at {self.photos} (left: bicubic, right: srgan) and {self.shoes} (outline | generated | truth);",
+            f"all of it is on {self.page}, the training's sample sheets are in {self.run / 'samples'}.",
+            "next: gantools infer srgan YOUR.jpg",
+            "      gantools train pix2pix/shoes-64 --data FOLDER_OF_SHOES",
+            f"      gantools infer {self.run} drawing.png",
+        ]
+
+
+def run(folder: Path, steps: int, reporter: Reporter, tell: Callable[[str], None]) -> Shown:
+    """Draw, train, infer and write ``index.html`` into ``folder``."""
+    tell(f"1/4 drawing {PICTURES} shoes")
+    drawings = synth.synthesise("shoes", folder / "drawn", PICTURES, SIDE_PX, seed=0)
+    tell(f"2/4 training pix2pix on them, {steps} steps at {SIDE_PX} px")
+    training = _train(folder, steps, reporter)
+    tell("3/4 running the trained pix2pix on shoes it has not seen")
+    shoes = _shoes(folder, training.path)
+    tell("4/4 enlarging sample photos with the shipped srgan weights")
+    photos = _photos(folder)
+    page = folder / "index.html"
+    write_bytes(page, _page(training, shoes, photos, len(drawings)).encode())
+    return Shown(page, training.path, shoes, photos)
+
+
+def _train(folder: Path, steps: int, reporter: Reporter) -> api.TrainingRun:
+    length = (f"stages.adversarial.steps={steps}", "stages.adversarial.epochs=null")
+    decay = "stages.adversarial.schedule={name: step, at: [0.6, 0.85], factor: 0.3}"
+    settings = api.configure("pix2pix/shoes-64", data=[str(folder / "drawn")], overrides=[*TRAINING, *length, decay])
+    return api.train(settings, run_dir=folder / "run", reporter=reporter)
+
+
+def _shoes(folder: Path, run: Path) -> Path:
+    """Outlines of shoes from another seed through the trained network, beside the truth."""
+    truths = synth.synthesise("shoes", folder / "truth", HELD_OUT, SIDE_PX, seed=1)
+    outline = api.outline_from_weights(run / "weights" / "last.safetensors")
+    drawn = []
+    for truth in truths:
+        path = folder / "outlines" / truth.name
+        writer.write(outline(Picture(reader.read_rgb8(truth))), path)
+        drawn.append(path)
+    made = _outputs(api.infer(run / "weights" / "last.safetensors", drawn, output=folder / "generated"))
+    rows = [[reader.read_rgb8(path) for path in row] for row in zip(drawn, made, truths, strict=True)]
+    return _sheet(folder / "shoes.png", rows, ["outline", "generated", "truth"])
+
+
+def _photos(folder: Path) -> Path:
+    samples = sorted(SAMPLES.glob("*.jpg"))
+    enlarged = _outputs(api.infer("srgan", samples, output=folder / "enlarged", format="png"))
+    rows = [[_bicubic(small), reader.read_rgb8(large)] for small, large in zip(samples, enlarged, strict=True)]
+    return _sheet(folder / "photos.png", rows, ["bicubic x4", "srgan x4"])
+
+
+def _bicubic(path: Path) -> Pixels:
+    return color.resize_bicubic(reader.read_rgb8(path), scale=4)
+
+
+def _outputs(results: Iterable[Result]) -> list[Path]:
+    made = []
+    for result in results:
+        if result.output is None or result.error:
+            raise ImageError(f"{result.input}: {result.error}")
+        made.append(Path(result.output))
+    return made
+
+
+def _sheet(path: Path, rows: Sequence[Sequence[Pixels]], labels: list[str]) -> Path:
+    writer.write(Picture(grid.grid([list(row) for row in rows], labels)), path)
+    return path
+
+
+def _page(training: api.TrainingRun, shoes: Path, photos: Path, drawings: int) -> str:
+    figures = "".join(
+        f"<tr><td>{html.escape(name)}</td><td>{value:.2f}</td></tr>" for name, value in training.validation.items()
+    )
+    sheets = sorted((training.path / "samples").glob("*.png"))
+    strip = "".join(
+        f"<figure><img src='run/samples/{sheet.name}' alt=''><figcaption>step {int(sheet.stem)}</figcaption></figure>"
+        for sheet in sheets
+    )
+    return _TEMPLATE.format(
+        steps=training.step, drawings=drawings, figures=figures, shoes=shoes.name, photos=photos.name, strip=strip
+    )
+
+
+_TEMPLATE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>gantools demo</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
+img {{ max-width: 100%; height: auto }} .strip {{ display: flex; gap: 1rem; overflow-x: auto }}
+figure {{ margin: 0 }} figcaption, td {{ font-size: .9rem }} td {{ padding-right: 1.5rem }}
+.shoes img {{ width: 36rem; image-rendering: pixelated }} .strip img {{ width: 16rem; max-width: none }}
+</style></head><body>
+<h1>gantools demo</h1>
+<h2>Super-resolution with the shipped weights</h2>
+<p>Left: enlarged four times by bicubic interpolation. Right: by <code>gantools infer srgan</code>.</p>
+<p><img src="{photos}" alt="bicubic beside srgan"></p>
+<h2>An outline becomes a shoe</h2>
+<p>A pix2pix trained just now for {steps} steps on {drawings} drawn shoes. These six are from another seed.</p>
+<p class="shoes"><img src="{shoes}" alt="outline, generated, truth"></p>
+<table>{figures}</table>
+<h2>How it learnt</h2>
+<div class="strip">{strip}</div>
+</body></html>
+"""

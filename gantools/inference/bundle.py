@@ -1,0 +1,173 @@
+"""Opening weights: the description is checked against the network it names before any tensor is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from gantools.checkpoint import weights
+from gantools.checkpoint.weights import Export
+from gantools.errors import ModelFileError, UsageError
+from gantools.inference.locate import resolve
+from gantools.inference.settings import Precision
+from gantools.models import GENERATORS
+from gantools.models.contract import Generator
+from gantools.models.options import GeneratorOptions
+from gantools.registry import did_you_mean
+
+__all__ = ["Model", "open_model", "resolve"]
+
+Shapes = dict[str, tuple[int, ...]]
+
+_OPTIONS: TypeAdapter[GeneratorOptions] = TypeAdapter(GeneratorOptions)
+# auto is float32 on every device: the eight significant bits of bf16 just show in a picture of 8 bits.
+_AUTOCAST: Mapping[Precision, torch.dtype | None] = {
+    "auto": None,
+    "fp32": None,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+_PICTURE_WIDE_NORMS = ("instance", "group")
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A generator ready to run, in the mode that its export asks for. ``autocast`` None means float32."""
+
+    recipe: str
+    export: Export
+    options: GeneratorOptions
+    network: nn.Module
+    autocast: torch.dtype | None
+    memory_format: torch.memory_format
+
+    @property
+    def generator(self) -> Generator:
+        """The network as what it says about itself."""
+        return cast(Generator, self.network)
+
+
+def open_model(path: Path, *, export: str | None, device: torch.device, precision: Precision = "auto") -> Model:
+    """Open the generator called ``export`` (None: the only one) of a weights file and put it on ``device``.
+
+    Raises ModelFileError when the file does not hold what it describes, UsageError when ``export`` is not in it.
+    """
+    described = weights.describe(path)
+    name = _chosen(described.exports, export, path)
+    options = _options(described.exports[name], path)
+    network = _empty_network(options, _stored_shapes(path, name), described.exports[name], path)
+    _fill(network, weights.load(path).tensors[name], path)
+    return Model(
+        described.recipe,
+        described.exports[name],
+        options,
+        network.train(described.exports[name].mode == "train").to(device),
+        _AUTOCAST[precision],
+        _memory_format(options, device),
+    )
+
+
+def _chosen(exports: Mapping[str, Export], wanted: str | None, path: Path) -> str:
+    if wanted is not None and wanted not in exports:
+        raise UsageError(f"--export {wanted}: {str(path)!r} has no such network{did_you_mean(wanted, exports)}")
+    if wanted is None and len(exports) != 1:
+        raise UsageError(f"{str(path)!r} holds {len(exports)} networks; choose with --export: {', '.join(exports)}")
+    return wanted or next(iter(exports))
+
+
+def _options(export: Export, path: Path) -> GeneratorOptions:
+    try:
+        return _OPTIONS.validate_json(json.dumps(export.options))
+    except (ValidationError, TypeError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+        where = ".".join(str(part) for part in first["loc"])
+        raise ModelFileError(f"{str(path)!r}: describes no network of gantools: {where}: {first['msg']}") from error
+
+
+def _stored_shapes(path: Path, name: str) -> Shapes:
+    prefix = f"{name}/"
+    with safe_open(path, framework="pt") as stored:
+        keys = [key for key in stored.keys() if key.startswith(prefix)]  # noqa: SIM118 - safe_open is no mapping
+        return {key.removeprefix(prefix): tuple(stored.get_slice(key).get_shape()) for key in keys}
+
+
+def _empty_network(options: GeneratorOptions, stored: Shapes, export: Export, path: Path) -> nn.Module:
+    """The described network without memory for its weights, if the stored tensors and the description fit it."""
+    network = _built(options, len(stored), path)
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    _require_equal_shapes(wanted, stored, options.name, path)
+    says = cast(Generator, network)
+    facts = (says.scale, says.size_multiple, says.minimum_size_px)
+    if facts != (export.scale, export.size_multiple, export.minimum_size_px) or export.mode not in ("eval", "train"):
+        raise ModelFileError(f"{str(path)!r}: what it says of size and mode does not fit its {options.name}")
+    return network
+
+
+def _built(options: GeneratorOptions, stored: int, path: Path) -> nn.Module:
+    counts = [value for key, value in options.arguments().items() if key in ("blocks", "downs")]
+    if any(count > stored for count in counts):  # building a million layers would take for ever
+        raise ModelFileError(f"{str(path)!r}: holds {stored} tensors, too few for the {options.name} that it describes")
+    try:
+        with torch.device("meta"), _NoInitialisation():
+            return GENERATORS.build(options)
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
+        raise ModelFileError(f"{str(path)!r}: no {options.name} can be built as described ({error})") from error
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """First weights are replaced anyway, and torch imports for a second before it draws some without memory."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        named = kwargs or {}
+        if func is Tensor.normal_ or getattr(func, "__module__", None) == nn.init.__name__:
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)
+
+
+def _require_equal_shapes(wanted: Shapes, stored: Shapes, kind: str, path: Path) -> None:
+    """Raise ModelFileError that says in one line how the stored tensors differ from those of the network."""
+    other = [key for key in wanted.keys() & stored.keys() if wanted[key] != stored[key]]
+    findings = [
+        _count("lacks", sorted(wanted.keys() - stored.keys())),
+        _count("has too many", sorted(stored.keys() - wanted.keys())),
+        _count("has in another shape", sorted(other)),
+    ]
+    if any(findings):
+        differences = ", ".join(finding for finding in findings if finding)
+        raise ModelFileError(f"{str(path)!r}: does not fit the {kind} that it describes: {differences}")
+
+
+def _count(what: str, keys: list[str]) -> str:
+    """``"lacks 3 tensors (first 'head.bias')"``, or nothing."""
+    return f"{what} {len(keys)} tensor{'s' * (len(keys) > 1)} (first {keys[0]!r})" if keys else ""
+
+
+def _fill(network: nn.Module, stored: Mapping[str, Tensor], path: Path) -> None:
+    """Give the network its weights. They may be stored in half precision; they are computed with in float32."""
+    for key, empty in network.state_dict().items():
+        if empty.is_floating_point() != stored[key].is_floating_point():
+            raise ModelFileError(f"{str(path)!r}: {key!r} is stored as {stored[key].dtype}")
+    floats = {key: value.float() if value.is_floating_point() else value for key, value in stored.items()}
+    network.load_state_dict(floats, assign=True)
+    network.requires_grad_(False)
+
+
+def _memory_format(options: GeneratorOptions, device: torch.device) -> torch.memory_format:
+    """channels_last pays for plain convolutions; norms over a picture's positions and Metal are faster without."""
+    picture_wide = options.arguments().get("norm") in _PICTURE_WIDE_NORMS
+    return torch.contiguous_format if picture_wide or device.type == "mps" else torch.channels_last

@@ -1,0 +1,220 @@
+"""The way of one picture: decode, pre-process, network, post-process, encode.
+
+Each step is a function of its own that hands a value on, so that a pipeline can run them beside each other.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from gantools import files
+from gantools.errors import ImageError, UsageError
+from gantools.images import ranges, reader, writer
+from gantools.images.color import resize_bicubic
+from gantools.images.padding import Crop, pad_to_multiple
+from gantools.images.picture import Picture, Pixels
+from gantools.inference.bundle import Model
+from gantools.inference.plan import Job
+from gantools.inference.result import Result, failed, untouched
+from gantools.inference.settings import Settings
+
+OUTPUT_PIXELS_PER_MAX_PIXELS = 4
+"""An output may have this many times ``max_pixels``, so that ×4 of an ordinary photo is within the limit."""
+
+_SEED = 0
+_NOTICEABLE = 0.02
+
+
+def run(model: Model, jobs: Iterable[Job], settings: Settings) -> Iterator[Result]:
+    """Carry out the jobs one after the other, one result for each; a failed one does not stop those after it."""
+    for job in jobs:
+        result = untouched(job) if job.skip else carry_out(job, model, settings)
+        yield result
+        if result.status == "failed" and settings.fail_fast:
+            return
+
+
+def carry_out(job: Job, model: Model, settings: Settings) -> Result:
+    """Take one picture from file to file. Whatever it makes a library raise is this picture's failure."""
+    started, size = time.perf_counter(), None
+    try:
+        picture = decode(job, settings)
+        size = (picture.width, picture.height)
+        made = process(picture, model, settings)
+        content = encode(made, job, settings)
+    except Exception as error:
+        return failed(job, error, time.perf_counter() - started, size)
+    seconds = time.perf_counter() - started
+    return Result(
+        job.input,
+        job.output,
+        "done",
+        seconds,
+        input_size=size,
+        output_size=(made.width, made.height),
+        content=content,
+    )
+
+
+def decode(job: Job, settings: Settings) -> Picture:
+    """Read a job's picture from its file or from standard input. Raises ImageError."""
+    return reader.read(
+        sys.stdin.buffer.read() if job.source is None else job.source,
+        name=job.input,
+        max_pixels=_max_pixels(settings),
+        allow_truncated=settings.allow_truncated,
+        first_frame=settings.first_frame,
+    )
+
+
+def encode(picture: Picture, job: Job, settings: Settings) -> bytes | None:
+    """Write a job's picture to its file, or return the content where it has none. Raises ImageError or UsageError."""
+    kind = job.format or picture.format
+    alpha: Literal["keep", "drop"] = "drop" if settings.alpha == "drop" else "keep"
+    content = writer.encode(
+        picture, kind, quality=settings.quality, depth=settings.depth, metadata=settings.metadata, alpha=alpha
+    )
+    if job.output is None:
+        return content
+    try:
+        files.write_bytes(job.output, content)
+    except OSError as error:
+        raise ImageError(f"{str(job.output)!r} cannot be written: {error.strerror or error}") from error
+    return None
+
+
+def process(picture: Picture, model: Model, settings: Settings) -> Picture:
+    """Put a picture through the network: ``scale`` times its size exactly, depth, alpha, gray and metadata kept.
+
+    Raises ImageError when the result would be too large, does not fit the memory, or is not finite.
+    """
+    given = picture if settings.prepare is None else settings.prepare(picture)
+    _require_size(given, model, settings)
+    gray = settings.gray == "keep" and given.gray
+    pixels = translate(given.pixels, model)
+    return replace(
+        given,
+        pixels=_in_gray(pixels) if gray else pixels,
+        alpha=_alpha(given, model, settings),
+        gray=gray or model.options.out_channels == 1,
+    )
+
+
+def translate(pixels: Pixels, model: Model) -> Pixels:
+    """What the network makes of colours. Shapes: [H, W, 3] → [scale·H, scale·W, 3] of the same dtype.
+
+    Pictures of 16 bits are computed in float32, whatever the model's precision: smaller types hold too few digits.
+    """
+    dtype = model.autocast if pixels.dtype == np.uint8 else None
+    try:
+        made = network_output(preprocess(pixels, model), model, dtype)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise _no_memory(pixels) from error
+    except RuntimeError as error:
+        raise (_no_memory(pixels) if "allocate memory" in str(error) else error) from error
+    return postprocess(made, pixels)
+
+
+def preprocess(pixels: Pixels, model: Model) -> Tensor:
+    """Samples → the network's input. Shapes: [H, W, 3] → [1, in_channels, H, W]. Range: [-1, 1]."""
+    channels = model.options.in_channels
+    if channels not in (1, 3):
+        raise UsageError(f"this network reads {channels} channels; pictures are fed to it as gray (1) or RGB (3)")
+    device = next(model.network.parameters()).device
+    return ranges.to_tensor(_luma(pixels)[..., None] if channels == 1 else pixels, device)
+
+
+def postprocess(made: Tensor, like: Pixels) -> Pixels:
+    """The network's output → samples. Shapes: [1, 1 or 3, H, W] → [H, W, 3] of the depth of ``like``."""
+    pixels = ranges.from_tensor(made, like.dtype)
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
+def network_output(image: Tensor, model: Model, dtype: torch.dtype | None) -> Tensor:
+    """Run the network on a picture of any size; what is not finite in a small type is computed again in float32.
+
+    Shapes: [1, C, H, W] → [1, C', scale·H, scale·W]. Raises ImageError for an output with NaN or infinities.
+    """
+    with torch.inference_mode():
+        padded, crop = _padded(image, model)
+        for precision in dict.fromkeys((dtype, None)):
+            made = crop(_forward(padded, model, precision), model.generator.scale)
+            if torch.isfinite(made).all():
+                return made
+    raise ImageError("the network's result has NaN or infinite values")
+
+
+def _padded(image: Tensor, model: Model) -> tuple[Tensor, Crop]:
+    says = model.generator
+    short = min(image.shape[-2:]) < says.minimum_size_px
+    multiple = math.lcm(says.size_multiple, says.minimum_size_px) if short else says.size_multiple
+    return pad_to_multiple(image, multiple)
+
+
+def _forward(image: Tensor, model: Model, dtype: torch.dtype | None) -> Tensor:
+    """Dropout, where a network keeps it, draws the same numbers for every picture, whatever came before."""
+    kind = image.device.type
+    arithmetic: AbstractContextManager[object] = torch.autocast(kind, dtype) if dtype else nullcontext()
+    with torch.random.fork_rng([image.device] if kind == "cuda" else [], enabled=model.network.training), arithmetic:
+        if model.network.training:
+            torch.manual_seed(_SEED)
+        return model.generator(image.contiguous(memory_format=model.memory_format)).float()
+
+
+def _alpha(picture: Picture, model: Model, settings: Settings) -> Pixels | None:
+    """The result's transparency: resized beside the colours, or made by the network."""
+    scale = model.generator.scale
+    if picture.alpha is None or settings.alpha == "drop":
+        return None
+    if settings.alpha == "process":
+        return _luma(translate(_from_gray(picture.alpha), model))
+    return picture.alpha if scale == 1 else resize_bicubic(picture.alpha[..., None], scale=scale)[..., 0]
+
+
+def _in_gray(pixels: Pixels) -> Pixels:
+    """Take the colours out, and say so where there were some."""
+    gray = _from_gray(_luma(pixels))
+    if cv2.norm(gray, pixels, cv2.NORM_L1) > _NOTICEABLE * np.iinfo(pixels.dtype).max * pixels.size:
+        warnings.warn("a gray picture stays gray; --gray color gives the colours that the network made", stacklevel=2)
+    return gray
+
+
+def _luma(pixels: Pixels) -> Pixels:
+    """One channel as the eye weights three (Rec. 601), exact for equal ones. Shapes: [H, W, 3] → [H, W]."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+
+
+def _from_gray(gray: Pixels) -> Pixels:
+    return np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB))
+
+
+def _max_pixels(settings: Settings) -> int:
+    return reader.MAX_PIXELS if settings.max_pixels is None else settings.max_pixels
+
+
+def _require_size(picture: Picture, model: Model, settings: Settings) -> None:
+    """Refuse what would grow beyond reason before the memory for it is asked for."""
+    width, height = picture.width * model.generator.scale, picture.height * model.generator.scale
+    limit = OUTPUT_PIXELS_PER_MAX_PIXELS * _max_pixels(settings)
+    if width * height > limit:
+        raise ImageError(
+            f"the result of {width}×{height} would be {width * height:,} pixels, over the limit of {limit:,}; "
+            "raise it with --max-pixels"
+        )
+
+
+def _no_memory(pixels: Pixels) -> ImageError:
+    height, width = pixels.shape[:2]
+    return ImageError(f"not enough memory for {width}×{height} px; make the picture smaller or try --device cpu")

@@ -1,0 +1,58 @@
+"""Where the weights lie that ``RECIPE|RUN|WEIGHTS`` means, and whose they are. No torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from gantools.errors import ModelFileError, UsageError
+from gantools.pretrained import catalogue
+
+
+def resolve(spec: str | Path) -> Path:
+    """Return the weights file that ``spec`` means: the name of installed weights, a run directory, or a file.
+
+    A plain word is a name first and a path second; ``./word`` and a ``Path`` are paths.
+    Raises UsageError, with the nearest names where it could have been a name.
+    """
+    path = Path(spec)
+    if isinstance(spec, str) and os.sep not in spec and path.suffix != catalogue.SUFFIX:
+        try:
+            return catalogue.find(spec).path
+        except UsageError:
+            if not path.exists():
+                raise
+    return _best_of_run(path) if path.is_dir() else _existing(path)
+
+
+def recipe_of(path: Path) -> str:
+    """Return the recipe that a weights file says it is from. Raises ModelFileError for what is not a weights file."""
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            recipe = json.loads((stored.metadata() or {})["gantools"])["recipe"]
+    except OSError as error:
+        raise ModelFileError(f"{str(path)!r}: cannot be read ({error})") from error
+    except SafetensorError as error:
+        raise ModelFileError(f"{str(path)!r}: not an intact safetensors file ({error})") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{str(path)!r}: a safetensors file, but not gantools weights") from error
+    if not isinstance(recipe, str) or not recipe.isidentifier():  # it becomes part of file names
+        raise ModelFileError(f"{str(path)!r}: its recipe has no proper name: {recipe!r}")
+    return recipe
+
+
+def _best_of_run(run: Path) -> Path:
+    candidates = [run / "weights" / name for name in ("best.safetensors", "last.safetensors")]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise UsageError(f"{str(run)!r}: no run with weights (it has no {candidates[1].relative_to(run)})")
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise UsageError(f"{str(path)!r}: no such weights file or run directory")
+    return path

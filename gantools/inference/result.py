@@ -1,0 +1,55 @@
+"""What came of one picture. No torch."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from gantools.errors import GantoolsError
+from gantools.inference.plan import Job
+
+Status: TypeAlias = Literal["done", "failed", "skipped", "planned"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One input's fate.
+
+    Sizes are (width, height). ``error`` is the reason without the name, ``exit_code`` what it ends a run of this single
+    input with, ``traceback`` for whoever looks for the cause. ``content`` is the encoded picture where there is no
+    output file.
+    """
+
+    input: str
+    output: Path | None
+    status: Status
+    seconds: float = 0.0
+    error: str | None = None
+    input_size: tuple[int, int] | None = None
+    output_size: tuple[int, int] | None = None
+    exit_code: int = 0
+    content: bytes | None = field(default=None, repr=False)
+    traceback: str | None = field(default=None, repr=False)
+
+
+def untouched(job: Job, status: Status = "skipped") -> Result:
+    """The result of a job that nothing was done for."""
+    return Result(job.input, job.output, status)
+
+
+def failed(job: Job, error: Exception, seconds: float, input_size: tuple[int, int] | None) -> Result:
+    """The result of a job that ``error`` ended."""
+    expected = isinstance(error, GantoolsError)
+    reason = str(error) if expected else " ".join(f"{type(error).__name__}: {error}".split())
+    return Result(
+        job.input,
+        job.output,
+        "failed",
+        seconds,
+        error=reason.removeprefix(f"{job.input!r}: "),
+        input_size=input_size,
+        exit_code=error.exit_code if isinstance(error, GantoolsError) else 1,
+        traceback="".join(traceback.format_exception(error)),
+    )

@@ -1,0 +1,118 @@
+"""An inference run from what was typed to its results. torch is imported when the first picture is due, not before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from gantools.errors import UsageError
+from gantools.images.formats import DEEP
+from gantools.inference import locate
+from gantools.inference.plan import Existing, Job, plan
+from gantools.inference.result import Result, untouched
+from gantools.inference.settings import Precision, Settings
+
+Name: TypeAlias = str | os.PathLike[str]
+
+_DEFAULTS = Settings()
+
+
+@dataclass(frozen=True)
+class Session:
+    """A planned run: nothing has been read but the weights' header, nothing written."""
+
+    weights: Path
+    recipe: str
+    jobs: tuple[Job, ...]
+    settings: Settings = _DEFAULTS
+    export: str | None = None
+    device: str = "auto"
+    precision: Precision = "auto"
+
+    def run(self) -> Iterator[Result]:
+        """Open the weights, then carry out one job for every result that is asked for.
+
+        Raises ModelFileError or UsageError before the first result.
+        """
+        if all(job.skip for job in self.jobs):
+            return iter([untouched(job) for job in self.jobs])
+        from gantools.devices import choose_device
+        from gantools.inference import bundle, engine
+
+        device = choose_device(self.device)
+        model = bundle.open_model(self.weights, export=self.export, device=device, precision=self.precision)
+        return engine.run(model, self.jobs, self.settings)
+
+    def rehearse(self) -> list[Result]:
+        """What ``run`` would do, as results without content."""
+        return [untouched(job, "skipped" if job.skip else "planned") for job in self.jobs]
+
+
+def prepare(
+    model: str | Path,
+    inputs: Name | Iterable[Name],
+    *,
+    output: Name | None = None,
+    recursive: bool = False,
+    format: str | None = None,
+    existing: Existing = "refuse",
+    export: str | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    settings: Settings = _DEFAULTS,
+) -> Session:
+    """Find the weights and plan every output. Raises UsageError for all that can be known to be wrong without torch."""
+    weights = locate.resolve(model)
+    recipe = locate.recipe_of(weights)
+    names = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    jobs = plan(
+        [os.fspath(name) for name in names],
+        recipe=recipe,
+        output=None if output is None else os.fspath(output),
+        recursive=recursive,
+        format=format,
+        existing=existing,
+    )
+    _require_depth(jobs, settings)
+    return Session(weights, recipe, jobs, settings, export, device, precision)
+
+
+def infer(
+    model: str | Path,
+    inputs: Name | Iterable[Name],
+    *,
+    output: Name | None = None,
+    recursive: bool = False,
+    format: str | None = None,
+    existing: Existing = "refuse",
+    export: str | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    settings: Settings = _DEFAULTS,
+) -> Iterator[Result]:
+    """Put pictures through a model: installed weights by name, a run directory, or a weights file.
+
+    One result per picture, as soon as it is done. Raises UsageError before anything is written.
+    """
+    session = prepare(
+        model,
+        inputs,
+        output=output,
+        recursive=recursive,
+        format=format,
+        existing=existing,
+        export=export,
+        device=device,
+        precision=precision,
+        settings=settings,
+    )
+    return session.run()
+
+
+def _require_depth(jobs: Iterable[Job], settings: Settings) -> None:
+    shallow = sorted({job.format.upper() for job in jobs if job.format and job.format not in DEEP})
+    if settings.depth == 16 and shallow:
+        raise UsageError(f"--depth 16: {' and '.join(shallow)} holds no 16-bit samples; add --format png or tif")

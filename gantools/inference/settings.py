@@ -1,0 +1,38 @@
+"""What a user asks of an inference run besides the files. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from gantools.images.picture import Picture
+
+Depth: TypeAlias = Literal["keep", 8, 16]
+Alpha: TypeAlias = Literal["keep", "process", "drop"]
+Gray: TypeAlias = Literal["keep", "color"]
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How pictures are read, put through the network and written.
+
+    ``alpha``: ``keep`` resizes transparency beside the colours, ``process`` sends it through the network as a gray
+    picture, ``drop`` leaves it out. ``gray``: ``keep`` gives a gray picture for a gray one, ``color`` what the network
+    makes of it.
+    ``max_pixels`` bounds what is decoded (None: the reader's limit); an output may have four times as many.
+    ``prepare`` changes a decoded picture before the network sees it (a photo into an outline drawing).
+    """
+
+    quality: int = 95
+    depth: Depth = "keep"
+    metadata: Literal["keep", "strip"] = "keep"
+    alpha: Alpha = "keep"
+    gray: Gray = "keep"
+    max_pixels: int | None = None
+    allow_truncated: bool = False
+    first_frame: bool = False
+    fail_fast: bool = False
+    prepare: Callable[[Picture], Picture] | None = None

@@ -1,0 +1,64 @@
+"""The card of a weights file: ``<name>.json`` beside ``<name>.safetensors``, what one must know before using it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from gantools.config.options import Options, setting
+from gantools.errors import ModelFileError
+
+
+class TrainingSet(Options):
+    """Pictures that weights learnt from."""
+
+    name: str = setting(..., "name of the set")
+    images: int = setting(..., "pictures used", ge=1)
+    licence: str = setting(..., "licence of the pictures")
+    source: str = setting(..., "where the set comes from")
+
+
+class Measured(Options):
+    """A figure with what it takes to repeat it, and what it is to be compared with."""
+
+    metric: str = setting(..., "name of the metric, protocol included: psnr_y")
+    value: float = setting(..., "what was measured")
+    data: str = setting(..., "the pictures it was measured on, none of them trained on")
+    protocol: str = setting(..., "how: down-scaling, border, colour channel, precision")
+    baselines: dict[str, float] = setting({}, "the same figure of simpler methods: bicubic")
+
+
+class Card(Options):
+    """Where weights come from, what they can do and what they cannot."""
+
+    purpose: str = setting(..., "one line: what a picture becomes")
+    recipe: str = setting(..., "the recipe they were trained by")
+    config: str = setting(..., "the preset or configuration file they were trained with")
+    licence: str = setting(..., "licence of the weights")
+    trained: str = setting(..., "date of the training")
+    data: tuple[TrainingSet, ...] = setting(..., "what they learnt from", min_length=1)
+    steps: dict[str, int] = setting(..., "steps of each stage", min_length=1)
+    minutes: float = setting(..., "length of the training", gt=0)
+    hardware: str = setting(..., "what they were trained on")
+    seed: int = setting(..., "the run's seed")
+    measured: tuple[Measured, ...] = setting(..., "figures on pictures not trained on", min_length=1)
+    limits: tuple[str, ...] = setting(..., "what they do badly, one line each", min_length=1)
+
+
+def card_path(weights: Path) -> Path:
+    """Where the card of a weights file lies."""
+    return weights.with_suffix(".json")
+
+
+def read_card(weights: Path) -> Card | None:
+    """The card beside a weights file, None where there is none. Raises ModelFileError when it is not one."""
+    path = card_path(weights)
+    if not path.is_file():
+        return None
+    try:
+        return Card.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ModelFileError(f"{path}: not a card of weights: {where or 'file'}: {first['msg']}") from error

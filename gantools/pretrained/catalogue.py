@@ -1,0 +1,67 @@
+"""Installed weights of recipes, by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gantools.errors import UsageError
+from gantools.pretrained.card import Card, read_card
+from gantools.pretrained.feature_networks import FEATURE_NETWORKS
+from gantools.registry import did_you_mean
+
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A weights file that goes by a name. ``shipped`` ones came with gantools, the others lie in ``$GANTOOLS_HOME``."""
+
+    name: str
+    path: Path
+    shipped: bool
+
+    def card(self) -> Card | None:
+        """Its card, None where there is none. Raises ModelFileError for a damaged one."""
+        return read_card(self.path)
+
+
+def weights_folder() -> Path:
+    """``$GANTOOLS_HOME/weights``, where weights are installed (home default ~/.cache/gantools)."""
+    home = os.environ.get("GANTOOLS_HOME") or "~/.cache/gantools"
+    return Path(home).expanduser() / "weights"
+
+
+def shipped_folder() -> Path:
+    """Where the weights lie that come with gantools."""
+    return Path(__file__).resolve().parent
+
+
+def installed() -> list[Installed]:
+    """Every installed weights file of a recipe: the user's own first, then the shipped ones, each by name."""
+    return [*_in_folder(weights_folder(), shipped=False), *_in_folder(shipped_folder(), shipped=True)]
+
+
+def find(name: str) -> Installed:
+    """The weights called ``name``, else the first of the recipe ``name``; the user's own come before shipped ones.
+
+    Raises UsageError with the nearest name.
+    """
+    known = installed()
+    for weights in known:
+        if weights.name == name:
+            return weights
+    for weights in known:
+        card = weights.card()
+        if card is not None and card.recipe == name:
+            return weights
+    near = did_you_mean(name, [weights.name for weights in known])
+    raise UsageError(f"no weights of {name!r} are installed{near}; `gantools weights list` shows what is")
+
+
+def _in_folder(folder: Path, *, shipped: bool) -> Iterator[Installed]:
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        if path.stem not in FEATURE_NETWORKS and not path.name.startswith("."):
+            yield Installed(path.stem, path, shipped)

@@ -1,0 +1,88 @@
+"""ImageNet networks that recipes look at pictures with: where they come from, how they get here. Only on request."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from gantools import files
+from gantools.errors import GantoolsError, ModelFileError, UsageError
+from gantools.pretrained import download
+from gantools.registry import did_you_mean
+
+ADDRESS = "https://download.pytorch.org/models"
+
+
+@dataclass(frozen=True)
+class FeatureNetwork:
+    """Weights in torchvision's layout. ``digest`` is the start of the file's sha256, as its publisher states it."""
+
+    name: str
+    digest: str
+    megabytes: float
+    used_for: str
+
+    @property
+    def url(self) -> str:
+        return f"{ADDRESS}/{self.name}-{self.digest}.pth"
+
+
+FEATURE_NETWORKS = {
+    network.name: network
+    for network in (
+        FeatureNetwork("vgg16", "397923af", 528, "perceptual loss"),
+        FeatureNetwork("vgg19", "dcbb9e9d", 548, "perceptual loss; SRGAN's VGG54"),
+        FeatureNetwork("squeezenet1_0", "b66bff10", 4.8, "perceptual loss, feature_distance"),
+        FeatureNetwork("resnet18", "f37072fd", 44.7, "encoder of a U-Net"),
+        FeatureNetwork("resnet34", "b627a593", 83.3, "encoder of a U-Net"),
+    )
+}
+
+
+def find(name: str) -> FeatureNetwork:
+    """The network called ``name``. Raises UsageError with the nearest name."""
+    if name not in FEATURE_NETWORKS:
+        raise UsageError(f"unknown feature network {name!r}{did_you_mean(name, FEATURE_NETWORKS)}")
+    return FEATURE_NETWORKS[name]
+
+
+def installed_file(network: FeatureNetwork, folder: Path) -> Path | None:
+    """The network's file in ``folder``, where there is one."""
+    candidates = (folder / f"{network.name}{suffix}" for suffix in (".safetensors", ".pth"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def fetch(network: FeatureNetwork, folder: Path, progress: download.Progress = download.silent) -> Path:
+    """Download the network's weights into ``folder`` unless an intact file lies there.
+
+    Raises GantoolsError when the network cannot be reached, ModelFileError when another file came.
+    """
+    target = _target(network, folder)
+    if not (target.is_file() and download.matches(target, network.digest)):
+        try:
+            download.download(network.url, target, network.digest, progress=progress)
+        except ConnectionError as error:
+            raise GantoolsError(
+                f"{error}; with the file from elsewhere: gantools weights fetch {network.name} --from FILE"
+            ) from error
+    return target
+
+
+def install(network: FeatureNetwork, file: Path, folder: Path) -> Path:
+    """Copy a file that is already at hand into ``folder``. Raises UsageError or ModelFileError for any other file."""
+    if not file.is_file():
+        raise UsageError(f"--from {file}: no such file")
+    if not download.matches(file, network.digest):
+        raise ModelFileError(
+            f"--from {file}: its sha256 does not begin with {network.digest}, so it is not {network.url};"
+            " other weights can be named in a configuration as `weights: FILE`"
+        )
+    target = _target(network, folder)
+    with files.staged_file(target) as staged:
+        shutil.copyfile(file, staged)
+    return target
+
+
+def _target(network: FeatureNetwork, folder: Path) -> Path:
+    return folder / f"{network.name}.pth"

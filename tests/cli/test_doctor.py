@@ -1,0 +1,158 @@
+"""``gantools doctor``: it tells what is wrong, survives broken packages and exits accordingly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from gantools.cli import doctor
+from gantools.doctor import computer, examination, imports, packages, storage
+from gantools.doctor.imports import Probe
+from gantools.doctor.packages import Requirement
+from gantools.doctor.report import Finding, Report
+
+SOUND_TORCH = {"cuda": [], "cuda_build": None, "threads": 1}
+
+
+def fake_package(folder: Path, name: str, body: str) -> None:
+    (folder / name).mkdir(parents=True)
+    (folder / name / "__init__.py").write_text(body)
+
+
+def invoke(*words: str):
+    app = typer.Typer()
+    app.command()(doctor.doctor)
+    return CliRunner().invoke(app, list(words))
+
+
+def test_this_installation_is_looked_over():
+    report = examination.examine()
+    assert report.facts["packages"]["torch"]
+    assert report.facts["device"]["chosen"]
+    assert report.facts["computer"]["usable_cores"] >= 1
+    assert report.facts["storage"]["free_gigabytes"]["working"] > 0
+    assert not [finding for finding in report.findings if finding.what.startswith("import ")]
+    json.dumps(report.facts)
+
+
+def test_broken_packages_are_told_and_survived(tmp_path, monkeypatch):
+    fake_package(tmp_path, "torch", "raise OSError('libcudart.so.13: cannot open shared object file')")
+    fake_package(tmp_path, "torchvision", "raise RuntimeError('operator torchvision::nms does not exist')")
+    fake_package(tmp_path, "cv2", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    answer = invoke("--json")
+    assert answer.exit_code == 1
+    told = json.loads(answer.stdout)
+    assert told["ok"] is False
+    by_package = {finding["what"].split()[1]: finding for finding in told["findings"] if finding["level"] == "problem"}
+    assert "libcudart.so.13" in by_package["torch:"]["what"]
+    assert "install --upgrade --force-reinstall torch torchvision" in by_package["torchvision:"]["mend"]
+    assert "code -9" in by_package["cv2:"]["what"]
+
+
+def test_a_hanging_import_is_given_up(tmp_path, monkeypatch):
+    fake_package(tmp_path, "cv2", "import time; time.sleep(60)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(imports, "PROBED", ("cv2",))
+    monkeypatch.setattr(imports, "TIMEOUT_SECONDS", 0.5)
+    assert "did not answer" in imports.probe_all()["cv2"].error
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "mend"),
+    [
+        ("cv2", "ImportError: libGL.so.1: cannot open shared object file", "opencv-python-headless"),
+        ("cv2", "ModuleNotFoundError: No module named 'cv2'", "install opencv-python-headless"),
+        ("torch", "ModuleNotFoundError: No module named 'torch'", "install torch"),
+        ("torchvision", "RuntimeError: operator torchvision::nms does not exist", "torch torchvision"),
+    ],
+)
+def test_every_failed_import_comes_with_its_remedy(name, error, mend):
+    probed = {"torch": Probe(SOUND_TORCH), name: Probe(error=error)}
+    (finding,) = [one for one in imports.findings(probed) if one.level == "problem"]
+    assert error in finding.what
+    assert finding.mend.endswith(mend)
+
+
+def test_a_card_that_cannot_compute_is_a_problem():
+    card = {"name": "Old", "error": "no kernel image is available"}
+    (finding,) = imports.findings({"torch": Probe({**SOUND_TORCH, "cuda": [card]})})
+    assert finding.level == "problem"
+    assert "no kernel image" in finding.what
+
+
+@pytest.mark.parametrize(("build", "said"), [(None, "without CUDA"), ("13.0", "finds no card")])
+def test_an_unused_nvidia_driver_is_a_warning(tmp_path, monkeypatch, build, said):
+    (tmp_path / "version").touch()
+    monkeypatch.setattr(imports, "NVIDIA_DRIVER", tmp_path / "version")
+    (finding,) = imports.findings({"torch": Probe({**SOUND_TORCH, "cuda_build": build})})
+    assert finding.level == "warning"
+    assert said in finding.what
+
+
+def test_missing_old_and_quarrelling_packages(monkeypatch):
+    installed = {"gantools": "0.1", "torch": "2.11.0+cpu", "torchvision": "0.29", "numpy": "1.26.4"}
+    installed |= {"opencv-python": "4.13", "opencv-python-headless": "4.13"}
+    wanted = {
+        "gantools": [
+            Requirement("torch", "2.11", False),
+            Requirement("numpy", "2.0", False),
+            Requirement("pillow", "13", False),
+            Requirement("pytest", "8", True),
+        ],
+        "torchvision": [Requirement("torch", "2.15.0", False)],
+    }
+    monkeypatch.setattr(packages, "version", installed.get)
+    monkeypatch.setattr(packages, "requirements", lambda package="gantools": wanted[package])
+    told = [finding.what for finding in packages.findings()]
+    assert told == [
+        "numpy 1.26.4 is older than 2.0",
+        "pillow is not installed",
+        "torchvision 0.29 was built for torch 2.15.0, here is torch 2.11.0+cpu",
+        "opencv-python and opencv-python-headless share one cv2 folder; keep the headless one",
+    ]
+
+
+def test_requirements_are_read_from_metadata(monkeypatch):
+    lines = ["torch>=2.11", "numpy", 'pytest (>=8.3) ; extra == "dev"', "pillow!=8.3.*,>=5.3"]
+    monkeypatch.setattr(packages.metadata, "requires", lambda _: lines)
+    assert packages.requirements() == [Requirement("torch", "2.11", False), Requirement("pytest", "8.3", True)]
+
+
+def test_little_room_is_a_warning(monkeypatch, tmp_path):
+    monkeypatch.setenv("GANTOOLS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(storage, "LEAST_FREE_GIGABYTES", float("inf"))
+    monkeypatch.setattr(storage, "shared_memory_megabytes", lambda: 64)
+    told = [finding.what for finding in storage.findings()]
+    assert [text.split()[0] for text in told] == ["only", "only", "only", "/dev/shm"]
+
+
+def test_more_threads_than_a_containers_quota_is_a_warning(tmp_path, monkeypatch):
+    (tmp_path / "cpu.max").write_text("100000 100000\n")
+    monkeypatch.setattr(computer, "CPU_QUOTA", tmp_path / "cpu.max")
+    assert computer.usable_cores() == 1
+    (finding,) = computer.findings(threads=8)
+    assert finding.mend == "export OMP_NUM_THREADS=1"
+    assert list(computer.findings(threads=1)) == []
+    assert list(computer.findings(threads=None)) == []
+
+
+@pytest.mark.parametrize(
+    ("findings", "code", "last"),
+    [
+        ((), 0, "everything is in order"),
+        ((Finding("warning", "w", "m"),), 0, "1 warning: see the lines above"),
+        ((Finding("problem", "p", "m"),) * 2, 1, "2 problems: see the lines above"),
+    ],
+)
+def test_exit_code_and_verdict(monkeypatch, findings, code, last):
+    report = Report({"python": {"version": "3.11", "list": [{"a": True}], "nothing": None}}, findings)
+    monkeypatch.setattr(examination, "examine", lambda: report)
+    answer = invoke()
+    assert answer.exit_code == code
+    assert answer.stdout.splitlines()[-1] == last
+    assert "a yes" in answer.stdout

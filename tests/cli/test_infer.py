@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from gantools.checkpoint import weights
+from gantools.checkpoint.weights import Export
+from gantools.cli.infer import infer
+from gantools.images import reader, writer
+from gantools.images.picture import Picture
+from gantools.models import GENERATORS
+from gantools.models.options import CompactSROptions
+
+SCRIPT = "import typer; from gantools.cli.infer import infer; app = typer.Typer(); app.command()(infer); app()"
+TELLS_IMPORTS = (
+    f"import sys, atexit; atexit.register(lambda: print({{'torch', 'torchvision'}} & {{*sys.modules}})); {SCRIPT}"
+)
+
+app = typer.Typer(rich_markup_mode=None)
+app.command()(infer)
+
+
+@pytest.fixture(scope="module")
+def doubling(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Weights of a network that enlarges bilinearly by two."""
+    path = tmp_path_factory.mktemp("weights") / "doubling.safetensors"
+    options = CompactSROptions(scale=2, channels=4, blocks=1)
+    export = Export("generator", options.model_dump(mode="json"), scale=2, size_multiple=1)
+    weights.save(path, "demo", {"generator": export}, {"generator": GENERATORS.build(options)}, {})
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GANTOOLS_DEVICE", "cpu")
+
+
+def photo(name: str = "in.png", **kept: Any) -> Path:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    writer.write(Picture(np.full((3, 5, 3), 90, np.uint8), **kept), Path(name))
+    return Path(name)
+
+
+def run(*arguments: str, given: bytes | None = None) -> Any:
+    return CliRunner().invoke(app, list(arguments), input=given)
+
+
+def files() -> list[str]:
+    return sorted(str(path) for path in Path().rglob("*") if path.is_file())
+
+
+def test_one_picture(doubling: str) -> None:
+    photo("in.jpg")
+    done = run(doubling, "in.jpg")
+    assert (done.exit_code, done.stdout) == (0, "in.demo.jpg\n")
+    assert done.stderr == f"weights: {doubling} (demo)\n"
+    assert (reader.read("in.demo.jpg").width, reader.read("in.demo.jpg").height) == (10, 6)
+
+
+def test_a_folder_with_bad_pictures_is_partly_done(doubling: str) -> None:
+    for name in ("a.png", "sub/c.png"):
+        photo(f"in/{name}")
+    Path("in/b.png").write_text("no picture")
+    Path("in/d.png").write_bytes(Path("in/a.png").read_bytes()[:-30])
+    done = run(doubling, "in", "-o", "out", "-r")
+    assert (done.exit_code, done.stdout) == (3, "out/a.png\nout/sub/c.png\n")
+    _, text, truncated, summary = done.stderr.splitlines()
+    assert text == "gantools: 'in/b.png': not a PNG, JPEG, WebP, TIFF, BMP or PPM image"
+    assert truncated.startswith("gantools: 'in/d.png': damaged or truncated")
+    assert summary.startswith("2 done, 2 failed in ")
+    assert files()[4:] == ["out/a.png", "out/sub/c.png"]
+
+
+def test_json_lines(doubling: str) -> None:
+    photo("in/a.png")
+    Path("in/b.png").write_text("no picture")
+    done = run(doubling, "in", "-o", "out", "--json")
+    first, second, last = (json.loads(line) for line in done.stdout.splitlines())
+    assert done.exit_code == 3
+    assert {key: first[key] for key in first if key != "seconds"} == {
+        "schema": 1,
+        "input": "in/a.png",
+        "output": "out/a.png",
+        "status": "done",
+        "error": None,
+        "input_size": [5, 3],
+        "output_size": [10, 6],
+    }
+    assert first["seconds"] > 0
+    assert (second["status"], second["error"]) == ("failed", "not a PNG, JPEG, WebP, TIFF, BMP or PPM image")
+    assert last["summary"]["recipe"] == "demo"
+    assert (last["summary"]["inputs"], last["summary"]["done"], last["summary"]["failed"]) == (2, 1, 1)
+
+
+def test_when_every_picture_fails_so_does_the_command(doubling: str) -> None:
+    Path("in.png").write_text("no picture")
+    done = run(doubling, "in.png")
+    assert (done.exit_code, done.stdout, files()) == (1, "", ["in.png"])
+
+
+def test_fail_fast(doubling: str) -> None:
+    Path("a.png").write_text("no picture")
+    photo("b.png")
+    assert run(doubling, "a.png", "b.png", "-o", "out", "--fail-fast").exit_code == 1
+    assert files() == ["a.png", "b.png"]
+
+
+def test_existing_results(doubling: str) -> None:
+    photo("in/a.png"), photo("in/b.png"), photo("out/a.png")
+    refused = run(doubling, "in", "-o", "out")
+    assert refused.exit_code == 2
+    assert (
+        refused.stderr == "gantools: exists already: 'out/a.png'; --overwrite replaces it, --skip-existing leaves it\n"
+    )
+    skipped = run(doubling, "in", "-o", "out", "--skip-existing")
+    assert (skipped.exit_code, skipped.stdout, reader.read("out/a.png").width) == (0, "out/b.png\n", 5)
+    assert run(doubling, "in", "-o", "out", "--skip-existing").exit_code == 0
+    assert run(doubling, "in", "-o", "out", "--overwrite").exit_code == 0
+    assert reader.read("out/a.png").width == 10
+
+
+def test_a_dry_run_writes_nothing(doubling: str) -> None:
+    photo("in/a.png")
+    done = run(doubling, "in", "-o", "out", "-n")
+    assert (done.exit_code, done.stdout, files()) == (0, "out/a.png\n", ["in/a.png"])
+    row = json.loads(run(doubling, "in", "-o", "out", "-n", "--json").stdout.splitlines()[0])
+    assert (row["status"], row["output"]) == ("planned", "out/a.png")
+
+
+def test_a_format_that_cannot_hold_the_picture_is_exit_2(doubling: str) -> None:
+    photo("in.png", alpha=np.zeros((3, 5), np.uint8))
+    refused = run(doubling, "in.png", "-o", "out.jpg")
+    assert (refused.exit_code, files()) == (2, ["in.png"])
+    assert "gantools: 'in.png': JPEG cannot hold the picture's transparency; use --alpha drop" in refused.stderr
+    assert run(doubling, "in.png", "-o", "out.jpg", "--alpha", "drop").exit_code == 0
+
+
+def test_options_reach_the_file(doubling: str) -> None:
+    photo("in.png")
+    assert run(doubling, "in.png", "-o", "out.tif", "--depth", "16", "--metadata", "strip").exit_code == 0
+    assert reader.read("out.tif").pixels.dtype == np.uint16
+    assert run(doubling, "in.png", "--format", "webp").stdout == "in.demo.webp\n"
+    assert run(doubling, "in.png", "--max-pixels", "14", "--format", "jpg").exit_code == 1
+
+
+def test_pipes(doubling: str) -> None:
+    content = photo("in.webp").read_bytes()
+    piped = CliRunner().invoke(app, [doubling, "-", "-o", "-"], input=content)
+    assert piped.exit_code == 0
+    made = reader.read(piped.stdout_bytes)
+    assert (made.width, made.height, made.format) == (10, 6, "webp")
+    assert run(doubling, "in.webp", "-o", "-", "--format", "png").stdout_bytes.startswith(b"\x89PNG")
+    assert run(doubling, "-", "-o", "out.png", given=content).exit_code == 0
+    failed = run(doubling, "-", "-o", "-", given=b"text")
+    assert (failed.exit_code, failed.stdout_bytes) == (1, b"")
+    assert "gantools: '-': not a PNG" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("no-such-recipe", "in.png"), "no weights of 'no-such-recipe' are installed"),
+        (("./gone.safetensors", "in.png"), "no such weights file"),
+        (("in.png", "in.png"), "'in.png': not an intact safetensors file"),
+        (("WEIGHTS", "gone.png"), "no such file or folder: 'gone.png'"),
+        (("WEIGHTS", "."), "-o DIR"),
+        (("WEIGHTS", "in.png", "--skip-existing", "--overwrite"), "contradict"),
+        (("WEIGHTS", "in.png", "-o", "-", "--json"), "both want standard output"),
+        (("WEIGHTS", "in.png", "--device", "gpu"), "--device gpu: no such device"),
+        (("WEIGHTS", "in.png", "--export", "b2a"), "has no such network"),
+        (("WEIGHTS", "in.png", "--depth", "16", "-o", "x.jpg"), "JPEG holds no 16-bit samples"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_one_line_and_exit_2(
+    doubling: str, arguments: tuple[str, ...], reason: str
+) -> None:
+    photo("in.png")
+    refused = run(*(doubling if argument == "WEIGHTS" else argument for argument in arguments))
+    assert (refused.exit_code, refused.stdout, files()) == (2, "", ["in.png"])
+    (line,) = [line for line in refused.stderr.splitlines() if not line.startswith("weights: ")]
+    assert line.startswith("gantools: ")
+    assert reason in line
+
+
+def test_corrupt_weights_are_one_line_and_exit_2(doubling: str) -> None:
+    photo("in.png")
+    Path("bad.safetensors").write_bytes(Path(doubling).read_bytes()[:-9])
+    refused = run("bad.safetensors", "in.png")
+    assert (refused.exit_code, len(refused.stderr.splitlines())) == (2, 1)
+    assert files() == ["bad.safetensors", "in.png"]
+
+
+def test_a_photo_becomes_an_outline_first(doubling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+
+    def outline_from_weights(path: Path) -> Any:
+        asked.append(path)
+        return lambda picture: Picture(255 - picture.pixels)
+
+    api = ModuleType("gantools.api")
+    monkeypatch.setattr(api, "outline_from_weights", outline_from_weights, raising=False)
+    monkeypatch.setitem(sys.modules, "gantools.api", api)
+    monkeypatch.setattr(sys.modules["gantools"], "api", api, raising=False)
+    photo("in.png")
+    assert run(doubling, "in.png", "--from", "photo").exit_code == 0
+    assert asked == [Path(doubling)]
+    assert (reader.read("in.demo.png").pixels == 165).all()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_person_is_told_in_words(doubling: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    photo("in.png")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    with pytest.raises(SystemExit) as ended:
+        app([doubling, "in.png"])
+    assert ended.value.code == 0
+    assert sys.stdout.getvalue() == "", "nothing on a terminal's stdout"  # type: ignore[attr-defined]
+    assert "in.png → in.demo.png (10×6)" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as refused:
+        app([doubling, "in.png", "-o", "-"])
+    assert refused.value.code == 2
+    assert "to the terminal" in capsys.readouterr().err
+
+
+def process(*arguments: str, script: str = SCRIPT, **given: Any) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, "-c", script, *arguments], env=environment, timeout=120, **given)
+
+
+def test_mistakes_are_found_without_torch(doubling: str) -> None:
+    photo("in.png"), photo("in.demo.png")
+    refused = process(doubling, "in.png", script=TELLS_IMPORTS, capture_output=True)
+    assert (refused.returncode, refused.stdout) == (2, b"set()\n"), refused.stderr
+    skipped = process(doubling, "in.png", "--skip-existing", script=TELLS_IMPORTS, capture_output=True)
+    assert (skipped.returncode, skipped.stdout) == (0, b"set()\n"), skipped.stderr
+
+
+def test_names_are_bytes_and_stdout_may_be_closed(doubling: str) -> None:
+    name = os.fsdecode(b"\xff\x1b[31m.png")
+    os.rename(photo("in.png"), name)
+    Path("zz.png").write_text("no picture")
+    done = process(doubling, name, "zz.png", "-o", "out", capture_output=True)
+    assert (done.returncode, done.stdout) == (3, b"out/\xff\x1b[31m.png\n")
+    assert b"\x1b" not in done.stderr
+    with open("/dev/full", "wb") as full:
+        assert process(doubling, name, "-o", "full/", stdout=full, stderr=subprocess.DEVNULL).returncode == 1
+
+
+def test_torchvision_is_not_imported(doubling: str) -> None:
+    photo("in.png")
+    done = process(doubling, "in.png", script=TELLS_IMPORTS, capture_output=True)
+    assert done.stdout == b"in.demo.png\n{'torch'}\n"

@@ -1,0 +1,120 @@
+"""``gantools weights`` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from gantools.cli import console, weights
+from gantools.pretrained import catalogue, feature_networks
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANTOOLS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(catalogue, "shipped_folder", lambda: tmp_path / "shipped")
+    monkeypatch.setattr(console.Settings, "quiet", False)
+    return lambda *words: CliRunner().invoke(weights.app, list(words))
+
+
+def put_weights(folder: Path, name: str) -> Path:
+    """Weights as the loop exports them."""
+    import torch
+
+    from gantools.checkpoint import weights as stored
+
+    export = stored.Export("generator", {"name": "compact_sr"}, scale=4, size_multiple=1)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.safetensors"
+    stored.save(path, "srgan", {"generator": export}, {"generator": torch.nn.Conv2d(3, 3, 1)}, {"steps": 7})
+    return path
+
+
+def test_list_shows_installed_weights_and_the_networks_to_be_had(run, tmp_path):
+    put_weights(tmp_path / "home" / "weights", "mine")
+    (tmp_path / "home" / "weights" / "vgg16.pth").write_bytes(b"")
+    answer = run("list", "--json")
+    assert answer.exit_code == 0
+    rows = {row["name"]: row for row in map(json.loads, answer.stdout.splitlines())}
+    assert rows["mine"]["state"] == "installed"
+    states = {name: rows[name]["state"] for name in feature_networks.FEATURE_NETWORKS}
+    assert states == {name: "installed" if name == "vgg16" else "not installed" for name in states}
+    plain = run("list").stdout.splitlines()
+    assert len(plain) == len(rows)
+    assert plain[0].startswith("mine ")
+
+
+def test_list_imports_no_torch():
+    code = "import sys; from gantools.cli import weights; weights.list_weights(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_info_tells_what_the_file_says(run, tmp_path):
+    path = put_weights(tmp_path / "home" / "weights", "mine")
+    for name in ("mine", str(path)):
+        facts = json.loads(run("info", name, "--json").stdout)
+        assert facts["file"]["exports"]["generator"]["scale"] == 4
+        assert facts["file"]["about"] == {"steps": 7}
+        assert "tensors" not in facts["file"]
+        assert facts["card"] is None
+    assert "scale: 4" in run("info", "mine").stdout
+    assert "vgg16-397923af.pth" in run("info", "vgg16").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["info", "vgg17"], 'did you mean "vgg1'),
+        (["info", "./none.safetensors"], "no such file"),
+        (["fetch", "vgg17"], 'did you mean "vgg1'),
+        (["fetch", "vgg16", "--from", "none.pth"], "no such file"),
+        (["fetch", "vgg16", "--from", "README.md"], "sha256 does not begin with 397923af"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2(run, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").write_text("text")
+    answer = run(*words)
+    assert answer.exit_code == 2
+    assert said in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
+    assert not (tmp_path / "home").exists()
+
+
+def test_info_refuses_a_file_that_is_no_weights(run, tmp_path):
+    (tmp_path / "text.safetensors").write_text("text")
+    answer = run("info", str(tmp_path / "text.safetensors"))
+    assert answer.exit_code == 2
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_fetch_without_a_network_is_one_line_with_address_and_the_other_way(run, monkeypatch):
+    def unreachable(url: str, *_: object, **__: object) -> None:
+        raise ConnectionError(f"{url}: no route")
+
+    monkeypatch.setattr(feature_networks.download, "download", unreachable)
+    answer = run("fetch", "vgg19")
+    assert answer.exit_code == 1
+    assert answer.stdout == ""
+    (line,) = [line for line in answer.stderr.splitlines() if line.startswith("gantools:")]
+    assert "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth" in line
+    assert "--from FILE" in line
+
+
+def test_fetch_prints_the_installed_path_alone(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_networks.download, "matches", lambda _file, _digest: True)
+    (tmp_path / "here.pth").write_bytes(b"weights")
+    answer = run("fetch", "resnet18", "--from", str(tmp_path / "here.pth"))
+    assert answer.exit_code == 0
+    assert answer.stdout == f"{tmp_path / 'home' / 'weights' / 'resnet18.pth'}\n"
+
+
+def test_the_commands_are_a_sub_app():
+    assert isinstance(weights.app, typer.Typer)
+    assert {command.name for command in weights.app.registered_commands} == {"list", "info", "fetch"}

@@ -1,0 +1,36 @@
+"""Small folders of pictures, written with the project's own writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gantools.data import synth
+from gantools.images import writer
+from gantools.images.picture import Picture
+
+Save = Callable[..., Path]
+
+
+@pytest.fixture
+def save() -> Save:
+    """Write one random picture of the given size."""
+
+    def write(path: Path, width: int = 12, height: int = 10, seed: int = 0) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+        writer.write(Picture(pixels), path)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def shoes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten drawn shoes."""
+    folder = tmp_path_factory.mktemp("shoes")
+    synth.synthesise("shoes", folder, 10, 40, 3)
+    return folder

@@ -1,0 +1,87 @@
+"""Drawn data: from a seed, usable by the recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gantools.data import layout, synth
+from gantools.data.drawings.canvas import Canvas, smooth
+from gantools.images import reader
+
+KINDS = ("shoes", "fruit", "scenes")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_depends_on_kind_seed_and_index_alone(kind: synth.Kind, tmp_path: Path) -> None:
+    paths = synth.synthesise(kind, tmp_path, 3, 32, 5)
+    third = reader.read_rgb8(paths[2])
+    np.testing.assert_array_equal(third, synth.picture(kind, 2, 32, 5))
+    assert third.shape == (32, 32, 3)
+    others = [synth.picture(kind, 2, 32, 6), synth.picture(kind, 1, 32, 5)]
+    assert all(not np.array_equal(third, other) for other in others)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size_px", [8, 64])
+def test_many_seeds_draw_varied_pictures(kind: synth.Kind, size_px: int) -> None:
+    pictures = np.stack([synth.picture(kind, index, size_px, 1) for index in range(25)])
+    assert pictures.shape == (25, size_px, size_px, 3)
+    assert len({picture.tobytes() for picture in pictures}) == 25
+    assert pictures.reshape(25, -1).std(axis=1).min() > 5
+
+
+def test_shoes_stand_on_white_and_fill_the_width() -> None:
+    for index in range(30):
+        shoe = synth.picture("shoes", index, 64, 2)
+        assert (shoe[0] == 255).all()
+        assert (shoe[:, 0] > 245).all()
+        columns = np.flatnonzero((shoe < 200).any(axis=(0, 2)))
+        assert columns[-1] - columns[0] > 0.75 * 64
+        assert 0.08 < (shoe < 235).any(-1).mean() < 0.7
+
+
+def test_fruit_are_two_domains_told_apart_by_colour(tmp_path: Path) -> None:
+    paths = synth.synthesise("fruit", tmp_path, 12, 32, 0, suffix=".jpg")
+    a, b = layout.find_domains(tmp_path)
+    assert len(a) == len(b) == 12
+    assert len(paths) == 24
+    middle = [
+        np.stack([reader.read_rgb8(item.files[0])[12:24, 12:20] for item in side]).astype(float) for side in (a, b)
+    ]
+    share_orange = [float(((m[..., 0] > 1.3 * m[..., 1]) & (m[..., 1] > 1.6 * m[..., 2])).mean()) for m in middle]
+    assert share_orange[1] > 0.4 > share_orange[0]
+
+
+def test_scenes_are_richer_in_detail_than_shoes() -> None:
+    def detail(kind: synth.Kind) -> float:
+        pictures = np.stack([synth.picture(kind, index, 64, 3) for index in range(10)]).astype(float)
+        return float(np.abs(np.diff(pictures, axis=2)).mean())
+
+    assert detail("scenes") > 1.5 * detail("shoes")
+
+
+def test_each_recipe_has_data_to_try(tmp_path: Path) -> None:
+    assert synth.RECIPE_KINDS == {"pix2pix": "shoes", "cyclegan": "fruit", "srgan": "scenes"}
+    synth.synthesise("shoes", tmp_path, 2, 16, 0)
+    assert layout.find(tmp_path).kind == "photos"
+
+
+def test_the_painter_covers_the_area_it_is_asked_to() -> None:
+    canvas = Canvas(50, (1.0, 1.0, 1.0))
+    square = np.array([[0.2, 0.2], [0.8, 0.2], [0.8, 0.8], [0.2, 0.8]])
+    assert canvas.shape(square).mean() == pytest.approx(0.36, abs=0.02)
+    assert canvas.disc(np.array([0.5, 0.5]), 0.3).mean() == pytest.approx(np.pi * 0.09, abs=0.005)
+    canvas.paint(canvas.shape(square), (1.0, 0.0, 0.0))
+    picture = canvas.finish()
+    assert tuple(picture[25, 25]) == (255, 0, 0)
+    assert tuple(picture[2, 2]) == (255, 255, 255)
+
+
+def test_curves_pass_through_their_points() -> None:
+    points = np.array([[0.1, 0.2], [0.5, 0.1], [0.9, 0.8]])
+    for closed in (True, False):
+        curve = smooth(points, closed=closed)
+        assert all(np.abs(curve - point).sum(axis=1).min() < 1e-12 for point in points)

@@ -1,0 +1,370 @@
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from gantools.errors import ImageError, UsageError
+from gantools.images import reader, writer
+from gantools.images.color import resize_bicubic
+from gantools.images.picture import Metadata, Picture
+from gantools.inference import engine
+from gantools.inference.bundle import Model, open_model
+from gantools.inference.plan import Job
+from gantools.inference.settings import Settings
+from gantools.models.options import CompactSROptions, ResNetOptions, SRResNetOptions, UNetOptions
+
+PLAIN = Settings()
+SIZES = ((1, 1), (17, 33), (40, 24))
+LARGEST = {"8": 255, "16": 65535}
+
+
+def samples(width: int, height: int, channels: int, bits: str = "8", seed: int = 0) -> npt.NDArray[Any]:
+    dtype = np.uint8 if bits == "8" else np.uint16
+    shape = (height, width, channels) if channels > 1 else (height, width)
+    return np.random.default_rng(seed).integers(0, LARGEST[bits] + 1, shape, dtype)
+
+
+def picture(width: int = 20, height: int = 12, bits: str = "8", **kept: Any) -> Picture:
+    return Picture(samples(width, height, 3, bits), **kept)
+
+
+def opened(path: Path, **given: Any) -> Model:
+    return open_model(path, export=None, device=torch.device("cpu"), **given)
+
+
+@pytest.fixture
+def same(identity: Path) -> Model:
+    return opened(identity)
+
+
+@pytest.fixture
+def twice(doubling: Path) -> Model:
+    return opened(doubling)
+
+
+def with_network(model: Model, network: nn.Module) -> Model:
+    return replace(model, network=network)
+
+
+def carried_out(model: Model, source: Path, output: Path, settings: Settings = PLAIN) -> Picture:
+    job = Job(str(source), source, output, writer.FORMATS[output.suffix[1:]])
+    (result,) = engine.run(model, [job], settings)
+    assert (result.status, result.error) == ("done", None)
+    made = reader.read(output)
+    assert result.output_size == (made.width, made.height)
+    return made
+
+
+# The matrix: every mode a file may have, in every format that holds it, at odd sizes.
+
+
+def write_mode(path: Path, mode: str, width: int, height: int) -> None:
+    """Write a file of a Pillow mode, or of 16 bits where its name ends with ;16."""
+    channels = {"RGB": 3, "RGBA": 4, "L": 1, "LA": 2, "P": 1, "1": 1}[mode.partition(";")[0]]
+    pixels = samples(width, height, channels, mode.partition(";")[2] or "8")
+    if mode.endswith(";16"):
+        assert cv2.imwrite(str(path), pixels)
+        return
+    image = Image.fromarray(pixels)
+    if mode == "P":
+        image = Image.fromarray(samples(width, height, 3)).convert("P", palette=Image.Palette.ADAPTIVE)
+    image.convert(mode).save(path)
+
+
+MATRIX = [
+    *itertools.product(("RGB", "RGBA", "L", "LA", "P", "1", "RGB;16", "RGBA;16", "L;16"), ("png",), SIZES),
+    *itertools.product(("RGB", "RGBA", "L", "P", "1", "RGB;16", "RGBA;16", "L;16"), ("tif",), SIZES),
+    *itertools.product(("RGB", "L", "P", "1"), ("bmp",), SIZES),
+    *itertools.product(("RGB", "L"), ("ppm",), SIZES),
+]
+
+
+@pytest.mark.parametrize(("mode", "suffix", "size"), MATRIX)
+def test_nothing_is_lost_on_the_way(same: Model, tmp_path: Path, mode: str, suffix: str, size: tuple[int, int]) -> None:
+    source = tmp_path / f"in.{suffix}"
+    write_mode(source, mode, *size)
+    before, after = reader.read(source), carried_out(same, source, tmp_path / f"out.{suffix}")
+    np.testing.assert_array_equal(after.pixels, before.pixels)
+    assert (after.pixels.dtype, after.gray) == (before.pixels.dtype, before.gray)
+    assert after.pixels.dtype == (np.uint16 if mode.endswith(";16") else np.uint8)
+    assert after.gray == (mode in ("L", "LA", "1", "L;16"))
+    if before.alpha is None:
+        assert after.alpha is None
+    else:
+        np.testing.assert_array_equal(after.alpha, before.alpha)
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("RGB", "jpg"), ("L", "jpg"), ("RGB", "webp"), ("RGBA", "webp")])
+@pytest.mark.parametrize("size", SIZES)
+def test_lossy_formats_keep_size_and_kind(
+    twice: Model, tmp_path: Path, mode: str, suffix: str, size: tuple[int, int]
+) -> None:
+    source = tmp_path / f"in.{suffix}"
+    write_mode(source, mode, *size)
+    before, after = reader.read(source), carried_out(twice, source, tmp_path / f"out.{suffix}")
+    assert (after.width, after.height) == (2 * size[0], 2 * size[1])
+    assert (after.gray, after.alpha is None) == (before.gray, before.alpha is None)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_once(twice: Model, tmp_path: Path, orientation: int) -> None:
+    source = tmp_path / "in.png"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "maker"
+    Image.fromarray(samples(6, 4, 3)).save(source, exif=exif)
+    upright = reader.read(source)
+    after = carried_out(twice, source, tmp_path / "out.png")
+    np.testing.assert_array_equal(after.pixels, engine.process(upright, twice, PLAIN).pixels)
+    assert (after.width, after.height) == ((8, 12) if orientation > 4 else (12, 8))
+    with Image.open(tmp_path / "out.png") as written:
+        assert written.getexif()[0x010F] == "maker"
+        assert written.getexif().get(0x0112, 1) == 1
+
+
+def test_metadata_is_kept_or_stripped(same: Model, tmp_path: Path) -> None:
+    icc = b"\0" * 16 + b"RGB " + b"\0" * 108
+    writer.write(picture(metadata=Metadata(icc=icc, xmp=b"<x/>", dpi=(300, 300))), tmp_path / "in.tif")
+    kept = carried_out(same, tmp_path / "in.tif", tmp_path / "kept.tif")
+    assert (kept.metadata.icc, kept.metadata.xmp, kept.metadata.dpi) == (icc, b"<x/>", (300, 300))
+    stripped = carried_out(same, tmp_path / "in.tif", tmp_path / "stripped.tif", Settings(metadata="strip"))
+    assert (stripped.metadata.icc, stripped.metadata.xmp) == (None, None)
+
+
+# Size, colour and alpha.
+
+
+def test_enlargement_is_the_networks(twice: Model) -> None:
+    given = picture()
+    values = torch.from_numpy(given.pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
+    large = nn.functional.interpolate(values, scale_factor=2, mode="bilinear", align_corners=False)
+    expected = torch.floor((large.clamp(-1, 1) + 1) * 127.5 + 0.5)[0].permute(1, 2, 0).numpy()
+    made = engine.process(given, twice, PLAIN).pixels.astype(int)
+    assert np.abs(made - expected).max() <= 1
+    assert (made != expected).mean() < 0.01
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (5, 3), (17, 33), (64, 64), (65, 8)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        UNetOptions(downs=5, base_channels=4, max_channels=8),
+        UNetOptions(downs=8, base_channels=2, max_channels=2, norm="instance"),
+        ResNetOptions(base_channels=4, blocks=1),
+        SRResNetOptions(channels=4, blocks=1, scale=4),
+    ],
+    ids=lambda options: f"{options.name}-{getattr(options, 'downs', '')}",
+)
+def test_every_network_gives_exact_sizes(save_weights: Any, options: Any, size: tuple[int, int]) -> None:
+    model = opened(save_weights(options))
+    made = engine.process(picture(*size), model, PLAIN)
+    assert (made.width, made.height) == (model.export.scale * size[0], model.export.scale * size[1])
+
+
+@pytest.mark.parametrize(("bits", "alpha"), list(itertools.product(("8", "16"), ("keep", "process", "drop"))))
+def test_alpha(twice: Model, same: Model, bits: str, alpha: Any) -> None:
+    given = picture(bits=bits, alpha=samples(20, 12, 1, bits, seed=1))
+    settings = Settings(alpha=alpha)
+    made, unchanged = engine.process(given, twice, settings), engine.process(given, same, settings)
+    np.testing.assert_array_equal(made.pixels, engine.process(replace(given, alpha=None), twice, PLAIN).pixels)
+    if alpha == "drop":
+        assert made.alpha is None
+        return
+    np.testing.assert_array_equal(unchanged.alpha, given.alpha)
+    through = engine.process(Picture(np.dstack([given.alpha] * 3)), twice, PLAIN).pixels[..., 0]
+    beside = resize_bicubic(given.alpha[..., None], scale=2)[..., 0]
+    np.testing.assert_array_equal(made.alpha, through if alpha == "process" else beside)
+
+
+class Tint(nn.Module):
+    """A network that makes everything red."""
+
+    scale = size_multiple = minimum_size_px = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.cat((torch.ones_like(image[:, :1]), image[:, 1:]), dim=1)
+
+
+def test_gray_stays_gray_and_says_what_that_costs(same: Model) -> None:
+    gray = Picture(np.zeros((4, 4, 3), np.uint8), gray=True)
+    tinting = with_network(same, Tint())
+    with pytest.warns(UserWarning, match="--gray color"):
+        made = engine.process(gray, tinting, PLAIN)
+    assert made.gray
+    assert (made.pixels == 76).all(), "the luma of red"
+    coloured = engine.process(gray, tinting, Settings(gray="color"))
+    assert not coloured.gray
+    assert (coloured.pixels == (255, 0, 0)).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bits", ["8", "16"])
+def test_every_gray_value_survives(same: Model, bits: str) -> None:
+    values = np.arange(LARGEST[bits] + 1).astype(np.uint8 if bits == "8" else np.uint16).reshape(16, -1)
+    made = engine.process(Picture(np.dstack([values] * 3), gray=True), same, PLAIN)
+    np.testing.assert_array_equal(made.pixels[..., 1], values)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (1, 3)])
+def test_networks_with_one_channel(save_weights: Any, inputs: int, outputs: int) -> None:
+    options = CompactSROptions(scale=1, channels=4, blocks=1, in_channels=inputs, out_channels=outputs)
+    given = picture()
+    made = engine.process(given, opened(save_weights(options)), PLAIN)
+    np.testing.assert_array_equal(made.pixels[..., 2], cv2.cvtColor(given.pixels, cv2.COLOR_RGB2GRAY))
+    assert made.gray == (outputs == 1)
+
+
+def test_networks_of_other_channels_are_refused(save_weights: Any) -> None:
+    options = CompactSROptions(scale=1, channels=4, blocks=1, in_channels=4, out_channels=4)
+    with pytest.raises(UsageError, match="reads 4 channels"):
+        engine.process(picture(), opened(save_weights(options)), PLAIN)
+
+
+def test_a_photo_is_prepared_first(same: Model) -> None:
+    given = picture()
+    made = engine.process(given, same, Settings(prepare=lambda photo: replace(photo, pixels=255 - photo.pixels)))
+    np.testing.assert_array_equal(made.pixels, 255 - given.pixels)
+
+
+def test_too_large_results_are_refused_before_the_network_runs(same: Model) -> None:
+    with pytest.raises(
+        ImageError, match=r"40×24 would be 960 pixels, over the limit of 956; raise it with --max-pixels"
+    ):
+        engine.process(picture(40, 24), same, Settings(max_pixels=239))
+
+
+# Arithmetic.
+
+
+class OverflowsInHalf(Tint):
+    """A network whose result is infinite under autocast."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image / 0 if torch.is_autocast_enabled("cpu") else image
+
+
+class AlwaysNan(Tint):
+    def forward(self, image: Tensor) -> Tensor:
+        return image * torch.nan
+
+
+class NoMemory(Tint):
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.empty(2**60, device=image.device)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_what_overflows_in_a_small_type_is_computed_again(identity: Path, precision: Any) -> None:
+    given = picture()
+    model = with_network(opened(identity, precision=precision), OverflowsInHalf())
+    np.testing.assert_array_equal(engine.process(given, model, PLAIN).pixels, given.pixels)
+
+
+def test_nan_is_never_written(same: Model, tmp_path: Path) -> None:
+    writer.write(picture(), tmp_path / "in.png")
+    job = Job("in.png", tmp_path / "in.png", tmp_path / "out.png", "png")
+    (result,) = engine.run(with_network(same, AlwaysNan()), [job], PLAIN)
+    assert (result.status, result.error) == ("failed", "the network's result has NaN or infinite values")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
+
+
+def test_a_lack_of_memory_is_one_line(same: Model) -> None:
+    with pytest.raises(ImageError, match="not enough memory for 20×12 px"):
+        engine.process(picture(), with_network(same, NoMemory()), PLAIN)
+
+
+def test_bf16_is_close_and_16_bits_are_computed_in_float32(save_weights: Any) -> None:
+    path = save_weights(SRResNetOptions(channels=8, blocks=1, scale=2, tanh=True))
+    exact, fast = opened(path), opened(path, precision="bf16")
+    shallow, deep = picture(), picture(bits="16")
+    difference = engine.process(shallow, exact, PLAIN).pixels.astype(int) - engine.process(shallow, fast, PLAIN).pixels
+    assert 0 < np.abs(difference).max() <= 8
+    np.testing.assert_array_equal(engine.process(deep, exact, PLAIN).pixels, engine.process(deep, fast, PLAIN).pixels)
+
+
+def test_dropout_and_batch_statistics_do_not_depend_on_what_came_before(save_weights: Any) -> None:
+    options = UNetOptions(downs=4, base_channels=4, max_channels=8)
+    playing, fixed = opened(save_weights(options, mode="train")), opened(save_weights(options, "eval.safetensors"))
+    first, other = picture(), Picture(samples(31, 9, 3, seed=5))
+    alone = engine.process(first, playing, PLAIN).pixels
+    engine.process(other, playing, PLAIN)
+    torch.rand(7)
+    np.testing.assert_array_equal(engine.process(first, playing, PLAIN).pixels, alone)
+    assert (engine.process(first, fixed, PLAIN).pixels != alone).any()
+    state = torch.random.get_rng_state()
+    engine.process(first, playing, PLAIN)
+    assert torch.equal(torch.random.get_rng_state(), state), "the program's own random numbers are left alone"
+
+
+# Many pictures.
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> list[Job]:
+    """Good pictures around a text file, a truncated picture and one that is not there."""
+    for name in ("a.png", "c.png", "e.png"):
+        writer.write(picture(), tmp_path / name)
+    (tmp_path / "b.png").write_text("no picture at all")
+    (tmp_path / "d.png").write_bytes((tmp_path / "a.png").read_bytes()[:-200])
+    names = ["a.png", "b.png", "c.png", "d.png", "e.png", "gone.png"]
+    return [Job(name, tmp_path / name, tmp_path / "out" / name, "png") for name in names]
+
+
+def test_a_bad_picture_costs_nothing_but_itself(same: Model, mixed: list[Job], tmp_path: Path) -> None:
+    results = list(engine.run(same, mixed, PLAIN))
+    assert [result.status for result in results] == ["done", "failed", "done", "failed", "done", "failed"]
+    assert results[1].error == "not a PNG, JPEG, WebP, TIFF, BMP or PPM image"
+    assert "truncated" in str(results[3].error)
+    assert results[5].error == "cannot be read: No such file or directory"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png", "e.png"]
+    assert (tmp_path / "out" / "a.png").read_bytes() == (tmp_path / "out" / "e.png").read_bytes()
+
+
+def test_fail_fast_stops_at_the_first_failure(same: Model, mixed: list[Job]) -> None:
+    results = engine.run(same, mixed, Settings(fail_fast=True))
+    assert [result.status for result in results] == ["done", "failed"]
+
+
+def test_skipped_pictures_are_not_touched(same: Model, mixed: list[Job]) -> None:
+    results = engine.run(same, [replace(job, skip=True) for job in mixed], PLAIN)
+    assert {result.status for result in results} == {"skipped"}
+
+
+def test_a_format_that_cannot_hold_the_picture_is_a_refusal(same: Model, tmp_path: Path) -> None:
+    writer.write(picture(alpha=samples(20, 12, 1)), tmp_path / "in.png")
+    job = Job("in.png", tmp_path / "in.png", tmp_path / "out.jpg", "jpeg")
+    (result,) = engine.run(same, [job], PLAIN)
+    assert (result.status, result.exit_code) == ("failed", 2)
+    assert "--alpha drop" in str(result.error)
+    (dropped,) = engine.run(same, [job], Settings(alpha="drop"))
+    assert dropped.status == "done"
+
+
+def test_without_an_output_file_the_content_is_handed_over(same: Model, tmp_path: Path) -> None:
+    writer.write(picture(), tmp_path / "in.webp")
+    (result,) = engine.run(same, [Job("in.webp", tmp_path / "in.webp", None, None)], PLAIN)
+    assert result.content is not None
+    assert reader.probe(result.content).format == "webp"
+
+
+def test_a_result_that_cannot_be_written_leaves_nothing(same: Model, tmp_path: Path) -> None:
+    writer.write(picture(), tmp_path / "in.png")
+    long = tmp_path / "out" / f"{'x' * 300}.png"
+    (result,) = engine.run(same, [Job("in.png", tmp_path / "in.png", long, "png")], PLAIN)
+    assert (result.status, result.exit_code) == ("failed", 1)
+    assert str(result.error).endswith("cannot be written: File name too long")
+    assert list((tmp_path / "out").iterdir()) == []

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+
+from gantools.errors import ModelFileError, UsageError
+from gantools.inference.locate import recipe_of, resolve
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANTOOLS_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def installed(tmp_path: Path, identity: Path) -> Path:
+    target = tmp_path / "home" / "weights" / "demo.safetensors"
+    target.parent.mkdir(parents=True)
+    shutil.copy(identity, target)
+    return target
+
+
+def test_a_name_means_installed_weights_even_beside_a_folder_of_that_name(tmp_path: Path, installed: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    assert resolve("demo") == installed
+
+
+@pytest.mark.usefixtures("installed")
+def test_dot_slash_and_path_objects_are_paths(tmp_path: Path, identity: Path) -> None:
+    run = tmp_path / "demo" / "weights"
+    run.mkdir(parents=True)
+    shutil.copy(identity, run / "last.safetensors")
+    assert resolve("./demo") == Path("demo/weights/last.safetensors")
+    assert resolve(Path("demo")) == Path("demo/weights/last.safetensors")
+
+
+def test_a_run_means_its_best_weights(tmp_path: Path, identity: Path) -> None:
+    folder = tmp_path / "run" / "weights"
+    folder.mkdir(parents=True)
+    for name in ("last", "best"):
+        shutil.copy(identity, folder / f"{name}.safetensors")
+    assert resolve(str(tmp_path / "run")) == folder / "best.safetensors"
+    assert resolve("run").name == "best.safetensors", "a plain word that is no installed name is a path"
+
+
+def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with pytest.raises(UsageError, match=r"'run': no run with weights \(it has no weights/last.safetensors\)"):
+        resolve("./run")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_misspelt_name_gets_the_nearest_one() -> None:
+    with pytest.raises(UsageError, match='did you mean "demo"'):
+        resolve("dmo")
+
+
+def test_a_missing_file_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"'./x.safetensors': no such|'x.safetensors': no such"):
+        resolve("./x.safetensors")
+
+
+def test_the_recipe_is_read_from_the_header(identity: Path) -> None:
+    assert recipe_of(identity) == "demo"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"hello", "not an intact safetensors file"),
+        (b"", "not an intact safetensors file"),
+        (struct.pack("<Q", 2) + b"{}", "not gantools weights"),
+    ],
+)
+def test_foreign_files_are_refused_in_one_line(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=reason) as caught:
+        recipe_of(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_truncated_weights_are_refused(tmp_path: Path, identity: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(identity.read_bytes()[:-100])
+    with pytest.raises(ModelFileError, match="not an intact safetensors file"):
+        recipe_of(path)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gantools.errors import ModelFileError, UsageError
+from gantools.images import reader, writer
+from gantools.images.picture import Picture
+from gantools.inference.session import infer, prepare
+from gantools.inference.settings import Settings
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "in.png"
+    writer.write(Picture(np.full((3, 5, 3), 90, np.uint8)), path)
+    return path
+
+
+def test_one_call_from_python(doubling: Path, photo: Path) -> None:
+    (result,) = infer(doubling, photo, device="cpu")
+    assert result.output == photo.with_name("in.demo.png")
+    assert (result.input_size, result.output_size) == ((5, 3), (10, 6))
+    assert (reader.read(result.output).pixels == 90).all()
+
+
+def test_nothing_is_opened_when_nothing_is_left_to_do(doubling: Path, photo: Path) -> None:
+    photo.with_name("in.demo.png").write_bytes(b"here")
+    session = prepare(doubling, photo, existing="skip", device="no such device")
+    assert [result.status for result in session.run()] == ["skipped"]
+    assert photo.with_name("in.demo.png").read_bytes() == b"here"
+
+
+def test_a_rehearsal_writes_nothing(doubling: Path, photo: Path) -> None:
+    (result,) = prepare(doubling, photo).rehearse()
+    assert (result.status, result.output) == ("planned", photo.with_name("in.demo.png"))
+    assert list(photo.parent.iterdir()) == [photo]
+
+
+def test_refusals_come_before_the_first_result(doubling: Path, photo: Path) -> None:
+    with pytest.raises(UsageError, match="no such device"):
+        infer(doubling, photo, device="nowhere")
+    with pytest.raises(UsageError, match="--export other"):
+        infer(doubling, photo, device="cpu", export="other")
+    with pytest.raises(UsageError, match="--depth 16: JPEG holds no 16-bit samples"):
+        infer(doubling, photo, output=photo.with_name("x.jpg"), settings=Settings(depth=16))
+    with pytest.raises(ModelFileError, match="not an intact safetensors file"):
+        infer(photo, photo)

@@ -1,0 +1,180 @@
+"""The scripts, the wheel, and what must not be in the repository; the commands that the documents show exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SCRIPTS = ("scripts/demo", "scripts/test", "scripts/check", ".ci/run")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/index.md")
+LEFT_OVERS = re.compile(r"(^|/)(\.(?!ci/|gitignore)|__pycache__/)|^(runs|demo(-\d+)?|dist|build)/")
+TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".txt", ".sh", ".json", ""}
+
+
+def own_files() -> list[Path]:
+    """The repository's files: those git knows or would add, else all but the usual left-overs."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    if (REPOSITORY / ".git").exists() and shutil.which("git"):
+        names = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout.decode().split("\0")
+        return [REPOSITORY / name for name in names if name and (REPOSITORY / name).is_file()]
+    found = (path for path in REPOSITORY.rglob("*") if path.is_file())
+    return [path for path in found if not LEFT_OVERS.search(path.relative_to(REPOSITORY).as_posix())]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_is_executable_strict_bash(name):
+    path = REPOSITORY / name
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert os.access(path, os.X_OK)
+    assert lines[0] == "#!/usr/bin/env bash"
+    assert "set -euo pipefail" in lines
+
+
+@pytest.mark.parametrize("name", [*SCRIPTS, "scripts/environment.sh"])
+def test_a_script_is_sound_bash(name):
+    subprocess.run(["bash", "-n", REPOSITORY / name], check=True)
+
+
+def test_continuous_integration_runs_the_test_script():
+    assert "scripts/test" in (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
+    assert "scripts/check" in (REPOSITORY / "scripts" / "test").read_text(encoding="utf-8")
+
+
+def test_the_gate_has_all_its_parts():
+    gate = (REPOSITORY / "scripts" / "check").read_text(encoding="utf-8")
+    for part in ("ruff check", "ruff format --check", "mypy --strict gantools", "lint-imports", "house.py", "pytest"):
+        assert part in gate
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [("exit 1", "needs Python 3.11"), ('case "$2" in *version*) ;; *) exit 1 ;; esac', "apt-get install python3-venv")],
+)
+def test_an_unfit_python_is_one_line_with_the_remedy(tmp_path, found, says):
+    for folder in ("scripts", "bin"):
+        shutil.copytree(REPOSITORY / "scripts", tmp_path / "scripts", dirs_exist_ok=True)
+        (tmp_path / folder).mkdir(exist_ok=True)
+    for name in ("python3", "python3.11", "python3.12", "python3.13", "python3.14"):
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{found}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    path = f"{tmp_path / 'bin'}:/usr/bin:/bin"
+    environment = {"PATH": path, "HOME": str(tmp_path)}
+    run = subprocess.run(
+        [tmp_path / "scripts" / "test"], capture_output=True, text=True, env=environment, check=False, timeout=60
+    )
+    assert run.returncode == 1
+    assert says in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_no_file_names_a_registry_or_a_machines_folders():
+    here = re.escape(Path(__file__).name)
+    forbidden = re.compile(r"--(extra-)?index-url|--find-links|pypi\.org|/work/|/opt/|/home/[a-z]|/root/")
+    offenders = [
+        f"{path.relative_to(REPOSITORY)}:{number}"
+        for path in own_files()
+        if path.suffix in TEXT and not re.fullmatch(here, path.name)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if forbidden.search(line)
+    ]
+    assert offenders == []
+
+
+def test_the_floor_is_that_of_the_project():
+    """``constraints/floor.txt`` pins what pyproject.toml asks for at least (and its metrics extra)."""
+    with (REPOSITORY / "pyproject.toml").open("rb") as stream:
+        project = tomllib.load(stream)["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["metrics"]]
+    pins = [line for line in (REPOSITORY / "constraints" / "floor.txt").read_text().splitlines() if line[0] != "#"]
+    floors = dict(line.split(">=") for line in wanted)
+    pinned = dict(line.split("==") for line in pins)
+    assert floors.keys() == pinned.keys()
+    for name, floor in floors.items():
+        assert re.fullmatch(rf"{re.escape(floor)}(\.\d+)*", pinned[name]), name
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> list[str]:
+    """Names in a wheel built from the checkout, without a network."""
+    pytest.importorskip("hatchling", reason="the build backend is not installed")
+    folder = tmp_path_factory.mktemp("wheel")
+    code = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
+    run = subprocess.run(
+        [sys.executable, "-c", code, folder], cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert run.returncode == 0, run.stderr
+    with zipfile.ZipFile(folder / run.stdout.splitlines()[-1]) as archive:
+        return archive.namelist()
+
+
+def test_the_wheel_holds_package_presets_weights_and_licence(wheel):
+    modules = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "gantools").rglob("*.py")}
+    presets = {f"gantools/{path.relative_to(REPOSITORY)}" for path in (REPOSITORY / "configs").rglob("*.yaml")}
+    weights = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "gantools").rglob("*.safetensors")}
+    assert presets
+    assert modules | presets | weights <= set(wheel)
+    assert any(name.endswith("/licenses/LICENSE") for name in wheel)
+    assert not [name for name in wheel if name.startswith(("tests/", "docs/", "scripts/"))]
+
+
+def shown_commands() -> list[str]:
+    """Every ``gantools …`` line in the documents' blocks, without what is said about it."""
+    lines = []
+    for name in DOCUMENTS:
+        text = (REPOSITORY / name).read_text(encoding="utf-8")
+        for block in re.findall(r"^```\w*\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE):
+            lines += re.findall(r"(?:^|\| )(gantools .*?)(?: {2,}.*| > .*| -o - .*)?$", block, flags=re.MULTILINE)
+    return lines
+
+
+def known_words() -> dict[tuple[str, ...], set[str]]:
+    """The options of every command, by its words."""
+    import typer.main
+
+    from gantools.cli.main import app
+
+    def walk(command, words):
+        options = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
+        found = {words: options | {"--help"}}
+        for name, child in getattr(command, "commands", {}).items():
+            found |= walk(child, (*words, name))
+        return found
+
+    return walk(typer.main.get_command(app), ())
+
+
+def test_every_command_that_the_documents_show_exists():
+    known = known_words()
+    lines = shown_commands()
+    assert len(lines) > 20
+    for line in lines:
+        words = line.split()[1:]
+        command = tuple(words[:2]) if tuple(words[:2]) in known else tuple(words[:1])
+        assert command in known, line
+        options = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert options <= known[command], line
+
+
+def test_every_preset_that_the_documents_name_exists():
+    known = {f"{path.parent.name}/{path.stem}" for path in (REPOSITORY / "configs").rglob("*.yaml")}
+    recipes = "|".join({name.partition("/")[0] for name in known})
+    for document in DOCUMENTS:
+        text = (REPOSITORY / document).read_text(encoding="utf-8")
+        assert set(re.findall(rf"\b(?:{recipes})/[\w-]+(?!\.)\b", text)) <= known, document
+
+
+def test_every_document_that_a_document_points_to_exists():
+    for document in (*DOCUMENTS, "CHANGELOG.md"):
+        path = REPOSITORY / document
+        targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+        assert [target for target in targets if not (path.parent / target).exists()] == []
