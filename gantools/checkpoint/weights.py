@@ -69,7 +69,8 @@ def save(
     described = {name: asdict(export) for name, export in exports.items()}
     header = {"schema": SCHEMA, "recipe": recipe, "exports": described, "about": dict(about)}
     with staged_file(path) as staged:
-        save_file(tensors, staged, metadata={"format": "pt", _KEY: json.dumps(header)})
+        # One key only: safetensors writes several in random order, and equal weights shall be equal files.
+        save_file(tensors, staged, metadata={_KEY: json.dumps(header)})
 
 
 def describe(path: Path) -> Weights:

@@ -81,7 +81,8 @@ def report(error: GantoolsError | OSError) -> int:
     """Print an error's line (or, under ``--debug``, its traceback) and return its exit code."""
     if Settings.debug:
         traceback.print_exception(error)
-    failure("\n".join(error.problems) if isinstance(error, ConfigError) else quoted(_text(error)))
+    problems = error.problems if isinstance(error, ConfigError) else [_text(error)]
+    failure("\n".join(map(quoted, problems)))
     return error.exit_code if isinstance(error, GantoolsError) else 1
 
 

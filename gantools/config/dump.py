@@ -5,11 +5,16 @@ from __future__ import annotations
 import yaml
 
 from gantools.config.schema import RunConfig
-from gantools.config.source import Tree
+from gantools.config.source import IMPLICIT_TYPES, Tree
 
 
 class _Dumper(yaml.SafeDumper):
-    """Block style for groups, one line for lists."""
+    """Block style for groups, one line for lists; text that reads as a number in YAML 1.1 or 1.2 is quoted."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name
+        first: resolvers + IMPLICIT_TYPES.get(first, [])
+        for first, resolvers in {**dict.fromkeys(IMPLICIT_TYPES, []), **yaml.SafeDumper.yaml_implicit_resolvers}.items()
+    }
 
 
 _Dumper.add_representer(
@@ -20,6 +25,7 @@ _Dumper.add_representer(
 def to_yaml(config: RunConfig, tree: Tree) -> str:
     """The whole resolved configuration; comments name the file it came from and every key set outside it."""
     set_elsewhere = [origin for origin in dict.fromkeys(tree.origins.values()) if origin.startswith("command line: ")]
-    header = [f"# resolved from {tree.name}", *(f"# {origin}" for origin in set_elsewhere)]
+    # repr keeps a comment on its line: a newline or a stray byte in what was typed is escaped.
+    header = [f"# {repr(text)[1:-1]}" for text in (f"resolved from {tree.name}", *set_elsewhere)]
     body = yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
     return "\n".join(header) + "\n" + body

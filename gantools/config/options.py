@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 class Options(BaseModel):
     """A group of settings. Unknown keys are errors, values are immutable, every field carries a description."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, validate_default=True, defer_build=True, allow_inf_nan=False
+    )
 
     def arguments(self) -> dict[str, Any]:
         """The constructor arguments these options stand for: every field but ``name``, groups kept as they are."""

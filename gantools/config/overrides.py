@@ -22,9 +22,10 @@ def apply(tree: Tree, overrides: Sequence[str]) -> None:
 def assign(tree: Tree, path: tuple[str, ...], value: Any, origin: str) -> None:
     """Set one value, making groups on the way; the origins below a replaced value are forgotten."""
     group = tree.values
-    for name in path[:-1]:
+    for depth, name in enumerate(path[:-1], start=1):
         if not isinstance(group.get(name), dict):
             group[name] = {}
+            tree.origins[path[:depth]] = origin
         group = group[name]
     group[path[-1]] = value
     for known in [known for known in tree.origins if known[: len(path)] == path]:

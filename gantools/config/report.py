@@ -17,6 +17,8 @@ from gantools.registry import did_you_mean
 
 M = TypeVar("M", bound=Options)
 
+_PLAIN_WORDS = {"a valid array": "a list", "an object": "a group of options", "a valid boolean": "true or false"}
+
 
 def validate(schema: type[M], tree: Tree) -> M:
     """Check a whole configuration against ``schema``. Raises ConfigError holding every problem at once."""
@@ -28,14 +30,23 @@ def validate(schema: type[M], tree: Tree) -> M:
 
 
 def _lines(found: Sequence[ErrorDetails], schema: type[Options], tree: Tree) -> list[str]:
-    lines = dict.fromkeys(_line(detail, schema, tree) for detail in found)
-    return sorted(lines, key=lambda line: [int(part) if part.isdigit() else part for part in line.split(":")[:1]])
+    """One line per key, in reading order. A group's own finding gives way to those inside it, which say more."""
+    messages: dict[Path_, list[str]] = {}
+    for detail in found:
+        path, group = _locate(detail, schema, tree.values)
+        messages.setdefault(path, []).append(_message(detail, group, path))
+    inner = [path for path in messages if not any(path == other[: len(path)] for other in messages if other != path)]
+    return [
+        f"{tree.origin(path)}: {'.'.join(map(str, path)) or 'the configuration'}: {_joined(messages[path])}"
+        for path in sorted(inner, key=tree.position)
+    ]
 
 
-def _line(detail: ErrorDetails, schema: type[Options], tree: Tree) -> str:
-    path, group = _locate(detail["loc"], schema, tree.values)
-    key = ".".join(map(str, path)) or "the configuration"
-    return f"{tree.origin(path)}: {key}: {_message(detail, group, path)}"
+def _joined(messages: Sequence[str]) -> str:
+    """What every member of a union expects, as one sentence: ``should be …, not 3`` twice ends in ``not 3`` once."""
+    *first, last = dict.fromkeys(messages)
+    ending = f", not {last.rpartition(', not ')[2]}"
+    return " or ".join([*(message.removesuffix(ending) for message in first), last])
 
 
 def _message(detail: ErrorDetails, group: type[BaseModel] | None, path: Path_) -> str:
@@ -49,31 +60,62 @@ def _message(detail: ErrorDetails, group: type[BaseModel] | None, path: Path_) -
     if kind == "union_tag_not_found":
         return "needs a name; write `name: …`"
     if kind == "missing":
-        return f"missing{_about(group, str(path[-1]))}"
-    if kind == "literal_error":
-        return f"{detail['input']!r} is none of {context['expected']}"
+        short = detail["loc"][-1] != path[-1]
+        return f"too few items in {_shown(detail['input'])}" if short else f"missing{_about(group, str(path[-1]))}"
     if kind == "value_error":
         return str(context["error"])
-    return f"{_lower(detail['msg'])}, not {_shown(detail['input'])}"
+    if kind == "json_invalid":
+        return "holds text that is not valid Unicode, such as a file name in another encoding"
+    return f"{_expected(detail)}, not {_shown(detail['input'])}"
 
 
-def _locate(location: Sequence[str | int], schema: Any, values: Any) -> tuple[Path_, type[BaseModel] | None]:
-    """Follow pydantic's location to the written path (without union tags) and the options class around its last key."""
+def _expected(detail: ErrorDetails) -> str:
+    """``should be …``, as pydantic says it but without its type names."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "literal_error":
+        return f"should be {context['expected']}"
+    if kind == "too_short":
+        least = int(context["min_length"])
+        return f"should have at least {least} item{'s' * (least > 1)}"
+    if kind == "too_long":
+        return f"should have at most {context['max_length']} items"
+    message = detail["msg"].removeprefix("Input ")
+    for theirs, ours in _PLAIN_WORDS.items():
+        message = message.replace(theirs, ours)
+    return message
+
+
+def _locate(detail: ErrorDetails, schema: Any, values: Any) -> tuple[Path_, type[BaseModel] | None]:
+    """The written path of a finding and the options class around its last key.
+
+    Pydantic's location also names the members of unions, and the items that a list lacks: those were not written.
+    """
     path: list[str | int] = []
     current: Any = schema
     group: type[BaseModel] | None = schema
-    for step in location:
+    for step in detail["loc"]:
         current = _unwrapped(current)
         tagged = _tagged(current)
         if step in tagged and not (isinstance(values, Mapping) and step in values):
             current = tagged[str(step)]
             continue
+        if get_origin(current) in (Union, UnionType) or (isinstance(values, list) and step not in range(len(values))):
+            current = None
+            continue
         if isinstance(current, type) and issubclass(current, BaseModel):
             group = current
             current = group.model_fields[step].annotation if step in group.model_fields else None
         path.append(step)
-        values = values.get(step) if isinstance(values, Mapping) else None
+        values = _inside(values, step)
+    if detail["type"] == "union_tag_invalid":
+        path.append("name")
     return tuple(path), group
+
+
+def _inside(values: Any, step: str | int) -> Any:
+    if isinstance(values, list):
+        return values[int(step)]
+    return values.get(step) if isinstance(values, Mapping) else None
 
 
 def _unwrapped(annotation: Any) -> Any:
@@ -111,10 +153,6 @@ def _about(group: type[BaseModel] | None, key: str) -> str:
     return f"; it is {field.description[:1].lower()}{field.description[1:]}" if field and field.description else ""
 
 
-def _lower(message: str) -> str:
-    return (message[:1].lower() + message[1:]).replace("input should be", "should be")
-
-
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -142,12 +142,21 @@ class TrainOptions(Options):
     max_skipped_steps: int = setting(20, "fp16 steps in a row that may overflow before the run stops", ge=0)
 
 
+class DataSection(Options):
+    """What the loop must know of any data set."""
+
+    batch_images: int = setting(..., "images in a batch", ge=1)
+    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = setting(
+        "auto", "processes that read and prepare images (0: none); the batches do not depend on it"
+    )
+
+
 class RunConfig(Options):
     """A whole run. Recipes give ``data``, ``model`` and ``stages`` their own closed types."""
 
     recipe: str = setting(..., "name of the recipe")
-    seed: int = setting(0, "seed of initial weights, data order, augmentation and dropout", ge=0)
-    data: Options = setting(..., "where pictures come from and how pairs are made")
+    seed: int = setting(0, "seed of initial weights, data order, augmentation and dropout", ge=0, lt=2**63)
+    data: DataSection = setting(..., "where pictures come from and how pairs are made")
     model: Options = setting(..., "networks and losses")
     stages: Options = setting(..., "stages in the order they are played")
     train: TrainOptions = setting(TrainOptions(), "the loop")

@@ -36,6 +36,11 @@ class Tree:
                 return self.origins[path[:length]]
         return self.name
 
+    def position(self, path: Path_) -> int:
+        """Reading order of ``path`` or its nearest written ancestor: the file from top to bottom, then overrides."""
+        order = {known: number for number, known in enumerate(self.origins)}
+        return max((order[path[:length]] for length in range(len(path) + 1) if path[:length] in order), default=-1)
+
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader with the implicit types of YAML 1.2's core schema."""
@@ -56,6 +61,8 @@ _resolve(
     "-+0123456789.",
 )
 
+IMPLICIT_TYPES = _Loader.yaml_implicit_resolvers
+
 
 def read_yaml(path: Path) -> Tree:
     """Read one configuration file. Raises ConfigError with ``file:line`` for anything that is not a plain mapping."""
@@ -75,7 +82,7 @@ def parse_yaml(text: str, name: str) -> Tree:
     """Parse YAML ``text``; ``name`` stands in messages where a file name would."""
     tree = Tree({}, name=name)
     try:
-        node = yaml.compose(_without_aliases(text, name), Loader=_Loader)
+        node = _compose(text, name)
         value = None if node is None else _plain(node, (), tree)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -91,23 +98,35 @@ def parse_yaml(text: str, name: str) -> Tree:
 def parse_value(text: str) -> Any:
     """Parse the right side of ``KEY=VALUE``: a YAML 1.2 scalar, list or mapping; text that is no YAML stays text."""
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = _compose(text, "value")
+        if isinstance(node, yaml.ScalarNode) and node.style is None and node.value != text.strip():
+            return text  # a number sign does not begin a comment here
         return None if node is None else _plain(node, (), Tree({}, name="value"))
     except (yaml.YAMLError, ConfigError):
         return text
 
 
-def _without_aliases(text: str, name: str) -> str:
+def _compose(text: str, name: str) -> yaml.Node | None:
+    """The tree of YAML nodes. Its events are looked at first, one by one: a deep tree would exhaust the stack."""
+    depth = 0
     for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            line = event.start_mark.line + 1  # type: ignore[union-attr]
-            raise ConfigError([f"{name}:{line}: anchors and aliases are not allowed; write the value out"])
-    return text
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if refusal := _refusal(event, depth):
+            raise ConfigError([f"{name}:{event.start_mark.line + 1}: {refusal}"])  # type: ignore[union-attr]
+    return yaml.compose(text, Loader=_Loader)
+
+
+def _refusal(event: yaml.Event, depth: int) -> str | None:
+    if depth > MAXIMUM_DEPTH:
+        return f"nested deeper than {MAXIMUM_DEPTH} levels"
+    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        return "anchors and aliases are not allowed; write the value out"
+    if tag := getattr(event, "tag", None):
+        return f"the tag {tag!r} is not allowed; write a plain value"
+    return None
 
 
 def _plain(node: yaml.Node, path: Path_, tree: Tree) -> Any:
-    if len(path) > MAXIMUM_DEPTH:
-        raise ConfigError([f"{_where(node, tree)}: nested deeper than {MAXIMUM_DEPTH} levels"])
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, tree)
     if isinstance(node, yaml.SequenceNode):
@@ -118,6 +137,8 @@ def _plain(node: yaml.Node, path: Path_, tree: Tree) -> Any:
 def _mapping(node: yaml.MappingNode, path: Path_, tree: Tree) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise ConfigError([f"{_where(key_node, tree)}: a key is a word, not a list or a mapping"])
         key = str(key_node.value)
         if key in result:
             raise ConfigError([f"{_where(key_node, tree)}: {key}: written twice in the same group"])
@@ -139,12 +160,17 @@ def _scalar(node: yaml.Node, tree: Tree) -> Any:
     if kind == "bool":
         return text.lower() == "true"
     if kind == "int":
-        return int(text)
+        return _integer(node, tree)
     if kind == "float":
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-    if kind == "str":
-        return text
-    raise ConfigError([f"{_where(node, tree)}: the tag {node.tag!r} is not allowed; write a plain value"])
+    return text
+
+
+def _integer(node: yaml.Node, tree: Tree) -> int:
+    try:
+        return int(node.value)
+    except ValueError as error:  # Python's limit on the length of numbers
+        raise ConfigError([f"{_where(node, tree)}: a number of {len(node.value):,} digits"]) from error
 
 
 def _where(node: yaml.Node, tree: Tree) -> str:

@@ -154,6 +154,7 @@ def _from_workers(
         prefetch_factor=PREFETCHED_BATCHES,
         persistent_workers=True,
         pin_memory=pin_memory,
+        generator=torch.Generator(),  # else starting the workers would draw from the stream that dropout reads
     )
     others = set(active_children())
     iterator = _keeping_signals(loader)

@@ -7,15 +7,15 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from gantools.config.options import Options, setting
+from gantools.config.schema import DataSection
 
 Direction = Literal["a2b", "b2a"]
 Fit = Literal["stretch", "crop", "pad"]
 LayoutName = Literal["auto", "photos", "folders", "ab"]
-Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
-class DataOptions(Options):
+class DataOptions(DataSection):
     """What every data set has: where it lies, how it is split, how it is loaded."""
 
     name: str
@@ -30,9 +30,6 @@ class DataOptions(Options):
         "folder of validation images; without it a val, validation or test folder beside train is taken, else a share",
     )
     split_seed: int = setting(2, "seed of the split into training and validation", source=2, ge=0)
-    workers: Count | Literal["auto"] = setting(
-        "auto", "processes that read and prepare images (0: none); the batches do not depend on it"
-    )
     cache_megabytes: int = setting(
         512, "memory for decoded images, over all workers together; the rest is decoded each time", ge=0
     )

@@ -89,9 +89,17 @@ class Pix2Pix(Recipe["Paired", Generated]):
         self.generator = GENERATORS.build(self.options.generator)
         channels = self.options.generator.in_channels + self.options.generator.out_channels
         self.discriminator = DISCRIMINATORS.build(self.options.discriminator, in_channels=channels)
+        self._require_fit(config.data.crop_px)
         initialize(self.options.initialization, self.generator, self.discriminator)
         self.gan = ADVERSARIAL.build(self.options.adversarial)
         self.pixel = RECONSTRUCTION.build(self.options.pixel)
+
+    def _require_fit(self, crop_px: int) -> None:
+        from gantools.training import fit  # needs torch
+
+        picture = (2, 3, crop_px, crop_px)
+        fit.require("model.generator", self.generator, picture, wanted=picture)
+        fit.require("model.discriminator", self.discriminator, (2, 6, crop_px, crop_px))
 
     def stages(self) -> Iterator[Stage]:
         yield Stage(

@@ -107,6 +107,7 @@ class Srgan(Recipe["LowHigh", Generated]):
         self.config, self.options = config, config.model
         self.generator = GENERATORS.build(self.options.generator)
         self.discriminator = DISCRIMINATORS.build(self.options.discriminator, in_channels=3)
+        self._require_fit(config.data.crop_px, config.data.scale)
         if self.options.generator.name == "srresnet":  # the compact network starts as bilinear enlargement
             initialize(self.options.initialization, self.generator)
         initialize(self.options.initialization, self.discriminator)
@@ -114,6 +115,13 @@ class Srgan(Recipe["LowHigh", Generated]):
         self.pixel = RECONSTRUCTION.build(self.options.pixel)
         features = self.options.perceptual
         self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
+
+    def _require_fit(self, crop_px: int, scale: int) -> None:
+        from gantools.training import fit  # needs torch
+
+        high, low = (2, 3, crop_px, crop_px), (2, 3, crop_px // scale, crop_px // scale)
+        fit.require("model.generator", self.generator, low, wanted=high)
+        fit.require("model.discriminator", self.discriminator, high)
 
     def stages(self) -> Iterator[Stage]:
         generator = {"generator": self.generator}

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch
 
 from gantools.checkpoint import state as checkpoints
-from gantools.checkpoint import weights
 from gantools.config.schema import RunConfig, StageOptions
-from gantools.data import loader
-from gantools.data.batches import to_network
 from gantools.data.dataset import Dataset
 from gantools.errors import NonFiniteError, TrainingError
 from gantools.training import optimizers, streams
 from gantools.training.ema import MovingAverage
+from gantools.training.feed import Feed
 from gantools.training.interruptions import Interruptions
 from gantools.training.interval import Interval
-from gantools.training.journal import Journal
 from gantools.training.machine import Machine
-from gantools.training.previews import Previews
-from gantools.training.recipe import LossTerms, Recipe, Stage, networks_of
+from gantools.training.recipe import Recipe, Stage, networks_of
+from gantools.training.recorder import Recorder
 from gantools.training.reporter import Reporter
 from gantools.training.run_directory import RunDirectory
-from gantools.training.stage_play import StagePlay, require_finite
+from gantools.training.stage_play import StagePlay
 from gantools.training.validation import Validation
+
+Ending = Literal["finished", "limit", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -61,117 +60,94 @@ class Limits:
     max_seconds: float | None = None
 
 
-Ending = Literal["finished", "limit", "interrupted"]
-
-
 class Loop:
     """Trains a recipe in a run directory. ``fit`` returns how it ended; ``signal`` holds the signal that ended it."""
 
     def __init__(self, prepared: Prepared, run: RunDirectory, reporter: Reporter) -> None:
-        recipe, machine = prepared.recipe, prepared.machine
-        self.recipe, self.config, self.machine, self.data = recipe, prepared.config, machine, prepared.training
-        self.run, self.reporter = run, reporter
-        self.options = self.config.train
-        self.stages = list(recipe.stages())
-        self.networks = {name: machine.place(network) for name, network in networks_of(self.stages).items()}
-        for network in recipe.frozen().values():
-            machine.place(network)
-        exported = {export.network: self.networks[export.network] for export in recipe.exports().values()}
+        self.recipe, self.config, self.machine = prepared.recipe, prepared.config, prepared.machine
+        self.data, self.run, self.reporter, self.options = prepared.training, run, reporter, prepared.config.train
+        self.stages = list(self.recipe.stages())
+        self.networks = {name: self.machine.place(network) for name, network in networks_of(self.stages).items()}
+        for network in self.recipe.frozen().values():
+            self.machine.place(network)
+        exported = {export.network: self.networks[export.network] for export in self.recipe.exports().values()}
         self.average = MovingAverage(exported, self.options.ema_decay) if self.options.ema_decay else None
+        self.validation = Validation(self.recipe, prepared.validation, self.networks, self.machine, self.average)
         self.position = Position()
-        self.validation = Validation(recipe, prepared.validation, self.networks, machine, self.average)
-        self.previews = Previews(self.validation, run.samples)
-        self.play: StagePlay | None = None
-        self._pending_state: dict[str, Any] | None = None
-        self._unchecked: list[tuple[int, Any, dict[str, LossTerms]]] = []
         self.signal: int | None = None
+        self._pending_state: dict[str, Any] | None = None
 
     # --- the run
 
-    def fit(self, limits: Limits = Limits()) -> Ending:
+    def fit(self, limits: Limits) -> Ending:
         """Play the stages from the present position on. A run that stops early leaves a checkpoint."""
-        self._began, self._limits = time.monotonic(), limits
+        self._limits, self._began = limits, time.monotonic()
         self._saved_at = self._began
-        self.journal = Journal(self.run.journal)
-        try:
-            with Interruptions() as self._interruptions:
-                return self._play_stages()
-        finally:
-            self.journal.close()
-
-    def _play_stages(self) -> Ending:
-        while self.position.stage < len(self.stages):
-            stage = self.stages[self.position.stage]
-            ending = self._play_stage(stage)
-            if ending != "finished":
-                self.save_checkpoint()
-                return ending
-            self._finish_stage(stage)
-        self.save_checkpoint()
-        self.save_weights("last")
+        recorder = Recorder(self.recipe, self.config, self.networks, self.validation, self.run, self.reporter)
+        with closing(recorder) as self.recorder, closing(self._feed()) as self.feed, Interruptions() as interruptions:
+            while self.position.stage < len(self.stages):
+                ending = self._play_stage(self.stages[self.position.stage], interruptions)
+                if ending != "finished":
+                    self._save()
+                    return ending
+            self._save()
+            recorder.save_weights("last", self.position.step)
         return "finished"
 
-    def _play_stage(self, stage: Stage) -> Ending:
-        options: StageOptions[Any] = getattr(self.config.stages, stage.name)
-        self.play = StagePlay(self.recipe, stage, options.optimizers, self.machine, self.options.max_skipped_steps)
-        if self._pending_state is not None:
-            self.play.load_state(self._pending_state)
-            self._pending_state = None
-        length = self._length(options)
+    def _play_stage(self, stage: Stage, interruptions: Interruptions) -> Ending:
+        options = self._options(stage)
+        self.play = self._open(stage, options)
+        length = self.feed.length(options)
         self.reporter.stage(stage.name, length, self.position.stage_step)
         interval = Interval(self.position.step)
-        batches = self._batches()
         while self.position.stage_step < length:
-            if ending := self._stop_reason():
+            if ending := self._stop_reason(interruptions):
                 return ending
-            self._step(stage, options, length, batches, interval)
+            self._step(stage, options, length, interval)
+        self._finish(stage)
         return "finished"
 
-    def _step(
-        self, stage: Stage, options: StageOptions[Any], length: int, batches: Iterator[Any], interval: Interval
-    ) -> None:
-        assert self.play is not None
+    def _step(self, stage: Stage, options: StageOptions[Any], length: int, interval: Interval) -> None:
         with interval.waiting():
-            group = [next(batches) for _ in range(self.options.accumulate_batches)]
-        factor = optimizers.rate_factor(options.schedule, self._progress(length))
-        turns = self.play.step(self.position.stage_step, group, factor)
-        self._note_losses(group[-1], turns, interval)
+            batches = self.feed.step()
+        at = self.position
+        factor = optimizers.rate_factor(options.schedule, self.feed.progress(at.stage_step, length))
+        turns = self.play.step(at.stage_step, batches, factor)
+        names = [name for batch in batches for name in batch.names]
+        self.recorder.note(at.step, names, turns, interval)
         if self.average:
             self.average.update()
-        self.position = replace(
-            self.position,
-            step=self.position.step + 1,
-            stage_step=self.position.stage_step + 1,
-            batches=self.position.batches + len(group),
-        )
+        self.position = replace(at, step=at.step + 1, stage_step=at.stage_step + 1, batches=at.batches + len(batches))
         self.reporter.step(self.position.stage_step)
-        self._periodic(stage, length, factor, interval)
+        self._periodic(stage, at.stage_step + 1 == length, factor, interval)
 
-    def _periodic(self, stage: Stage, length: int, factor: float, interval: Interval) -> None:
-        step, last = self.position.step, self.position.stage_step == length
-        if last or step % self.options.log_every_steps == 0:
-            self._log(stage, factor, interval)
-        if last or step % self.options.preview_every_steps == 0:
-            self.previews.write(step)
-        if last or (self.options.validate_every_steps and step % self.options.validate_every_steps == 0):
-            self._validate(stage)
-        overdue = time.monotonic() - self._saved_at > 60 * self.options.checkpoint_every_minutes
-        if overdue or step % self.options.checkpoint_every_steps == 0:
-            self.save_checkpoint()
+    def _periodic(self, stage: Stage, last: bool, factor: float, interval: Interval) -> None:
+        """What is due after a step; everything at the last one of a stage."""
+        step, options = self.position.step, self.options
+        if last or step % options.log_every_steps == 0:
+            self.recorder.check_finite()
+            rates = {f"lr/{name}": own.lr * factor for name, own in self.play.options.items()}
+            self.recorder.row(step, stage, interval.take(step, self.feed.images_per_step) | rates)
+        if last or step % options.preview_every_steps == 0:
+            self.recorder.previews.write(step)
+        if last or (options.validate_every_steps and step % options.validate_every_steps == 0):
+            self.recorder.validate(step, stage)
+        overdue = time.monotonic() - self._saved_at > 60 * options.checkpoint_every_minutes
+        if overdue or step % options.checkpoint_every_steps == 0:
+            self._save()
 
-    def _finish_stage(self, stage: Stage) -> None:
+    def _finish(self, stage: Stage) -> None:
+        """Leave a stage: its weights are kept under its name where there are several."""
         if len(self.stages) > 1:
-            self.save_weights(stage.name)
+            self.recorder.save_weights(stage.name, self.position.step)
         self.validation.forget_best()
         self.position = replace(self.position, stage=self.position.stage + 1, stage_step=0)
-        self.play = None
 
-    def _stop_reason(self) -> Ending | None:
-        if self._interruptions.received is not None:
-            self.signal = self._interruptions.received
-            self.reporter.message(
-                f"{signal.Signals(self.signal).name}: saving at step {self.position.step}, then stopping"
-            )
+    def _stop_reason(self, interruptions: Interruptions) -> Ending | None:
+        if interruptions.received is not None:
+            self.signal = interruptions.received
+            name = signal.Signals(self.signal).name
+            self.reporter.message(f"{name}: saving at step {self.position.step}, then stopping")
             return "interrupted"
         limits = self._limits
         out_of_steps = limits.max_steps is not None and self.position.step >= limits.max_steps
@@ -180,115 +156,45 @@ class Loop:
 
     def try_stages(self) -> Iterator[str]:
         """Play one step of every stage, as a rehearsal; yields the names of the stages that went well."""
-        batches = self._batches()
-        for stage in self.stages:
-            options: StageOptions[Any] = getattr(self.config.stages, stage.name)
-            play = StagePlay(self.recipe, stage, options.optimizers, self.machine)
-            play.step(0, [next(batches)], 1.0)
-            yield stage.name
+        with closing(self._feed()) as feed:
+            for stage in self.stages:
+                self._open(stage, self._options(stage)).step(0, feed.step(), 1.0)
+                yield stage.name
 
-    # --- data and progress
+    def _options(self, stage: Stage) -> StageOptions[Any]:
+        options: StageOptions[Any] = dict(self.config.stages)[stage.name]
+        return options
 
-    def _batches(self) -> Iterator[Any]:
-        stream = loader.batches(
-            self.data,
-            batch_images=self.config.data.batch_images,  # type: ignore[attr-defined]
-            start_batch=self.position.batches,
-            seed=self.config.seed,
-            workers=self.config.data.workers,  # type: ignore[attr-defined]
-            pin_memory=self.machine.device.type == "cuda",
-            warn=self.reporter.message,
-        )
-        return (to_network(batch, self.machine.device, channels_last=self.machine.channels_last) for batch in stream)
+    def _open(self, stage: Stage, options: StageOptions[Any]) -> StagePlay:
+        """A stage's players with fresh optimizers, or with those of the checkpoint that is being resumed."""
+        play = StagePlay(self.recipe, stage, options.optimizers, self.machine, self.options.max_skipped_steps)
+        if self._pending_state is not None:
+            play.load_state(self._pending_state)
+            self._pending_state = None
+        return play
 
-    @property
-    def _images_per_step(self) -> int:
-        return int(self.config.data.batch_images * self.options.accumulate_batches)  # type: ignore[attr-defined]
-
-    def _length(self, options: StageOptions[Any]) -> int:
-        if options.steps is not None:
-            return options.steps
-        assert options.epochs is not None
-        return max(1, math.ceil(options.epochs * len(self.data) / self._images_per_step))
-
-    def _progress(self, length: int) -> optimizers.Progress:
-        epoch = self.position.stage_step * self._images_per_step // len(self.data)
-        return optimizers.Progress(self.position.stage_step, length, epoch)
-
-    # --- what is written down
-
-    def _note_losses(self, batch: Any, turns: Mapping[str, LossTerms], interval: Interval) -> None:
-        for player, terms in turns.items():
-            interval.means.add({f"loss/{player}/{term}": value for term, value in terms.terms.items()})
-        if self.machine.waits_for_values:
-            self._unchecked.append((self.position.step, batch.names, dict(turns)))
-
-    def _log(self, stage: Stage, factor: float, interval: Interval) -> None:
-        self._check_finite()
-        assert self.play is not None
-        rates = {f"lr/{name}": options.lr * factor for name, options in self.play.options.items()}
-        row = {
-            "step": self.position.step,
-            "stage": stage.name,
-            **interval.take(self.position.step, self._images_per_step),
-            **rates,
-        }
-        self.journal.write(row)
-        self.reporter.metrics(row)
-
-    def _check_finite(self) -> None:
-        """Look at the losses that were left on the device since the last look."""
-        for step, names, turns in self._unchecked:
-            for player, terms in turns.items():
-                require_finite(player, terms.terms, f"at step {step}", names)
-        self._unchecked.clear()
-
-    def _validate(self, stage: Stage) -> None:
-        figures = self.validation.measure()
-        if not figures:
-            return
-        row = {
-            "step": self.position.step,
-            "stage": stage.name,
-            **{f"validation/{key}": value for key, value in figures.items()},
-        }
-        self.journal.write(row)
-        self.reporter.metrics(row)
-        if self.validation.is_best(stage.best, figures):
-            self.save_weights("best")
-
-    def save_weights(self, name: str) -> None:
-        """Write ``weights/<name>.safetensors`` with the moving average where there is one."""
-        exports = self.recipe.exports()
-        about = {
-            "step": self.position.step,
-            "seed": self.config.seed,
-            "validation": self.validation.latest,
-            "config": self.config.model_dump(mode="json"),
-        }
-        with self.validation.exported_weights():
-            networks = {key: self.networks[export.network] for key, export in exports.items()}
-            weights.save(self.run.weights / f"{name}.safetensors", self.config.recipe, exports, networks, about)
+    def _feed(self) -> Feed:
+        return Feed(self.data, self.config, self.machine, self.position.batches, self.reporter.message)
 
     # --- checkpoints
 
-    def save_checkpoint(self) -> None:
-        """Write the whole state. Raises NonFiniteError instead of writing weights that are NaN or infinite."""
-        self._check_finite()
+    def _save(self) -> None:
+        """Write a checkpoint. Raises NonFiniteError instead of writing weights that are NaN or infinite."""
+        self.recorder.check_finite()
         for name, network in self.networks.items():
             if not all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters()):
-                raise NonFiniteError(
-                    f"the weights of {name} are NaN or infinite at step {self.position.step}; nothing was saved"
-                )
+                step = self.position.step
+                raise NonFiniteError(f"the weights of {name} are NaN or infinite at step {step}; nothing was saved")
         checkpoints.save(self.run.checkpoints, self.position.step, self._state(), self.options.keep_checkpoints)
         self._saved_at = time.monotonic()
 
     def _state(self) -> dict[str, Any]:
+        within_stage = self.position.stage_step > 0
         return {
             "position": asdict(self.position),
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "average": self.average.state() if self.average else None,
-            "play": self.play.state() if self.play else None,
+            "play": self.play.state() if within_stage else None,
             "validation": self.validation.state(),
             "streams": streams.state(),
             "extra": self.recipe.extra_state(),

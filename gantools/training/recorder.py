@@ -1,0 +1,82 @@
+"""What a run writes down while it trains: journal rows, sample sheets, validation figures, exported weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from gantools.checkpoint import weights
+from gantools.config.schema import RunConfig
+from gantools.training.interval import Interval
+from gantools.training.journal import Journal
+from gantools.training.previews import Previews
+from gantools.training.recipe import LossTerms, Recipe, Stage
+from gantools.training.reporter import Reporter
+from gantools.training.run_directory import RunDirectory
+from gantools.training.stage_play import require_finite
+from gantools.training.validation import Validation
+
+
+class Recorder:
+    """Keeps a run's folder up to date. Losses stay on their device until a row is due."""
+
+    def __init__(
+        self,
+        recipe: Recipe[Any, Any],
+        config: RunConfig,
+        networks: Mapping[str, nn.Module],
+        validation: Validation,
+        run: RunDirectory,
+        reporter: Reporter,
+    ) -> None:
+        self.recipe, self.config, self.networks = recipe, config, networks
+        self.validation, self.run, self.reporter = validation, run, reporter
+        self.previews = Previews(validation, run.samples)
+        self._journal = Journal(run.journal)
+        self._unchecked: list[tuple[int, Sequence[str], Mapping[str, LossTerms]]] = []
+
+    def note(self, step: int, names: Sequence[str], turns: Mapping[str, LossTerms], interval: Interval) -> None:
+        """Remember a step's losses until the next row."""
+        for player, terms in turns.items():
+            interval.means.add({f"loss/{player}/{term}": value for term, value in terms.terms.items()})
+        self._unchecked.append((step, names, turns))
+
+    def row(self, step: int, stage: Stage, figures: Mapping[str, float]) -> None:
+        """Append a row to the journal and show it."""
+        row = {"step": step, "stage": stage.name, **figures}
+        self._journal.write(row)
+        self.reporter.metrics(row)
+
+    def check_finite(self) -> None:
+        """Look at the losses noted since the last look. Raises NonFiniteError naming term, step and files."""
+        for step, names, turns in self._unchecked:
+            for player, terms in turns.items():
+                require_finite(player, terms.terms, f"at step {step}", names)
+        self._unchecked.clear()
+
+    def validate(self, step: int, stage: Stage) -> None:
+        """Measure on the validation pictures; the best weights of a stage are kept."""
+        figures = self.validation.measure()
+        if not figures:
+            return
+        self.row(step, stage, {f"validation/{name}": value for name, value in figures.items()})
+        if self.validation.is_best(stage.best, figures):
+            self.save_weights("best", step)
+
+    def save_weights(self, name: str, step: int) -> None:
+        """Write ``weights/<name>.safetensors``, with the moving average where there is one."""
+        exports = self.recipe.exports()
+        about = {
+            "step": step,
+            "seed": self.config.seed,
+            "validation": self.validation.latest,
+            "config": self.config.model_dump(mode="json"),
+        }
+        with self.validation.exported_weights():
+            networks = {key: self.networks[export.network] for key, export in exports.items()}
+            weights.save(self.run.weights / f"{name}.safetensors", self.config.recipe, exports, networks, about)
+
+    def close(self) -> None:
+        self._journal.close()

@@ -1,0 +1,102 @@
+"""The command line run in this process, and small drawn data sets."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gantools.cli import start
+from gantools.data import synth
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def only_error(self) -> str:
+        """The one line on stderr, without the program's name in front. Fails when there is more, or less."""
+        (line,) = self.err.splitlines()
+        assert line.startswith("gantools: "), line
+        return line.removeprefix("gantools: ")
+
+
+Command = Callable[..., Ended]
+
+# Networks and pictures so small that a step takes milliseconds; two steps in every stage.
+SMALL = {
+    "pix2pix": (
+        "data.load_px=36 data.crop_px=32 model.generator.downs=5 model.generator.base_channels=4 "
+        "model.generator.max_channels=8 model.discriminator.downs=2 model.discriminator.base_channels=4 "
+        "stages.adversarial.epochs=null stages.adversarial.steps=2"
+    ).split(),
+    "srgan": (
+        "data.crop_px=32 model.generator.channels=4 model.generator.blocks=1 model.discriminator.base_channels=2 "
+        "model.discriminator.dense_units=4 stages.pretraining.steps=2 stages.adversarial.steps=2"
+    ).split(),
+}
+SMALL_PRESET = {
+    "srgan/compact": ["model.perceptual.weights=random", "model.perceptual.layers=[features.1]"],
+    "srgan/mse": ["model.discriminator.crop_px=32"],
+    "srgan/paper": [
+        "model.discriminator.crop_px=32",
+        "model.perceptual.weights=random",
+        "model.perceptual.layers=[relu1_1]",
+    ],
+}
+
+
+@pytest.fixture
+def small() -> Callable[[str], list[str]]:
+    """Overrides that make a preset small enough for a test."""
+
+    def overrides(spec: str) -> list[str]:
+        shared = ["data.workers=0", "data.batch_images=2", "data.validation_share=0.25", "train.log_every_steps=1"]
+        return [*shared, *SMALL[spec.partition("/")[0]], *SMALL_PRESET.get(spec, [])]
+
+    return overrides
+
+
+@pytest.fixture
+def gantools(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run ``gantools ARGUMENTS`` as the console script does, on the CPU."""
+    monkeypatch.setenv("GANTOOLS_DEVICE", "cpu")
+
+    def run(*arguments: str | Path) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["gantools", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            start.main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        said = capsys.readouterr()
+        return Ended(code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to stand in."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Recipe → a folder of four drawn pictures for it."""
+    folders = {recipe: tmp_path_factory.mktemp("drawn") / recipe for recipe in SMALL}
+    for recipe, folder in folders.items():
+        synth.synthesise(synth.RECIPE_KINDS[recipe], folder, count=4, size_px=64, seed=1)
+    return folders

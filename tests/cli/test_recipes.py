@@ -1,0 +1,181 @@
+"""``list``, ``show``, ``check`` and ``schema``; and every shipped preset from its YAML to a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gantools import api
+from gantools.checkpoint import state, weights
+from gantools.config import presets
+from gantools.config.source import parse_yaml
+from gantools.images import reader, writer
+from gantools.images.picture import Picture
+from gantools.training.recipe import networks_of
+
+# What the wheel ships. A new preset is added here and nothing else: everything below is done to every one of them.
+SPECS = ["pix2pix/edges2shoes", "pix2pix/paper", "pix2pix/shoes-64", "srgan/compact", "srgan/mse", "srgan/paper"]
+# Parameters of the generator at full size, in millions, as published where there is a publication.
+MILLIONS = {"pix2pix/paper": 54.41, "srgan/mse": 1.55, "srgan/paper": 1.55}
+
+Small = Callable[[str], list[str]]
+
+
+def test_no_preset_is_missing_or_left_out() -> None:
+    files = sorted(presets.folder().rglob("*.yaml"))
+    assert [f"{path.parent.name}/{path.stem}" for path in files] == SPECS
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_preset_builds_on_the_meta_device(spec: str) -> None:
+    random = ["model.perceptual.weights=random"] if spec in ("srgan/compact", "srgan/paper") else []
+    settings = api.configure(spec, overrides=random)
+    with torch.device("meta"):
+        networks = networks_of(list(settings.recipe(settings.config).stages()))
+    assert all(parameter.is_meta for network in networks.values() for parameter in network.parameters())
+    if spec in MILLIONS:
+        found = sum(parameter.numel() for parameter in networks["generator"].parameters()) / 1e6
+        assert found == pytest.approx(MILLIONS[spec], abs=0.01)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_preset_trains_stops_resumes_exports_and_infers(
+    spec: str, gantools: Any, here: Path, drawn: dict[str, Path], small: Small
+) -> None:
+    recipe, run = spec.partition("/")[0], here / "run"
+    started = gantools("train", spec, "--data", drawn[recipe], "--run-dir", run, "--max-steps", "1", *small(spec))
+    assert (started.code, started.out) == (0, f"{run}\n"), started.err
+    assert started.err.splitlines()[-2:] == ["limit at step 1", f"go on with: gantools train --resume {run}"]
+    assert state.steps(run / "checkpoints") == [1]
+    resumed = gantools("train", "--resume", run)
+    assert (resumed.code, resumed.out) == (0, f"{run}\n"), resumed.err
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    stages = list(dict.fromkeys(row["stage"] for row in rows))
+    played = [(row["stage"], row["step"]) for row in rows if "images_per_second" in row]
+    assert played == [(stage, 2 * number + step) for number, stage in enumerate(stages) for step in (1, 2)]
+    assert json.loads((run / "run.json").read_bytes())["status"] == "finished"
+    _applies_to_an_odd_size(spec, gantools, run)
+
+
+def _applies_to_an_odd_size(spec: str, gantools: Any, run: Path) -> None:
+    export = weights.describe(run / "weights" / "last.safetensors").exports["generator"]
+    pixels = np.random.default_rng(0).integers(0, 256, (17, 33, 3), np.uint8)
+    writer.write(Picture(pixels), Path("odd.png"))
+    applied = gantools("infer", run, "odd.png", "-o", "made.png")
+    assert applied.code == 0, applied.err
+    made = reader.read("made.png")
+    assert export.scale == {"pix2pix": 1, "srgan": 4}[spec.partition("/")[0]]
+    assert (made.width, made.height) == (33 * export.scale, 17 * export.scale)
+    assert made.pixels.std() > 0
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_list_names_every_preset(spec: str, gantools: Any) -> None:
+    listed = gantools("list")
+    assert (listed.code, listed.err) == (0, "")
+    (line,) = [line for line in listed.out.splitlines() if line.startswith(f"{spec} ")]
+    assert presets.find(*spec.split("/")).purpose() in line
+    rows = [json.loads(line) for line in gantools("list", "--json").out.splitlines()]
+    assert [f"{row['recipe']}/{row['preset']}" for row in rows] == SPECS
+    assert {row["schema"] for row in rows} == {1}
+
+
+def test_show_says_the_same_with_and_without_overrides(gantools: Any) -> None:
+    stored, computed = gantools("show", "srgan/mse"), gantools("show", "srgan/mse", "seed=0")
+    assert (stored.code, stored.err, computed.code) == (0, "", 0)
+    assert stored.out == computed.out
+    changed = gantools("show", "srgan/mse", "model.pixel_weight=7.5").out.splitlines()
+    (different,) = set(changed) - set(stored.out.splitlines())
+    assert different.split()[:2] == ["model.pixel_weight", "7.5"]
+
+
+def test_show_gives_the_papers_value_and_the_reason(gantools: Any) -> None:
+    lines = gantools("show", "pix2pix").out.splitlines()
+    (weight,) = [line for line in lines if line.startswith("model.pixel_weight ")]
+    assert weight.split()[1] == "100"
+    assert weight.endswith("[paper 100 | source 100]")
+    assert lines[0].startswith("pix2pix: ")
+    assert lines[1] == "presets: edges2shoes, paper, shoes-64"
+    assert any(line.startswith("Data: ") for line in lines)
+
+
+def test_the_shown_configuration_trains_as_it_is(gantools: Any, here: Path, drawn: dict[str, Path]) -> None:
+    shown = gantools("show", "pix2pix/paper", "seed=5", "model.adversarial={name: lsgan}", "--config")
+    assert shown.code == 0
+    assert "# command line: seed=5" in shown.out.splitlines()
+    assert parse_yaml(shown.out, "shown").values["model"]["adversarial"] == {"name": "lsgan", "real_label": 1.0}
+    (here / "mine.yaml").write_text(shown.out, encoding="utf-8")
+    again = gantools("check", "mine.yaml", "--data", drawn["pix2pix"], "model.generator.base_channels=4")
+    assert (again.code, again.out.splitlines()[-1]) == (0, "sound"), again.err
+
+
+def test_check_says_what_a_run_would_work_with(gantools: Any, here: Path, drawn: dict[str, Path], small: Small) -> None:
+    checked = gantools("check", "srgan/mse", "--data", drawn["srgan"], "--device", "cpu", "--dry-run", *small("srgan/mse"))
+    assert (checked.code, checked.err) == (0, "")
+    assert checked.out.splitlines()[1:3] == ["training: 3 photos", "validation: 1 photos"]
+    assert checked.out.splitlines()[-3:] == ["dry run: pretraining plays", "dry run: adversarial plays", "sound"]
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("recipe", ["pix2pix", "srgan"])
+def test_schema(recipe: str, gantools: Any) -> None:
+    one, all_of_them = (json.loads(gantools("schema", *names).out) for names in ([recipe], []))
+    assert one["properties"]["recipe"]["const"] == recipe
+    assert one["additionalProperties"] is False
+    assert one in all_of_them["oneOf"]
+
+
+@pytest.mark.parametrize("command", ["show", "check", "schema", "train"])
+@pytest.mark.parametrize(("typed", "meant"), [("pix2px", "pix2pix"), ("srgn", "srgan")])
+def test_a_misspelt_recipe_has_a_suggestion(command: str, typed: str, meant: str, gantools: Any, here: Path) -> None:
+    refused = gantools(command, typed)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.only_error == f"unknown recipe {typed!r}; did you mean \"{meant}\"?"
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["show", "check", "train"])
+def test_a_misspelt_preset_has_a_suggestion(command: str, gantools: Any, here: Path) -> None:
+    refused = gantools(command, "srgan/compct")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.only_error == "srgan has no preset 'compct'; did you mean \"compact\"?"
+    assert list(here.iterdir()) == []
+
+
+def test_help_and_version(gantools: Any) -> None:
+    for arguments in (["--help"], ["-h"], ["train", "--help"], ["show", "-h"], ["data", "synth", "-h"]):
+        helped = gantools(*arguments)
+        assert (helped.code, helped.err) == (0, "")
+        assert helped.out.startswith("Usage: gantools ")
+    assert gantools("--version").out.startswith("gantools 0.")
+
+
+def test_a_command_without_its_sub_command_shows_its_help(gantools: Any) -> None:
+    for arguments in ([], ["data"]):
+        refused = gantools(*arguments)
+        assert refused.code == 2
+        assert "Commands:" in refused.out + refused.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bogus"], "no such command 'bogus'; see gantools --help"),
+        (["train", "--bogus"], "no such option: --bogus; see gantools train --help"),
+        (["train", "--seed", "x"], "invalid value for '--seed': "),
+        (["train", "--max-steps", "0"], "invalid value for '--max-steps': "),
+        (["show"], "missing argument 'RECIPE[/PRESET]'; see gantools show --help"),
+        (["list", "extra"], "got unexpected extra argument"),
+        (["data", "synth", "srgan"], "missing option '--output' / '-o'; see gantools data synth --help"),
+    ],
+)
+def test_a_mistyped_command_line_is_one_line(arguments: list[str], said: str, gantools: Any) -> None:
+    refused = gantools(*arguments)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.only_error.startswith(said)

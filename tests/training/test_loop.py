@@ -1,0 +1,124 @@
+"""What a run writes, where it stops and what it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from gantools import api
+from gantools.checkpoint import weights
+from gantools.errors import NonFiniteError, UsageError
+from gantools.images import reader
+from gantools.recipes.pix2pix import Pix2Pix
+from gantools.training import journal
+from gantools.training.recipe import LossTerms
+from gantools.training.run_directory import RunDirectory
+
+
+def test_a_run_directory_holds_everything(tiny, tmp_path):
+    settings = tiny("srgan/compact", "train.preview_every_steps=2", "train.validate_every_steps=2")
+    run = api.train(settings, run_dir=tmp_path / "run")
+    assert run.ending == "finished"
+    assert {"psnr_y", "ssim_y"} <= run.validation.keys()
+    facts = json.loads((run.path / "run.json").read_bytes())
+    assert facts["status"] == "finished"
+    assert facts["step"] == 4
+    assert sorted(path.name for path in (run.path / "samples").iterdir()) == ["000002.png", "000004.png"]
+    assert reader.read_rgb8(run.path / "samples" / "000004.png").shape[2] == 3
+    names = {path.name for path in (run.path / "weights").iterdir()}
+    assert names == {"pretraining.safetensors", "adversarial.safetensors", "best.safetensors", "last.safetensors"}
+    assert not list(run.path.rglob("*.p*kl"))
+
+
+def test_the_journal_names_every_term(tiny, tmp_path):
+    run = api.train(tiny("pix2pix/shoes-64"), run_dir=tmp_path / "run")
+    rows = [row for row in journal.read(run.path / "metrics.jsonl") if "images_per_second" in row]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    terms = {"loss/generator/adversarial", "loss/generator/pixel", "loss/discriminator/adversarial", "lr/generator"}
+    assert terms <= rows[0].keys()
+    assert all(0 <= row["data_wait_share"] <= 1 for row in rows)
+
+
+def test_the_written_configuration_runs_again(tiny, tmp_path):
+    run = api.train(tiny("pix2pix/shoes-64"), run_dir=tmp_path / "run", max_steps=1)
+    again = api.read_config(run.path / "config.yaml")
+    assert again.config == tiny("pix2pix/shoes-64").config
+
+
+def test_weights_describe_themselves(tiny, tmp_path):
+    run = api.train(tiny("srgan/compact"), run_dir=tmp_path / "run")
+    stored = weights.load(run.path / "weights" / "last.safetensors")
+    export = stored.exports["generator"]
+    assert (stored.recipe, export.scale, export.size_multiple) == ("srgan", 4, 1)
+    assert export.options["name"] == "compact_sr"
+    assert export.options["blocks"] == 2
+    assert stored.about["step"] == 4
+
+
+def test_a_used_folder_is_refused(tiny, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="not empty"):
+        api.train(tiny("pix2pix/shoes-64"), run_dir=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_run_is_trained_by_one_process(tiny, tmp_path):
+    run = api.train(tiny("pix2pix/shoes-64"), run_dir=tmp_path / "run", max_steps=1)
+    with RunDirectory(run.path).lock(), pytest.raises(UsageError, match="being trained by process"):
+        api.resume(run.path)
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(tiny, tmp_path, monkeypatch):
+    honest, calls = Pix2Pix.generator_loss, []
+
+    def poisoned(self, batch, made):
+        calls.append(1)
+        terms = honest(self, batch, made).terms
+        return LossTerms(**terms | ({"pixel": terms["pixel"] * float("nan")} if len(calls) == 3 else {}))
+
+    monkeypatch.setattr(Pix2Pix, "generator_loss", poisoned)
+    settings = tiny("pix2pix/shoes-64", "train.checkpoint_every_steps=1")
+    with pytest.raises(NonFiniteError, match=r"generator\.pixel = nan.*batch: .*\d{5}\.png"):
+        api.train(settings, run_dir=tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "run.json").read_bytes())["status"] == "failed"
+    monkeypatch.undo()
+    assert api.resume(tmp_path / "run").ending == "finished"  # the poisoned step was never taken
+
+
+def test_weights_that_are_not_numbers_are_never_saved(tiny, tmp_path, monkeypatch):
+    honest = Pix2Pix.generator_loss
+
+    def steep(self, batch, made):
+        """A loss of zero whose gradient is not a number."""
+        flat = torch.sqrt(0 * made.fake.sum())
+        return LossTerms(**honest(self, batch, made).terms, flat=flat)
+
+    monkeypatch.setattr(Pix2Pix, "generator_loss", steep)
+    with pytest.raises(NonFiniteError):
+        api.train(tiny("pix2pix/shoes-64"), run_dir=tmp_path / "run", max_steps=1)
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+
+
+def test_fine_tuning_starts_from_weights(tiny, tmp_path):
+    first = api.train(tiny("pix2pix/shoes-64"), run_dir=tmp_path / "first")
+    stored = first.path / "weights" / "last.safetensors"
+    second = api.train(
+        tiny("pix2pix/shoes-64", "train.ema_decay=null", "stages.adversarial.optimizers.generator.lr=1.0e-30"),
+        run_dir=tmp_path / "second",
+        init_from=stored,
+        max_steps=1,
+    )
+    del second
+    from gantools.checkpoint import state
+
+    network = state.newest(tmp_path / "second" / "checkpoints")[1]["networks"]["generator"]
+    for name, value in weights.load(stored).tensors["generator"].items():
+        if value.is_floating_point() and "running" not in name:
+            assert torch.allclose(network[name], value, atol=1e-6), name
+
+
+def test_a_dry_run_plays_every_stage(tiny):
+    lines = api.inspect(tiny("srgan/compact"), device="cpu", dry_run=True)
+    assert lines[-2:] == ["dry run: pretraining plays", "dry run: adversarial plays"]

@@ -1,0 +1,193 @@
+"""Steps of the loop equal a loop written out by hand, to the last bit."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from gantools import api
+from gantools.data import loader
+from gantools.data.batches import to_network
+from gantools.training import session
+from gantools.training.loop import Limits
+from gantools.training.machine import Machine
+from gantools.training.recipe import LossTerms, Player, Stage
+from gantools.training.stage_play import StagePlay
+from gantools.training.turns import Alternate
+
+STEPS = 4
+
+
+def batches(settings: api.Settings):
+    data = settings.recipe.dataset(settings.config, "training")
+    seed, images = settings.config.seed, settings.config.data.batch_images
+    channels_last = settings.config.train.memory_format == "channels_last"
+    stream = loader.batches(data, batch_images=images, start_batch=0, seed=seed, workers=0)
+    return (to_network(batch, "cpu", channels_last=channels_last) for batch in stream)
+
+
+def built(settings: api.Settings):
+    prepared = session.prepare(settings.recipe, settings.config, "cpu")
+    for network in (prepared.recipe.generator, prepared.recipe.discriminator):
+        prepared.machine.place(network)
+        network.train()
+    return prepared.recipe
+
+
+def trained(settings: api.Settings, tmp_path, name: str):
+    prepared = session.prepare(settings.recipe, settings.config, "cpu")
+    session.start(prepared, settings.tree, tmp_path / name, Limits(), None)
+    return prepared.recipe
+
+
+def assert_same_weights(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
+    for (name, mine), other in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
+        assert torch.equal(mine, other), f"{name}: differs by {(mine - other).abs().max()}"
+
+
+def freeze(network: torch.nn.Module, frozen: bool) -> None:
+    network.requires_grad_(not frozen)
+
+
+def test_pix2pix_steps_equal_a_hand_written_loop(tiny, tmp_path):
+    settings = tiny("pix2pix/shoes-64", f"stages.adversarial.steps={STEPS}", "train.ema_decay=null")
+    ours = trained(settings, tmp_path, "run")
+
+    hand = built(settings)
+    g, d = hand.generator, hand.discriminator
+    g_adam = torch.optim.Adam(g.parameters(), 2e-4, (0.5, 0.999), fused=True)
+    d_adam = torch.optim.Adam(d.parameters(), 2e-4, (0.5, 0.999), fused=True)
+    for _, batch in zip(range(STEPS), batches(settings), strict=False):
+        fake = g(batch.source)
+        real_logits = d(torch.cat((batch.source, batch.target), 1))
+        fake_logits = d(torch.cat((batch.source, fake.detach()), 1))
+        d_loss = 0.5 * (((real_logits - 1) ** 2).mean() + (fake_logits**2).mean())
+        d_adam.zero_grad()
+        d_loss.backward()
+        d_adam.step()
+        freeze(d, True)
+        g_loss = ((d(torch.cat((batch.source, fake), 1)) - 1) ** 2).mean() + 100 * (fake - batch.target).abs().mean()
+        g_adam.zero_grad()
+        g_loss.backward()
+        g_adam.step()
+        freeze(d, False)
+
+    assert_same_weights(ours.generator, g)
+    assert_same_weights(ours.discriminator, d)
+
+
+def test_srgan_stages_equal_a_hand_written_loop(tiny, tmp_path):
+    flat = "{name: constant}"
+    settings = tiny(
+        "srgan/compact",
+        f"stages.pretraining.schedule={flat}",
+        "model.adversarial={name: vanilla}",
+        "train.ema_decay=null",
+    )
+    ours = trained(settings, tmp_path, "run")
+
+    hand = built(settings)
+    g, d, stream = hand.generator, hand.discriminator, batches(settings)
+    adam = torch.optim.Adam(g.parameters(), 5e-4, (0.9, 0.999), fused=True)
+    for _ in range(2):
+        batch = next(stream)
+        adam.zero_grad()
+        (g(batch.low) - batch.high).abs().mean().backward()
+        adam.step()
+    g_adam = torch.optim.Adam(g.parameters(), 1e-4, (0.9, 0.999), fused=True)
+    d_adam = torch.optim.Adam(d.parameters(), 1e-4, (0.9, 0.999), fused=True)
+    for _ in range(2):
+        batch = next(stream)
+        fake = g(batch.low)
+        real_logits, fake_logits = d(batch.high), d(fake.detach())
+        real_side = functional.binary_cross_entropy_with_logits(real_logits, torch.ones_like(real_logits))
+        fake_side = functional.binary_cross_entropy_with_logits(fake_logits, torch.zeros_like(fake_logits))
+        d_adam.zero_grad()
+        (real_side + fake_side).backward()
+        d_adam.step()
+        freeze(d, True)
+        logits = d(fake)
+        adversarial = functional.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+        g_adam.zero_grad()
+        (0.005 * adversarial + (fake - batch.high).abs().mean()).backward()
+        g_adam.step()
+        freeze(d, False)
+
+    assert_same_weights(ours.generator, g)
+    assert_same_weights(ours.discriminator, d)
+
+
+def play(network: torch.nn.Module, player: Player, settings: api.Settings) -> StagePlay:
+    class Plain:
+        def forward(self, batch):
+            return network(batch)
+
+    stage = Stage("only", Alternate("generator"), {"generator": player})
+    options = settings.config.stages.adversarial.optimizers
+    return StagePlay(Plain(), stage, options, Machine(torch.device("cpu"), "fp32"))
+
+
+class Named:
+    """A batch of numbers with file names."""
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self.values, self.names = values, ("a.png", "b.png")
+
+
+def test_accumulated_batches_equal_one_large_batch(tiny):
+    settings, values = tiny("pix2pix/shoes-64"), torch.randn(4, 3)
+    results = []
+    for parts in ([values], [values[:2], values[2:]]):
+        torch.manual_seed(0)
+        network = torch.nn.Linear(3, 1)
+
+        def loss(batch, made, network=network):
+            return LossTerms(square=network(batch.values).square().mean())
+
+        player = Player({"generator": network}, loss)
+        stage = play(torch.nn.Identity(), player, settings)
+        stage.recipe.forward = lambda batch: None
+        stage.step(0, [Named(part) for part in parts], 1.0)
+        results.append(network.weight.detach().clone())
+    assert torch.allclose(results[0], results[1], atol=1e-7)
+
+
+def test_gradients_are_clipped_to_the_given_norm(tiny):
+    settings = tiny("pix2pix/shoes-64", "stages.adversarial.optimizers.generator={name: adam, clip_norm: 0.01}")
+    network = torch.nn.Linear(3, 1)
+    player = Player({"generator": network}, lambda batch, made: LossTerms(big=1000 * network(batch.values).mean()))
+    stage = play(torch.nn.Identity(), player, settings)
+    stage.recipe.forward = lambda batch: None
+    stage.step(0, [Named(torch.randn(4, 3))], 1.0)
+    norm = torch.linalg.vector_norm(torch.cat([p.grad.flatten() for p in network.parameters()]))
+    assert norm.item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_others_are_frozen_during_a_turn_and_rest_in_their_mode(tiny):
+    settings = tiny("pix2pix/shoes-64")
+    seen = {}
+    g, d = torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)
+
+    def g_loss(batch, made):
+        seen["generator"] = (d.weight.requires_grad, d.training, g.weight.requires_grad)
+        return LossTerms(fool=d(made).mean())
+
+    def d_loss(batch, made):
+        seen["discriminator"] = (g.weight.requires_grad, g.training, made.requires_grad)
+        return LossTerms(judge=d(made.detach()).mean())
+
+    class Plain:
+        def forward(self, batch):
+            return g(batch.values)
+
+    players = {
+        "generator": Player({"g": g}, g_loss),
+        "discriminator": Player({"d": d}, d_loss, resting_mode="eval"),
+    }
+    stage = Stage("game", Alternate("discriminator", "generator"), players)
+    options = settings.config.stages.adversarial.optimizers
+    StagePlay(Plain(), stage, options, Machine(torch.device("cpu"), "fp32")).step(0, [Named(torch.randn(3, 2))], 1.0)
+    assert seen["discriminator"] == (False, True, True)  # the generator's graph waits for its own turn
+    assert seen["generator"] == (False, False, True)  # the critic is frozen and, as it asked, in eval mode
+    assert d.weight.grad is not None

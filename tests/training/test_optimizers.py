@@ -1,0 +1,84 @@
+"""Optimizers carry their options; schedules follow their formulas."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gantools.config.schema import (
+    AdamOptions,
+    AdamWOptions,
+    ConstantSchedule,
+    CosineSchedule,
+    LinearDecaySchedule,
+    OneCycleSchedule,
+    StepSchedule,
+)
+from gantools.training import optimizers
+from gantools.training.optimizers import Progress, rate_factor
+
+
+def at_epoch(epoch: int) -> Progress:
+    return Progress(step=epoch * 10, steps=2000, epoch=epoch)
+
+
+def at_share(share: float) -> Progress:
+    return Progress(step=round(share * 1000), steps=1000, epoch=0)
+
+
+def test_linear_decay_is_the_papers_lambda():
+    schedule = LinearDecaySchedule(constant_epochs=100, decay_epochs=100)
+    assert rate_factor(schedule, at_epoch(0)) == rate_factor(schedule, at_epoch(100)) == 1
+    assert rate_factor(schedule, at_epoch(101)) == pytest.approx(1 - 1 / 101)
+    assert rate_factor(schedule, at_epoch(150)) == pytest.approx(1 - 50 / 101)
+    assert rate_factor(schedule, at_epoch(201)) == 0
+
+
+def test_step_drops_at_its_shares():
+    schedule = StepSchedule(at=(0.5, 0.75), factor=0.1)
+    factors = [rate_factor(schedule, at_share(share)) for share in (0, 0.499, 0.5, 0.75)]
+    assert factors == pytest.approx([1, 1, 0.1, 0.01])
+
+
+def test_one_cycle_rises_and_falls():
+    schedule = OneCycleSchedule(rise_share=0.25, start_factor=0.04, end_factor=1e-5)
+    assert rate_factor(schedule, at_share(0)) == pytest.approx(0.04)
+    assert rate_factor(schedule, at_share(0.125)) == pytest.approx(0.52)
+    assert rate_factor(schedule, at_share(0.25)) == pytest.approx(1)
+    assert rate_factor(schedule, at_share(1)) == pytest.approx(1e-5)
+
+
+def test_cosine_warms_up_and_falls():
+    schedule = CosineSchedule(warmup_steps=100, end_factor=0.01)
+    assert rate_factor(schedule, at_share(0)) == pytest.approx(0.01)
+    assert rate_factor(schedule, at_share(0.1)) == 1
+    assert rate_factor(schedule, at_share(0.55)) == pytest.approx(0.01 + 0.99 * (1 + math.cos(math.pi / 2)) / 2)
+    assert rate_factor(schedule, at_share(1)) == pytest.approx(0.01)
+
+
+def test_constant_stays():
+    assert rate_factor(ConstantSchedule(), at_share(0.9)) == 1
+
+
+@pytest.mark.parametrize("options", [AdamOptions(lr=3e-4, betas=(0.5, 0.9)), AdamWOptions(weight_decay=0.1)])
+def test_optimizers_carry_their_options(options):
+    optimizer = optimizers.build(options, [nn.Linear(2, 2), nn.Linear(2, 2)])
+    (group,) = optimizer.param_groups
+    assert (group["lr"], group["betas"], group["eps"]) == (options.lr, options.betas, options.eps)
+    assert group["weight_decay"] == (options.weight_decay if options.name == "adamw" else 0)
+    assert len(group["params"]) == 4
+
+
+def test_restored_moments_take_the_layout_of_their_weights():
+    network = nn.Conv2d(3, 8, 3).to(memory_format=torch.channels_last)
+    optimizer = optimizers.build(AdamOptions(), [network])
+    network(torch.randn(2, 3, 8, 8)).sum().backward()
+    optimizer.step()
+    state = optimizer.state_dict()
+    for moments in state["state"].values():
+        moments.update({key: value.contiguous() for key, value in moments.items()})
+    optimizers.load(optimizer, state)
+    assert optimizer.state[network.weight]["exp_avg"].stride() == network.weight.stride()
