@@ -25,7 +25,7 @@ def main() -> None:
 def run(app: Typer) -> int:
     """Run the whole program; a command line that Typer refuses is one line, as every other failure is."""
     try:
-        return app(standalone_mode=False) or 0
+        return int(app(prog_name="gantools", standalone_mode=False) or 0)
     except Exception as error:
         # By what they can do: Typer's errors are Click's up to 0.25 and its own, without a public name, from 0.26 on.
         if not hasattr(error, "format_message"):

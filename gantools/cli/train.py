@@ -52,22 +52,17 @@ def train(
     seconds = None if max_time is None else parse_duration(max_time)
     reporter = TrainingReporter(rows_as_json=json)
     if resume is not None:
-        refused: dict[str, object] = {
-            "RECIPE": recipe,
-            "--config": config,
-            "--data": data,
-            "--run-dir": run_dir,
-            "--init-from": init_from,
-        }
-        refused |= {"KEY=VALUE": overrides, "--precision": precision, "--seed": seed}
-        _refuse_with_resume({name for name, value in refused.items() if value not in (None, [])})
+        flags: dict[str, object] = {"--config": config, "--data": data, "--run-dir": run_dir, "--init-from": init_from}
+        flags |= {"--precision": precision, "--seed": seed}
+        given = [name for name, value in flags.items() if value not in (None, [])]
+        _refuse_with_resume([*([recipe] if recipe else []), *(overrides or []), *given])
         run = api.resume(resume, device=device, max_steps=max_steps, max_seconds=seconds, reporter=reporter)
     else:
         if recipe is None:
             raise UsageError("name a recipe (see `gantools list`), or go on with a run: --resume RUN")
-        flags = [f"train.precision={precision}"] if precision else []
-        flags += [] if seed is None else [f"seed={seed}"]
-        settings = api.configure(recipe, config, data or (), [*(overrides or ()), *flags])
+        own = [f"train.precision={precision}"] if precision else []
+        own += [] if seed is None else [f"seed={seed}"]
+        settings = api.configure(recipe, config, data or (), [*(overrides or ()), *own])
         run = api.train(
             settings,
             run_dir=run_dir,
@@ -89,10 +84,9 @@ def parse_duration(text: str) -> float:
     return 3600.0 * hours + 60 * minutes + seconds
 
 
-def _refuse_with_resume(given: set[str]) -> None:
+def _refuse_with_resume(given: list[str]) -> None:
     if given:
-        names = ", ".join(sorted(given))
-        raise UsageError(f"--resume goes on with the run as it is; {names} cannot be changed by it")
+        raise UsageError(f"--resume goes on with the run as it is; leave out {', '.join(given)}")
 
 
 def _finish(run: TrainingRun, json: bool) -> None:

@@ -12,8 +12,8 @@ class _Dumper(yaml.SafeDumper):
     """Block style for groups, one line for lists; text that reads as a number in YAML 1.1 or 1.2 is quoted."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name
-        first: resolvers + IMPLICIT_TYPES.get(first, [])
-        for first, resolvers in {**dict.fromkeys(IMPLICIT_TYPES, []), **yaml.SafeDumper.yaml_implicit_resolvers}.items()
+        first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, []), *IMPLICIT_TYPES.get(first, [])]
+        for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *IMPLICIT_TYPES}
     }
 
 

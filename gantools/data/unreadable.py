@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from gantools.data.dataset import Dataset
+from gantools.data.layout import sampled
 from gantools.data.sampler import SampleKey
 from gantools.errors import DataError, ImageError
+from gantools.images import reader
 
 MOST_IN_A_ROW = 64
 
@@ -33,6 +35,18 @@ def read_or_replace(dataset: Dataset, key: SampleKey) -> tuple[Any, tuple[Unread
         except ImageError as error:
             failed.append(Unreadable(dataset.items[index].name, str(error)))
     raise DataError(f"data: {len(failed)} images in a row cannot be read; the first is {failed[0].reason}")
+
+
+def require_readable(dataset: Dataset) -> None:
+    """Look at the headers of some files before a run. Raises DataError when too many are no pictures."""
+    failed: list[Unreadable] = []
+    for item in sampled(dataset.items):
+        try:
+            for file in item.files:
+                reader.probe(file)
+        except ImageError as error:
+            failed.append(Unreadable(item.name, str(error)))
+    UnreadableLog(dataset, warn=lambda _line: None).note(failed)
 
 
 class UnreadableLog:

@@ -27,7 +27,7 @@ class RunDirectory:
     @classmethod
     def create(cls, path: Path, config_yaml: str) -> RunDirectory:
         """Make a new run's folder. Raises UsageError when it already holds something."""
-        if path.exists() and any(path.iterdir()):
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(
                 f"--run-dir {path}: not empty; continue that run with --resume {path}, or name a new folder"
             )

@@ -12,6 +12,7 @@ from gantools.config.dump import to_yaml
 from gantools.config.schema import RunConfig
 from gantools.config.source import Tree
 from gantools.data import dataset
+from gantools.data.unreadable import require_readable
 from gantools.errors import GantoolsError, ModelFileError
 from gantools.training import machine, run_directory, streams
 from gantools.training.loop import Ending, Limits, Loop, Prepared
@@ -35,6 +36,8 @@ def prepare(
     """Choose the machine, look at the data, build the networks. Raises UsageError, DataError or ModelFileError."""
     where = machine.choose(device, config.train.precision, config.train.memory_format)
     training, validation = kind.dataset(config, "training"), kind.dataset(config, "validation")
+    for data in (training, validation):
+        require_readable(data)
     streams.seed(config.seed)
     recipe = kind(config)
     if init_from is not None:

@@ -33,15 +33,26 @@ Command = Callable[..., Ended]
 
 # Networks and pictures so small that a step takes milliseconds; two steps in every stage.
 SMALL = {
-    "pix2pix": (
-        "data.load_px=36 data.crop_px=32 model.generator.downs=5 model.generator.base_channels=4 "
-        "model.generator.max_channels=8 model.discriminator.downs=2 model.discriminator.base_channels=4 "
-        "stages.adversarial.epochs=null stages.adversarial.steps=2"
-    ).split(),
-    "srgan": (
-        "data.crop_px=32 model.generator.channels=4 model.generator.blocks=1 model.discriminator.base_channels=2 "
-        "model.discriminator.dense_units=4 stages.pretraining.steps=2 stages.adversarial.steps=2"
-    ).split(),
+    "pix2pix": [
+        "data.load_px=36",
+        "data.crop_px=32",
+        "model.generator.downs=5",
+        "model.generator.base_channels=4",
+        "model.generator.max_channels=8",
+        "model.discriminator.downs=2",
+        "model.discriminator.base_channels=4",
+        "stages.adversarial.epochs=null",
+        "stages.adversarial.steps=2",
+    ],
+    "srgan": [
+        "data.crop_px=32",
+        "model.generator.channels=4",
+        "model.generator.blocks=1",
+        "model.discriminator.base_channels=2",
+        "model.discriminator.dense_units=4",
+        "stages.pretraining.steps=2",
+        "stages.adversarial.steps=2",
+    ],
 }
 SMALL_PRESET = {
     "srgan/compact": ["model.perceptual.weights=random", "model.perceptual.layers=[features.1]"],

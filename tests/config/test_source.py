@@ -54,7 +54,24 @@ def test_nan_is_a_number() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["no", "No", "yes", "on", "off", "y", "n", "1_000", "0o17", "0x1f", "0b1", "12:30:00", "2020-01-01", ".", "1e", "e4"],
+    [
+        "no",
+        "No",
+        "yes",
+        "on",
+        "off",
+        "y",
+        "n",
+        "1_000",
+        "0o17",
+        "0x1f",
+        "0b1",
+        "12:30:00",
+        "2020-01-01",
+        ".",
+        "1e",
+        "e4",
+    ],
 )
 def test_what_only_yaml_1_1_reads_as_a_value_is_text(text: str) -> None:
     assert value_of(text) == text

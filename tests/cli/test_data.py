@@ -1,0 +1,49 @@
+"""``gantools data synth``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gantools.images import reader
+
+
+@pytest.mark.parametrize(("recipe", "names"), [("pix2pix", [""]), ("srgan", [""]), ("cyclegan", ["trainA", "trainB"])])
+def test_synth_draws_what_a_recipe_needs(recipe: str, names: list[str], gantools: Any, here: Path) -> None:
+    drawn = gantools("data", "synth", recipe, "-o", "set", "-n", "2", "--size", "32", "--seed", "4")
+    assert (drawn.code, drawn.out) == (0, "set\n")
+    assert drawn.err == f"drew {2 * len(names)} pictures; try: gantools train {recipe} --data set\n"
+    for name in names:
+        pictures = [reader.read(path) for path in sorted((here / "set" / name).glob("*.png"))]
+        assert [(picture.width, picture.height) for picture in pictures] == [(32, 32)] * 2
+    gantools("-q", "data", "synth", recipe, "-o", "again", "-n", "2", "--size", "32", "--seed", "4")
+    again = {path.relative_to("again"): path.read_bytes() for path in Path("again").rglob("*.png")}
+    assert again == {path.relative_to("set"): path.read_bytes() for path in Path("set").rglob("*.png")}
+
+
+def test_synth_as_json(gantools: Any, here: Path) -> None:
+    drawn = gantools("data", "synth", "srgan", "-o", "set", "-n", "1", "--size", "16", "--json")
+    assert json.loads(drawn.out) == {
+        "schema": 1,
+        "folder": "set",
+        "kind": "scenes",
+        "count": 1,
+        "size_px": 16,
+        "seed": 0,
+    }
+    assert drawn.err == ""
+
+
+def test_synth_refuses_what_it_cannot_do(gantools: Any, here: Path) -> None:
+    unknown = gantools("data", "synth", "srgn", "-o", "set")
+    assert (unknown.code, unknown.out) == (2, "")
+    assert unknown.only_error.startswith("nothing can be drawn for 'srgn'")
+    (here / "full").mkdir()
+    (here / "full" / "mine.txt").write_text("keep me")
+    for name in ("full", "full/mine.txt"):
+        taken = gantools("data", "synth", "srgan", "-o", name)
+        assert (taken.code, taken.only_error) == (2, f"-o {name}: exists and is not empty; name a new folder")
+    assert [path.name for path in here.rglob("*")] == ["full", "mine.txt"]
