@@ -1,7 +1,7 @@
 """Games of other shapes run on the same loop: what the coming recipes need is there, without a case of its own.
 
-A miniature CycleGAN (four networks, two players, an image pool that resumes), a Wasserstein critic with gradient penalty
-and five turns to one, an adaptive switch whose resting player is in eval mode, and pretraining before the game.
+A miniature CycleGAN (four networks, two players, an image pool that resumes), a Wasserstein critic with gradient
+penalty and five turns to one, an adaptive switch whose resting player is in eval mode, and pretraining before the game.
 """
 
 from __future__ import annotations
@@ -85,8 +85,7 @@ class ToyConfig(RunConfig):
 
 
 def picture_net() -> nn.Module:
-    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 3, padding=1))
-    return network
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 3, padding=1))
 
 
 def judge_net() -> nn.Module:
