@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +37,17 @@ class Progress:
         return self.step / self.steps
 
 
-def build(options: Optimizer, networks: Iterable[nn.Module]) -> torch.optim.Optimizer:
-    """The optimizer of one player; its parameters in the networks' own order. Fused on every device that has it."""
-    parameters = [parameter for network in networks for parameter in network.parameters()]
-    fused = parameters[0].device.type in ("cuda", "cpu", "mps")
+def build(
+    options: Optimizer, networks: Mapping[str, nn.Module], rates: Mapping[str, float] | None = None
+) -> torch.optim.Optimizer:
+    """The optimizer of one player: a group per network, with its factor on the rate. Fused on every device."""
+    factors = rates or {}
+    groups = [
+        {"params": list(network.parameters()), "factor": factors.get(name, 1.0)} for name, network in networks.items()
+    ]
     if isinstance(options, AdamWOptions):
-        return torch.optim.AdamW(parameters, options.lr, options.betas, options.eps, options.weight_decay, fused=fused)
-    return torch.optim.Adam(parameters, options.lr, options.betas, options.eps, fused=fused)
+        return torch.optim.AdamW(groups, options.lr, options.betas, options.eps, options.weight_decay, fused=True)
+    return torch.optim.Adam(groups, options.lr, options.betas, options.eps, fused=True)
 
 
 def load(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
@@ -56,9 +60,9 @@ def load(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, base: float, factor: float) -> None:
-    """Give every group of ``optimizer`` the rate ``base × factor``."""
+    """Give every group of ``optimizer`` the rate ``base × factor``, times the group's own factor."""
     for group in optimizer.param_groups:
-        group["lr"] = base * factor
+        group["lr"] = base * factor * group["factor"]
 
 
 def rate_factor(schedule: Schedule, progress: Progress) -> float:

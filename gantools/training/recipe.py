@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
 
@@ -62,12 +62,14 @@ class Player:
     """One optimizer's worth of networks and the loss they play for.
 
     ``loss(batch, outputs)`` gets the stage's batch and what ``forward`` made of it. ``resting_mode`` is the mode of the
-    player's networks while another one plays: it matters with BatchNorm and dropout.
+    player's networks while another one plays: it matters with BatchNorm and dropout. ``rates`` gives networks a
+    learning rate of their own, as a factor on the player's (a pretrained encoder learns slower); the others have 1.
     """
 
     networks: Mapping[str, nn.Module]
     loss: Callable[[Any, Any], LossTerms]
     resting_mode: Literal["train", "eval"] = "train"
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class StagePlay:
         self.recipe, self.stage, self.machine = recipe, stage, machine
         self.options: dict[str, optimizers.Optimizer] = dict(options)
         self.optimizers = {
-            name: optimizers.build(self.options[name], player.networks.values())
+            name: optimizers.build(self.options[name], player.networks, player.rates)
             for name, player in stage.players.items()
         }
         self.scalers = {name: machine.scaler() for name in stage.players}
@@ -78,7 +78,7 @@ class StagePlay:
         clip_norm = self.options[name].clip_norm
         if clip_norm is not None:
             scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], clip_norm)
+            nn.utils.clip_grad_norm_([one for group in optimizer.param_groups for one in group["params"]], clip_norm)
         scaler.step(optimizer)
         if scaler.is_enabled():
             self._count_skipped(name, scaler)

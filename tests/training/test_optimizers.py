@@ -65,16 +65,23 @@ def test_constant_stays():
 
 @pytest.mark.parametrize("options", [AdamOptions(lr=3e-4, betas=(0.5, 0.9)), AdamWOptions(weight_decay=0.1)])
 def test_optimizers_carry_their_options(options):
-    optimizer = optimizers.build(options, [nn.Linear(2, 2), nn.Linear(2, 2)])
-    (group,) = optimizer.param_groups
-    assert (group["lr"], group["betas"], group["eps"]) == (options.lr, options.betas, options.eps)
-    assert group["weight_decay"] == (options.weight_decay if options.name == "adamw" else 0)
-    assert len(group["params"]) == 4
+    optimizer = optimizers.build(options, {"a": nn.Linear(2, 2), "b": nn.Linear(2, 2)})
+    for group in optimizer.param_groups:
+        assert (group["lr"], group["betas"], group["eps"]) == (options.lr, options.betas, options.eps)
+        assert group["weight_decay"] == (options.weight_decay if options.name == "adamw" else 0)
+    assert [len(group["params"]) for group in optimizer.param_groups] == [2, 2]
+
+
+def test_a_network_may_have_a_rate_of_its_own():
+    networks = {"encoder": nn.Linear(2, 2), "decoder": nn.Linear(2, 2)}
+    optimizer = optimizers.build(AdamOptions(lr=1e-3), networks, {"encoder": 0.01})
+    optimizers.set_rate(optimizer, 1e-3, 0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([5e-6, 5e-4])
 
 
 def test_restored_moments_take_the_layout_of_their_weights():
     network = nn.Conv2d(3, 8, 3).to(memory_format=torch.channels_last)
-    optimizer = optimizers.build(AdamOptions(), [network])
+    optimizer = optimizers.build(AdamOptions(), {"only": network})
     network(torch.randn(2, 3, 8, 8)).sum().backward()
     optimizer.step()
     state = optimizer.state_dict()
