@@ -14,6 +14,17 @@ class Options(BaseModel):
         extra="forbid", frozen=True, strict=True, validate_default=True, defer_build=True, allow_inf_nan=False
     )
 
+    def portable(self) -> dict[str, Any]:
+        """The values as JSON, without this computer's paths: what may travel with weights."""
+        dumped = self.model_dump(mode="json")
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if isinstance(value, Options):
+                dumped[name] = value.portable()
+            elif isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("local"):
+                dumped[name] = None
+        return dumped
+
     def arguments(self) -> dict[str, Any]:
         """The constructor arguments these options stand for: every field but ``name``, groups kept as they are."""
         return {field: getattr(self, field) for field in type(self).model_fields if field != "name"}
@@ -26,12 +37,15 @@ def setting(
     paper: Any = None,
     source: Any = None,
     why: str | None = None,
+    local: bool = False,
     **limits: Any,
 ) -> Any:
     """Declare one documented field.
 
     ``paper`` and ``source`` are the values of the paper and of the source document, shown beside the default by
-    ``gantools show``; ``why`` says why the default differs from them. ``limits`` are pydantic's (``gt=0``, …).
+    ``gantools show``; ``why`` says why the default differs from them. ``local`` marks a path of this computer, which
+    is not told to others. ``limits`` are pydantic's (``gt=0``, …).
     """
-    facts = {key: value for key, value in (("paper", paper), ("source", source), ("why", why)) if value is not None}
+    said = {"paper": paper, "source": source, "why": why, "local": local or None}
+    facts = {key: value for key, value in said.items() if value is not None}
     return Field(default, description=about, json_schema_extra=facts or None, **limits)

@@ -20,7 +20,7 @@ class DataOptions(DataSection):
 
     name: str
     dir: str | tuple[str, ...] | None = setting(
-        None, "folder or folders of training images (the command line's --data)"
+        None, "folder or folders of training images (the command line's --data)", local=True
     )
     validation_share: float = setting(
         0.2, "share of the images kept aside for validation when there is no validation folder", source=0.2, ge=0, lt=1
@@ -28,6 +28,7 @@ class DataOptions(DataSection):
     validation_dir: str | None = setting(
         None,
         "folder of validation images; without it a val, validation or test folder beside train is taken, else a share",
+        local=True,
     )
     split_seed: int = setting(2, "seed of the split into training and validation", source=2, ge=0)
     cache_megabytes: int = setting(
@@ -78,8 +79,8 @@ class PairedData(DataOptions):
         "auto",
         "photos: outlines are made from photos; folders: two folders of same-named files; ab: left and right halves",
     )
-    source_dir: str | None = setting(None, "folder of input images, instead of data.dir; needs target_dir")
-    target_dir: str | None = setting(None, "folder of wanted images, instead of data.dir; needs source_dir")
+    source_dir: str | None = setting(None, "folder of input images, instead of data.dir; needs target_dir", local=True)
+    target_dir: str | None = setting(None, "folder of wanted images, instead of data.dir; needs source_dir", local=True)
     direction: Direction = setting("a2b", "a2b: A (left, source) is the input; b2a: B is; photos have no direction")
     edges: EdgeOptions = setting(EdgeOptions(), "how outlines and dabs of colour are made from photos")
     load_px: int = setting(256, "training images are resized to this square", paper=286, source=256, ge=1)

@@ -77,7 +77,9 @@ class PerceptualOptions(Options):
         paper="relu5_4",
     )
     weights: str | None = setting(
-        None, "a .safetensors or .pth file; null: the fetched file of that network; random: untrained, for dry runs"
+        None,
+        "a .safetensors or .pth file; null: the fetched file of that network; random: untrained, for dry runs",
+        local=True,
     )
     criterion: Literal["mse", "l1"] = setting("mse", "distance between two layers' features", paper="mse")
     feature_scale: float | None = setting(

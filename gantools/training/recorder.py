@@ -72,7 +72,7 @@ class Recorder:
             "step": step,
             "seed": self.config.seed,
             "validation": self.validation.latest,
-            "config": self.config.model_dump(mode="json"),
+            "config": self.config.portable(),
         }
         with self.validation.exported_weights():
             networks = {key: self.networks[export.network] for key, export in exports.items()}

@@ -55,6 +55,8 @@ def test_weights_describe_themselves(tiny, tmp_path):
     assert export.options["name"] == "compact_sr"
     assert export.options["blocks"] == 2
     assert stored.about["step"] == 4
+    assert stored.about["config"]["data"]["dir"] is None  # a path of this computer is nobody else's business
+    assert str(tmp_path.parent) not in str(stored.about)
 
 
 def test_a_used_folder_is_refused(tiny, tmp_path):
