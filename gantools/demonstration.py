@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gantools import api
-from gantools.data import synth
+from gantools.data import seeds, synth
+from gantools.data.degrade import edges
+from gantools.data.options import EdgeOptions
 from gantools.errors import ImageError
 from gantools.files import write_bytes
 from gantools.images import color, grid, reader, writer
@@ -21,6 +23,10 @@ SAMPLES = Path(__file__).parent / "samples"
 TRAINING = (
     "data.batch_images=8",
     "data.validation_share=0.025",
+    "data.edges.min_hints=10",
+    "model.generator.upsampling=resize",
+    "stages.adversarial.optimizers.generator.lr=5.0e-4",
+    "stages.adversarial.optimizers.discriminator.lr=1.0e-4",
     "train.log_every_steps=100",
     "train.preview_every_steps=200",
     "train.ema_decay=0.99",
@@ -70,17 +76,20 @@ def _train(folder: Path, steps: int, reporter: Reporter) -> api.TrainingRun:
 
 
 def _shoes(folder: Path, run: Path) -> Path:
-    """Outlines of shoes from another seed through the trained network, beside the truth."""
+    """Outlines with dabs of colour of shoes from another seed through the trained network, beside the truth."""
     truths = synth.synthesise("shoes", folder / "truth", HELD_OUT, SIDE_PX, seed=1)
-    outline = api.outline_from_weights(run / "weights" / "last.safetensors")
-    drawn = []
-    for truth in truths:
-        path = folder / "outlines" / truth.name
-        writer.write(outline(Picture(reader.read_rgb8(truth))), path)
-        drawn.append(path)
-    made = _outputs(api.infer(run / "weights" / "last.safetensors", drawn, output=folder / "generated"))
+    drawn = [_drawing(truth, folder / "outlines" / truth.name, seed) for seed, truth in enumerate(truths)]
+    made = _outputs(api.infer(run, drawn, output=folder / "generated"))
     rows = [[reader.read_rgb8(path) for path in row] for row in zip(drawn, made, truths, strict=True)]
     return _sheet(folder / "shoes.png", rows, ["outline", "generated", "truth"])
+
+
+def _drawing(photo: Path, path: Path, seed: int) -> Path:
+    """An outline of a photo with some dabs of its colours, as a person might draw it."""
+    pixels, options = reader.read_rgb8(photo), EdgeOptions(max_hints=16)
+    drawing = edges.colour_hints(edges.outline(pixels, options), pixels, seeds.generator(seed, 0, 0), options)
+    writer.write(Picture(drawing), path)
+    return path
 
 
 def _photos(folder: Path) -> Path:

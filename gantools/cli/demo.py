@@ -17,7 +17,7 @@ def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="New folder for pictures and runs.")
     ] = Path("demo"),
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Length of the small training.")] = 600,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Length of the small training.")] = 1000,
 ) -> None:
     """Train a small recipe on drawn shoes, run it and the shipped weights on samples, and show the pictures."""
     from gantools import demonstration
