@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 
 import pytest
 
@@ -34,17 +33,6 @@ def test_a_file_is_synced_before_it_gets_its_name_and_the_folder_after(tmp_path,
     assert [kind for kind, _ in events] == ["sync", "rename", "sync"]
     assert events[0][1].startswith(files.STAGED_PREFIX)
     assert events[2][1] == tmp_path.name
-
-
-def test_files_have_the_mode_the_umask_gives(tmp_path):
-    before = os.umask(0o022)
-    try:
-        with files.staged_file(tmp_path / "a.bin") as staged:
-            staged.unlink()
-            os.close(os.open(staged, os.O_CREAT | os.O_WRONLY, 0o600))  # as safetensors does
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "a.bin").stat().st_mode) == 0o644
 
 
 def test_a_folder_is_never_overwritten(tmp_path):

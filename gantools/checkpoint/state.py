@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 
 from gantools.errors import ModelFileError
-from gantools.files import sha256, staged_file, staged_folder, write_json
+from gantools.files import sha256, staged_folder, write_json
 
 SCHEMA = 1
 TENSORS, TREE, MANIFEST = "state.safetensors", "state.json", "manifest.json"
@@ -32,8 +33,7 @@ def save(checkpoints: Path, step: int, state: Any, keep: int) -> Path:
     tensors: dict[str, torch.Tensor] = {}
     tree = _pack(state, "", tensors)
     with staged_folder(folder) as staged:
-        with staged_file(staged / TENSORS) as file:
-            save_file(tensors, file)
+        (staged / TENSORS).write_bytes(serialize(tensors))
         write_json(staged / TREE, tree)
         sums = {name: sha256(staged / name) for name in (TENSORS, TREE)}
         write_json(staged / MANIFEST, {"schema": SCHEMA, "step": step, "sha256": sums})

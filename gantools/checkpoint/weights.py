@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from gantools.errors import ModelFileError
-from gantools.files import staged_file
+from gantools.files import write_bytes
 
 SCHEMA = 1
 _KEY = "gantools"
@@ -27,7 +27,8 @@ class Export:
     ``network`` is its name in the recipe, ``options`` its table entry and constructor arguments. Output side =
     ``scale`` × input side; sides are padded to at least ``minimum_size_px`` and to multiples of ``size_multiple``.
     ``mode`` is how it runs: ``eval`` (fixed statistics, no dropout) or ``train`` (batch statistics and dropout, as
-    pix2pix's authors test). ``trained_px`` is the side of its training pictures.
+    pix2pix's authors test). ``trained_px`` is the side of its training pictures. ``takes`` is what it is given: a whole
+    ``picture``, or one that is ``masked``, whose hole it fills.
     """
 
     network: str
@@ -37,6 +38,7 @@ class Export:
     minimum_size_px: int = 1
     mode: Literal["eval", "train"] = "eval"
     trained_px: int | None = None
+    takes: Literal["picture", "masked"] = "picture"
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,8 @@ def save(
     }
     described = {name: asdict(export) for name, export in exports.items()}
     header = {"schema": SCHEMA, "recipe": recipe, "exports": described, "about": dict(about)}
-    with staged_file(path) as staged:
-        # One key only: safetensors writes several in random order, and equal weights shall be equal files.
-        save_file(tensors, staged, metadata={_KEY: json.dumps(header)})
+    # One key only: safetensors writes several in random order, and equal weights shall be equal files.
+    write_bytes(path, serialize(tensors, metadata={_KEY: json.dumps(header)}))
 
 
 def describe(path: Path) -> Weights:

@@ -10,13 +10,17 @@ from torch import Tensor, nn
 
 
 class MovingAverage:
-    """Follows the weights of ``networks``; buffers (running statistics) are copied, not averaged.
+    """Follows the weights and running statistics of ``networks``; other buffers are copied.
+
+    Statistics are averaged like the weights: those of the present weights alone do not fit averaged ones while the
+    learning rate is high.
 
     The decay is warmed up as (1 + n) / (10 + n), so that the average of a short run is not its first weights.
     """
 
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
         self.networks, self.decay, self.updates = dict(networks), decay, 0
+        self._copied = {name: _copied_buffers(network) for name, network in networks.items()}
         self.average = {name: _copy(network) for name, network in networks.items()}
 
     @torch.no_grad()
@@ -26,9 +30,9 @@ class MovingAverage:
         self.updates += 1
         for name, network in self.networks.items():
             average, present = self.average[name], network.state_dict()
-            floats = [key for key in present if present[key].is_floating_point()]
-            torch._foreach_lerp_([average[key] for key in floats], [present[key] for key in floats], 1 - decay)
-            for key, _ in network.named_buffers():
+            followed = [key for key in present if key not in self._copied[name]]
+            torch._foreach_lerp_([average[key] for key in followed], [present[key] for key in followed], 1 - decay)
+            for key in self._copied[name]:
                 average[key].copy_(present[key])
 
     @contextmanager
@@ -59,3 +63,9 @@ class MovingAverage:
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
     return {key: value.detach().clone() for key, value in network.state_dict().items()}
+
+
+def _copied_buffers(network: nn.Module) -> tuple[str, ...]:
+    """Buffers of which an average makes no sense: counters, the vectors of a spectral norm."""
+    names = (key for key, _ in network.named_buffers() if not key.endswith(("running_mean", "running_var")))
+    return tuple(key for key in names if key in network.state_dict())

@@ -21,7 +21,7 @@ from gantools.training.feed import Feed
 from gantools.training.interruptions import Interruptions
 from gantools.training.interval import Interval
 from gantools.training.machine import Machine
-from gantools.training.recipe import Recipe, Stage, networks_of
+from gantools.training.recipe import Recipe, Stage, exported_networks, networks_of
 from gantools.training.recorder import Recorder
 from gantools.training.reporter import Reporter
 from gantools.training.run_directory import RunDirectory
@@ -70,7 +70,7 @@ class Loop:
         self.networks = {name: self.machine.place(network) for name, network in networks_of(self.stages).items()}
         for network in self.recipe.frozen().values():
             self.machine.place(network)
-        exported = {export.network: self.networks[export.network] for export in self.recipe.exports().values()}
+        exported = exported_networks(self.recipe, self.networks)
         self.average = MovingAverage(exported, self.options.ema_decay) if self.options.ema_decay else None
         self.validation = Validation(self.recipe, prepared.validation, self.networks, self.machine, self.average)
         self.position = Position()

@@ -30,10 +30,20 @@ O = TypeVar("O")  # noqa: E741
 
 
 class LossTerms:
-    """Named scalar tensors, already weighted; ``total`` is what is differentiated, the names are the log keys."""
+    """Named scalar tensors, already weighted; ``total`` is what is differentiated, the names are the log keys.
+
+    ``figures`` are logged beside them and not differentiated.
+    """
 
     def __init__(self, **terms: Tensor) -> None:
         self.terms = terms
+        self.figures: Mapping[str, Tensor] = {}
+
+    def noting(self, **figures: Tensor) -> LossTerms:
+        """The same terms with figures beside them, such as a critic's accuracy."""
+        noted = LossTerms(**self.terms)
+        noted.figures = figures
+        return noted
 
     @property
     def total(self) -> Tensor:
@@ -82,12 +92,17 @@ class Best:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of training: its name in the configuration, whose turn it is, who plays, what is best."""
+    """A stretch of training: its name in the configuration, whose turn it is, who plays, what is best.
+
+    ``resting`` are networks that are used and do not learn in it: frozen, in eval mode (a pretrained encoder, a
+    generator that only shows its pictures).
+    """
 
     name: str
     policy: TurnPolicy
     players: Mapping[str, Player]
     best: Best | None = None
+    resting: Mapping[str, nn.Module] = field(default_factory=dict)
 
 
 class Recipe(ABC, Generic[B, O]):
@@ -130,6 +145,10 @@ class Recipe(ABC, Generic[B, O]):
     def preview(self, batch: B) -> Mapping[str, Tensor]:
         """Columns of the sample sheet: name → pictures of the batch (Shapes: [N, 3, H, W]; Range: [-1, 1])."""
 
+    def composed(self) -> Mapping[str, nn.Module]:
+        """Networks put together from parts that learn under names of their own; an export may name one of them."""
+        return {}
+
     def frozen(self) -> Mapping[str, nn.Module]:
         """Networks that never learn (feature networks): moved to the device, kept out of checkpoints."""
         return {}
@@ -169,10 +188,16 @@ def describe_generator(
 
 
 def networks_of(stages: list[Stage]) -> dict[str, nn.Module]:
-    """Every network that learns in any of the stages, by name."""
+    """Every network that plays or rests in any of the stages, by name."""
     return {
         name: network
         for stage in stages
-        for player in stage.players.values()
-        for name, network in player.networks.items()
+        for networks in (*(player.networks for player in stage.players.values()), stage.resting)
+        for name, network in networks.items()
     }
+
+
+def exported_networks(recipe: Recipe[Any, Any], networks: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+    """The network of each export, by the export's name: one of ``networks``, or one composed of them."""
+    known = {**networks, **recipe.composed()}
+    return {name: known[export.network] for name, export in recipe.exports().items()}

@@ -12,7 +12,7 @@ from gantools.config.schema import RunConfig
 from gantools.training.interval import Interval
 from gantools.training.journal import Journal
 from gantools.training.previews import Previews
-from gantools.training.recipe import LossTerms, Recipe, Stage
+from gantools.training.recipe import LossTerms, Recipe, Stage, exported_networks
 from gantools.training.reporter import Reporter
 from gantools.training.run_directory import RunDirectory
 from gantools.training.stage_play import require_finite
@@ -41,6 +41,7 @@ class Recorder:
         """Remember a step's losses until the next row."""
         for player, terms in turns.items():
             interval.means.add({f"loss/{player}/{term}": value for term, value in terms.terms.items()})
+            interval.means.add({f"figure/{player}/{name}": value for name, value in terms.figures.items()})
         self._unchecked.append((step, names, turns))
 
     def row(self, step: int, stage: Stage, figures: Mapping[str, float]) -> None:
@@ -75,7 +76,7 @@ class Recorder:
             "config": self.config.portable(),
         }
         with self.validation.exported_weights():
-            networks = {key: self.networks[export.network] for key, export in exports.items()}
+            networks = exported_networks(self.recipe, self.networks)
             weights.save(self.run.weights / f"{name}.safetensors", self.config.recipe, exports, networks, about)
 
     def close(self) -> None:

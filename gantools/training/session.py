@@ -16,7 +16,7 @@ from gantools.data.unreadable import require_readable
 from gantools.errors import GantoolsError, ModelFileError
 from gantools.training import machine, run_directory, streams
 from gantools.training.loop import Ending, Limits, Loop, Prepared
-from gantools.training.recipe import Recipe, networks_of
+from gantools.training.recipe import Recipe, exported_networks, networks_of
 from gantools.training.reporter import Reporter, Silent
 from gantools.training.run_directory import RunDirectory
 
@@ -83,12 +83,12 @@ def _train(
 def _load_weights(recipe: Recipe[Any, Any], path: Path) -> None:
     """Start the exported generators from a weights file (fine-tuning)."""
     stored = weights.load(path)
-    networks = networks_of(list(recipe.stages()))
-    for name, export in recipe.exports().items():
+    networks = exported_networks(recipe, networks_of(list(recipe.stages())))
+    for name in recipe.exports():
         if name not in stored.exports:
             raise ModelFileError(f"{path}: holds {', '.join(stored.exports)}, but this recipe starts from {name!r}")
         try:
-            networks[export.network].load_state_dict(stored.tensors[name])
+            networks[name].load_state_dict(stored.tensors[name])
         except RuntimeError as error:
             options = stored.exports[name].options
             raise ModelFileError(f"{path}: its {options.get('name')} has other options than model.generator") from error

@@ -58,7 +58,7 @@ class StagePlay:
         optimizer.zero_grad(set_to_none=True)
         terms = [self._backward(name, batch, shared, len(batches)) for batch in batches]
         self._apply(name, optimizer, scaler)
-        mean = LossTerms(**{key: torch.stack([one.terms[key] for one in terms]).mean() for key in terms[0].terms})
+        mean = LossTerms(**_means([one.terms for one in terms])).noting(**_means([one.figures for one in terms]))
         if self.stage.policy.reads_losses:
             self._totals[name] = float(mean.total)
         return mean
@@ -68,7 +68,7 @@ class StagePlay:
         self._spotlight([name])
         with self.machine.autocast():
             terms = self.stage.players[name].loss(batch, outputs)
-        detached = LossTerms(**{key: value.detach().float() for key, value in terms.terms.items()})
+        detached = LossTerms(**_detached(terms.terms)).noting(**_detached(terms.figures))
         if not self.machine.waits_for_values:
             require_finite(name, detached.terms, "before its gradient was used", batch.names)
         self.scalers[name].scale(terms.total / count).backward()  # type: ignore[no-untyped-call]
@@ -98,6 +98,8 @@ class StagePlay:
             for network in player.networks.values():
                 network.requires_grad_(name in learning)
                 network.train(name in learning or player.resting_mode == "train")
+        for network in self.stage.resting.values():
+            network.requires_grad_(False).eval()
 
     def state(self) -> dict[str, Any]:
         """Optimizers, scalers and the policy's memory."""
@@ -117,6 +119,14 @@ class StagePlay:
         self.stage.policy.load_state(state["policy"])
         self._totals = dict(state["totals"])
         self._skipped = state["skipped"]
+
+
+def _detached(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.detach().float() for key, value in values.items()}
+
+
+def _means(batches: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {key: torch.stack([batch[key] for batch in batches]).mean() for key in batches[0]}
 
 
 def require_finite(player: str, terms: Mapping[str, Tensor], when: str, names: Sequence[str]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -26,6 +29,15 @@ def test_a_file_says_what_it_is(tmp_path):
     assert (stored.recipe, stored.exports, stored.about) == ("toy", {"g": EXPORT}, {"step": 5})
     assert torch.equal(stored.tensors["g"]["weight"], network.weight)
     assert weights.describe(tmp_path / "w.safetensors").tensors == {"g": {}}
+
+
+def test_a_file_has_the_mode_the_umask_gives(tmp_path):
+    before = os.umask(0o022)
+    try:
+        write(tmp_path / "w.safetensors")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "w.safetensors").stat().st_mode) == 0o644
 
 
 def test_half_precision_halves_the_file(tmp_path):

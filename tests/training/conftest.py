@@ -42,14 +42,34 @@ SRGAN = (
     "train.precision=fp32",
     "train.log_every_steps=1",
 )
-SETTINGS = {"pix2pix/shoes-64": ("shoes", 20, PIX2PIX), "srgan/compact": ("scenes", 48, SRGAN)}
+CYCLEGAN = (
+    "data.load_px=18",
+    "data.crop_px=16",
+    "data.batch_images=2",
+    "data.workers=0",
+    "data.validation_share=0.25",
+    "model.generator.base_channels=4",
+    "model.generator.blocks=1",
+    "model.discriminator.base_channels=4",
+    "model.discriminator.downs=1",
+    "model.pool_images=3",
+    "stages.adversarial.epochs=null",
+    "stages.adversarial.steps=4",
+    "train.precision=fp32",
+    "train.log_every_steps=1",
+)
+SETTINGS = {
+    "cyclegan/apple2orange-64": ("fruit", 20, CYCLEGAN),
+    "pix2pix/shoes-64": ("shoes", 20, PIX2PIX),
+    "srgan/compact": ("scenes", 48, SRGAN),
+}
 
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight drawn pictures of each kind."""
     folder = tmp_path_factory.mktemp("drawn")
-    for kind, side_px in (("shoes", 20), ("scenes", 48)):
+    for kind, side_px in (("shoes", 20), ("scenes", 48), ("fruit", 20)):
         synth.synthesise(kind, folder / kind, 8, side_px, seed=0)
     return folder
 

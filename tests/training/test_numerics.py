@@ -56,8 +56,8 @@ def test_pix2pix_steps_equal_a_hand_written_loop(tiny, tmp_path):
 
     hand = built(settings)
     g, d = hand.generator, hand.discriminator
-    g_adam = torch.optim.Adam(g.parameters(), 2e-4, (0.5, 0.999), fused=True)
-    d_adam = torch.optim.Adam(d.parameters(), 2e-4, (0.5, 0.999), fused=True)
+    g_adam = torch.optim.Adam(g.parameters(), 4e-4, (0.5, 0.999), fused=True)
+    d_adam = torch.optim.Adam(d.parameters(), 1e-4, (0.5, 0.999), fused=True)
     for _, batch in zip(range(STEPS), batches(settings), strict=False):
         fake = g(batch.source)
         real_logits = d(torch.cat((batch.source, batch.target), 1))

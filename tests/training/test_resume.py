@@ -28,7 +28,7 @@ def assert_equal_states(one, other) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("spec", ["pix2pix/shoes-64", "srgan/compact"])
+@pytest.mark.parametrize("spec", ["pix2pix/shoes-64", "srgan/compact", "cyclegan/apple2orange-64"])
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_resume_is_bit_equal(tiny, tmp_path, spec, stop, workers):
     if workers and stop != 1:
