@@ -1,4 +1,4 @@
-"""Every option of a configuration in plain lines: value, meaning, and how it stands to the paper and the source."""
+"""Options in plain lines: value, meaning, and how each stands to the paper and the source."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from gantools.config.options import Options
-from gantools.config.schema import RunConfig
 
 KEY_WIDTH, VALUE_WIDTH = 44, 16
 
 
-def lines(config: RunConfig) -> list[str]:
+def lines(config: Options) -> list[str]:
     """One line per option, and one more for what the paper and the source say where they say something."""
     return [
         f"{'option':{KEY_WIDTH}} {'value':{VALUE_WIDTH}} meaning [paper | source | why]",
@@ -26,6 +25,10 @@ def _group(options: Options, prefix: str) -> Iterator[str]:
         if isinstance(value, Options):
             yield f"{key}"
             yield from _group(value, f"{key}.")
+        elif isinstance(value, tuple) and value and all(isinstance(item, Options) for item in value):
+            yield f"{key:{KEY_WIDTH}} {'':{VALUE_WIDTH}} {field.description}{_facts(field.json_schema_extra)}"
+            for number, item in enumerate(value):
+                yield from _group(item, f"{key}.{number}.")
         else:
             meaning = f"{field.description or _named(options)}{_facts(field.json_schema_extra)}"
             yield f"{key:{KEY_WIDTH}} {shown(value):{VALUE_WIDTH}} {meaning}"

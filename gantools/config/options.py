@@ -22,7 +22,7 @@ class Options(BaseModel):
             if isinstance(value, Options):
                 dumped[name] = value.portable()
             elif isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("local"):
-                dumped[name] = None
+                dumped[name] = field.get_default()
         return dumped
 
     def arguments(self) -> dict[str, Any]:

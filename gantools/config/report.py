@@ -102,7 +102,9 @@ def _locate(detail: ErrorDetails, schema: Any, values: Any) -> tuple[Path_, type
         if get_origin(current) in (Union, UnionType) or (isinstance(values, list) and step not in range(len(values))):
             current = None
             continue
-        if isinstance(current, type) and issubclass(current, BaseModel):
+        if get_origin(current) in (tuple, list) and isinstance(step, int):
+            current = get_args(current)[0]
+        elif isinstance(current, type) and issubclass(current, BaseModel):
             group = current
             current = group.model_fields[step].annotation if step in group.model_fields else None
         path.append(step)

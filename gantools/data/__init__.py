@@ -14,5 +14,9 @@ DATASETS: Registry[Dataset] = Registry(
     {
         "paired": "gantools.data.paired:PairedImages",
         "resolution": "gantools.data.resolution:ResolutionImages",
+        "masked": "gantools.data.masked:MaskedImages",
+        "blurred": "gantools.data.blurred:BlurredImages",
+        "unpaired": "gantools.data.unpaired:UnpairedImages",
+        "restoration": "gantools.data.restoration:RestorationImages",
     },
 )

@@ -59,12 +59,39 @@ class LowHigh(Batch):
 
 
 @dataclass(frozen=True)
+class Restoration(Batch):
+    """Damaged images and what they were before: ``degraded`` → ``clean``."""
+
+    degraded: Tensor
+    clean: Tensor
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Unpaired(Batch):
     """Images of two domains that do not correspond; ``names``: the ``a`` images, then the ``b`` images."""
 
     a: Tensor
     b: Tensor
     names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Masked(Batch):
+    """Images and what is missing from them.
+
+    ``mask`` is (N, H, W, 1) from the loader, 255 where pixels are missing and 0 elsewhere; ``to_network`` treats it as
+    any picture, so that it is 1 and -1 there, and ``hole`` is what networks and losses compute with.
+    """
+
+    image: Tensor
+    mask: Tensor
+    names: tuple[str, ...]
+
+    @property
+    def hole(self) -> Tensor:
+        """Exactly 1 where pixels are missing, else 0, of a batch on its device. Shapes: (N, 1, H, W) float."""
+        return (self.mask + 1) / 2
 
 
 def to_network(batch: B, device: torch.device | str, *, channels_last: bool = False) -> B:

@@ -6,15 +6,17 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gantools.data import layout, split
-from gantools.data.batches import Batch
 from gantools.data.layout import Item, Layout
 from gantools.data.options import DataOptions
 from gantools.data.sampler import SampleKey
 from gantools.data.split import Split
 from gantools.errors import DataError
+
+if TYPE_CHECKING:
+    from gantools.data.batches import Batch
 
 
 class Dataset(Protocol):
@@ -53,11 +55,11 @@ def gather(options: DataOptions, wanted: Split, find: Callable[[Path], Layout]) 
     roots = folders(options)
     if options.validation_dir is not None:
         validation = find(Path(options.validation_dir))
-        return validation if wanted == "validation" else _without(_find_all(roots, find), validation)
+        return validation if wanted == "validation" else without(find_all(roots, find), validation)
     own = {name: [layout.split_folder(root, name) for root in roots] for name in ("training", "validation")}
     if all(own["training"]) and all(own["validation"]):
-        return _find_all([folder for folder in own[wanted] if folder], find)
-    everything = _find_all([train or root for train, root in zip(own["training"], roots, strict=True)], find)
+        return find_all([folder for folder in own[wanted] if folder], find)
+    everything = find_all([train or root for train, root in zip(own["training"], roots, strict=True)], find)
     return share_of(everything, options, wanted)
 
 
@@ -84,7 +86,8 @@ def fingerprint(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _find_all(roots: Sequence[Path], find: Callable[[Path], Layout]) -> Layout:
+def find_all(roots: Sequence[Path], find: Callable[[Path], Layout]) -> Layout:
+    """The files of several folders as one layout; with more than one, names begin with their folder's."""
     found = [find(root) for root in roots]
     if len({each.kind for each in found}) > 1:
         kinds = ", ".join(f"'{root}': {each.describe()}" for root, each in zip(roots, found, strict=True))
@@ -99,7 +102,7 @@ def _find_all(roots: Sequence[Path], find: Callable[[Path], Layout]) -> Layout:
     return Layout(found[0].kind, tuple({item.name: item for item in named}.values()))
 
 
-def _without(training: Layout, validation: Layout) -> Layout:
+def without(training: Layout, validation: Layout) -> Layout:
     """Training files that are not validation files too, as when one folder lies in the other."""
     held_out = {path.resolve() for item in validation.items for path in item.files}
     kept = tuple(item for item in training.items if held_out.isdisjoint(path.resolve() for path in item.files))

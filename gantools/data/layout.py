@@ -67,7 +67,7 @@ def find(folder: Path, layout: LayoutName = "auto") -> Layout:
 
     Raises DataError when the folder is missing, empty, or does not hold what ``layout`` says.
     """
-    _require_folder(folder)
+    require_folder(folder)
     pair = _pair_folders(folder)
     if layout == "folders" or (layout == "auto" and pair is not None):
         if pair is None:
@@ -86,24 +86,43 @@ def find_pairs(source: Path, target: Path) -> Layout:
 
     Raises DataError naming files without a partner, and pairs of different sizes.
     """
-    for folder in (source, target):
-        _require_folder(folder)
-    sources, targets = _by_stem(source), _by_stem(target)
-    if sources.keys() != targets.keys():
-        sources, targets = _without_roles(sources), _without_roles(targets)
-    _check_partners(sources, targets)
-    items = tuple(Item(stem, (sources[stem], targets[stem])) for stem in sources)
+    items, alone = match(source, target)
+    _require_partners(alone)
     _check_sizes(items)
     return Layout("folders", items)
 
 
+def match(source: Path, target: Path) -> tuple[tuple[Item, ...], tuple[Path, ...]]:
+    """Pairs of files of two folders by name, as ``find_pairs`` makes them, and the files that have no partner.
+
+    Raises DataError when a folder is missing, empty, or holds one name twice.
+    """
+    for folder in (source, target):
+        require_folder(folder)
+    sources, targets = _by_stem(source), _by_stem(target)
+    if sources.keys() != targets.keys():
+        sources, targets = _without_roles(sources), _without_roles(targets)
+    items = tuple(Item(stem, (path, targets[stem])) for stem, path in sources.items() if stem in targets)
+    either = {**sources, **targets}
+    return items, tuple(either[stem] for stem in sorted(sources.keys() ^ targets.keys()))
+
+
 def find_domains(folder: Path) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
     """The images of two unpaired folders (trainA/trainB, A/B; names may go on: trainA_apples)."""
-    _require_folder(folder)
+    a, b = domain_folders(folder)
+    return _single_files(a), _single_files(b)
+
+
+def domain_folders(folder: Path) -> tuple[Path, Path]:
+    """The two unpaired folders in ``folder``. Raises DataError when there are none."""
+    require_folder(folder)
     pair = _pair_folders(folder)
     if pair is None:
-        raise DataError(f"data.dir: '{folder}': expected two folders named trainA and trainB, or A and B")
-    return _single_files(pair[0]), _single_files(pair[1])
+        raise DataError(
+            f"data.dir: '{folder}': expected two folders named trainA and trainB, or A and B; "
+            "folders of other names are given as data.a=DIR data.b=DIR"
+        )
+    return pair
 
 
 def split_folder(folder: Path, split: Literal["training", "validation"]) -> Path | None:
@@ -139,7 +158,8 @@ def sampled(items: Sequence[Item]) -> Sequence[Item]:
     return items[:: max(1, -(-len(items) // CHECKED_FILES))]
 
 
-def _require_folder(folder: Path) -> None:
+def require_folder(folder: Path) -> None:
+    """Raise DataError when ``folder`` is none."""
     if not folder.exists():
         raise DataError(f"data.dir: '{folder}' does not exist; give a folder with --data DIR")
     if not folder.is_dir():
@@ -198,14 +218,17 @@ def _bare(stem: str) -> str:
     return "_".join(word for word in re.split(r"[_\-. ]+", stem) if word.lower() not in ROLE_WORDS)
 
 
-def _check_partners(sources: Mapping[str, Path], targets: Mapping[str, Path]) -> None:
-    alone = [sources.get(stem, targets.get(stem)) for stem in sorted(sources.keys() ^ targets.keys())]
+def _require_partners(alone: Sequence[Path]) -> None:
     if alone:
-        names = ", ".join(f"{path.parent.name}/{path.name}" for path in alone[:5] if path is not None)
-        more = ", …" if len(alone) > 5 else ""
         raise DataError(
-            f"data.dir: {len(alone)} files have no partner ({names}{more}); the two files of a pair need the same name"
+            f"data.dir: {len(alone)} files have no partner ({first_names(alone)}); "
+            "the two files of a pair need the same name"
         )
+
+
+def first_names(paths: Sequence[Path]) -> str:
+    """The first five files with the folder they lie in, for messages."""
+    return ", ".join(f"{path.parent.name}/{path.name}" for path in paths[:5]) + (", …" if len(paths) > 5 else "")
 
 
 def _size(path: Path) -> tuple[int, int] | None:

@@ -22,8 +22,9 @@ from torch.utils.data import Dataset as TorchDataset
 
 from gantools.data.batches import Batch
 from gantools.data.dataset import Dataset
+from gantools.data.processes import available_cores
 from gantools.data.sampler import BatchSampler, SampleKey
-from gantools.data.unreadable import Unreadable, UnreadableLog, read_or_replace
+from gantools.data.unreadable import Unreadable, UnreadableLog, described, read_or_replace
 from gantools.errors import DataError, GantoolsError, ImageError, TrainingError
 
 MOST_WORKERS = 12
@@ -86,7 +87,7 @@ def in_order(dataset: Dataset, *, batch_images: int = 1, warn: Callable[[str], N
             try:
                 samples.append(dataset[SampleKey(0, index)])
             except ImageError as error:
-                log.note([Unreadable(dataset.items[index].name, str(error))])
+                log.note([described(dataset, index, error)])
         if samples:
             yield dataset.collate(samples)
 
@@ -95,8 +96,7 @@ def worker_count(workers: int | Literal["auto"]) -> int:
     """``workers``, or for ``auto`` one less than the processor cores this process may use, within 1 and 12."""
     if workers != "auto":
         return workers
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(max(cores - 1, 1), MOST_WORKERS)
+    return min(max(available_cores() - 1, 1), MOST_WORKERS)
 
 
 def warn_once(message: str) -> None:

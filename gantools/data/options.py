@@ -77,11 +77,14 @@ class PairedData(DataOptions):
     name: Literal["paired"] = "paired"
     layout: LayoutName = setting(
         "auto",
-        "photos: outlines are made from photos; folders: two folders of same-named files; ab: left and right halves",
+        "photos: inputs are made from photos; folders: two folders of same-named files; ab: left and right halves",
     )
     source_dir: str | None = setting(None, "folder of input images, instead of data.dir; needs target_dir", local=True)
     target_dir: str | None = setting(None, "folder of wanted images, instead of data.dir; needs source_dir", local=True)
     direction: Direction = setting("a2b", "a2b: A (left, source) is the input; b2a: B is; photos have no direction")
+    make: Literal["edges", "gray"] = setting(
+        "edges", "what is made from photos: outlines with dabs of colour, or the photos without their colours"
+    )
     edges: EdgeOptions = setting(EdgeOptions(), "how outlines and dabs of colour are made from photos")
     load_px: int = setting(256, "training images are resized to this square", paper=286, source=256, ge=1)
     crop_px: int = setting(256, "random square of it that is trained on; validation is resized to it", source=256, ge=1)

@@ -14,6 +14,7 @@ from gantools.data.batches import Paired
 from gantools.data.cache import BoundedCache, Images
 from gantools.data.dataset import gather, share_of
 from gantools.data.degrade import edges
+from gantools.data.degrade.crappify import gray
 from gantools.data.layout import Layout
 from gantools.data.options import PairedData
 from gantools.data.sampler import SampleKey
@@ -56,7 +57,7 @@ class PairedImages:
             pair = transforms.random_crop(pair, self.options.crop_px, rng)
             pair = transforms.random_position(pair, rng, flip=self.options.flip, rotate=False)
         source, target = pair
-        if self.layout.kind == "photos":
+        if self.layout.kind == "photos" and self.options.make == "edges":
             source = edges.colour_hints(source, target, rng, self.options.edges)
         return PairedSample(source, target, self.items[key.index].name)
 
@@ -72,26 +73,26 @@ class PairedImages:
         self._cache.free_bytes //= processes
 
     def describe(self) -> str:
-        suffix = ", outlines made from them" if self.layout.kind == "photos" else f", {self.options.direction}"
-        return self.layout.describe() + suffix
+        made = {"edges": ", outlines made from them", "gray": ", made gray"}[self.options.make]
+        return self.layout.describe() + (made if self.layout.kind == "photos" else f", {self.options.direction}")
 
     def _load(self, index: int) -> Images:
         """Source and target at the size that crops are taken from: everything that does not change between epochs."""
         side_px = self.options.load_px if self.training else self.options.crop_px
         files = self.items[index].files
         if self.layout.kind == "photos":
-            return self._drawn_pair(reader.read_rgb8(files[0]), side_px)
+            return self._made_pair(reader.read_rgb8(files[0]), side_px)
         a, b = _halves(files[0]) if self.layout.kind == "ab" else _two_files(*files)
         pair = (a, b) if self.options.direction == "a2b" else (b, a)
         return tuple(transforms.square(image, side_px, self.options.fit) for image in pair)
 
-    def _drawn_pair(self, photo: Pixels, side_px: int) -> Images:
-        """The outline of a photo, and the photo."""
+    def _made_pair(self, photo: Pixels, side_px: int) -> Images:
+        """The outline of a photo, or what it is without colours, and the photo."""
         options = self.options
+        if options.make == "edges":
+            return edges.outlined_pair(photo, side_px, options.fit, options.edges)
         small = transforms.square(photo, side_px, options.fit)
-        if options.edges.edges_at == "resized":
-            return edges.outline(small, options.edges), small
-        return transforms.square(edges.outline(photo, options.edges), side_px, options.fit), small
+        return gray(small), small
 
 
 def _find(options: PairedData, split: Split) -> Layout:

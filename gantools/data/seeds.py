@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
-_SAMPLE, _ORDER = 0, 1
+_SAMPLE, _ORDER, _SIDE, _NAME = 0, 1, 2, 3
 
 
 def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
@@ -12,9 +14,20 @@ def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
     return _stream(seed, _SAMPLE, epoch, index)
 
 
+def named(seed: int, name: str) -> np.random.Generator:
+    """The random numbers of one file, whatever lies beside it."""
+    digest = hashlib.sha256(name.encode(errors="surrogateescape")).digest()
+    return _stream(seed, _NAME, int.from_bytes(digest[:4]), int.from_bytes(digest[4:8]))
+
+
 def permutation(seed: int, epoch: int, length: int) -> np.ndarray:
     """The order in which an epoch visits ``length`` images."""
     return _stream(seed, _ORDER, epoch, 0).permutation(length)
+
+
+def side_stream(seed: int, number: int) -> int:
+    """The seed of another random stream of the run, which neither samples nor first weights draw from."""
+    return int(_stream(seed, _SIDE, number, 0).integers(2**63))
 
 
 def _stream(seed: int, purpose: int, epoch: int, index: int) -> np.random.Generator:

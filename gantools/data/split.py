@@ -35,9 +35,13 @@ def share(items: Sequence[N], split: Split, *, validation_share: float, seed: in
                 "give data.validation_dir, or set data.validation_share=0"
             )
         count = min(max(count, 1), len(items) - 1)
-    ranked = sorted(items, key=lambda item: _rank(item.name, seed))
-    chosen = {item.name for item in ranked[:count]}
+    chosen = {item.name for item in ranked(items, seed)[:count]}
     return tuple(item for item in items if (item.name in chosen) == (split == "validation"))
+
+
+def ranked(items: Sequence[N], seed: int) -> list[N]:
+    """The items in an order that their names and the seed decide: the first are the ones kept aside."""
+    return sorted(items, key=lambda item: _rank(item.name, seed))
 
 
 def _rank(name: str, seed: int) -> bytes:

@@ -26,6 +26,17 @@ def square(image: Pixels, side_px: int, fit: Fit) -> Pixels:
     return np.asarray(cv2.resize(image, (side_px, side_px), interpolation=method), np.uint8)
 
 
+def short_side(image: Pixels, side_px: int) -> Pixels:
+    """``image`` in its proportions, its shorter side ``side_px`` long."""
+    height, width = image.shape[:2]
+    if min(height, width) == side_px:
+        return image
+    factor = side_px / min(height, width)
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    size = (max(side_px, round(width * factor)), max(side_px, round(height * factor)))
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+
+
 def centre(image: Pixels, height_px: int, width_px: int) -> Pixels:
     """The middle of ``image``."""
     top, left = (image.shape[0] - height_px) // 2, (image.shape[1] - width_px) // 2

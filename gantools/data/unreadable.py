@@ -21,6 +21,14 @@ class Unreadable(NamedTuple):
     reason: str
 
 
+class UnreadableFile(ImageError):
+    """One file of several that make up a sample cannot be read; ``name`` is the item it is reported as."""
+
+    def __init__(self, name: str, error: ImageError) -> None:
+        super().__init__(str(error))
+        self.name = name
+
+
 def read_or_replace(dataset: Dataset, key: SampleKey) -> tuple[Any, tuple[Unreadable, ...]]:
     """The sample of ``key``, or of the next image that can be read, and the images that could not.
 
@@ -33,8 +41,14 @@ def read_or_replace(dataset: Dataset, key: SampleKey) -> tuple[Any, tuple[Unread
         try:
             return dataset[SampleKey(key.epoch, index)], tuple(failed)
         except ImageError as error:
-            failed.append(Unreadable(dataset.items[index].name, str(error)))
+            failed.append(described(dataset, index, error))
     raise DataError(f"data: {len(failed)} images in a row cannot be read; the first is {failed[0].reason}")
+
+
+def described(dataset: Dataset, index: int, error: ImageError) -> Unreadable:
+    """Which file it was that kept the sample ``index`` from being read."""
+    name = error.name if isinstance(error, UnreadableFile) else dataset.items[index].name
+    return Unreadable(name, str(error))
 
 
 def require_readable(dataset: Dataset) -> None:

@@ -50,16 +50,6 @@ def batch_from_float(tensor: Tensor) -> Tensor:
     return _steps(tensor.detach(), 127.5).permute(0, 2, 3, 1).to(torch.uint8).contiguous()
 
 
-def to_8_bit(pixels: Pixels) -> Pixels:
-    """Round uint16 samples to the nearest uint8 step (65535 → 255); uint8 passes unchanged."""
-    return pixels if pixels.dtype == np.uint8 else ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-
-
-def to_16_bit(pixels: Pixels) -> Pixels:
-    """Widen uint8 samples to uint16 (255 → 65535); uint16 passes unchanged."""
-    return pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * np.uint16(257)
-
-
 def _centred(batch: Tensor, half: float, memory_format: torch.memory_format) -> Tensor:
     values = batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=memory_format, copy=True)
     return values.div_(half).sub_(1)

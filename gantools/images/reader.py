@@ -24,10 +24,10 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from gantools.errors import ImageError
 from gantools.images import orientation
+from gantools.images.depth import to_8_bit
 from gantools.images.formats import KNOWN, sniff
 from gantools.images.metadata import metadata_of
 from gantools.images.picture import Metadata, Picture, Pixels
-from gantools.images.ranges import to_8_bit
 from gantools.images.samples import Samples, largest_value, samples_of
 
 Source: TypeAlias = bytes | str | os.PathLike[str]

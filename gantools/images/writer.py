@@ -15,10 +15,10 @@ import numpy as np
 from gantools import files
 from gantools.errors import ImageError, UsageError
 from gantools.images import containers
+from gantools.images.depth import to_8_bit, to_16_bit
 from gantools.images.formats import ALPHA, DEEP, FORMATS, LONGEST_SIDE_PX, format_of
 from gantools.images.metadata import fit_exif, fit_icc
 from gantools.images.picture import Metadata, Picture, Pixels
-from gantools.images.ranges import to_8_bit, to_16_bit
 from gantools.images.tiff import encode_tiff
 
 __all__ = ["FORMATS", "encode", "write"]

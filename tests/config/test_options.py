@@ -25,6 +25,10 @@ SPECS = [preset.spec for preset in presets.all_presets()]  # tests/cli/test_reci
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 OVERRIDES = {
+    "context_encoder": ["seed=7", "data.dir=photos", "train.ema_decay=null", "data.batch_images=3"],
+    "cyclegan": ["seed=7", "data.a=apples 1", "data.b=oranges", "model.adversarial={name: hinge}"],
+    "deblur": ["seed=7", "data.blur.kernel_files=[a.npy, b.mat]", "train.ema_decay=null"],
+    "restore": ["data.degradations=[{name: gray}, {name: noise, sigma: [1, 2]}]", "model.critic={name: critic}"],
     "pix2pix": ["seed=7", "data.dir=my photos #1", "model.adversarial={name: hinge}", "train.ema_decay=null"],
     "srgan": ["seed=7", "data.dir=[a, 'b: c']", "model.perceptual=null", "model.pixel_weight=1e-3"],
 }

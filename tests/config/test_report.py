@@ -219,3 +219,23 @@ def test_overrides_change_values_groups_and_null() -> None:
 def test_data_from_the_command_line() -> None:
     assert api.configure("srgan", data=["a"]).config.model_dump()["data"]["dir"] == "a"
     assert api.configure("srgan", data=["a", "b"]).config.model_dump()["data"]["dir"] == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("item", "key", "said"),
+    [
+        ("{name: jpg}", "1.name", "unknown name 'jpg'; did you mean \"jpeg\"?"),
+        ("{name: jpeg, qualty: [1, 2]}", "1.qualty", 'unknown option of "jpeg"; did you mean "quality"?'),
+        ("{name: jpeg, quality: [10, 700]}", "1.quality.1", "should be less than or equal to 100, not 700"),
+        ("{quality: [10, 70]}", "1", "needs a name; write `name: …`"),
+    ],
+)
+def test_a_mistake_in_a_list_of_named_options_is_found_in_it(item: str, key: str, said: str) -> None:
+    assert only_problem("restore", f"data.degradations=[{{name: gray}}, {item}]") == f"data.degradations.{key}: {said}"
+
+
+def test_a_list_of_named_options_is_shown_item_by_item() -> None:
+    lines = api.describe(api.configure("restore/crappify")).splitlines()
+    shown = {line.split()[0]: line for line in lines if line.startswith("data.degradations")}
+    assert shown["data.degradations.1.numbers"].endswith("the number, from - to [source [10, 70]]")
+    assert shown["data.degradations.2.name"].split()[1] == "jpeg"

@@ -10,6 +10,10 @@ from pydantic import ValidationError
 
 from gantools.data import DATASETS
 from gantools.data.options import EdgeOptions, PairedData, ResolutionData
+from gantools.data.options_blur import BlurredData
+from gantools.data.options_masks import MaskedData
+from gantools.data.options_restoration import RestorationData
+from gantools.data.options_unpaired import UnpairedData
 
 
 @pytest.mark.parametrize(
@@ -43,13 +47,19 @@ def test_the_defaults_are_the_sources() -> None:
 
 
 def test_every_entry_of_the_table_exists_under_its_options_name() -> None:
-    names = {group().name: group for group in (PairedData, ResolutionData)}
+    names = {
+        group().name: group
+        for group in (PairedData, ResolutionData, MaskedData, UnpairedData, BlurredData, RestorationData)
+    }
     assert set(DATASETS.names()) == set(names)
     for name in names:
         assert callable(DATASETS.factory(name).describe)
 
 
 def test_options_and_table_import_nothing_heavy() -> None:
-    code = "import sys, gantools.data.options, gantools.data; print({'torch', 'numpy', 'cv2'} & set(sys.modules))"
+    code = (
+        "import sys, gantools.data.options_restoration, gantools.data.options_unpaired, gantools.data;"
+        " print({'torch', 'numpy', 'cv2'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

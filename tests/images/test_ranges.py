@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from gantools.images.ranges import batch_from_float, batch_to_float, from_tensor, to_8_bit, to_16_bit, to_tensor
+from gantools.images.depth import to_8_bit, to_16_bit
+from gantools.images.ranges import batch_from_float, batch_to_float, from_tensor, to_tensor
 
 
 @pytest.mark.parametrize(("dtype", "side"), [(np.uint8, 16), (np.uint16, 256)])

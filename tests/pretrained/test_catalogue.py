@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from gantools.errors import GantoolsError, ModelFileError, UsageError
-from gantools.losses import feature_weights
-from gantools.pretrained import catalogue, feature_networks
+from gantools.pretrained import catalogue, feature_networks, feature_weights
 from gantools.pretrained.card import read_card
 
 CARD = {

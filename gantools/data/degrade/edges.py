@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gantools.data.options import EdgeOptions
+from gantools.data import transforms
+from gantools.data.options import EdgeOptions, Fit
 from gantools.images.picture import Pixels
 
 Places: TypeAlias = npt.NDArray[np.intp]
@@ -25,6 +26,14 @@ def outline(photo: Pixels, options: EdgeOptions) -> Pixels:
     )
     edges = cv2.Canny(smooth, options.canny_low, options.canny_high)
     return np.asarray(cv2.cvtColor(cv2.bitwise_not(edges), cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def outlined_pair(photo: Pixels, side_px: int, fit: Fit, options: EdgeOptions) -> tuple[Pixels, Pixels]:
+    """A photo's outline and the photo, both as squares of ``side_px``."""
+    small = transforms.square(photo, side_px, fit)
+    if options.edges_at == "resized":
+        return outline(small, options), small
+    return transforms.square(outline(photo, options), side_px, fit), small
 
 
 def colour_hints(drawing: Pixels, target: Pixels, rng: np.random.Generator, options: EdgeOptions) -> Pixels:

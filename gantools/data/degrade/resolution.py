@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gantools.data import transforms
+from gantools.errors import ImageError
 from gantools.images import color
 from gantools.images.picture import Pixels
 
@@ -20,6 +21,13 @@ def whole_pair(photo: Pixels, scale: int) -> tuple[Pixels, Pixels]:
     height, width = (side // scale * scale for side in photo.shape[:2])
     high = transforms.centre(photo, height, width)
     return color.resize_bicubic(high, scale=1 / scale), high
+
+
+def shrunk(photo: Pixels, scale: int) -> Pixels:
+    """The small version alone. Raises ImageError for a photo that has no whole small pixel."""
+    if min(photo.shape[:2]) < scale:
+        raise ImageError(f"is {photo.shape[1]}x{photo.shape[0]}, too small to be shrunk {scale} times")
+    return whole_pair(photo, scale)[0]
 
 
 def crop_pair(photo: Pixels, scale: int, crop_px: int, rng: np.random.Generator) -> tuple[Pixels, Pixels]:

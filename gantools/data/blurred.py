@@ -1,0 +1,140 @@
+"""Blurred and sharp pictures: photos blurred here, or real pairs (deblurring)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from gantools.data import layout, seeds, transforms
+from gantools.data.batches import Restoration
+from gantools.data.cache import BoundedCache, Images
+from gantools.data.dataset import gather, share_of
+from gantools.data.degrade import blur
+from gantools.data.layout import Layout
+from gantools.data.options_blur import BlurredData
+from gantools.data.sampler import SampleKey
+from gantools.data.split import Split
+from gantools.errors import ImageError
+from gantools.images import reader
+from gantools.images.picture import Pixels
+
+
+class RestorationSample(NamedTuple):
+    """A degraded uint8 HWC picture and the clean one of the same size."""
+
+    degraded: Pixels
+    clean: Pixels
+    name: str
+
+
+class BlurredImages:
+    """Random crops for training (another blur each epoch), whole pictures, always blurred alike, for validation.
+
+    Paper: Kupyn et al., 2018, arXiv:1711.07064. Raises DataError when the folders hold no pictures or no pairs, or a
+    file of kernels cannot be used.
+    """
+
+    def __init__(self, options: BlurredData, split: Split, seed: int) -> None:
+        self.options = options
+        self.training = split == "training"
+        self.seed = seed
+        self.layout = _find(options, split)
+        self.items = self.layout.items
+        self.max_unreadable_share = options.max_unreadable_share
+        self._cache = BoundedCache(options.cache_megabytes)
+        blur.measured_kernels(options.blur.kernel_files)  # refuses bad files before a run begins
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, key: SampleKey) -> RestorationSample:
+        rng = seeds.generator(self.seed, key.epoch if self.training else 0, key.index)
+        images = self._cache.recall(key.index, self._load)
+        pair = self._training_pair(images, rng) if self.training else self._validation_pair(images, rng)
+        return RestorationSample(*pair, self.items[key.index].name)
+
+    def collate(self, samples: Sequence[RestorationSample]) -> Restoration:
+        """Stack pairs. Shapes: (N, H, W, 3) uint8."""
+        return Restoration(
+            degraded=torch.from_numpy(np.stack([sample.degraded for sample in samples])),
+            clean=torch.from_numpy(np.stack([sample.clean for sample in samples])),
+            names=tuple(sample.name for sample in samples),
+        )
+
+    def divide_cache(self, processes: int) -> None:
+        self._cache.free_bytes //= processes
+
+    def describe(self) -> str:
+        return self.layout.describe() + (", blurred by the loader" if self.layout.kind == "photos" else "")
+
+    def _load(self, index: int) -> Images:
+        """The photo, or the blurred and the sharp picture of a pair."""
+        files = self.items[index].files
+        if self.layout.kind == "folders":
+            return _two_files(*files)
+        picture = reader.read_rgb8(files[0])
+        return (picture,) if self.layout.kind == "photos" else _halves(picture, files[0])
+
+    def _training_pair(self, images: Images, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+        options = self.options
+        images = tuple(transforms.at_least(image, options.crop_px) for image in images)
+        stays_sharp = rng.random() < options.blur.sharp_share
+        if stays_sharp or len(images) == 2:
+            crops = transforms.random_crop(images, options.crop_px, rng)
+            pair = (crops[-1] if stays_sharp else crops[0], crops[-1])
+        else:
+            pair = self._blurred_crop(images[0], rng)
+        degraded, clean = transforms.random_position(pair, rng, flip=options.flip, rotate=options.rotate)
+        return degraded, clean
+
+    def _blurred_crop(self, photo: Pixels, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+        """A random crop and its blurred version, which what lies around the crop is smeared into."""
+        side_px = self.options.crop_px
+        kernel = blur.random_kernel(rng, self.options.blur)
+        margin_px = max(kernel.shape) // 2
+        top, left = (int(rng.integers(side - side_px + 1)) for side in photo.shape[:2])
+        above, before = max(0, top - margin_px), max(0, left - margin_px)
+        window = photo[above : top + side_px + margin_px, before : left + side_px + margin_px]
+        degraded = blur.degraded(window, kernel, rng, self.options.blur)
+        y, x = top - above, left - before
+        return degraded[y : y + side_px, x : x + side_px], photo[top : top + side_px, left : left + side_px]
+
+    def _validation_pair(self, images: Images, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+        longest_px = self.options.validation_px
+        if longest_px is not None:
+            height, width = (min(side, longest_px) for side in images[0].shape[:2])
+            images = tuple(transforms.centre(image, height, width) for image in images)
+        if len(images) == 2:
+            return images[0], images[1]
+        return blur.blurred(images[0], rng, self.options.blur), images[0]
+
+
+def _find(options: BlurredData, split: Split) -> Layout:
+    if options.degraded_dir is None or options.clean_dir is None:
+        return gather(options, split, lambda folder: layout.find(folder, options.layout))
+    pairs = layout.find_pairs(Path(options.degraded_dir).expanduser(), Path(options.clean_dir).expanduser())
+    if options.validation_dir is None:
+        return share_of(pairs, options, split)
+    return pairs if split == "training" else layout.find(Path(options.validation_dir), "folders")
+
+
+def _two_files(degraded_path: Path, clean_path: Path) -> tuple[Pixels, Pixels]:
+    degraded, clean = reader.read_rgb8(degraded_path), reader.read_rgb8(clean_path)
+    if degraded.shape != clean.shape:
+        sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (degraded, clean))
+        raise ImageError(
+            f"'{degraded_path}' and '{clean_path}': the two pictures of a pair have different sizes, {sizes}"
+        )
+    return degraded, clean
+
+
+def _halves(both: Pixels, path: Path) -> tuple[Pixels, Pixels]:
+    """The left and the right half of an A|B picture."""
+    width = both.shape[1]
+    if width % 2:
+        raise ImageError(f"'{path}': an A|B picture has two halves of the same width, this one is {width} pixels wide")
+    return both[:, : width // 2].copy(), both[:, width // 2 :].copy()

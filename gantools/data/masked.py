@@ -1,0 +1,118 @@
+"""Photos and what is missing from them (inpainting)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from gantools.data import layout, seeds, transforms
+from gantools.data.batches import Masked
+from gantools.data.cache import BoundedCache, Images
+from gantools.data.dataset import gather
+from gantools.data.degrade import masks
+from gantools.data.options_masks import FileMask, MaskedData, MaskOptions
+from gantools.data.sampler import SampleKey
+from gantools.data.split import Split
+from gantools.errors import DataError, ImageError
+from gantools.images import reader
+from gantools.images.holes import Hole, hole_of
+from gantools.images.picture import Pixels
+
+
+class MaskedSample(NamedTuple):
+    """A uint8 HWC picture and its mask (H, W, 1): 255 where pixels are missing, 0 elsewhere."""
+
+    image: Pixels
+    mask: Pixels
+    name: str
+
+
+class MaskedImages:
+    """Whole photos with a mask: training draws crops and masks anew each epoch, validation has always the same.
+
+    Paper: Pathak et al., 2016, arXiv:1604.07379. Raises DataError when the folders hold no images, or a mask of the
+    user's does not fit.
+    """
+
+    def __init__(self, options: MaskedData, split: Split, seed: int) -> None:
+        self.options = options
+        self.training = split == "training"
+        self.seed = seed
+        self.items = gather(options, split, lambda folder: layout.find(folder, "photos")).items
+        self.max_unreadable_share = options.max_unreadable_share
+        self._given = _given_masks(options.mask, options.crop_px)
+        self._cache = BoundedCache(options.cache_megabytes)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, key: SampleKey) -> MaskedSample:
+        options = self.options
+        rng = seeds.generator(self.seed, key.epoch if self.training else 0, key.index)
+        images = self._cache.recall(key.index, self._load)
+        if self.training and options.crop == "random":
+            images = self._crop(images, rng)
+        else:
+            images = tuple(transforms.centre(image, options.crop_px, options.crop_px) for image in images)
+        if self.training:
+            images = transforms.random_position(images, rng, flip=options.flip, rotate=False)
+        mask = self._hole(rng)[..., None] * np.uint8(255)
+        return MaskedSample(images[0], mask, self.items[key.index].name)
+
+    def collate(self, samples: Sequence[MaskedSample]) -> Masked:
+        """Stack samples. Shapes: image (N, H, W, 3), mask (N, H, W, 1), uint8."""
+        return Masked(
+            image=torch.from_numpy(np.stack([sample.image for sample in samples])),
+            mask=torch.from_numpy(np.stack([sample.mask for sample in samples])),
+            names=tuple(sample.name for sample in samples),
+        )
+
+    def divide_cache(self, processes: int) -> None:
+        self._cache.free_bytes //= processes
+
+    def describe(self) -> str:
+        return f"{len(self.items)} photos, mask {self.options.mask.name}"
+
+    def _load(self, index: int) -> Images:
+        return (transforms.short_side(reader.read_rgb8(self.items[index].files[0]), self.options.load_px),)
+
+    def _crop(self, images: Images, rng: np.random.Generator) -> Images:
+        """A random square of the photo, shrunk where zoom makes it larger than wanted."""
+        largest = min(self.options.load_px, round(self.options.crop_px * self.options.zoom))
+        side_px = int(rng.integers(self.options.crop_px, largest + 1))
+        (crop,) = transforms.random_crop(images, side_px, rng)
+        return (transforms.square(crop, self.options.crop_px, "stretch"),)
+
+    def _hole(self, rng: np.random.Generator) -> Hole:
+        if self._given:
+            return self._given[int(rng.integers(len(self._given)))]
+        return masks.draw(self.options.crop_px, self.options.crop_px, rng, self.options.mask)
+
+
+def _given_masks(options: MaskOptions, side_px: int) -> tuple[Hole, ...]:
+    """The user's masks, in the order of their names; none where masks are drawn. Raises DataError."""
+    if not isinstance(options, FileMask):
+        return ()
+    path = Path(options.path).expanduser()
+    if not options.path or not path.exists():
+        raise DataError(f"data.mask.path: '{options.path}' does not exist; give a mask picture or a folder of them")
+    files = layout.image_files(path) if path.is_dir() else [path]
+    return tuple(_given_mask(file, side_px) for file in files)
+
+
+def _given_mask(file: Path, side_px: int) -> Hole:
+    try:
+        hole = hole_of(reader.read(file))
+    except ImageError as error:
+        raise DataError(f"data.mask.path: {error}") from error
+    if hole.shape != (side_px, side_px):
+        sizes = f"is {hole.shape[1]}x{hole.shape[0]} but data.crop_px is {side_px}"
+        raise DataError(f"data.mask.path: '{file}' {sizes}; a mask has the size of the pictures that are trained on")
+    if not hole.any() or hole.all():
+        what = "everything" if hole.any() else "nothing"
+        raise DataError(f"data.mask.path: '{file}' leaves out {what}; white is missing, black is known")
+    return hole

@@ -1,0 +1,149 @@
+"""Blur kernels of every kind, and photos degraded by them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from gantools.data.degrade import blur
+from gantools.data.options_blur import BlurOptions
+from gantools.images.kernels import convolve
+
+SEEDS = range(12)
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def spread(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of a kernel's light, in y and x."""
+    grid = np.mgrid[: kernel.shape[0], : kernel.shape[1]] - np.array(kernel.shape)[:, None, None] // 2
+    mean = (grid * kernel).sum(axis=(1, 2))
+    return mean, ((grid - mean[:, None, None]) ** 2 * kernel).sum(axis=(1, 2))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_trajectory_goes_at_constant_speed(seed: int) -> None:
+    path = blur.trajectory(rng(seed), 300)
+    assert path.shape == (300,)
+    np.testing.assert_allclose(np.abs(np.diff(path)), 1)
+
+
+def test_trajectories_turn() -> None:
+    straight = [abs(path[-1] - path[0]) / 299 for path in (blur.trajectory(rng(seed), 300) for seed in SEEDS)]
+    assert min(straight) < 0.5
+    assert len({round(share, 3) for share in straight}) == len(SEEDS)
+
+
+@pytest.mark.parametrize("extent_px", [2.0, 8.0, 12.5, 16.0, 40.0])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_motion_kernels_have_the_wanted_extent_and_keep_the_picture_in_place(extent_px: float, seed: int) -> None:
+    kernel = blur.motion_kernel(rng(seed), extent_px, 500)
+    assert kernel.sum() == pytest.approx(1, abs=1e-5)
+    assert all(side % 2 for side in kernel.shape)
+    rows, columns = (np.flatnonzero(kernel.sum(axis=axis)) for axis in (1, 0))
+    longest = max(int(np.ptp(rows)), int(np.ptp(columns)))
+    assert extent_px - 1 <= longest <= extent_px + 2
+    np.testing.assert_allclose(spread(kernel)[0], 0, atol=2e-3)
+
+
+def test_rasterising_shares_each_point_bilinearly() -> None:
+    points = rng().uniform(-3, 3, 50) + 1j * rng(1).uniform(-3, 3, 50)
+    made = blur.rasterised(points)
+    middle = made.shape[0] // 2
+    expected = np.zeros(made.shape)
+    for point in points:  # the straightforward way
+        for y in range(made.shape[0]):
+            for x in range(made.shape[1]):
+                near_y, near_x = 1 - abs(y - middle - point.real), 1 - abs(x - middle - point.imag)
+                expected[y, x] += max(0.0, near_y) * max(0.0, near_x)
+    np.testing.assert_allclose(made, expected / expected.sum(), atol=1e-6)
+
+
+@pytest.mark.parametrize("radius_px", [1.0, 1.5, 3.3, 8.0])
+def test_a_disk_has_its_area_and_a_soft_rim(radius_px: float) -> None:
+    kernel = blur.defocus_kernel(radius_px)
+    assert 1 / kernel.max() == pytest.approx(np.pi * radius_px**2, rel=0.12)
+    np.testing.assert_allclose(kernel, kernel.T)
+    np.testing.assert_allclose(kernel, kernel[::-1])
+    assert 0 < kernel[kernel > 0].min() < kernel.max()
+
+
+def test_disks_grow_smoothly() -> None:
+    wider = [spread(blur.defocus_kernel(radius))[1][0] for radius in (2.0, 2.05, 2.1, 2.15)]
+    assert all(0 < step < 0.1 for step in np.diff(wider))
+
+
+@pytest.mark.parametrize("sigma_px", [0.8, 2.0, 5.0])
+def test_a_gaussian_has_its_variance_and_is_separable(sigma_px: float) -> None:
+    kernel = blur.gaussian_kernel(sigma_px)
+    np.testing.assert_allclose(spread(kernel)[1], sigma_px**2, rtol=0.02)
+    assert np.linalg.matrix_rank(kernel, tol=1e-6) == 1
+
+
+@pytest.mark.parametrize(
+    ("weights", "sides"),
+    [
+        ({"motion_weight": 1.0}, range(9, 70)),
+        ({"defocus_weight": 1.0, "defocus_px": (3.0, 3.0)}, [7]),
+        ({"gaussian_weight": 1.0, "gaussian_px": (2.0, 2.0)}, [15]),
+    ],
+    ids=["motion", "defocus", "gaussian"],
+)
+def test_only_wanted_kinds_are_drawn(weights: dict, sides: range) -> None:
+    options = BlurOptions(**({"motion_weight": 0.0, "trajectory_steps": 100} | weights))
+    drawn = [blur.random_kernel(rng(seed), options) for seed in SEEDS]
+    assert {kernel.shape[0] for kernel in drawn} <= set(sides)
+
+
+def test_measured_kernels_are_drawn_from_all_files(tmp_path) -> None:
+    for name, side in (("a", 3), ("b", 5)):
+        np.save(tmp_path / f"{name}.npy", np.ones((side, side)))
+    files = (str(tmp_path / "a.npy"), str(tmp_path / "b.npy"))
+    options = BlurOptions(motion_weight=0.0, measured_weight=1.0, kernel_files=files)
+    assert {blur.random_kernel(rng(seed), options).shape for seed in SEEDS} == {(3, 3), (5, 5)}
+
+
+def test_a_photo_is_blurred_then_noise_is_added_and_both_rounded_once() -> None:
+    photo = rng().integers(0, 256, (40, 30, 3), np.uint8)
+    still = BlurOptions(noise_sigma=(0.0, 0.0), trajectory_steps=100)
+    kernel = blur.random_kernel(rng(3), still)
+    np.testing.assert_array_equal(
+        blur.degraded(photo, kernel, rng(), still), np.floor(convolve(photo, kernel) + 0.5).clip(0, 255)
+    )
+    np.testing.assert_array_equal(blur.blurred(photo, rng(5), still), blur.blurred(photo, rng(5), still))
+    assert (blur.blurred(photo, rng(5), still) != blur.blurred(photo, rng(6), still)).any()
+
+
+@pytest.mark.parametrize("sigma", [1.0, 4.0])
+def test_noise_has_its_deviation(sigma: float) -> None:
+    flat = np.full((100, 100, 3), 128, np.uint8)
+    made = blur.blurred(flat, rng(), BlurOptions(noise_sigma=(sigma, sigma), trajectory_steps=100)).astype(float)
+    assert made.mean() == pytest.approx(128, abs=0.1)
+    assert made.std() == pytest.approx(np.hypot(sigma, 12**-0.5), rel=0.03)  # rounding adds 1/12 to the variance
+
+
+def test_white_and_black_stay() -> None:
+    for value in (0, 255):
+        flat = np.full((20, 20, 3), value, np.uint8)
+        np.testing.assert_array_equal(blur.blurred(flat, rng(), BlurOptions(trajectory_steps=100)), flat)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"motion_px": (9.0, 8.0)}, "motion_px: 9 must not exceed 8"),
+        ({"noise_sigma": (2.0, 1.0)}, "noise_sigma: 2 must not exceed 1"),
+        ({"motion_weight": 0.0}, "must be above 0"),
+        ({"measured_weight": 1.0}, "needs at least one file"),
+        ({"defocus_px": (0.0, 1.0)}, "greater than 0"),
+        ({"sharp_share": 1.0}, "less than 1"),
+        ({"trajectory_steps": 1}, "greater than or equal to 2"),
+    ],
+    ids=str,
+)
+def test_impossible_blur_is_refused(values: dict, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        BlurOptions(**values)
