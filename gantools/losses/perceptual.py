@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
@@ -11,8 +10,8 @@ import torch
 from torch import nn
 
 from gantools.errors import ModelFileError, UsageError
-from gantools.losses.feature_weights import find_feature_weights
 from gantools.losses.numerics import at_least_float32
+from gantools.pretrained.feature_weights import find_feature_weights, read_state
 from gantools.registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -176,7 +175,7 @@ def _randomise(features: nn.Sequential) -> None:
 
 def _load(features: nn.Sequential, path: Path, network: str) -> None:
     """Fill the layers that are used from a file in torchvision's layout; the rest of the file is not looked at."""
-    state = _read_state(path)
+    state = read_state(path, "perceptual weights")
     wanted = {name: f"features.{name}" for name in features.state_dict()}
     missing = [key for key in wanted.values() if key not in state]
     if missing:
@@ -185,18 +184,3 @@ def _load(features: nn.Sequential, path: Path, network: str) -> None:
         features.load_state_dict({name: state[key].float() for name, key in wanted.items()}, assign=True)
     except RuntimeError as error:
         raise ModelFileError(f"{path}: shapes are not those of torchvision's {network}") from error
-
-
-def _read_state(path: Path) -> Mapping[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if not path.is_file():
-        raise UsageError(f"perceptual weights: no file {path}")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise ModelFileError(f"{path}: damaged, or not a weights file (.safetensors, .pth)") from error
-    return state

@@ -25,6 +25,7 @@ PAIR_METRICS: Registry[PairMetric] = Registry(
         "ssim_rgb": "gantools.metrics.ssim:ssim_rgb",
         "l1_percent": "gantools.metrics.difference:l1_percent",
         "l2_percent": "gantools.metrics.difference:l2_percent",
+        "ab_l1": "gantools.metrics.lab:ab_l1",
     },
 )
 """Metrics that need nothing but the two pictures."""

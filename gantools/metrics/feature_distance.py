@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
-from gantools.errors import ModelFileError
+from gantools.images.imagenet import normalised
 from gantools.images.picture import Pixels
 from gantools.images.ranges import to_tensor
+from gantools.metrics import squeezenet
 from gantools.metrics.pairs import cut_borders
 
 LAYERS = (1, 3, 4, 5, 7, 8, 9, 10, 12)
 """Ends of the stages in ``squeezenet1_0().features``: the first ReLU and the eight fire modules."""
 
 SMALLEST_PX = 21
-_MEAN = (0.485, 0.456, 0.406)
-_DEVIATION = (0.229, 0.224, 0.225)
 _TINY = 1e-10
 
 
@@ -41,7 +39,7 @@ class FeatureDistance:
     def __call__(self, a: Pixels, b: Pixels) -> float:
         """Compare two pictures. Shapes: uint8 [H, W, 3], equal, 21 px or more a side."""
         cut_borders(a, b, 0, SMALLEST_PX)
-        values = self._normalised(torch.cat([to_tensor(a, self._device), to_tensor(b, self._device)]))
+        values = normalised(torch.cat([to_tensor(a, self._device), to_tensor(b, self._device)]))
         distance = torch.zeros((), device=self._device)
         for stage in self._stages:
             values = stage(values)
@@ -49,21 +47,8 @@ class FeatureDistance:
             distance += (unit[0] - unit[1]).square().sum(0).mean()
         return float(distance)
 
-    def _normalised(self, values: Tensor) -> Tensor:
-        mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1)
-        deviation = torch.tensor(_DEVIATION, device=self._device).view(1, 3, 1, 1)
-        return ((values + 1) / 2 - mean) / deviation
 
-
-def _stages(weights: Path) -> list[nn.Sequential]:
+def _stages(weights: Path) -> list[nn.Module]:
     """The network cut after each layer that is compared."""
-    from torchvision.models import squeezenet1_0
-
-    network = squeezenet1_0(weights=None)
-    try:
-        network.load_state_dict(load_file(weights))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelFileError(f"{str(weights)!r}: not the weights of torchvision's squeezenet1_0 ({reason})") from error
-    features = network.eval().requires_grad_(False).features
+    features = cast("nn.Sequential", squeezenet.load(weights).features)
     return [features[start:end] for start, end in pairwise((0, *(layer + 1 for layer in LAYERS)))]

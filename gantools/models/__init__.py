@@ -16,6 +16,10 @@ GENERATORS: Registry[nn.Module] = Registry(
         "resnet": "gantools.models.generators.resnet:ResNet",
         "srresnet": "gantools.models.generators.srresnet:SRResNet",
         "compact_sr": "gantools.models.generators.compact_sr:CompactSR",
+        "compact_restoration": "gantools.models.generators.compact_restoration:CompactRestoration",
+        "fpn": "gantools.models.generators.fpn:FPN",
+        "context_encoder": "gantools.models.generators.context_encoder:ContextEncoder",
+        "resnet_unet": "gantools.models.generators.resnet_unet:ResNetUNet",
     },
 )
 
@@ -26,5 +30,7 @@ DISCRIMINATORS: Registry[nn.Module] = Registry(
         "srgan": "gantools.models.discriminators.srgan:SrganDiscriminator",
         "srgan_fully_convolutional": "gantools.models.discriminators.srgan:SrganFullyConvolutional",
         "critic": "gantools.models.discriminators.critic:Critic",
+        "region": "gantools.models.discriminators.region:RegionDiscriminator",
+        "nogan": "gantools.models.discriminators.nogan:NoGanCritic",
     },
 )

@@ -11,6 +11,8 @@ from gantools.config.options import Options, setting
 Norm: TypeAlias = Literal["batch", "instance", "group", "none"]
 Initialization: TypeAlias = Literal["normal", "xavier", "kaiming", "orthogonal", "default"]
 
+Counts: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1, max_length=6)]
+
 _BIAS = "convolution bias; null: on unless the norm has a shift of its own (off with batch and group)"
 _SPECTRAL = "divide every convolution's weight by its largest singular value (Miyato 2018)"
 
@@ -107,6 +109,68 @@ class CompactSROptions(Options):
         return self
 
 
+class ResNetUNetOptions(Options):
+    """A U-Net on a ResNet encoder, for restoration (fastai's DynamicUnet). RGB only."""
+
+    name: Literal["resnet_unet"] = "resnet_unet"
+    in_channels: Literal[3] = setting(3, "channels of the input picture")
+    out_channels: Literal[3] = setting(3, "channels of the output picture")
+    encoder: Literal["resnet18", "resnet34"] = setting("resnet34", "depth of the encoder", source="resnet34")
+    base_channels: int = setting(64, "channels of the first scale; only 64 has ImageNet weights", source=64, ge=8)
+    blur: bool = setting(True, "a 2×2 mean after every PixelShuffle but the last", source=True)
+    self_attention: bool = setting(True, "attention over all positions at 1/8 of the sides", source=True)
+    weight_norm: bool = setting(True, "weight norm on the decoder's convolutions", source=True)
+    output_range: tuple[float, float] = setting(
+        (-3.0, 3.0), "what the last sigmoid is stretched to, on ImageNet's statistics", source=(-3.0, 3.0)
+    )
+
+
+class CompactRestorationOptions(Options):
+    """A small network of several scales without norm that learns what to add to a damaged picture."""
+
+    name: Literal["compact_restoration"] = "compact_restoration"
+    in_channels: int = setting(3, "channels of the input picture", ge=1)
+    out_channels: int = setting(3, "channels of the output picture; as many as the input has unless it is gray", ge=1)
+    channels: Counts = setting((32, 64, 128), "feature channels at 1/2, 1/4, … of the side; as many scales as numbers")
+    scale_blocks: Counts = setting(
+        (2, 3, 6), "residual blocks at each scale, on the way down and (but the last) up again"
+    )
+    activation: Literal["prelu", "relu", "leaky_relu"] = setting("relu", "non-linearity inside the blocks")
+
+    @model_validator(mode="after")
+    def _scales_fit(self) -> Self:
+        if len(self.channels) != len(self.scale_blocks):
+            raise ValueError("channels and scale_blocks: give one number per scale, so as many of each")
+        if max(self.scale_blocks) > 64:
+            raise ValueError("scale_blocks: at most 64 at a scale")
+        if self.in_channels not in (1, self.out_channels):
+            raise ValueError(
+                "compact_restoration adds its input to the output: make in_channels and out_channels equal"
+            )
+        return self
+
+
+class FPNOptions(Options):
+    """A feature pyramid over an encoder of five scales (DeblurGAN-v2, Kupyn 2019)."""
+
+    name: Literal["fpn"] = "fpn"
+    in_channels: int = setting(3, "channels of the input picture", ge=1)
+    out_channels: int = setting(3, "channels of the output picture; as many as the input has unless it is gray", ge=1)
+    base_channels: int = setting(64, "channels of the encoder at half size, doubled at each scale", ge=1)
+    max_channels: int = setting(512, "upper bound of the doubling", ge=1)
+    blocks: int = setting(2, "residual blocks at each of the encoder's five scales", ge=0)
+    pyramid_channels: int = setting(256, "channels of the pyramid", ge=1, paper=256)
+    head_channels: int = setting(128, "channels of each head, halved before the output", ge=2, paper=128)
+    norm: Norm = setting("instance", "normalisation in encoder and pyramid", paper="instance")
+    bias: bool | None = setting(None, _BIAS)
+
+    @model_validator(mode="after")
+    def _residual_fits(self) -> Self:
+        if self.in_channels not in (1, self.out_channels):
+            raise ValueError("fpn adds its input to the output: make in_channels and out_channels equal")
+        return self
+
+
 class PatchGanOptions(Options):
     """Judges overlapping patches (Isola 2017). Output: one logit per patch, no sigmoid."""
 
@@ -163,10 +227,84 @@ class CriticOptions(Options):
     spectral_norm: bool = setting(False, _SPECTRAL)
 
 
+class ContextEncoderOptions(Options):
+    """Encoder, bottleneck, decoder: fills what is missing from what is around it (Pathak 2016)."""
+
+    name: Literal["context_encoder"] = "context_encoder"
+    in_channels: int = setting(3, "channels of the input picture", ge=1)
+    out_channels: int = setting(3, "channels of the output picture, as many as the input has", ge=1)
+    region: Literal["center", "full"] = setting(
+        "center", "center: predicts the middle, half the side | full: predicts every pixel", paper="center"
+    )
+    overlap_px: int = setting(
+        4, "known border inside the middle that is predicted too (center)", ge=0, paper=4, source=4
+    )
+    downs: int = setting(
+        5, "halvings; trained on pictures of 4 * 2^downs: 4: 64, 5: 128, 6: 256 px", ge=2, le=8, paper=5, source=5
+    )
+    base_channels: int = setting(64, "channels of the first two scales, doubled at each one after", ge=1, paper=64)
+    max_channels: int = setting(512, "upper bound of the doubling", ge=1, paper=512)
+    bottleneck_channels: int = setting(4000, "channels of the bottleneck", ge=1, paper=4000, source=4000)
+    norm: Literal["batch", "group", "none"] = setting(
+        "batch", "normalisation, except in the first layer and the last", paper="batch", source="batch"
+    )
+    residual: bool = setting(
+        False,
+        "predict what the smoothest continuation of the known pixels lacks, instead of the colours (center)",
+        paper=False,
+    )
+
+    @model_validator(mode="after")
+    def _same_channels(self) -> Self:
+        if self.in_channels != self.out_channels:
+            raise ValueError("context_encoder puts its output into its input: make in_channels and out_channels equal")
+        if self.residual and self.region == "full":
+            raise ValueError("residual: the full network does not know where the hole is; it belongs to center")
+        return self
+
+
+class RegionDiscriminatorOptions(Options):
+    """Judges a whole region with one logit, no sigmoid (Pathak 2016, after DCGAN)."""
+
+    name: Literal["region"] = "region"
+    downs: int = setting(4, "4×4 stride-2 layers; one logit for 4 * 2^downs px: 3: 32, 4: 64, 5: 128", ge=1, paper=4)
+    base_channels: int = setting(64, "channels of the first layer, doubled at each one", ge=1, paper=64, source=64)
+    max_channels: int = setting(512, "upper bound of the doubling", ge=1, paper=512, source=512)
+    norm: Norm = setting("batch", "normalisation, except in the first and last layer", paper="batch", source="batch")
+    spectral_norm: bool = setting(False, _SPECTRAL)
+
+
+class NoGanCriticOptions(Options):
+    """fastai's critic: strided convolutions with spectral norm, dropout and attention. One logit per patch."""
+
+    name: Literal["nogan"] = "nogan"
+    base_channels: int = setting(
+        128, "channels of the first layer, doubled by its dense block and each down", source=128, ge=1
+    )
+    downs: int = setting(3, "halvings after the first; sides must be at least 4 · 2^(downs + 1)", source=3, ge=1, le=6)
+    dropout: float = setting(
+        0.15, "channels left out before each down; half of it after the first", source=0.15, ge=0, lt=1
+    )
+    self_attention: bool = setting(True, "attention over all positions after the second halving", source=True)
+
+
 GeneratorOptions: TypeAlias = Annotated[
-    UNetOptions | ResNetOptions | SRResNetOptions | CompactSROptions, Field(discriminator="name")
+    UNetOptions
+    | ResNetOptions
+    | SRResNetOptions
+    | CompactSROptions
+    | ContextEncoderOptions
+    | ResNetUNetOptions
+    | CompactRestorationOptions
+    | FPNOptions,
+    Field(discriminator="name"),
 ]
 DiscriminatorOptions: TypeAlias = Annotated[
-    PatchGanOptions | SrganDiscriminatorOptions | SrganFullyConvolutionalOptions | CriticOptions,
+    PatchGanOptions
+    | SrganDiscriminatorOptions
+    | SrganFullyConvolutionalOptions
+    | CriticOptions
+    | RegionDiscriminatorOptions
+    | NoGanCriticOptions,
     Field(discriminator="name"),
 ]

@@ -12,8 +12,8 @@ from torch import Tensor
 from torchvision import models
 
 from gantools.errors import ModelFileError, UsageError
-from gantools.losses.feature_weights import find_feature_weights
 from gantools.losses.perceptual import FEATURE_DISTANCE, PerceptualLoss
+from gantools.pretrained.feature_weights import find_feature_weights
 
 SIDE_PX = 32
 

@@ -11,6 +11,7 @@ from gantools.images.color import luma
 from gantools.metrics import PAIR_METRICS, pair_metric
 from gantools.metrics.colorfulness import colorfulness
 from gantools.metrics.difference import l1_percent, l2_percent
+from gantools.metrics.lab import ab_l1
 from gantools.metrics.psnr import psnr_rgb, psnr_y
 from gantools.metrics.ssim import ssim_rgb, ssim_y
 
@@ -90,3 +91,14 @@ def test_colorfulness_of_known_pictures():
     assert colorfulness(red) == pytest.approx(0.3 * math.hypot(200, 100))
     red[:2] = 0
     assert colorfulness(red) == pytest.approx(math.hypot(100, 50) + 0.3 * math.hypot(100, 50))
+
+
+def test_ab_l1_is_the_difference_in_lab(pair):
+    from skimage.color import rgb2lab
+
+    a, b = pair
+    expected = np.abs(rgb2lab(a)[..., 1:] - rgb2lab(b)[..., 1:]).mean()
+    assert ab_l1(a, b) == pytest.approx(expected, rel=2e-3)
+    gray, lighter = np.full((4, 4, 3), 90, np.uint8), np.full((4, 4, 3), 200, np.uint8)
+    assert ab_l1(gray, lighter) == pytest.approx(0, abs=0.05)
+    assert ab_l1(a, b) == PAIR_METRICS.factory("ab_l1")(a, b)

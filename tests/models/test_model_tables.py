@@ -16,12 +16,18 @@ from gantools.config.options import Options
 from gantools.errors import UsageError
 from gantools.models import DISCRIMINATORS, GENERATORS
 from gantools.models.options import (
+    CompactRestorationOptions,
     CompactSROptions,
+    ContextEncoderOptions,
     CriticOptions,
     DiscriminatorOptions,
+    FPNOptions,
     GeneratorOptions,
+    NoGanCriticOptions,
     PatchGanOptions,
+    RegionDiscriminatorOptions,
     ResNetOptions,
+    ResNetUNetOptions,
     SrganDiscriminatorOptions,
     SrganFullyConvolutionalOptions,
     SRResNetOptions,
@@ -50,6 +56,16 @@ SMALL_GENERATORS: list[Any] = [
     SRResNetOptions(channels=8, blocks=1, scale=1, norm="none"),
     CompactSROptions(channels=8, blocks=2),
     CompactSROptions(channels=8, blocks=1, scale=3, activation="leaky_relu"),
+    CompactRestorationOptions(channels=(4, 8), scale_blocks=(1, 2)),
+    CompactRestorationOptions(channels=(8, 4, 4), scale_blocks=(1, 1, 1), activation="prelu"),
+    CompactRestorationOptions(channels=(4,), scale_blocks=(1,)),
+    FPNOptions(base_channels=4, max_channels=8, blocks=1, pyramid_channels=8, head_channels=4),
+    FPNOptions(base_channels=4, max_channels=4, blocks=0, pyramid_channels=4, head_channels=2, norm="batch"),
+    ResNetUNetOptions(encoder="resnet18", base_channels=8),
+    ResNetUNetOptions(encoder="resnet34", base_channels=8, blur=False, self_attention=False, weight_norm=False),
+    ContextEncoderOptions(downs=3, base_channels=4, bottleneck_channels=8),
+    ContextEncoderOptions(downs=3, base_channels=4, bottleneck_channels=8, overlap_px=2, residual=True),
+    ContextEncoderOptions(region="full", downs=2, base_channels=4, bottleneck_channels=8, norm="none"),
 ]
 SMALL_DISCRIMINATORS: list[Any] = [
     PatchGanOptions(base_channels=4),
@@ -63,13 +79,19 @@ SMALL_DISCRIMINATORS: list[Any] = [
     CriticOptions(base_channels=4),
     CriticOptions(base_channels=4, norm="layer", dropout=0.2, spectral_norm=True),
     CriticOptions(base_channels=4, norm="none", downs=2),
+    NoGanCriticOptions(base_channels=4, downs=2),
+    NoGanCriticOptions(base_channels=4, downs=1, self_attention=False),
+    RegionDiscriminatorOptions(base_channels=4, downs=3),
+    RegionDiscriminatorOptions(base_channels=4, downs=2, norm="none", spectral_norm=True),
 ]
 LOCAL_GENERATORS = [
     options
     for options in SMALL_GENERATORS
     if options.name in ("srresnet", "compact_sr") and getattr(options, "norm", "none") != "instance"
 ]
-BOUNDED = {"unet", "resnet"}
+# Their context is known for tiles that lie on the grid of their coarsest scale.
+ALIGNED_GENERATORS = [options for options in SMALL_GENERATORS if options.name == "compact_restoration"]
+BOUNDED = {"unet", "fpn", "resnet", "context_encoder"}
 
 
 def label(options: Any) -> str:
@@ -164,7 +186,7 @@ def test_generator_takes_its_declared_minimum_in_training(options: Any) -> None:
 def test_generators_that_see_the_whole_picture_say_so() -> None:
     for options in SMALL_GENERATORS:
         network: Any = GENERATORS.build(options)
-        assert (network.halo_px is None) == (options not in LOCAL_GENERATORS)
+        assert (network.halo_px is None) == (options not in LOCAL_GENERATORS + ALIGNED_GENERATORS)
 
 
 @pytest.mark.parametrize("options", LOCAL_GENERATORS, ids=label)
@@ -180,6 +202,45 @@ def test_generator_halo_bounds_what_a_pixel_sees(options: Any) -> None:
     assert seen.min() >= 2
     assert seen.max() <= 2 * halo_px + 2
     assert seen.min() == 2 or network.scale > 2  # exact at small scales; rounded up to whole pixels otherwise
+
+
+@pytest.mark.parametrize("options", ALIGNED_GENERATORS, ids=label)
+def test_generator_halo_bounds_what_an_aligned_tile_sees(options: Any) -> None:
+    network: Any = GENERATORS.build(options).eval()
+    halo_px, tile_px = network.halo_px, network.size_multiple
+    nn.init.normal_(network.last.weight)
+    start_px = -(-halo_px // tile_px) * tile_px + tile_px
+    image = picture(3, 2 * start_px + tile_px, count=1).requires_grad_()
+    network(image)[0, :, start_px : start_px + tile_px, start_px : start_px + tile_px].sum().backward()
+    assert image.grad is not None
+    seen = image.grad[0].abs().sum(dim=0).nonzero()
+    assert (int(seen.min()), int(seen.max())) == (start_px - halo_px, start_px + tile_px + halo_px - 1)
+
+
+def test_compact_restoration_starts_as_the_identity() -> None:
+    image = picture(3, 16)
+    torch.testing.assert_close(GENERATORS.build(CompactRestorationOptions())(image), image, rtol=0, atol=0)
+
+
+def test_compact_restoration_sees_at_least_64_px() -> None:
+    assert CompactRestorationOptions().scale_blocks == (2, 3, 6)
+    network: Any = GENERATORS.build(CompactRestorationOptions())
+    assert network.halo_px >= 64
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"channels": (8, 8)}, "as many of each"),
+        ({"channels": (), "scale_blocks": ()}, "at least 1 item"),
+        ({"scale_blocks": (1, 1, 65)}, "at most 64"),
+        ({"in_channels": 4}, "make in_channels and out_channels equal"),
+    ],
+    ids=str,
+)
+def test_impossible_scales_are_refused(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        CompactRestorationOptions(**values)
 
 
 def test_global_residual_adds_to_the_input() -> None:
@@ -227,7 +288,8 @@ def test_state_survives_the_meta_device(options: Any) -> None:
     with torch.device("meta"):
         copy = table.build(options, **given)
     copy.load_state_dict(network.state_dict(), assign=True)
-    image = picture(3, 40)
+    step_px = getattr(network, "size_multiple", 1)
+    image = picture(3, -(-40 // step_px) * step_px)
     with torch.no_grad():
         torch.testing.assert_close(copy.eval()(image), network(image), rtol=0, atol=0)
 
@@ -240,16 +302,19 @@ def test_srgan_discriminator_names_the_size_it_wants() -> None:
 
 def test_tables_and_options_import_no_torch() -> None:
     code = (
-        "import sys, gantools.models.options, gantools.losses.options, gantools.losses.feature_weights;"
+        "import sys, gantools.models.options, gantools.losses.options, gantools.pretrained.feature_weights;"
         "sys.exit(bool({'torch', 'numpy', 'cv2'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("wrong", [(CompactSROptions, {}), (ResNetOptions, {"global_residual": True})], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [(CompactSROptions, {}), (FPNOptions, {}), (ResNetOptions, {"global_residual": True})], ids=str
+)
 def test_a_skip_to_the_output_needs_matching_channels(wrong: Any) -> None:
     options_class, settings = wrong
     with pytest.raises(ValidationError, match="make in_channels and out_channels equal"):
         options_class(in_channels=4, **settings)
-    coloured = GENERATORS.build(options_class(in_channels=1, **settings))
-    assert coloured(torch.zeros(1, 1, 8, 8)).shape[1] == 3
+    coloured: Any = GENERATORS.build(options_class(in_channels=1, **settings))
+    side_px = max(8, coloured.minimum_size_px)
+    assert coloured(torch.zeros(1, 1, side_px, side_px)).shape[1] == 3

@@ -1,0 +1,127 @@
+"""The context encoder: what is missing from a picture, guessed from what is around it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal, TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+
+from gantools.models.blocks import LEAKY_SLOPE, NORMS, NormName, convolution_bias, widths
+from gantools.models.harmonic import harmonic_square
+
+Region: TypeAlias = Literal["center", "full"]
+
+INNERMOST_PX = 4
+"""Side of the features that the bottleneck sees."""
+
+
+class ContextEncoder(nn.Module):
+    """Halve ``downs`` times to 4×4, squeeze through a bottleneck of one pixel, and enlarge again.
+
+    ``center`` predicts the middle (half the side) and returns the picture with its middle replaced: known pixels around
+    it pass through. ``full`` predicts every pixel; its decoder is one level deeper. Both have a picture of the training
+    size, 4·2^downs, for a single bottleneck; on larger ones the bottleneck slides, and where its windows overlap their
+    mean is taken, so that features have the size that the decoder has learnt.
+
+    Shapes: (N, C, H, W) → (N, C, H, W), H and W multiples of 2^downs, at least 4·2^downs.
+    Range: [-1, 1] → [-1, 1]; missing pixels come as the mean colour.
+    Paper: Pathak 2016, arXiv 1604.07379.
+    Differs from the paper: convolutions before BatchNorm have no bias (its code sets every bias to zero in each step);
+    the channel-wise dense layer of its figure is the 4×4 convolution of its code. With ``residual`` the decoder's
+    output is added to the smoothest continuation of the known pixels, so that a short training need not learn that.
+    """
+
+    scale: int = 1
+    halo_px: int | None = None
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        region: Region = "center",
+        overlap_px: int = 4,
+        downs: int = 5,
+        base_channels: int = 64,
+        max_channels: int = 512,
+        bottleneck_channels: int = 4000,
+        norm: NormName = "batch",
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        self.region, self.overlap_px, self.residual = region, overlap_px, residual
+        self.size_multiple, self.minimum_size_px = 2**downs, INNERMOST_PX * 2**downs
+        channels = [base_channels, *widths(base_channels, max_channels, downs - 1)]
+        self.encoder = _encoder(in_channels, channels, norm)
+        self.bottleneck = _layer(
+            nn.Conv2d(channels[-1], bottleneck_channels, INNERMOST_PX, bias=convolution_bias(norm, None)), norm
+        )
+        has_bias = convolution_bias(norm, None)
+        self.widen = nn.ConvTranspose2d(bottleneck_channels, channels[-1], INNERMOST_PX, bias=has_bias)
+        self.decoder = _decoder(channels if region == "full" else channels[1:], out_channels, norm)
+
+    def forward(self, image: Tensor) -> Tensor:
+        predicted = self.predict(image)
+        if self.region == "full":
+            return predicted
+        top, left = image.shape[-2] // 4, image.shape[-1] // 4
+        replaced = image.clone()
+        replaced[..., top : top + predicted.shape[-2], left : left + predicted.shape[-1]] = predicted.to(image.dtype)
+        return replaced
+
+    def predict(self, image: Tensor) -> Tensor:
+        """What the decoder makes. Shapes: (N, C, H, W) → center: (N, C, H/2, W/2); full: (N, C, H, W)."""
+        squeezed = self.bottleneck(self.encoder(image))
+        wide = self.widen(squeezed)
+        if squeezed.shape[-2:] != (1, 1):
+            wide = wide / _windows(wide)
+        made = cast(Tensor, self.decoder(wide))
+        return (_continued(image, self.overlap_px) + made).clamp(-1, 1) if self.residual else made
+
+
+def _layer(convolution: nn.Module, norm: NormName) -> nn.Sequential:
+    """A convolution of the encoder with what follows it."""
+    return nn.Sequential(convolution, NORMS[norm](cast(int, convolution.out_channels)), nn.LeakyReLU(LEAKY_SLOPE))
+
+
+def _encoder(inputs: int, channels: list[int], norm: NormName) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for level, (given, made) in enumerate(pairwise([inputs, *channels])):
+        norm_here: NormName = norm if level else "none"
+        layers.append(_layer(nn.Conv2d(given, made, 4, 2, 1, bias=convolution_bias(norm_here, None)), norm_here))
+    return nn.Sequential(*layers)
+
+
+def _decoder(channels: list[int], outputs: int, norm: NormName) -> nn.Sequential:
+    """From 4×4 up: norm and ReLU before every enlargement, so that the widened bottleneck gets its own too."""
+    layers: list[nn.Module] = []
+    for given, made in pairwise(reversed(channels)):
+        enlargement = nn.ConvTranspose2d(given, made, 4, 2, 1, bias=convolution_bias(norm, None))
+        layers += [NORMS[norm](given), nn.ReLU(), enlargement]
+    last = nn.ConvTranspose2d(channels[0], outputs, 4, 2, 1)
+    return nn.Sequential(*layers, NORMS[norm](channels[0]), nn.ReLU(), last, nn.Tanh())
+
+
+def _continued(image: Tensor, overlap_px: int) -> Tensor:
+    """The middle of the picture: its known border, and inside the smoothest continuation of that."""
+    height, width = image.shape[-2:]
+    middle = image[..., height // 4 : height // 4 + height // 2, width // 4 : width // 4 + width // 2].clone()
+    side_px = min(height, width) // 2 - 2 * overlap_px
+    top, left = (middle.shape[-2] - side_px) // 2, (middle.shape[-1] - side_px) // 2
+    middle[..., top : top + side_px, left : left + side_px] = harmonic_square(image, side_px)
+    return middle
+
+
+def _windows(wide: Tensor) -> Tensor:
+    """How many windows of the bottleneck cover each position. Shapes: (…, h, w) → (h, w)."""
+    rows, columns = (_covering(side, wide) for side in wide.shape[-2:])
+    return rows[:, None] * columns
+
+
+def _covering(side: int, like: Tensor) -> Tensor:
+    """Windows of four along one axis: 1, 2, 3, 4, 4, …, 3, 2, 1."""
+    position = torch.arange(side, device=like.device)
+    most = min(INNERMOST_PX, side - INNERMOST_PX + 1)
+    return torch.minimum(position + 1, side - position).clamp(max=most).to(like.dtype)

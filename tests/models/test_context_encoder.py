@@ -1,0 +1,64 @@
+"""The context encoder beyond its training size, and what its center form lets through."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from gantools.models.generators.context_encoder import ContextEncoder, _windows
+from gantools.models.harmonic import harmonic_square
+
+
+def small(region: str) -> ContextEncoder:
+    torch.manual_seed(0)
+    return ContextEncoder(region=region, downs=2, base_channels=4, max_channels=8, bottleneck_channels=6).eval()
+
+
+def test_the_center_network_returns_the_picture_around_its_prediction() -> None:
+    network, image = small("center"), torch.rand(2, 3, 16, 16) * 2 - 1
+    made = network(image)
+    assert torch.equal(made[:, :, 4:12, 4:12], network.predict(image))
+    outside = torch.ones(16, 16, dtype=torch.bool)
+    outside[4:12, 4:12] = False
+    assert torch.equal(made[..., outside], image[..., outside])
+
+
+def test_windows_are_counted_as_the_enlargement_adds_them() -> None:
+    for height, width in ((1, 1), (2, 1), (5, 3), (9, 12)):
+        ones = torch.ones(1, 1, height, width)
+        added = torch.nn.functional.conv_transpose2d(ones, torch.ones(1, 1, 4, 4))
+        assert torch.equal(_windows(added), added[0, 0])
+
+
+def test_a_larger_picture_keeps_the_size_of_the_features() -> None:
+    """A constant bottleneck gives the decoder the mean of what single windows give it, not their sum."""
+    network = small("full")
+    torch.nn.init.zeros_(network.bottleneck[0].weight)
+    torch.nn.init.ones_(network.bottleneck[1].bias)
+    torch.nn.init.constant_(network.widen.weight, 0.3)
+    seen = []
+    network.decoder.register_forward_hook(lambda _module, given, _made: seen.append(given[0]))
+    for side_px in (16, 40):
+        network(torch.rand(1, 3, side_px, side_px))
+    assert seen[0].unique().numel() == 1
+    torch.testing.assert_close(seen[1], seen[0][..., :1, :1].expand_as(seen[1]))
+
+
+def test_the_continuation_is_the_mean_of_its_neighbours_everywhere() -> None:
+    image = torch.rand(2, 3, 20, 24, dtype=torch.float64)
+    image[..., 4:16, 6:18] = harmonic_square(image, 12)
+    kernel = torch.tensor([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=torch.float64).expand(3, 1, 3, 3) / 4
+    means = functional.conv2d(image, kernel, padding=1, groups=3)
+    torch.testing.assert_close(image[..., 4:16, 6:18], means[..., 4:16, 6:18])
+    assert harmonic_square(torch.rand(1, 1, 200, 200), 150).isfinite().all()
+
+
+def test_with_residual_a_silent_decoder_gives_the_continuation_and_does_not_see_the_hole() -> None:
+    network = ContextEncoder(downs=2, base_channels=4, bottleneck_channels=6, overlap_px=1, residual=True).eval()
+    torch.nn.init.zeros_(network.decoder[-2].weight)
+    torch.nn.init.zeros_(network.decoder[-2].bias)
+    image = torch.rand(1, 3, 16, 16) * 2 - 1
+    made = network(image)
+    torch.testing.assert_close(made[..., 5:11, 5:11], harmonic_square(image, 6))
+    image[..., 5:11, 5:11] = 0.3
+    torch.testing.assert_close(network(image), made)
