@@ -1,0 +1,253 @@
+"""Context encoder: what is missing from a picture, from what is around it (Pathak et al. 2016, arXiv 1604.07379)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from pydantic import model_validator
+
+from gantools.config.options import Options, setting
+from gantools.config.schema import Game, RunConfig, StageOptions
+from gantools.data import DATASETS
+from gantools.data.options_masks import MaskedData
+from gantools.losses import ADVERSARIAL, PERCEPTUAL
+from gantools.losses.options import AdversarialOptions, PerceptualOptions, VanillaOptions
+from gantools.models import DISCRIMINATORS, GENERATORS
+from gantools.models.options import (
+    ContextEncoderOptions,
+    DiscriminatorOptions,
+    Initialization,
+    RegionDiscriminatorOptions,
+)
+from gantools.training.recipe import (
+    Best,
+    Generated,
+    Judged,
+    LossTerms,
+    Player,
+    Recipe,
+    Stage,
+    describe_generator,
+    initialize,
+)
+from gantools.training.turns import Alternate, CriticRatio
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from gantools.checkpoint.weights import Export
+    from gantools.data.batches import Masked
+    from gantools.data.dataset import Dataset
+
+
+MEAN_RGB = (2 * 117 / 255 - 1, 2 * 104 / 255 - 1, 2 * 123 / 255 - 1)
+"""What missing pixels are set to: the mean colour of ImageNet on [-1, 1]."""
+
+
+class ContextEncoderModel(Options):
+    """Networks and losses of the context encoder."""
+
+    generator: ContextEncoderOptions = setting(ContextEncoderOptions(), "from the picture with a hole to the whole one")
+    discriminator: DiscriminatorOptions = setting(
+        RegionDiscriminatorOptions(), "judges the predicted middle, or the whole picture with its hole filled"
+    )
+    initialization: Initialization = setting("normal", "first weights: N(0, 0.02)", paper="normal", source="normal")
+    adversarial: AdversarialOptions = setting(VanillaOptions(), "the game", paper="vanilla", source="vanilla")
+    adversarial_weight: float = setting(0.001, "weight of the adversarial term", paper=0.001, source=0.001, ge=0)
+    critic_turns: int = setting(
+        1, "turns of the discriminator per turn of the generator (Wasserstein: 5)", paper=1, source=1, ge=1
+    )
+    penalty_weight: float = setting(0.0, "weight of the gradient penalty (Wasserstein: 10)", ge=0)
+    pixel_weight: float = setting(0.999, "weight of the squared error", paper=0.999, source=0.999, ge=0)
+    overlap_weight: float = setting(
+        10.0, "weight of the known border inside the predicted middle, against 1 in the hole", paper=10, source=10, ge=0
+    )
+    perceptual: PerceptualOptions | None = setting(
+        None, "feature distance of the filled picture; null leaves it out, weight 0 measures it in validation"
+    )
+    perceptual_weight: float = setting(0.0, "weight of the feature distance", paper=0, source=0, ge=0)
+
+    @model_validator(mode="after")
+    def _penalty_fits(self) -> Self:
+        if self.penalty_weight and getattr(self.discriminator, "norm", None) == "batch":
+            raise ValueError("penalty_weight: a penalty per picture needs a discriminator without BatchNorm; set norm")
+        if self.perceptual_weight and self.perceptual is None:
+            raise ValueError("perceptual_weight: there is no feature distance to weigh; give perceptual")
+        return self
+
+
+class ContextEncoderStages(Options):
+    """The context encoder has one stage."""
+
+    adversarial: StageOptions[Game] = setting(..., "generator and discriminator play in turn")
+
+
+class ContextEncoderConfig(RunConfig):
+    """A context encoder run."""
+
+    recipe: Literal["context_encoder"] = setting("context_encoder", "this recipe")
+    data: MaskedData = setting(MaskedData(), "photos and what is missing from them")
+    model: ContextEncoderModel = setting(ContextEncoderModel(), "networks and losses")
+    stages: ContextEncoderStages = setting(..., "stages in the order they are played")
+
+    @model_validator(mode="after")
+    def _mask_fits(self) -> Self:
+        mask, generator = self.data.mask, self.model.generator
+        if self.data.batch_images == 1 and generator.norm == "batch":
+            raise ValueError("data.batch_images: the bottleneck is one pixel, whose BatchNorm needs 2 images or more")
+        if generator.region == "full":
+            return self
+        if mask.name != "center":
+            raise ValueError(
+                f"model.generator.region: center fills the middle, but data.mask is {mask.name}; take full"
+            )
+        if (mask.region_share, mask.overlap_px) != (0.5, generator.overlap_px):
+            raise ValueError("data.mask: region_share must be 0.5 and overlap_px that of model.generator")
+        if 2 * generator.overlap_px * 2 >= self.data.crop_px:
+            raise ValueError("model.generator.overlap_px: leaves nothing to fill at this data.crop_px")
+        return self
+
+
+class ContextEncoder(Recipe["Masked", Generated]):
+    """An encoder-decoder guesses what is missing; a discriminator tells its guesses from real pixels."""
+
+    config_type: ClassVar[type[RunConfig]] = ContextEncoderConfig
+    default_preset = "center"
+    metrics = ("l1_percent", "l2_percent")
+
+    def __init__(self, config: ContextEncoderConfig) -> None:
+        self.config, self.options = config, config.model
+        self.generator = GENERATORS.build(self.options.generator)
+        self.discriminator = DISCRIMINATORS.build(self.options.discriminator, in_channels=3)
+        self._require_fit(config.data.crop_px)
+        initialize(self.options.initialization, self.generator, self.discriminator)
+        self.gan = ADVERSARIAL.build(self.options.adversarial)
+        features = self.options.perceptual
+        self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
+
+    def _require_fit(self, crop_px: int) -> None:
+        from gantools.training import fit  # needs torch
+
+        picture = (2, 3, crop_px, crop_px)
+        side_px = crop_px // 2 if self.options.generator.region == "center" else crop_px
+        fit.require("model.generator", self.generator, picture, wanted=picture)
+        fit.require("model.discriminator", self.discriminator, (2, 3, side_px, side_px))
+
+    def stages(self) -> Iterator[Stage]:
+        turns = self.options.critic_turns
+        yield Stage(
+            "adversarial",
+            Alternate("discriminator", "generator") if turns == 1 else CriticRatio(turns),
+            {
+                "generator": Player({"generator": self.generator}, self.generator_loss),
+                "discriminator": Player({"discriminator": self.discriminator}, self.discriminator_loss),
+            },
+            best=Best("hole_psnr", higher=True),
+        )
+
+    def forward(self, batch: Masked) -> Generated:
+        return Generated(self.generator(hidden(batch)).float())
+
+    def generator_loss(self, batch: Masked, made: Generated) -> LossTerms:
+        options = self.options
+        # Only a relativistic objective reads the real logits.
+        real = self.discriminator(self.judged(batch.image)) if options.adversarial.name == "relativistic" else None
+        logits = self.discriminator(self.judged(self.shown(batch, made.fake)))
+        terms = {
+            "adversarial": options.adversarial_weight * self.gan.fool(logits, real),
+            "pixel": options.pixel_weight * self.pixel(batch, made.fake),
+        }
+        if self.perceptual and options.perceptual_weight:
+            distance = self.perceptual(filled(batch, made.fake), batch.image)
+            terms["perceptual"] = options.perceptual_weight * distance
+        return LossTerms(**terms)
+
+    def discriminator_loss(self, batch: Masked, made: Generated) -> LossTerms:
+        from gantools.losses.penalties import gradient_penalty  # recipes are listed and checked without torch
+
+        real, fake = self.judged(batch.image), self.judged(self.shown(batch, made.fake.detach()))
+        terms = {"adversarial": self.gan.judge(self.discriminator(real), self.discriminator(fake))}
+        if self.options.penalty_weight:
+            terms["penalty"] = self.options.penalty_weight * gradient_penalty(self.discriminator, real, fake)
+        return LossTerms(**terms)
+
+    @property
+    def overlapping(self) -> bool:
+        """Whether known pixels are predicted too: the border inside the predicted middle."""
+        return self.options.generator.region == "center"
+
+    def shown(self, batch: Masked, made: Tensor) -> Tensor:
+        """What a person and the discriminator see: where everything is predicted, known pixels take its place."""
+        return made if self.overlapping else filled(batch, made)
+
+    def judged(self, picture: Tensor) -> Tensor:
+        """What the discriminator sees: the predicted middle, or everything."""
+        if not self.overlapping:
+            return picture
+        height, width = picture.shape[-2:]
+        return picture[..., height // 4 : height // 4 + height // 2, width // 4 : width // 4 + width // 2]
+
+    def pixel(self, batch: Masked, made: Tensor) -> Tensor:
+        """Squared error over what is predicted: 1 in the hole, and on the known border its own weight."""
+        from gantools.losses.reconstruction import weighted_region_l2  # needs torch
+
+        hole = self.judged(batch.hole)
+        weights = hole + (1 - hole) * (self.options.overlap_weight if self.overlapping else 0.0)
+        return weighted_region_l2(self.judged(made), self.judged(batch.image), weights)
+
+    def frozen(self) -> Mapping[str, nn.Module]:
+        return {"perceptual": self.perceptual} if self.perceptual else {}
+
+    def exports(self) -> Mapping[str, Export]:
+        described = describe_generator("generator", self.generator, self.options.generator, self.config.data.crop_px)
+        return {"generator": replace(described, takes="masked")}
+
+    @classmethod
+    def dataset(cls, config: ContextEncoderConfig, split: Literal["training", "validation"]) -> Dataset:
+        return DATASETS.factory("masked")(config.data, split=split, seed=config.seed)
+
+    def validate(self, batch: Masked) -> Judged:
+        """The hole alone, beside what needs no learning: the mean colour, and OpenCV's inpainting by Telea.
+
+        l1_percent and l2_percent are the paper's, of the predicted middle; without one, of the filled picture.
+        """
+        made = self.generator(hidden(batch)).float()
+        figures = self._hole_figures(batch, made.clamp(-1, 1))
+        return Judged(self.judged(self.shown(batch, made)), self.judged(batch.image), figures)
+
+    def _hole_figures(self, batch: Masked, made: Tensor) -> dict[str, float]:
+        from gantools.images import holes, ranges  # need numpy, cv2 and torch
+        from gantools.metrics import hole as measure
+
+        truth, hole = ranges.from_tensor(batch.image), batch.hole[0, 0].bool().cpu().numpy()
+        ours, telea = ranges.from_tensor(filled(batch, made)), holes.telea(truth, hole)
+        figures = {
+            "hole_psnr": measure.hole_psnr(ours, truth, hole),
+            "hole_l1_percent": measure.hole_l1_percent(ours, truth, hole),
+            "mean_fill_hole_psnr": measure.hole_psnr(holes.mean_filled(truth, hole), truth, hole),
+            "telea_hole_psnr": measure.hole_psnr(telea, truth, hole),
+        }
+        if self.perceptual:
+            for name, pixels in (("perceptual", ours), ("telea_perceptual", telea)):
+                figures[name] = float(self.perceptual(ranges.to_tensor(pixels, made.device), batch.image))
+        return figures
+
+    def preview(self, batch: Masked) -> Mapping[str, Tensor]:
+        shown = hidden(batch)
+        return {"real": batch.image, "masked": shown, "filled": filled(batch, self.generator(shown).float())}
+
+
+def hidden(batch: Masked) -> Tensor:
+    """The pictures with the mean colour where something is missing."""
+    mean = batch.image.new_tensor(MEAN_RGB).view(1, 3, 1, 1)
+    return batch.image.lerp(mean.expand_as(batch.image), batch.hole)
+
+
+def filled(batch: Masked, made: Tensor) -> Tensor:
+    """The known pixels, and what was made in the hole."""
+    return batch.image.lerp(made, batch.hole)
+
+
+RECIPE = ContextEncoder

@@ -1,0 +1,201 @@
+"""CycleGAN: between two kinds of pictures without pairs (Zhu et al. 2017, arXiv 1703.10593)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from gantools.config.options import Options, setting
+from gantools.config.schema import Game, RunConfig, StageOptions
+from gantools.data import DATASETS
+from gantools.data.options_unpaired import UnpairedData
+from gantools.losses import ADVERSARIAL, RECONSTRUCTION
+from gantools.losses.options import HingeOptions, L1Options, LeastSquaresOptions, ReconstructionOptions, VanillaOptions
+from gantools.models import DISCRIMINATORS, GENERATORS
+from gantools.models.options import (
+    DiscriminatorOptions,
+    GeneratorOptions,
+    Initialization,
+    PatchGanOptions,
+    ResNetOptions,
+)
+from gantools.training.recipe import Judged, LossTerms, Player, Recipe, Stage, describe_generator, initialize
+from gantools.training.turns import Alternate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gantools.checkpoint.weights import Export
+    from gantools.data.batches import Unpaired
+    from gantools.data.dataset import Dataset
+
+
+class CycleGanModel(Options):
+    """Networks and losses of CycleGAN."""
+
+    generator: GeneratorOptions = setting(ResNetOptions(), "one for each direction")
+    discriminator: DiscriminatorOptions = setting(PatchGanOptions(norm="instance"), "one for each domain")
+    initialization: Initialization = setting("normal", "first weights: N(0, 0.02)", paper="normal", source="normal")
+    adversarial: VanillaOptions | LeastSquaresOptions | HingeOptions = setting(
+        LeastSquaresOptions(), "the game", paper="lsgan", source="lsgan", discriminator="name"
+    )
+    reconstruction: ReconstructionOptions = setting(
+        L1Options(), "distance between a picture and what should equal it", paper="l1", source="l1"
+    )
+    cycle_weight: float = setting(10.0, "weight of the way there and back (λ)", paper=10, source=10, ge=0)
+    identity_weight: float = setting(
+        5.0, "weight of leaving the other domain's pictures alone; 0 saves two passes", paper=5, source=5, ge=0
+    )
+    directions: Literal["sum", "mean"] = setting(
+        "sum", "how the generators' losses of both directions are joined", paper="sum", source="mean"
+    )
+    discriminator_weight: float = setting(
+        0.5,
+        "factor on the discriminators' loss, which slows them relative to the generators",
+        paper=0.5,
+        source=0.5,
+        gt=0,
+    )
+    pool_images: int = setting(
+        50, "past fakes of each domain that its discriminator is shown; 0: only new ones", paper=50, source=0, ge=0
+    )
+
+
+class CycleGanStages(Options):
+    """CycleGAN has one stage."""
+
+    adversarial: StageOptions[Game] = setting(..., "both generators and both discriminators play in turn")
+
+
+class CycleGanConfig(RunConfig):
+    """A CycleGAN run."""
+
+    recipe: Literal["cyclegan"] = setting("cyclegan", "this recipe")
+    data: UnpairedData = setting(UnpairedData(), "pictures of two domains")
+    model: CycleGanModel = setting(CycleGanModel(), "networks and losses")
+    stages: CycleGanStages = setting(..., "stages in the order they are played")
+
+
+@dataclass(frozen=True)
+class Fakes:
+    """What the generators made: ``a`` from real b, ``b`` from real a, and each made back into what it came from."""
+
+    a: Tensor
+    b: Tensor
+    back_a: Tensor
+    back_b: Tensor
+
+
+class CycleGan(Recipe["Unpaired", Fakes]):
+    """Two generators translate in opposite directions; what goes there and back must come home."""
+
+    config_type: ClassVar[type[RunConfig]] = CycleGanConfig
+    default_preset = "apple2orange"
+
+    def __init__(self, config: CycleGanConfig) -> None:
+        from gantools.training.history import ImagePool  # needs torch
+
+        self.config, self.options = config, config.model
+        self.a_to_b, self.b_to_a = (GENERATORS.build(self.options.generator) for _ in range(2))
+        channels = self.options.generator.out_channels
+        self.judge_a, self.judge_b = (
+            DISCRIMINATORS.build(self.options.discriminator, in_channels=channels) for _ in range(2)
+        )
+        self._require_fit(config.data.crop_px)
+        initialize(self.options.initialization, self.a_to_b, self.b_to_a, self.judge_a, self.judge_b)
+        self.gan = ADVERSARIAL.build(self.options.adversarial)
+        self.distance = RECONSTRUCTION.build(self.options.reconstruction)
+        self.history_a, self.history_b = (
+            ImagePool(self.options.pool_images, config.seed, stream) for stream in range(2)
+        )
+        self.share = 0.5 if self.options.directions == "mean" else 1.0
+
+    def _require_fit(self, crop_px: int) -> None:
+        from gantools.training import fit  # needs torch
+
+        picture = (2, 3, crop_px, crop_px)
+        fit.require("model.generator", self.a_to_b, picture, wanted=picture)
+        fit.require("model.discriminator", self.judge_a, picture)
+
+    def stages(self) -> Iterator[Stage]:
+        yield Stage(
+            "adversarial",
+            Alternate("generator", "discriminator"),
+            {
+                "generator": Player({"a_to_b": self.a_to_b, "b_to_a": self.b_to_a}, self.generator_loss),
+                "discriminator": Player({"judge_a": self.judge_a, "judge_b": self.judge_b}, self.discriminator_loss),
+            },
+        )
+
+    def forward(self, batch: Unpaired) -> Fakes:
+        fake_a, fake_b = self.b_to_a(batch.b), self.a_to_b(batch.a)
+        return Fakes(a=fake_a, b=fake_b, back_a=self.b_to_a(fake_b), back_b=self.a_to_b(fake_a))
+
+    def generator_loss(self, batch: Unpaired, fake: Fakes) -> LossTerms:
+        fooled = self.gan.fool(self.judge_a(fake.a)) + self.gan.fool(self.judge_b(fake.b))
+        cycle = self.distance(fake.back_a, batch.a) + self.distance(fake.back_b, batch.b)
+        terms = {"adversarial": self.share * fooled, "cycle": self.share * self.options.cycle_weight * cycle}
+        if self.options.identity_weight:
+            terms["identity"] = self.share * self.options.identity_weight * self._identity(batch)
+        return LossTerms(**terms)
+
+    def _identity(self, batch: Unpaired) -> Tensor:
+        """How much the generators change pictures that already are of the domain they lead to."""
+        return self.distance(self.b_to_a(batch.a), batch.a) + self.distance(self.a_to_b(batch.b), batch.b)
+
+    def discriminator_loss(self, batch: Unpaired, fake: Fakes) -> LossTerms:
+        old_a, old_b = self.history_a.swap(fake.a.detach()), self.history_b.swap(fake.b.detach())
+        weight = self.options.discriminator_weight
+        return LossTerms(
+            a=weight * self.gan.judge(self.judge_a(batch.a), self.judge_a(old_a)),
+            b=weight * self.gan.judge(self.judge_b(batch.b), self.judge_b(old_b)),
+        )
+
+    def exports(self) -> Mapping[str, Export]:
+        options, crop_px = self.options.generator, self.config.data.crop_px
+        return {
+            "a2b": describe_generator("a_to_b", self.a_to_b, options, crop_px),
+            "b2a": describe_generator("b_to_a", self.b_to_a, options, crop_px),
+        }
+
+    @classmethod
+    def dataset(cls, config: CycleGanConfig, split: Literal["training", "validation"]) -> Dataset:
+        return DATASETS.factory("unpaired")(config.data, split=split, seed=config.seed)
+
+    def validate(self, batch: Unpaired) -> Judged:
+        """Mean absolute distances, both directions together: ``cycle_l1`` on [0, 1], the others in percent of it.
+
+        There is no figure for how well a picture looks in its new domain, and so no best weights.
+        """
+        made = self.forward(batch)
+        cycle = (_l1(made.back_a, batch.a) + _l1(made.back_b, batch.b)) / 2
+        identity = (_l1(self.b_to_a(batch.a), batch.a) + _l1(self.a_to_b(batch.b), batch.b)) / 2
+        figures = {"cycle_l1": cycle, "cycle_l1_percent": 100 * cycle, "identity_l1_percent": 100 * identity}
+        return Judged(made.back_a, batch.a, figures)
+
+    def preview(self, batch: Unpaired) -> Mapping[str, Tensor]:
+        made = self.forward(batch)
+        return {
+            "real A": batch.a,
+            "fake B": made.b,
+            "back A": made.back_a,
+            "real B": batch.b,
+            "fake A": made.a,
+            "back B": made.back_b,
+        }
+
+    def extra_state(self) -> dict[str, Any]:
+        return {"history_a": self.history_a.state(), "history_b": self.history_b.state()}
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        self.history_a.load_state(state["history_a"])
+        self.history_b.load_state(state["history_b"])
+
+
+def _l1(made: Tensor, real: Tensor) -> float:
+    """Mean absolute distance of two pictures on [0, 1]."""
+    return float((made.float() - real).abs().mean()) / 2
+
+
+RECIPE = CycleGan

@@ -1,0 +1,235 @@
+"""Deblur: a blurred photo in, a sharp one out (DeblurGAN, Kupyn et al. 2018, arXiv 1711.07064; v2: 1908.03826)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast
+
+from pydantic import model_validator
+
+from gantools.config.options import Options, setting
+from gantools.config.schema import Game, GeneratorOnly, RunConfig, StageOptions
+from gantools.data import DATASETS
+from gantools.data.options_blur import BlurredData
+from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
+from gantools.losses.options import (
+    AdversarialOptions,
+    L1Options,
+    PerceptualOptions,
+    ReconstructionOptions,
+    WassersteinOptions,
+)
+from gantools.models import DISCRIMINATORS, GENERATORS
+from gantools.models.options import (
+    CriticOptions,
+    DiscriminatorOptions,
+    GeneratorOptions,
+    Initialization,
+    ResNetOptions,
+)
+from gantools.training.recipe import (
+    Best,
+    Generated,
+    Judged,
+    LossTerms,
+    Player,
+    Recipe,
+    Stage,
+    describe_generator,
+    initialize,
+)
+from gantools.training.turns import CriticRatio, Solo
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from gantools.checkpoint.weights import Export
+    from gantools.data.batches import Restoration
+    from gantools.data.dataset import Dataset
+    from gantools.models.contract import Generator
+
+# Networks whose constructor makes them the identity; other first weights would undo that.
+_START_AS_IDENTITY = ("compact_restoration", "compact_sr")
+
+
+class DeblurModel(Options):
+    """Networks and losses of deblurring."""
+
+    generator: GeneratorOptions = setting(
+        ResNetOptions(global_residual=True), "from the blurred picture to the sharp one", paper="resnet"
+    )
+    discriminator: DiscriminatorOptions = setting(
+        CriticOptions(), "judges pictures alone, without their blurred version; patches of them where there are two"
+    )
+    full_discriminator: DiscriminatorOptions | None = setting(
+        None, "a second one that sees whole crops (DeblurGAN-v2); null: none"
+    )
+    initialization: Initialization = setting("normal", "first weights: N(0, 0.02)", paper="normal")
+    pixel: ReconstructionOptions = setting(L1Options(), "distance to the sharp picture", paper="l1")
+    pixel_weight: float = setting(0.0, "weight of the pixel distance, in both stages", paper=0, ge=0)
+    perceptual: PerceptualOptions | None = setting(
+        PerceptualOptions(network="vgg19", layers=("conv3_3",), feature_scale=1.0),
+        "feature distance; null leaves it out",
+        paper="VGG19 conv3_3",
+    )
+    perceptual_weight: float = setting(100.0, "weight of the feature distance (λ)", paper=100, ge=0)
+    adversarial: AdversarialOptions = setting(WassersteinOptions(), "the game", paper="wasserstein")
+    adversarial_weight: float = setting(1.0, "weight of the adversarial term", paper=1, ge=0)
+    penalty_weight: float = setting(10.0, "weight of the gradient penalty, in a Wasserstein game only", paper=10, ge=0)
+    critic_turns: int = setting(5, "turns of the discriminators per turn of the generator", paper=5, ge=1)
+
+    @model_validator(mode="after")
+    def _content(self) -> Self:
+        if self.pixel_weight == 0 and (self.perceptual is None or self.perceptual_weight == 0):
+            raise ValueError("the generator needs a content loss: set pixel_weight, or perceptual and its weight")
+        return self
+
+
+class DeblurStages(Options):
+    """The generator alone, then the game; either may be left out."""
+
+    content: StageOptions[GeneratorOnly] | None = setting(
+        None, "the generator alone, by pixel and feature distance; null: straight to the game"
+    )
+    adversarial: StageOptions[Game] | None = setting(None, "generator and discriminators play; null: no game")
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.content is None and self.adversarial is None:
+            raise ValueError("give content, adversarial, or both")
+        return self
+
+
+class DeblurConfig(RunConfig):
+    """A deblurring run."""
+
+    recipe: Literal["deblur"] = setting("deblur", "this recipe")
+    data: BlurredData = setting(BlurredData(), "photos, blurred by the loader; or real pairs")
+    model: DeblurModel = setting(DeblurModel(), "networks and losses")
+    stages: DeblurStages = setting(..., "stages in the order they are played")
+
+
+class Deblur(Recipe["Restoration", Generated]):
+    """A generator learns what to add to a blurred picture; one or two discriminators know sharp ones."""
+
+    config_type: ClassVar[type[RunConfig]] = DeblurConfig
+    default_preset = "compact"
+    metrics = ("psnr_rgb",)
+
+    def __init__(self, config: DeblurConfig) -> None:
+        self.config, self.options = config, config.model
+        self.generator = GENERATORS.build(self.options.generator)
+        named = {"discriminator": self.options.discriminator, "full_discriminator": self.options.full_discriminator}
+        self.discriminators = {
+            name: DISCRIMINATORS.build(options, in_channels=3) for name, options in named.items() if options
+        }
+        self._require_fit(config.data.crop_px)
+        if self.options.generator.name not in _START_AS_IDENTITY:
+            initialize(self.options.initialization, self.generator)
+        initialize(self.options.initialization, *self.discriminators.values())
+        self.gan = ADVERSARIAL.build(self.options.adversarial)
+        self.pixel = RECONSTRUCTION.build(self.options.pixel)
+        features = self.options.perceptual if self.options.perceptual_weight else None
+        self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
+
+    def _require_fit(self, crop_px: int) -> None:
+        from gantools.training import fit  # needs torch
+
+        picture = (2, 3, crop_px, crop_px)
+        fit.require("model.generator", self.generator, picture, wanted=picture)
+        for name, discriminator in self.discriminators.items():
+            fit.require(f"model.{name}", discriminator, picture)
+
+    def stages(self) -> Iterator[Stage]:
+        generator = {"generator": self.generator}
+        if self.config.stages.content is not None:
+            players = {"generator": Player(generator, self.content_loss)}
+            yield Stage("content", Solo("generator"), players, best=Best("psnr_rgb", higher=True))
+        if self.config.stages.adversarial is not None:
+            yield Stage(
+                "adversarial",
+                CriticRatio(self.options.critic_turns),
+                {
+                    "generator": Player(generator, self.generator_loss),
+                    "discriminator": Player(self.discriminators, self.discriminator_loss),
+                },
+                best=Best("perceptual", higher=False) if self.perceptual else Best("psnr_rgb", higher=True),
+            )
+
+    def forward(self, batch: Restoration) -> Generated:
+        return Generated(self.generator(batch.degraded))
+
+    def content_loss(self, batch: Restoration, made: Generated) -> LossTerms:
+        return LossTerms(**self._content(batch, made))
+
+    def generator_loss(self, batch: Restoration, made: Generated) -> LossTerms:
+        # Only a relativistic objective reads the real logits.
+        relative = self.options.adversarial.name == "relativistic"
+        costs = [
+            self.gan.fool(judge(made.fake), judge(batch.clean) if relative else None)
+            for judge in self.discriminators.values()
+        ]
+        adversarial = self.options.adversarial_weight * _mean(costs)
+        return LossTerms(adversarial=adversarial, **self._content(batch, made))
+
+    def _content(self, batch: Restoration, made: Generated) -> dict[str, Tensor]:
+        content: dict[str, Tensor] = {}
+        if self.options.pixel_weight:
+            content["pixel"] = self.options.pixel_weight * self.pixel(made.fake, batch.clean)
+        if self.perceptual:
+            content["perceptual"] = self.options.perceptual_weight * self.perceptual(made.fake, batch.clean)
+        return content
+
+    def discriminator_loss(self, batch: Restoration, made: Generated) -> LossTerms:
+        fake = made.fake.detach()
+        judges = self.discriminators.values()
+        terms = {"adversarial": _mean([self.gan.judge(judge(batch.clean), judge(fake)) for judge in judges])}
+        if self.options.adversarial.name == "wasserstein" and self.options.penalty_weight:
+            from gantools.losses.penalties import gradient_penalty  # recipes are listed and checked without torch
+
+            penalties = [gradient_penalty(judge, batch.clean, fake) for judge in judges]
+            terms["penalty"] = self.options.penalty_weight * _mean(penalties)
+        return LossTerms(**terms)
+
+    def frozen(self) -> Mapping[str, nn.Module]:
+        return {"perceptual": self.perceptual} if self.perceptual else {}
+
+    def exports(self) -> Mapping[str, Export]:
+        crop_px = self.config.data.crop_px
+        return {"generator": describe_generator("generator", self.generator, self.options.generator, crop_px)}
+
+    @classmethod
+    def dataset(cls, config: DeblurConfig, split: Literal["training", "validation"]) -> Dataset:
+        return DATASETS.factory("blurred")(config.data, split=split, seed=config.seed)
+
+    def validate(self, batch: Restoration) -> Judged:
+        """``input_psnr_rgb`` is the blurred picture's own, ``perceptual`` the feature distance if there is one."""
+        from gantools.images import ranges  # needs torch
+        from gantools.metrics import pair_metric
+
+        fake = self._restored(batch.degraded)
+        unchanged = pair_metric("psnr_rgb")(ranges.from_tensor(batch.degraded), ranges.from_tensor(batch.clean))
+        figures = {"input_psnr_rgb": unchanged}
+        if self.perceptual:
+            figures["perceptual"] = float(self.perceptual(fake, batch.clean))
+        return Judged(fake, batch.clean, figures)
+
+    def preview(self, batch: Restoration) -> Mapping[str, Tensor]:
+        return {"degraded": batch.degraded, "restored": self._restored(batch.degraded), "clean": batch.clean}
+
+    def _restored(self, degraded: Tensor) -> Tensor:
+        """Whole pictures of any size, as at inference: extended to what the network takes, and cut back."""
+        from gantools.images.padding import pad_to_multiple  # needs torch
+
+        padded, crop = pad_to_multiple(degraded, cast("Generator", self.generator).size_multiple)
+        made: Tensor = self.generator(padded)
+        return crop(made).float().clamp(-1, 1)
+
+
+def _mean(costs: list[Tensor]) -> Tensor:
+    """Of one or two discriminators, so that two do not weigh more than one."""
+    first, *others = costs
+    return sum(others, first) / len(costs)
+
+
+RECIPE = Deblur

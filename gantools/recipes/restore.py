@@ -1,0 +1,246 @@
+"""Restoration on a NoGAN schedule: long pretraining of both sides, then a short adaptive game (fastai, lesson 7)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, cast
+
+from pydantic import Field, model_validator
+
+from gantools.config.options import Options, setting
+from gantools.config.schema import AdamOptions, Game, GeneratorOnly, OptimizerOptions, RunConfig, StageOptions
+from gantools.data import DATASETS
+from gantools.data.options_restoration import RestorationData
+from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
+from gantools.losses.options import MseOptions, PerceptualOptions, ReconstructionOptions, VanillaOptions
+from gantools.models import DISCRIMINATORS, GENERATORS
+from gantools.models.options import DiscriminatorOptions, NoGanCriticOptions, ResNetUNetOptions
+from gantools.training.recipe import (
+    Best,
+    Generated,
+    Judged,
+    LossTerms,
+    Player,
+    Recipe,
+    Stage,
+    describe_generator,
+)
+from gantools.training.turns import Solo, ThresholdSwitch
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from gantools.checkpoint.weights import Export
+    from gantools.data.batches import Restoration
+    from gantools.data.dataset import Dataset
+    from gantools.models.generators.resnet_unet import ResNetUNet
+
+Rate = Annotated[float, Field(gt=0, le=1)]
+STANDARD_CHANNELS = 64
+
+
+class RestoreModel(Options):
+    """Networks and losses of restoration."""
+
+    generator: ResNetUNetOptions = setting(ResNetUNetOptions(), "from the degraded picture to the clean one")
+    encoder_weights: str | None = setting(
+        None,
+        "first weights of the encoder: a .safetensors or .pth file; null: the fetched one of its network; random: none",
+        source="ImageNet",
+        local=True,
+    )
+    encoder_rates: tuple[Rate, Rate] = setting(
+        (1e-3, 1e-3**0.5),
+        "rates of the encoder's early and late half in generator_pretraining, as factors on the decoder's",
+        source=(1e-3, 0.0316),
+    )
+    critic: DiscriminatorOptions = setting(NoGanCriticOptions(), "tells clean pictures from restored ones")
+    adversarial: VanillaOptions = setting(VanillaOptions(), "the game", source="vanilla")
+    adversarial_weight: float = setting(1.0, "weight of the adversarial term in the game", source=1, ge=0)
+    critic_weight: float = setting(0.5, "factor on the critic's loss: the mean of both sides", source=0.5, gt=0)
+    critic_threshold: float = setting(
+        0.65, "the generator has its turn when the critic's batch loss is below this", source=0.65, gt=0
+    )
+    pixel: ReconstructionOptions = setting(
+        MseOptions(), "distance to the clean picture, on ImageNet's statistics", source="mse"
+    )
+    pixel_weight: float = setting(50.0, "weight of the pixel distance in the game", source=50, ge=0)
+    perceptual: PerceptualOptions | None = setting(
+        None, "feature distance: measured in validation, and a loss where perceptual_weight is above 0"
+    )
+    perceptual_weight: float = setting(
+        0.0, "weight of the feature distance beside the pixel distance of weight 1", source=0, ge=0
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.encoder_weights != "random" and self.generator.base_channels != STANDARD_CHANNELS:
+            raise ValueError("ImageNet's weights are for base_channels: 64; set encoder_weights: random")
+        if self.perceptual_weight and self.perceptual is None:
+            raise ValueError("perceptual_weight: needs perceptual")
+        return self
+
+
+class CriticOnly(Options):
+    """Optimizers of a stage in which the critic learns alone."""
+
+    discriminator: OptimizerOptions = setting(AdamOptions(), "optimizer of the critic")
+
+
+class RestoreStages(Options):
+    """The NoGAN schedule."""
+
+    generator_pretraining_frozen: StageOptions[GeneratorOnly] | None = setting(
+        None, "the decoder alone, on the encoder as it came; null leaves the stage out (encoders without weights)"
+    )
+    generator_pretraining: StageOptions[GeneratorOnly] = setting(..., "the whole generator, by pixel distance")
+    critic_pretraining: StageOptions[CriticOnly] = setting(..., "the critic, on pictures of the resting generator")
+    adversarial: StageOptions[Game] = setting(..., "the adaptive game")
+
+
+class RestoreConfig(RunConfig):
+    """A restoration run."""
+
+    recipe: Literal["restore"] = setting("restore", "this recipe")
+    data: RestorationData = setting(RestorationData(), "photos; their degraded versions are made by the loader")
+    model: RestoreModel = setting(RestoreModel(), "networks and losses")
+    stages: RestoreStages = setting(..., "stages in the order they are played")
+
+
+class Restore(Recipe["Restoration", Generated]):
+    """A U-Net on a pretrained encoder mends what was done to photos; at the end a critic sharpens it.
+
+    Differs from the source: the critic learns on what the resting generator makes of each batch, where the source
+    writes those pictures to a folder first; BatchNorm of the frozen encoder rests too; one-cycle leaves momentum alone.
+    """
+
+    config_type: ClassVar[type[RunConfig]] = RestoreConfig
+    default_preset = "crappify-64"
+    metrics = ("psnr_rgb",)
+
+    def __init__(self, config: RestoreConfig) -> None:
+        self.config, self.options = config, config.model
+        self.generator = cast("ResNetUNet", GENERATORS.build(self.options.generator))
+        self.critic = DISCRIMINATORS.build(self.options.critic, in_channels=self.options.generator.out_channels)
+        self._require_fit(config.data.crop_px)
+        self._start_encoder()
+        self.gan = ADVERSARIAL.build(self.options.adversarial)
+        self.pixel = RECONSTRUCTION.build(self.options.pixel)
+        features = self.options.perceptual
+        self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
+        self.loses_color = any(degradation.name == "gray" for degradation in config.data.degradations)
+
+    def _require_fit(self, crop_px: int) -> None:
+        from gantools.training import fit  # needs torch
+
+        picture = (2, 3, crop_px, crop_px)
+        fit.require("model.generator", self.generator, picture, wanted=picture)
+        fit.require("model.critic", self.critic, picture)
+
+    def _start_encoder(self) -> None:
+        from gantools.models.encoder_weights import load_encoder_weights  # needs torch
+
+        options = self.options
+        if options.encoder_weights == "random" and self.config.stages.generator_pretraining_frozen is not None:
+            warnings.warn(
+                "model.encoder_weights: random: stages.generator_pretraining_frozen keeps the encoder untrained;"
+                " set it to null",
+                stacklevel=2,
+            )
+        load_encoder_weights(self.generator.encoder, options.generator.encoder, options.encoder_weights)
+
+    def stages(self) -> Iterator[Stage]:
+        encoder, decoder = self._encoder(), {"decoder": self.generator.decoder}
+        generator, alone = {**encoder, **decoder}, Solo("generator")
+        most_like = Best("psnr_rgb", higher=True)
+        if self.config.stages.generator_pretraining_frozen is not None:
+            decoding = Player(decoder, self.pretraining_loss)
+            yield Stage("generator_pretraining_frozen", alone, {"generator": decoding}, most_like, resting=encoder)
+        rates = dict(zip(encoder, self.options.encoder_rates, strict=True))
+        restoring = Player(generator, self.pretraining_loss, rates=rates)
+        yield Stage("generator_pretraining", alone, {"generator": restoring}, most_like)
+        judging = Player({"critic": self.critic}, self.critic_loss, resting_mode="eval")
+        yield Stage("critic_pretraining", Solo("discriminator"), {"discriminator": judging}, resting=generator)
+        yield Stage(
+            "adversarial",
+            ThresholdSwitch(self.options.critic_threshold),
+            {"generator": Player(generator, self.generator_loss, resting_mode="eval"), "discriminator": judging},
+            best=Best("perceptual", higher=False) if self.perceptual else most_like,
+        )
+
+    def _encoder(self) -> dict[str, nn.Module]:
+        encoder = self.generator.encoder
+        return {"encoder_early": encoder.early, "encoder_late": encoder.late}
+
+    def composed(self) -> Mapping[str, nn.Module]:
+        return {"generator": self.generator}
+
+    def frozen(self) -> Mapping[str, nn.Module]:
+        return {"perceptual": self.perceptual} if self.perceptual else {}
+
+    def forward(self, batch: Restoration) -> Generated:
+        return Generated(self.generator(batch.degraded))
+
+    def pretraining_loss(self, batch: Restoration, made: Generated) -> LossTerms:
+        return LossTerms(**self._content(batch, made, 1.0))
+
+    def generator_loss(self, batch: Restoration, made: Generated) -> LossTerms:
+        fooled = self.options.adversarial_weight * self.gan.fool(self.judge(made.fake))
+        return LossTerms(adversarial=fooled, **self._content(batch, made, self.options.pixel_weight))
+
+    def _content(self, batch: Restoration, made: Generated, weight: float) -> dict[str, Tensor]:
+        from gantools.images.imagenet import normalised  # recipes are listed and checked without torch
+
+        content = {"pixel": weight * self.pixel(normalised(made.fake), normalised(batch.clean))}
+        if self.perceptual and self.options.perceptual_weight:
+            distance = self.perceptual(made.fake, batch.clean)
+            content["perceptual"] = weight * self.options.perceptual_weight * distance
+        return content
+
+    def critic_loss(self, batch: Restoration, made: Generated) -> LossTerms:
+        """Binary cross-entropy; ``accuracy`` is the share of logits on the right side, real and fake equally often."""
+        real, fake = self.judge(batch.clean), self.judge(made.fake.detach())
+        accuracy = ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2
+        return LossTerms(adversarial=self.options.critic_weight * self.gan.judge(real, fake)).noting(accuracy=accuracy)
+
+    def judge(self, picture: Tensor) -> Tensor:
+        """Logits of pictures, which the critic sees on ImageNet's statistics, as in the source."""
+        from gantools.images.imagenet import normalised  # recipes are listed and checked without torch
+
+        logits: Tensor = self.critic(normalised(picture))
+        return logits
+
+    def exports(self) -> Mapping[str, Export]:
+        crop_px = self.config.data.crop_px
+        return {"generator": describe_generator("generator", self.generator, self.options.generator, crop_px)}
+
+    @classmethod
+    def dataset(cls, config: RestoreConfig, split: Literal["training", "validation"]) -> Dataset:
+        return DATASETS.factory("restoration")(config.data, split=split, seed=config.seed)
+
+    def validate(self, batch: Restoration) -> Judged:
+        """``input_…`` is the same figure of the degraded picture itself: what doing nothing would give."""
+        fake = self.generator(batch.degraded).float().clamp(-1, 1)
+        figures = self._figures(batch.degraded, batch.clean, "input_")
+        figures |= {key: value for key, value in self._figures(fake, batch.clean, "").items() if key != "psnr_rgb"}
+        return Judged(fake, batch.clean, figures)
+
+    def _figures(self, picture: Tensor, truth: Tensor, prefix: str) -> dict[str, float]:
+        from gantools.images import ranges  # recipes are listed and checked without torch
+        from gantools.metrics import pair_metric
+        from gantools.metrics.colorfulness import colorfulness
+
+        pixels, clean = ranges.from_tensor(picture), ranges.from_tensor(truth)
+        figures = {"psnr_rgb": pair_metric("psnr_rgb")(pixels, clean)}
+        if self.perceptual:
+            figures["perceptual"] = float(self.perceptual(picture, truth))
+        if self.loses_color:
+            figures |= {"ab_l1": pair_metric("ab_l1")(pixels, clean), "colorfulness": colorfulness(pixels)}
+        return {f"{prefix}{name}": value for name, value in figures.items()}
+
+    def preview(self, batch: Restoration) -> Mapping[str, Tensor]:
+        return {"degraded": batch.degraded, "restored": self.generator(batch.degraded), "clean": batch.clean}
+
+
+RECIPE = Restore

@@ -1,0 +1,167 @@
+"""The deblurring presets build what DeblurGAN, its second version and the chapter describe."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from gantools import api
+from gantools.config.schema import AdamOptions
+from gantools.errors import ConfigError
+from gantools.losses.penalties import gradient_penalty
+from gantools.recipes.deblur import DeblurModel
+from gantools.training import optimizers
+from gantools.training.optimizers import Progress
+from gantools.training.turns import CriticRatio
+
+RANDOM = "model.perceptual.weights=random"
+GAMES = ("deblur/motion", "deblur/vgg16", "deblur/fpn")
+
+
+def config(spec: str, *overrides: str):
+    return api.configure(spec, data=["photos"], overrides=overrides).config
+
+
+def built(spec: str, *overrides: str):
+    settings = api.configure(spec, data=["photos"], overrides=[*([RANDOM] if spec in GAMES else []), *overrides])
+    with torch.device("meta"):
+        return settings.recipe(settings.config)
+
+
+def millions(network: nn.Module) -> float:
+    return sum(parameter.numel() for parameter in network.parameters()) / 1e6
+
+
+def of_type(network: nn.Module, kind: type[nn.Module]) -> list[nn.Module]:
+    return [module for module in network.modules() if isinstance(module, kind)]
+
+
+def perceptual(settings) -> tuple:
+    found = settings.model.perceptual
+    return found.network, found.layers, found.criterion, found.feature_scale
+
+
+def test_motion_is_deblurgan():
+    recipe, settings = built("deblur/motion"), config("deblur/motion")
+    assert millions(recipe.generator) == pytest.approx(11.378, abs=5e-4)
+    assert recipe.generator.global_residual
+    assert [module.p for module in of_type(recipe.generator, nn.Dropout)] == [0.5] * 9
+    assert (settings.model.generator.blocks, settings.model.generator.norm) == (9, "instance")
+    (critic,) = recipe.discriminators.values()
+    assert [layer.in_channels for layer in of_type(critic, nn.Conv2d)] == [3, 64, 128, 256, 512]  # unconditional
+    assert not of_type(critic, nn.BatchNorm2d)
+    assert (settings.model.adversarial.name, settings.model.penalty_weight) == ("wasserstein", 10)
+    assert perceptual(settings) == ("vgg19", ("conv3_3",), "mse", 1.0)
+    assert (settings.model.perceptual_weight, settings.model.pixel_weight) == (100, 0)
+    assert (settings.model.adversarial_weight, settings.model.initialization) == (1, "normal")
+    assert (settings.data.crop_px, settings.data.batch_images) == (256, 1)
+
+
+def test_motion_gives_the_critic_five_turns():
+    (stage,) = built("deblur/motion").stages()
+    assert isinstance(stage.policy, CriticRatio)
+    turns = [stage.policy.turns(step, {}) for step in range(10)]
+    assert [("generator" in turn) for turn in turns] == [False] * 4 + [True] + [False] * 4 + [True]
+    assert all(turn[0] == "discriminator" for turn in turns)
+
+
+@pytest.mark.parametrize("spec", GAMES)
+def test_the_games_rates_fall_over_the_second_half_of_300_epochs(spec):
+    stage = config(spec).stages.adversarial
+    assert stage.epochs == 300
+    for options in (stage.optimizers.generator, stage.optimizers.discriminator):
+        assert isinstance(options, AdamOptions)
+        assert (options.lr, options.betas) == (1e-4, (0.5, 0.999))
+    factors = [optimizers.rate_factor(stage.schedule, Progress(epoch, 300, epoch)) for epoch in (0, 150, 225, 299)]
+    assert factors == pytest.approx([1, 1, 1 - 75 / 151, 1 - 149 / 151])
+    assert config(spec).stages.content is None
+
+
+def test_vgg16_is_the_chapters():
+    recipe, settings = built("deblur/vgg16"), config("deblur/vgg16")
+    assert (settings.model.adversarial.name, settings.model.adversarial.real_label) == ("vanilla", 0.9)
+    assert perceptual(settings)[0] == "vgg16"
+    assert (settings.data.batch_images, settings.model.critic_turns) == (2, 1)
+    blur = settings.data.blur
+    assert blur.motion_weight == blur.defocus_weight == blur.gaussian_weight > 0
+    logits = torch.tensor([0.3, -0.2])
+    labels = torch.full((2,), 0.9)
+    expected = nn.functional.binary_cross_entropy_with_logits(
+        logits, labels
+    ) + nn.functional.binary_cross_entropy_with_logits(logits, torch.zeros(2))
+    torch.testing.assert_close(recipe.gan.judge(logits, logits), expected)
+
+
+def test_fpn_is_deblurgan_v2():
+    recipe, settings = built("deblur/fpn"), config("deblur/fpn")
+    assert (settings.model.adversarial.name, settings.model.adversarial.objective) == ("relativistic", "lsgan")
+    assert (settings.model.adversarial_weight, settings.model.perceptual_weight) == (0.01, 0.006)
+    assert (settings.model.pixel.name, settings.model.pixel_weight) == ("mse", 0.5)
+    assert perceptual(settings) == ("vgg19", ("conv3_3",), "mse", 1.0)
+    fields = {name: judge.receptive_field_px for name, judge in recipe.discriminators.items()}
+    assert fields == {"discriminator": 70, "full_discriminator": 286}  # the latter sees the whole 256 px crop
+    (stage,) = recipe.stages()
+    assert set(stage.players["discriminator"].networks) == {"discriminator", "full_discriminator"}
+    generator = recipe.generator
+    assert [lateral.out_channels for lateral in generator.lateral] == [256] * 4
+    assert [head[2].out_channels for head in generator.heads] == [128] * 4
+    assert generator.size_multiple == 32
+    picture = torch.empty(1, 3, 256, 256, device="meta")
+    assert generator(picture).shape == picture.shape
+
+
+def test_compact_is_one_stage_of_a_small_network():
+    recipe, settings = built("deblur/compact"), config("deblur/compact")
+    (stage,) = recipe.stages()
+    assert (stage.name, set(stage.players)) == ("content", {"generator"})
+    assert millions(recipe.generator) < 3
+    assert recipe.generator.halo_px >= 64
+    assert recipe.perceptual is None
+    assert settings.data.blur.sharp_share > 0
+
+
+def test_first_weights_are_narrow_normals_except_where_a_network_starts_as_the_identity():
+    torch.manual_seed(0)
+    settings = api.configure(
+        "deblur/motion", data=["photos"], overrides=["model.perceptual=null", "model.pixel_weight=1"]
+    )
+    recipe = settings.recipe(settings.config)
+    for network in (recipe.generator, *recipe.discriminators.values()):
+        weights = torch.cat([layer.weight.flatten() for layer in of_type(network, nn.Conv2d)])
+        assert weights.std().item() == pytest.approx(0.02, rel=0.02)
+    settings = api.configure("deblur/compact", data=["photos"])
+    image = torch.rand(1, 3, 32, 32) * 2 - 1
+    torch.testing.assert_close(settings.recipe(settings.config).generator(image), image)
+
+
+def test_the_penalty_has_one_norm_per_picture():
+    """A critic of slope 3 and 1 on two pictures: (3 - 1)² and (1 - 1)², averaged; never a norm per pixel."""
+
+    def critic(image: torch.Tensor) -> torch.Tensor:
+        slopes = torch.tensor([3.0, 1.0]).reshape(2, 1, 1, 1)
+        return (image * slopes / image[0].numel() ** 0.5).sum(dim=(1, 2, 3))
+
+    penalty = gradient_penalty(critic, torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4))
+    assert penalty.item() == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["stages.content=null"], "give content, adversarial, or both"),
+        (["model.pixel_weight=0"], "needs a content loss"),
+        (["data.crop_px=100"], "cannot take 100×100 px"),
+        (["model.generator={name: compact_sr}"], "makes 512×512 px"),
+    ],
+)
+def test_what_cannot_train_is_refused(overrides, said):
+    with pytest.raises((ConfigError, ValidationError), match=said):
+        built("deblur/compact", *overrides)
+
+
+def test_the_default_model_is_the_papers():
+    model = DeblurModel()
+    assert (model.perceptual_weight, model.penalty_weight, model.critic_turns) == (100, 10, 5)
+    assert model.generator.global_residual
