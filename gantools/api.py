@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from gantools.config import overrides as override
 from gantools.config import presets, report
@@ -39,6 +39,7 @@ __all__ = [
     "infer",
     "inspect",
     "outline_from_weights",
+    "preview_data",
     "read_config",
     "resume",
     "train",
@@ -148,6 +149,19 @@ def inspect(settings: Settings, *, device: str = "auto", dry_run: bool = False) 
     return session.findings(prepared, dry_run=dry_run)
 
 
+def preview_data(
+    settings: Settings, output: Path, *, split: Literal["training", "validation"] = "training", count: int = 8
+) -> str:
+    """Draw what a run would be fed into the picture ``output``; say what the data set is. Raises DataError."""
+    from gantools.data.preview import sheet
+    from gantools.images import writer
+    from gantools.images.picture import Picture
+
+    dataset = settings.recipe.dataset(settings.config, split)
+    writer.write(Picture(sheet(dataset, split, count=count, seed=settings.config.seed)), output)
+    return dataset.describe()
+
+
 def train(
     settings: Settings,
     *,
@@ -201,15 +215,15 @@ def outline_from_weights(path: Path) -> Callable[[Picture], Picture]:
     from gantools.checkpoint import weights
     from gantools.data.degrade.edges import outline
     from gantools.data.options import EdgeOptions
-    from gantools.images import ranges
+    from gantools.images.depth import to_8_bit
 
     data = weights.describe(path).about.get("config", {}).get("data", {})
-    if "edges" not in data:
+    if "edges" not in data or data.get("make", "edges") != "edges":
         raise UsageError(f"--from photo: {path} was not trained on outlines of photos")
     options = EdgeOptions.model_validate(data["edges"], strict=False)
 
     def drawn(photo: Picture) -> Picture:
-        alpha = None if photo.alpha is None else ranges.to_8_bit(photo.alpha)
-        return replace(photo, pixels=outline(ranges.to_8_bit(photo.pixels), options), alpha=alpha, gray=False)
+        alpha = None if photo.alpha is None else to_8_bit(photo.alpha)
+        return replace(photo, pixels=outline(to_8_bit(photo.pixels), options), alpha=alpha, gray=False)
 
     return drawn

@@ -15,7 +15,7 @@ from gantools.errors import ImageError
 from gantools.files import write_bytes
 from gantools.images import color, grid, reader, writer
 from gantools.images.picture import Picture, Pixels
-from gantools.inference.result import Result
+from gantools.jobs.result import Result
 from gantools.training.reporter import Reporter
 
 PICTURES, HELD_OUT, SIDE_PX = 240, 6, 64

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,15 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gantools.cli import console
+from gantools.cli import console, outcomes
+from gantools.cli.outcomes import DryRun, Json, Overwrite, SkipExisting, Teller
 from gantools.errors import UsageError
 
 if TYPE_CHECKING:
-    from gantools.inference.plan import Existing
-    from gantools.inference.result import Result
+    from gantools.inference.deconvolution import Deconvolution
     from gantools.inference.session import Session
 
-PARTLY_FAILED = 3
 PLAIN_PROGRESS_SECONDS = 30
 
 
@@ -31,6 +28,20 @@ class Source(Enum):
 
     drawing = "drawing"
     photo = "photo"
+
+
+class Direction(Enum):
+    """Which way a model that learnt both translates."""
+
+    a2b = "a2b"
+    b2a = "b2a"
+
+
+class Deconvolve(Enum):
+    """How a known blur is undone without a network."""
+
+    wiener = "wiener"
+    richardson_lucy = "richardson_lucy"
 
 
 class Format(Enum):
@@ -100,6 +111,19 @@ Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Look into su
 From = Annotated[
     Source, typer.Option("--from", help="photo: first make the outline drawing that the model learnt from.")
 ]
+Mask = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|DIR|center", help="What is missing (white); a folder: masks by the pictures' names."),
+]
+KernelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--kernel", metavar="FILE[#N]", help="deblur: undo this known blur (.npy, .mat) without a network or weights."
+    ),
+]
+MethodOption = Annotated[Deconvolve, typer.Option("--method", help="How --kernel is undone.")]
+Balance = Annotated[float, typer.Option(min=0, help="--kernel: weight of smoothness in Wiener's filter.")]
+Iterations = Annotated[int, typer.Option(min=1, help="--kernel: iterations of Richardson and Lucy.")]
 FormatOption = Annotated[Format, typer.Option(help="Format of the results.")]
 Quality = Annotated[int, typer.Option(min=1, max=100, help="Quality of JPEG and WebP.")]
 DepthOption = Annotated[Depth, typer.Option(help="Bits per sample.")]
@@ -112,11 +136,10 @@ MaxPixels = Annotated[
     int | None, typer.Option(min=1, help="Largest input, in pixels; a result may have four times as many.")
 ]
 Export = Annotated[str | None, typer.Option(metavar="NAME", help="Which of several networks in the weights.")]
-SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Leave existing results as they are.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
+DirectionOption = Annotated[
+    Direction | None, typer.Option(help="Which way a model translates that learnt both (CycleGAN).")
+]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")]
-DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would be written.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
 Device = Annotated[str, typer.Option(envvar="GANTOOLS_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic of the network; auto: fp32, the exact one.")]
 
@@ -128,6 +151,11 @@ def infer(
     output: Output = None,
     recursive: Recursive = False,
     source: From = Source.drawing,
+    mask: Mask = None,
+    kernel: KernelOption = None,
+    method: MethodOption = Deconvolve.wiener,
+    balance: Balance = 0.01,
+    iterations: Iterations = 20,
     format: FormatOption = Format.keep,
     quality: Quality = 95,
     depth: DepthOption = Depth.keep,
@@ -138,6 +166,7 @@ def infer(
     allow_truncated: AllowTruncated = False,
     max_pixels: MaxPixels = None,
     export: Export = None,
+    direction: DirectionOption = None,
     skip_existing: SkipExisting = False,
     overwrite: Overwrite = False,
     fail_fast: FailFast = False,
@@ -147,17 +176,24 @@ def infer(
     precision: PrecisionOption = Precision.auto,
 ) -> None:
     """Put pictures through a model. Exit codes: 0 all done, 1 failed, 2 refused as typed, 3 some inputs failed."""
+    from gantools.inference import deconvolution
     from gantools.inference.session import prepare
     from gantools.inference.settings import Settings
 
     _check_streams(inputs, output, json_lines)
     how = Settings(quality, _bits(depth), _word(metadata), _word(alpha), _word(gray), fail_fast=fail_fast)
-    how = replace(how, max_pixels=max_pixels, allow_truncated=allow_truncated, first_frame=frames is Frames.first)
-    existing, wanted = _existing(skip_existing, overwrite), None if format is Format.keep else format.value
+    how = replace(how, max_pixels=max_pixels, allow_truncated=allow_truncated, mask=mask)
+    how = replace(how, first_frame=frames is Frames.first)
+    existing, wanted = outcomes.existing(skip_existing, overwrite), None if format is Format.keep else format.value
+    if kernel is not None:
+        _refuse_beside_kernel(model, mask=mask, export=export, direction=direction, source=source)
+        inverse = deconvolution.Inverse(kernel, _word(method), balance, iterations)
+        undone = deconvolution.prepare(inverse, inputs, output, recursive, wanted, existing, how)
+        raise typer.Exit(_undo(undone, Teller(json_lines, len(undone.jobs)), dry_run))
     session = prepare(model, inputs, output=output, recursive=recursive, format=wanted, existing=existing, settings=how)
-    session = replace(session, export=export, device=device, precision=_word(precision))
-    teller = _Teller(json_lines, len(session.jobs))
-    raise typer.Exit(_rehearse(session, teller) if dry_run else _run(session, source, teller))
+    session = replace(session, export=_export(export, direction), device=device, precision=_word(precision))
+    teller = Teller(json_lines, len(session.jobs))
+    raise typer.Exit(_rehearse(session, teller) if dry_run else _run(session, source, direction, teller))
 
 
 def _check_streams(inputs: Sequence[str], output: str | None, json_lines: bool) -> None:
@@ -168,18 +204,29 @@ def _check_streams(inputs: Sequence[str], output: str | None, json_lines: bool) 
         raise UsageError("-o - would write a picture's bytes to the terminal; send them to a file or a pipe")
     if "-" in inputs and sys.stdin.isatty():
         raise UsageError("- reads a picture from standard input, which is the terminal; send it a file or a pipe")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")
-
-
-def _existing(skip_existing: bool, overwrite: bool) -> Existing:
-    if skip_existing and overwrite:
-        raise UsageError("--skip-existing and --overwrite contradict each other; give one")
-    return "skip" if skip_existing else "overwrite" if overwrite else "refuse"
+    outcomes.names_as_stored()
 
 
 def _bits(depth: Depth) -> Any:
     return "keep" if depth is Depth.keep else int(depth.value)
+
+
+def _export(export: str | None, direction: Direction | None) -> str | None:
+    """The network that is asked for: a direction is the name of one."""
+    if export is not None and direction is not None:
+        raise UsageError(f"--export {export} and --direction {direction.value} both name a network; give one")
+    return direction.value if direction else export
+
+
+def _check_direction(session: Session, direction: Direction | None) -> None:
+    """Raise UsageError when the weights know two directions and none was chosen, or the other way round."""
+    from gantools.checkpoint import weights
+
+    names, path = weights.describe(session.weights).exports, str(session.weights)
+    if session.export is None and set(names) == {each.value for each in Direction}:
+        raise UsageError(f"{path!r} translates both ways; give --direction a2b or --direction b2a")
+    if direction is not None and direction.value not in names:
+        raise UsageError(f"--direction {direction.value}: {path!r} has no directions; leave it out")
 
 
 def _word(choice: Enum) -> Any:
@@ -187,14 +234,21 @@ def _word(choice: Enum) -> Any:
     return choice.value
 
 
-def _rehearse(session: Session, teller: _Teller) -> int:
+def _facts(session: Session) -> dict[str, str]:
+    return {"recipe": session.recipe, "weights": str(session.weights)}
+
+
+def _rehearse(session: Session, teller: Teller) -> int:
     for result in session.rehearse():
         teller.tell(result)
-    return teller.conclude(session)
+    return teller.conclude(_facts(session))
 
 
-def _run(session: Session, source: Source, teller: _Teller) -> int:
-    if source is Source.photo and not all(job.skip for job in session.jobs):
+def _run(session: Session, source: Source, direction: Direction | None, teller: Teller) -> int:
+    idle = all(job.skip for job in session.jobs)
+    if not idle:
+        _check_direction(session, direction)
+    if source is Source.photo and not idle:
         from gantools import api
 
         outline = api.outline_from_weights(session.weights)
@@ -204,67 +258,28 @@ def _run(session: Session, source: Source, teller: _Teller) -> int:
         for result in session.run():
             teller.tell(result)
             advance()
-    return teller.conclude(session)
+    return teller.conclude(_facts(session))
 
 
-class _Teller:
-    """Says what comes of each picture: results on stdout, failures and, to a person, the rest on stderr."""
-
-    def __init__(self, json_lines: bool, total: int) -> None:
-        self.json_lines, self.total, self.started = json_lines, total, time.monotonic()
-        self.counts: Counter[str] = Counter()
-        self.failure_codes: set[int] = set()
-
-    def tell(self, result: Result) -> None:
-        self.counts[result.status] += 1
-        if result.status == "failed":
-            self._failure(result)
-        if self.json_lines:
-            console.result_json(_row(result))
-        elif result.content is not None:
-            sys.stdout.buffer.write(result.content)
-            sys.stdout.buffer.flush()
-        elif result.output is not None and result.status in ("done", "planned"):
-            self._path(result)
-
-    def _failure(self, result: Result) -> None:
-        self.failure_codes.add(result.exit_code)
-        console.failure(console.quoted(f"{result.input!r}: {result.error}"))
-        if console.Settings.debug and result.traceback:
-            console.message(result.traceback)
-
-    def _path(self, result: Result) -> None:
-        """A line that a pipe can use, or one for a person, who needs none per picture of many."""
-        if not sys.stdout.isatty():
-            console.result(str(result.output))
-        elif self.total == 1 or result.status == "planned":
-            size = f" ({'×'.join(map(str, result.output_size))})" if result.output_size else ""
-            console.message(f"{console.quoted(result.input)} → {console.quoted(str(result.output))}{size}")
-
-    def conclude(self, session: Session) -> int:
-        """Sum up and return the exit code."""
-        seconds = round(time.monotonic() - self.started, 3)
-        counts = {status: count for status, count in sorted(self.counts.items()) if count}
-        if self.json_lines:
-            facts = {"recipe": session.recipe, "weights": str(session.weights), "seconds": seconds}
-            console.result_json({"summary": {**facts, "inputs": self.total, **counts}})
-        elif self.total > 1:
-            console.message(f"{', '.join(f'{count} {status}' for status, count in counts.items())} in {seconds:.1f} s")
-        if not self.failure_codes:
-            return 0
-        return PARTLY_FAILED if self.counts["done"] or self.counts["skipped"] else min(self.failure_codes)
+def _refuse_beside_kernel(
+    model: str, *, mask: str | None, export: str | None, direction: Direction | None, source: Source
+) -> None:
+    """Raise UsageError for a network beside a kernel, or options that only networks have."""
+    if model != "deblur":
+        raise UsageError(f"--kernel undoes a blur without a network: type deblur instead of {model!r}")
+    asked = {"--mask": mask, "--export": export, "--direction": direction, "--from": source is Source.photo or None}
+    others = [name for name, value in asked.items() if value is not None]
+    if others:
+        raise UsageError(f"--kernel undoes a blur without a network: leave out {', '.join(others)}")
 
 
-def _row(result: Result) -> dict[str, Any]:
-    return {
-        "input": result.input,
-        "output": "-" if result.output is None else str(result.output),
-        "status": result.status,
-        "error": result.error,
-        "input_size": result.input_size,
-        "output_size": result.output_size,
-        "seconds": round(result.seconds, 4),
-    }
+def _undo(undone: Deconvolution, teller: Teller, dry_run: bool) -> int:
+    """Deconvolve by a known kernel."""
+    with _progress(len(undone.jobs)) as advance:
+        for result in undone.rehearse() if dry_run else undone.run():
+            teller.tell(result)
+            advance()
+    return teller.conclude({"recipe": "deblur", "kernel": undone.inverse.kernel, "method": undone.inverse.method})
 
 
 @contextmanager

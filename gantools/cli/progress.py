@@ -99,9 +99,9 @@ class TrainingReporter:
         if self._rows_as_json:
             result_json({"event": "metrics", **row})
         shown = [
-            f"{key.rpartition('/')[2] if key.startswith('validation') else key.removeprefix('loss/')} {value:.4g}"
+            f"{key.rpartition('/')[2] if key.startswith('validation') else key.partition('/')[2]} {value:.4g}"
             for key, value in row.items()
-            if key.startswith(("loss/", "validation/")) and isinstance(value, float)
+            if key.startswith(("loss/", "figure/", "validation/")) and isinstance(value, float)
         ]
         speed, wait = row.get("images_per_second"), row.get("data_wait_share")
         if isinstance(speed, float) and isinstance(wait, float):

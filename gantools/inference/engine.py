@@ -9,9 +9,10 @@ import math
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import cv2
@@ -23,12 +24,15 @@ from gantools import files
 from gantools.errors import ImageError, UsageError
 from gantools.images import ranges, reader, writer
 from gantools.images.color import resize_bicubic
+from gantools.images.holes import Hole
 from gantools.images.padding import Crop, pad_to_multiple
 from gantools.images.picture import Picture, Pixels
+from gantools.inference import composer, missing
 from gantools.inference.bundle import Model
 from gantools.inference.plan import Job
-from gantools.inference.result import Result, failed, untouched
 from gantools.inference.settings import Settings
+from gantools.jobs.result import Result, failed, untouched
+from gantools.models.options import ContextEncoderOptions
 
 OUTPUT_PIXELS_PER_MAX_PIXELS = 4
 """An output may have this many times ``max_pixels``, so that ×4 of an ordinary photo is within the limit."""
@@ -47,12 +51,17 @@ def run(model: Model, jobs: Iterable[Job], settings: Settings) -> Iterator[Resul
 
 
 def carry_out(job: Job, model: Model, settings: Settings) -> Result:
+    """Take one picture through the network, from file to file."""
+    return carry_over(job, partial(make, job=job, model=model, settings=settings), settings)
+
+
+def carry_over(job: Job, change: Callable[[Picture], Picture], settings: Settings) -> Result:
     """Take one picture from file to file. Whatever it makes a library raise is this picture's failure."""
     started, size = time.perf_counter(), None
     try:
         picture = decode(job, settings)
         size = (picture.width, picture.height)
-        made = process(picture, model, settings)
+        made = change(picture)
         content = encode(made, job, settings)
     except Exception as error:
         return failed(job, error, time.perf_counter() - started, size)
@@ -93,6 +102,29 @@ def encode(picture: Picture, job: Job, settings: Settings) -> bytes | None:
     except OSError as error:
         raise ImageError(f"{str(job.output)!r} cannot be written: {error.strerror or error}") from error
     return None
+
+
+def make(picture: Picture, job: Job, model: Model, settings: Settings) -> Picture:
+    """What the network makes of a job's picture, or of what is missing from it. Raises ImageError or UsageError."""
+    if model.export.takes == "picture":
+        return process(picture, model, settings)
+    hole = missing.hole_in(picture, job, settings.mask, _center_px(model))
+    return complete(missing.without_alpha_hole(picture, settings.mask), hole, model, settings)
+
+
+def complete(picture: Picture, hole: Hole, model: Model, settings: Settings) -> Picture:
+    """Fill the hole of a picture; every other sample stays as it is, and so do size, depth, alpha and metadata.
+
+    Raises UsageError when the network cannot fill a hole as large as this.
+    """
+    predict, side_px = partial(translate, model=model), _trained_px(model)
+    if _fills_the_middle(model):
+        filled = composer.fill_by_center(picture.pixels, hole, predict, side_px, _center_px(model))
+    else:
+        filled = composer.fill_by_picture(picture.pixels, hole, predict, side_px)
+    gray = settings.gray == "keep" and picture.gray
+    alpha = None if settings.alpha == "drop" else picture.alpha
+    return replace(picture, pixels=_in_gray(filled) if gray else filled, alpha=alpha, gray=gray)
 
 
 def process(picture: Picture, model: Model, settings: Settings) -> Picture:
@@ -181,6 +213,20 @@ def _alpha(picture: Picture, model: Model, settings: Settings) -> Pixels | None:
     if settings.alpha == "process":
         return _luma(translate(_from_gray(picture.alpha), model))
     return picture.alpha if scale == 1 else resize_bicubic(picture.alpha[..., None], scale=scale)[..., 0]
+
+
+def _trained_px(model: Model) -> int:
+    return model.export.trained_px or model.generator.minimum_size_px
+
+
+def _fills_the_middle(model: Model) -> bool:
+    return isinstance(model.options, ContextEncoderOptions) and model.options.region == "center"
+
+
+def _center_px(model: Model) -> int:
+    """Side of the square that a network was trained to fill in the middle."""
+    overlap_px = model.options.overlap_px if isinstance(model.options, ContextEncoderOptions) else 0
+    return _trained_px(model) // 2 - (2 * overlap_px if _fills_the_middle(model) else 0)
 
 
 def _in_gray(pixels: Pixels) -> Pixels:

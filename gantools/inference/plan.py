@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Literal, TypeAlias
 
 from gantools.errors import UsageError
-from gantools.files import STAGED_PREFIX
-from gantools.images.formats import FORMATS, SUFFIXES, format_of, sniff
-
-Existing: TypeAlias = Literal["refuse", "skip", "overwrite"]
+from gantools.images.formats import FORMATS, format_of
+from gantools.jobs import outputs
+from gantools.jobs.outputs import Existing
+from gantools.jobs.pictures import new_suffix, stem, walk
 
 STANDARD = "-"
 """Standard input or output, where it is typed as a name."""
-
-_SHOWN = 5
-_HEAD_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -68,10 +63,7 @@ def plan(
     else:
         folder = _output_folder(output)
         jobs = [_job_below(found, folder, format) for found in _found(inputs, folder, recursive)]
-    _refuse_in_place(jobs)
-    _refuse_clashes(jobs)
-    _refuse_obstructed(jobs)
-    return _settle_existing(jobs, existing)
+    return _settled(jobs, existing)
 
 
 def _require_inputs(inputs: Sequence[str]) -> None:
@@ -81,7 +73,7 @@ def _require_inputs(inputs: Sequence[str]) -> None:
         raise UsageError("standard input (-) must be the only input")
     missing = [name for name in inputs if name != STANDARD and not os.path.exists(name)]
     if missing:
-        raise UsageError(f"no such file or folder: {_some(missing)}")
+        raise UsageError(f"no such file or folder: {outputs.some(missing)}")
 
 
 def _single_job(found: _Found, output: str | None, recipe: str, format: str | None) -> Job:
@@ -93,14 +85,14 @@ def _single_job(found: _Found, output: str | None, recipe: str, format: str | No
         raise UsageError("standard input (-) has no name to derive one from; give -o FILE or -o -")
     if output is not None:
         return _job_below(found, Path(output), format)
-    suffix = _new_suffix(found.source, format)
-    beside = found.source.with_name(f"{_stem(found.source)}.{recipe}{suffix}")
+    suffix = new_suffix(found.source, format)
+    beside = found.source.with_name(f"{stem(found.source)}.{recipe}{suffix}")
     return Job(found.input, found.source, beside, format_of(beside))
 
 
 def _job_below(found: _Found, folder: Path, format: str | None) -> Job:
-    suffix = _new_suffix(found.source, format)
-    place = folder / found.place.with_name(_stem(found.place) + suffix)
+    suffix = new_suffix(found.source, format)
+    place = folder / found.place.with_name(stem(found.place) + suffix)
     return Job(found.input, found.source, place, format_of(place))
 
 
@@ -140,91 +132,14 @@ def _found_file(name: str) -> _Found:
 
 def _found_below(folder: Path, output: Path, recursive: bool) -> list[_Found]:
     """A folder's pictures, chosen by suffix; hidden and half-written files and ``output`` itself are passed over."""
-    paths = list(_walk(folder, os.path.realpath(output), recursive))
+    paths = list(walk(folder, output, recursive=recursive))
     if not paths:
         hint = "" if recursive else "; -r looks into its sub-folders too"
         raise UsageError(f"{str(folder)!r}: no pictures in it ({', '.join(FORMATS)}){hint}")
     return [_Found(str(path), path, path.relative_to(folder)) for path in paths]
 
 
-def _walk(folder: Path, output: str, recursive: bool) -> Iterator[Path]:
-    for root, folders, names in os.walk(folder):
-        wanted = sorted(name for name in folders if recursive and not _hidden(name))
-        folders[:] = [name for name in wanted if os.path.realpath(os.path.join(root, name)) != output]
-        yield from (Path(root, name) for name in sorted(names) if _known(name) and not _hidden(name))
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith((".", STAGED_PREFIX))
-
-
-def _known(name: str | PurePath) -> bool:
-    return PurePath(name).suffix.lstrip(".").lower() in FORMATS
-
-
-def _stem(path: PurePath) -> str:
-    """The name without its suffix, unless that is no picture's: ``scan.2024`` is a whole stem."""
-    return path.stem if _known(path) else path.name
-
-
-def _new_suffix(source: Path | None, format: str | None) -> str:
-    """The suffix stays as it is written if it names the wanted format; a file without one is asked for its content."""
-    own = source.suffix if source is not None else ""
-    kind = FORMATS.get(own.lstrip(".").lower())
-    wanted = FORMATS[format] if format is not None else kind or _sniffed(source) or "png"
-    return own if kind == wanted else SUFFIXES[wanted]
-
-
-def _sniffed(source: Path | None) -> str | None:
-    if source is None or not source.is_file():
-        return None
-    try:
-        with source.open("rb") as stream:
-            return sniff(stream.read(_HEAD_BYTES))
-    except OSError:
-        return None  # decoding will fail and say why
-
-
-def _refuse_in_place(jobs: Iterable[Job]) -> None:
-    sources = {os.path.realpath(job.source) for job in jobs if job.source is not None}
-    clashing = [str(job.output) for job in jobs if job.output is not None and os.path.realpath(job.output) in sources]
-    if clashing:
-        raise UsageError(f"inputs are never written over: {_some(clashing)}; give another -o")
-
-
-def _refuse_clashes(jobs: Iterable[Job]) -> None:
-    claims: dict[str, list[str]] = defaultdict(list)
-    for job in jobs:
-        if job.output is not None:
-            claims[os.path.abspath(job.output)].append(job.input)
-    clashes = {path: names for path, names in claims.items() if len(names) > 1}
-    if clashes:
-        pairs = [f"{' and '.join(map(repr, names))} → {os.path.relpath(path)!r}" for path, names in clashes.items()]
-        raise UsageError(f"several inputs would become one output: {'; '.join(pairs)}")
-
-
-def _refuse_obstructed(jobs: Iterable[Job]) -> None:
-    """Refuse outputs that are folders, or that lie below something that is none."""
-    outputs = [job.output for job in jobs if job.output is not None]
-    for parent in {output.parent for output in outputs}:
-        while not os.path.lexists(parent):
-            parent = parent.parent
-        if not parent.is_dir():
-            raise UsageError(f"{str(parent)!r} is not a folder, so nothing can be written below it")
-    folders = [str(output) for output in outputs if os.path.isdir(output)]
-    if folders:
-        raise UsageError(f"a folder is in the way of an output: {_some(folders)}")
-
-
-def _settle_existing(jobs: Sequence[Job], existing: Existing) -> tuple[Job, ...]:
-    taken = {job.output for job in jobs if job.output is not None and os.path.lexists(job.output)}
-    if taken and existing == "refuse":
-        names = _some([str(job.output) for job in jobs if job.output in taken])
-        raise UsageError(f"exists already: {names}; --overwrite replaces it, --skip-existing leaves it")
-    return tuple(replace(job, skip=existing == "skip" and job.output in taken) for job in jobs)
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    shown = ", ".join(map(repr, names[:_SHOWN]))
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+def _settled(jobs: Sequence[Job], existing: Existing) -> tuple[Job, ...]:
+    claims = [(job.input, job.output) for job in jobs if job.output is not None]
+    kept = outputs.settle(claims, [job.source for job in jobs if job.source is not None], existing)
+    return tuple(replace(job, skip=job.output in kept) for job in jobs)

@@ -11,9 +11,10 @@ from typing import TypeAlias
 from gantools.errors import UsageError
 from gantools.images.formats import DEEP
 from gantools.inference import locate
-from gantools.inference.plan import Existing, Job, plan
-from gantools.inference.result import Result, untouched
-from gantools.inference.settings import Precision, Settings
+from gantools.inference.plan import Job, plan
+from gantools.inference.settings import CENTER, Precision, Settings
+from gantools.jobs.outputs import Existing
+from gantools.jobs.result import Result, untouched
 
 Name: TypeAlias = str | os.PathLike[str]
 
@@ -44,6 +45,8 @@ class Session:
 
         device = choose_device(self.device)
         model = bundle.open_model(self.weights, export=self.export, device=device, precision=self.precision)
+        if self.settings.mask is not None and model.export.takes != "masked":
+            raise UsageError(f"--mask: {self.recipe} takes whole pictures, it fills no holes")
         return engine.run(model, self.jobs, self.settings)
 
     def rehearse(self) -> list[Result]:
@@ -76,7 +79,8 @@ def prepare(
         format=format,
         existing=existing,
     )
-    _require_depth(jobs, settings)
+    require_depth(jobs, settings)
+    _require_mask(settings.mask)
     return Session(weights, recipe, jobs, settings, export, device, precision)
 
 
@@ -112,7 +116,13 @@ def infer(
     return session.run()
 
 
-def _require_depth(jobs: Iterable[Job], settings: Settings) -> None:
+def require_depth(jobs: Iterable[Job], settings: Settings) -> None:
+    """Raise UsageError when 16 bits are wanted in a format that has not got them."""
     shallow = sorted({job.format.upper() for job in jobs if job.format and job.format not in DEEP})
     if settings.depth == 16 and shallow:
         raise UsageError(f"--depth 16: {' and '.join(shallow)} holds no 16-bit samples; add --format png or tif")
+
+
+def _require_mask(mask: str | None) -> None:
+    if mask is not None and mask != CENTER and not os.path.exists(mask):
+        raise UsageError(f"--mask {mask!r}: no such file or folder; give a mask picture, a folder of them, or {CENTER}")

@@ -14,6 +14,9 @@ Alpha: TypeAlias = Literal["keep", "process", "drop"]
 Gray: TypeAlias = Literal["keep", "color"]
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 
+CENTER: Literal["center"] = "center"
+"""The mask that is a square in the middle."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -23,6 +26,8 @@ class Settings:
     picture, ``drop`` leaves it out. ``gray``: ``keep`` gives a gray picture for a gray one, ``color`` what the network
     makes of it.
     ``max_pixels`` bounds what is decoded (None: the reader's limit); an output may have four times as many.
+    ``mask`` says what is missing, for networks that fill holes: a mask picture, a folder of them, or ``center`` (None:
+    what is transparent).
     ``prepare`` changes a decoded picture before the network sees it (a photo into an outline drawing).
     """
 
@@ -35,4 +40,5 @@ class Settings:
     allow_truncated: bool = False
     first_frame: bool = False
     fail_fast: bool = False
+    mask: str | None = None
     prepare: Callable[[Picture], Picture] | None = None

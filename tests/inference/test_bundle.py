@@ -14,7 +14,16 @@ from gantools.devices import choose_device
 from gantools.errors import ModelFileError, UsageError
 from gantools.inference.bundle import open_model
 from gantools.models import GENERATORS
-from gantools.models.options import CompactSROptions, ResNetOptions, SRResNetOptions, UNetOptions
+from gantools.models.options import (
+    CompactRestorationOptions,
+    CompactSROptions,
+    ContextEncoderOptions,
+    FPNOptions,
+    ResNetOptions,
+    ResNetUNetOptions,
+    SRResNetOptions,
+    UNetOptions,
+)
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -22,6 +31,10 @@ SMALL = {
     "resnet": ResNetOptions(base_channels=4, blocks=1),
     "srresnet": SRResNetOptions(channels=4, blocks=1),
     "compact_sr": CompactSROptions(channels=4, blocks=1),
+    "compact_restoration": CompactRestorationOptions(channels=(4, 4, 4), scale_blocks=(1, 1, 1)),
+    "fpn": FPNOptions(base_channels=4, max_channels=8, blocks=1, pyramid_channels=4, head_channels=4),
+    "resnet_unet": ResNetUNetOptions(encoder="resnet18", base_channels=8),
+    "context_encoder": ContextEncoderOptions(region="full", downs=3, base_channels=4, bottleneck_channels=8),
 }
 
 Change = Callable[[dict[str, Any], dict[str, torch.Tensor]], None]
@@ -43,7 +56,7 @@ def test_opened_weights_compute_what_the_saved_network_did(save_weights: Any, ki
     torch.manual_seed(0)
     saved = GENERATORS.build(SMALL[kind]).eval()
     model = open_model(path, export=None, device=CPU)
-    picture = torch.rand(1, 3, 16, 24) * 2 - 1
+    picture = torch.rand(1, 3, 32, 64) * 2 - 1
     with torch.no_grad():
         torch.testing.assert_close(model.network(picture), saved(picture))
     assert not model.network.training

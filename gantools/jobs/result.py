@@ -5,12 +5,21 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from gantools.errors import GantoolsError
-from gantools.inference.plan import Job
 
 Status: TypeAlias = Literal["done", "failed", "skipped", "planned"]
+
+
+class Planned(Protocol):
+    """A picture's way: its name for messages, and the file it becomes (None where the content is handed over)."""
+
+    @property
+    def input(self) -> str: ...
+
+    @property
+    def output(self) -> Path | None: ...
 
 
 @dataclass(frozen=True)
@@ -34,12 +43,12 @@ class Result:
     traceback: str | None = field(default=None, repr=False)
 
 
-def untouched(job: Job, status: Status = "skipped") -> Result:
+def untouched(job: Planned, status: Status = "skipped") -> Result:
     """The result of a job that nothing was done for."""
     return Result(job.input, job.output, status)
 
 
-def failed(job: Job, error: Exception, seconds: float, input_size: tuple[int, int] | None) -> Result:
+def failed(job: Planned, error: Exception, seconds: float, input_size: tuple[int, int] | None) -> Result:
     """The result of a job that ``error`` ended."""
     expected = isinstance(error, GantoolsError)
     reason = str(error) if expected else " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,0 +1,137 @@
+"""Holes are filled by what a network makes of their surroundings; pixels that are known stay as they are.
+
+``Predict`` is the network on samples: [H, W, 3] → [H, W, 3] of the same dtype, any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gantools.errors import UsageError
+from gantools.images.holes import Hole, central_square, mean_filled
+from gantools.images.picture import Pixels
+
+Predict: TypeAlias = Callable[[Pixels], Pixels]
+Indices: TypeAlias = npt.NDArray[np.intp]
+
+SEAM_PX = 4
+"""How deep inside the hole the network's colours are drawn towards those of the known pixels beside it."""
+
+
+def fill_by_center(pixels: Pixels, hole: Hole, predict: Predict, side_px: int, hole_px: int) -> Pixels:
+    """Fill each part of the hole in the middle of a window of ``side_px``, the size that the network was trained on.
+
+    What of the window lies outside of the picture is its reflection. Later parts see the earlier ones filled.
+    Raises UsageError when a part is larger than ``hole_px``, the square that the network has learnt to fill.
+    """
+    filled, missing = pixels.copy(), hole.copy()
+    boxes = list(_boxes(hole))
+    for box in boxes:
+        _require_small(box, hole_px)
+    for box in boxes:
+        _fill_box(filled, missing, box, predict, side_px, hole_px)
+    return filled
+
+
+def fill_by_picture(pixels: Pixels, hole: Hole, predict: Predict, trained_px: int) -> Pixels:
+    """Fill the hole from a network that predicts every pixel of what is given to it.
+
+    Only the surroundings of the hole go through the network. Where it is thicker than half of ``trained_px``, so that
+    the network would see nothing beside it, they are shrunk first.
+    """
+    rows, columns = _surroundings(hole, trained_px)
+    shown, missing = mean_filled(pixels[rows, columns], hole[rows, columns]), hole[rows, columns]
+    thickness_px = 2 * float(cv2.distanceTransform(_bordered(missing), cv2.DIST_L2, 5).max())
+    factor = min(1.0, trained_px / 2 / thickness_px)
+    predicted = predict(shown) if factor == 1 else _predict_small(shown, missing, predict, factor)
+    filled = pixels.copy()
+    filled[rows, columns] = blended(pixels[rows, columns], missing, predicted)
+    return filled
+
+
+def blended(pixels: Pixels, hole: Hole, predicted: Pixels) -> Pixels:
+    """Known pixels as they are; in the hole the prediction, corrected near its edge so that no seam is seen.
+
+    The correction is what the prediction is wrong by at the nearest known pixel; it fades over ``SEAM_PX``.
+    """
+    distance, nearest = cv2.distanceTransformWithLabels(
+        hole.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    wrong_by = np.zeros((int(nearest.max()) + 1, 3), np.float32)
+    known = ~hole
+    wrong_by[nearest[known]] = pixels[known].astype(np.float32) - predicted[known]
+    share = np.clip(1 - distance[hole] / (SEAM_PX + 1), 0, 1)[:, None]
+    corrected = predicted[hole] + share * wrong_by[nearest[hole]]
+    filled = pixels.copy()
+    filled[hole] = np.rint(corrected).clip(0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
+    return filled
+
+
+def _boxes(hole: Hole) -> Iterator[tuple[int, int, int, int]]:
+    """Left, top, width, height of each connected part."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats(hole.astype(np.uint8), connectivity=8)
+    for part in range(1, count):
+        left, top, width, height = (int(value) for value in stats[part][:4])
+        yield left, top, width, height
+
+
+def _require_small(box: tuple[int, int, int, int], hole_px: int) -> None:
+    if max(box[2:]) > hole_px:
+        raise UsageError(
+            f"a hole of {box[2]}×{box[3]} px at ({box[0]}, {box[1]}) is larger than the {hole_px}×{hole_px} px "
+            "that this network fills; take one that predicts the full picture (context_encoder/random_region), "
+            "or make picture and mask smaller"
+        )
+
+
+def _fill_box(
+    filled: Pixels, missing: Hole, box: tuple[int, int, int, int], predict: Predict, side_px: int, hole_px: int
+) -> None:
+    """Fill what is missing within ``box``, in place."""
+    left, top, width, height = box
+    y, x = top + height // 2 - side_px // 2, left + width // 2 - side_px // 2
+    window = np.ix_(_reflected(y, side_px, missing.shape[0]), _reflected(x, side_px, missing.shape[1]))
+    hidden = missing[window]
+    hidden[central_square(side_px, side_px, hole_px)] = True  # it has learnt to guess from a square, whole
+    predicted = predict(mean_filled(filled[window], hidden))
+    inside = np.s_[max(0, top - 1) : top + height + 1, max(0, left - 1) : left + width + 1]
+    y0, x0 = max(0, top - 1) - y, max(0, left - 1) - x
+    own = missing[inside]
+    predicted = predicted[y0 : y0 + own.shape[0], x0 : x0 + own.shape[1]]
+    filled[inside] = blended(filled[inside], own, predicted)
+    missing[inside] = False
+
+
+def _reflected(start: int, count: int, length: int) -> Indices:
+    """Places ``start`` … of an axis, reflected where they lie outside of it."""
+    period = max(1, 2 * (length - 1))
+    position = np.arange(start, start + count) % period
+    return np.minimum(position, period - position) if length > 1 else np.zeros(count, np.intp)
+
+
+def _surroundings(hole: Hole, margin_px: int) -> tuple[slice, slice]:
+    """Rows and columns of the hole's bounding box with a margin."""
+    left, top, width, height = cv2.boundingRect(hole.astype(np.uint8))
+    return slice(max(0, top - margin_px), top + height + margin_px), slice(
+        max(0, left - margin_px), left + width + margin_px
+    )
+
+
+def _bordered(hole: Hole) -> npt.NDArray[np.uint8]:
+    """The hole with known pixels around it, so that its thickness is finite."""
+    return np.pad(hole.astype(np.uint8), 1)
+
+
+def _predict_small(shown: Pixels, missing: Hole, predict: Predict, factor: float) -> Pixels:
+    """Predict at a smaller size and enlarge; nothing of the hole's own pixels is seen."""
+    height, width = missing.shape
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    small = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA))
+    touched = cv2.resize(missing.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+    made = predict(mean_filled(small, np.asarray(touched)))
+    return np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_CUBIC))

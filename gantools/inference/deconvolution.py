@@ -1,0 +1,94 @@
+"""Pictures through a known blur's inverse instead of a network: the baseline of ``infer deblur``. No torch to plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from gantools.inference.plan import Job, plan
+from gantools.inference.session import require_depth
+from gantools.inference.settings import Settings
+from gantools.jobs.outputs import Existing
+from gantools.jobs.result import Result, untouched
+
+if TYPE_CHECKING:
+    from gantools.images.picture import Picture, Pixels
+
+Method: TypeAlias = Literal["wiener", "richardson_lucy"]
+
+RECIPE = "deblur"
+"""The recipe whose networks this is compared with."""
+
+
+@dataclass(frozen=True)
+class Inverse:
+    """How a blur is undone: ``kernel`` is a file of one blur kernel, or ``FILE#N`` for the N-th of several.
+
+    ``balance`` is the weight of smoothness in Wiener's filter, ``iterations`` is for Richardson and Lucy.
+    """
+
+    kernel: str
+    method: Method
+    balance: float
+    iterations: int
+
+    def function(self) -> Callable[[Pixels], Pixels]:
+        """Read the kernel. Raises DataError."""
+        from gantools.images import deconvolution, kernels
+
+        kernel = kernels.read_kernel(self.kernel)
+        if self.method == "wiener":
+            return partial(deconvolution.wiener, kernel=kernel, balance=self.balance)
+        return partial(deconvolution.richardson_lucy, kernel=kernel, iterations=self.iterations)
+
+
+@dataclass(frozen=True)
+class Deconvolution:
+    """A planned run without weights."""
+
+    inverse: Inverse
+    jobs: tuple[Job, ...]
+    settings: Settings
+
+    def run(self) -> Iterator[Result]:
+        """Read the kernel, then restore one picture for every result that is asked for.
+
+        Raises DataError before the first result.
+        """
+        return self._results(self.inverse.function())
+
+    def rehearse(self) -> list[Result]:
+        """What ``run`` would do, as results without content."""
+        return [untouched(job, "skipped" if job.skip else "planned") for job in self.jobs]
+
+    def _results(self, restore: Callable[[Pixels], Pixels]) -> Iterator[Result]:
+        from gantools.inference import engine
+
+        for job in self.jobs:
+            change = partial(_restored, restore=restore, drop_alpha=self.settings.alpha == "drop")
+            result = untouched(job) if job.skip else engine.carry_over(job, change, self.settings)
+            yield result
+            if result.status == "failed" and self.settings.fail_fast:
+                return
+
+
+def prepare(
+    inverse: Inverse,
+    inputs: Sequence[str],
+    output: str | None,
+    recursive: bool,
+    format: str | None,
+    existing: Existing,
+    settings: Settings,
+) -> Deconvolution:
+    """Plan every output. Raises UsageError for what is wrong with the files as typed."""
+    jobs = plan(inputs, recipe=RECIPE, output=output, recursive=recursive, format=format, existing=existing)
+    require_depth(jobs, settings)
+    return Deconvolution(inverse, jobs, settings)
+
+
+def _restored(picture: Picture, *, restore: Callable[[Pixels], Pixels], drop_alpha: bool) -> Picture:
+    """Colours restored; size, depth, gray, alpha and metadata kept."""
+    return replace(picture, pixels=restore(picture.pixels), alpha=None if drop_alpha else picture.alpha)
