@@ -33,6 +33,28 @@ Command = Callable[..., Ended]
 
 # Networks and pictures so small that a step takes milliseconds; two steps in every stage.
 SMALL = {
+    "context_encoder": [
+        "data.load_px=36",
+        "data.crop_px=32",
+        "model.generator.downs=3",
+        "model.generator.base_channels=4",
+        "model.generator.max_channels=8",
+        "model.generator.bottleneck_channels=8",
+        "model.discriminator.downs=2",
+        "model.discriminator.base_channels=4",
+        "stages.adversarial.epochs=null",
+        "stages.adversarial.steps=2",
+    ],
+    "cyclegan": [
+        "data.load_px=36",
+        "data.crop_px=32",
+        "model.generator.blocks=1",
+        "model.generator.base_channels=4",
+        "model.discriminator.downs=2",
+        "model.discriminator.base_channels=4",
+        "stages.adversarial.epochs=null",
+        "stages.adversarial.steps=2",
+    ],
     "pix2pix": [
         "data.load_px=36",
         "data.crop_px=32",
@@ -44,6 +66,22 @@ SMALL = {
         "stages.adversarial.epochs=null",
         "stages.adversarial.steps=2",
     ],
+    "restore": [
+        "data.load_px=40",
+        "data.crop_px=32",
+        "data.largest_region_px=40",
+        "model.generator.encoder=resnet18",
+        "model.generator.base_channels=8",
+        "model.encoder_weights=random",
+        "model.critic.base_channels=4",
+        "model.critic.downs=1",
+        *(
+            f"stages.{stage}.{length}"
+            for stage in ("generator_pretraining", "critic_pretraining", "adversarial")
+            for length in ("epochs=null", "steps=2")
+        ),
+    ],
+    "deblur": ["data.crop_px=32", "data.blur.trajectory_steps=50"],
     "srgan": [
         "data.crop_px=32",
         "model.generator.channels=4",
@@ -54,7 +92,37 @@ SMALL = {
         "stages.adversarial.steps=2",
     ],
 }
+_DEBLUR_GAME = [
+    "model.discriminator.base_channels=2",
+    "model.discriminator.downs=1",
+    "model.perceptual.weights=random",
+    "model.perceptual.layers=[relu1_1]",
+    "stages.adversarial.epochs=null",
+    "stages.adversarial.steps=2",
+]
+_FROZEN = [f"stages.generator_pretraining_frozen.{length}" for length in ("epochs=null", "steps=2")]
 SMALL_PRESET = {
+    "pix2pix/facades": ["data.layout=photos"],
+    "pix2pix/facades-64": ["data.layout=photos"],
+    "restore/colorize": _FROZEN,
+    "restore/crappify": _FROZEN,
+    "context_encoder/random_region-64": ["model.perceptual.weights=random", "model.perceptual.layers=[features.1]"],
+    "deblur/compact": [
+        "model.generator.channels=[4, 4]",
+        "model.generator.scale_blocks=[1, 1]",
+        "stages.content.steps=2",
+    ],
+    "deblur/fpn": [
+        *_DEBLUR_GAME,
+        "model.generator.base_channels=2",
+        "model.generator.blocks=0",
+        "model.generator.pyramid_channels=4",
+        "model.generator.head_channels=4",
+        "model.full_discriminator.base_channels=2",
+        "model.full_discriminator.downs=2",
+    ],
+    "deblur/motion": [*_DEBLUR_GAME, "model.generator.base_channels=2", "model.generator.blocks=1"],
+    "deblur/vgg16": [*_DEBLUR_GAME, "model.generator.base_channels=2", "model.generator.blocks=1"],
     "srgan/compact": ["model.perceptual.weights=random", "model.perceptual.layers=[features.1]"],
     "srgan/mse": ["model.discriminator.crop_px=32"],
     "srgan/paper": [

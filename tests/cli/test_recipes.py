@@ -20,9 +20,35 @@ from gantools.images.picture import Picture
 from gantools.training.recipe import networks_of
 
 # What the wheel ships. A new preset is added here and nothing else: everything below is done to every one of them.
-SPECS = ["pix2pix/edges2shoes", "pix2pix/paper", "pix2pix/shoes-64", "srgan/compact", "srgan/mse", "srgan/paper"]
+SPECS = [
+    "context_encoder/center-64",
+    "context_encoder/center",
+    "context_encoder/random_block",
+    "context_encoder/random_region-64",
+    "context_encoder/random_region",
+    "cyclegan/apple2orange-64",
+    "cyclegan/apple2orange",
+    "cyclegan/paper",
+    "deblur/compact",
+    "deblur/fpn",
+    "deblur/motion",
+    "deblur/vgg16",
+    "pix2pix/colorize",
+    "pix2pix/edges2shoes",
+    "pix2pix/facades-64",
+    "pix2pix/facades",
+    "pix2pix/paper",
+    "pix2pix/shoes-64",
+    "restore/colorize-64",
+    "restore/colorize",
+    "restore/crappify-64",
+    "restore/crappify",
+    "srgan/compact",
+    "srgan/mse",
+    "srgan/paper",
+]
 # Parameters of the generator at full size, in millions, as published where there is a publication.
-MILLIONS = {"pix2pix/paper": 54.41, "srgan/mse": 1.55, "srgan/paper": 1.55}
+MILLIONS = {"deblur/motion": 11.38, "pix2pix/paper": 54.41, "srgan/mse": 1.55, "srgan/paper": 1.55}
 
 Small = Callable[[str], list[str]]
 
@@ -34,7 +60,9 @@ def test_no_preset_is_missing_or_left_out() -> None:
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_preset_builds_on_the_meta_device(spec: str) -> None:
-    random = ["model.perceptual.weights=random"] if spec in ("srgan/compact", "srgan/paper") else []
+    model = dict(api.configure(spec).config.model)
+    random = ["model.perceptual.weights=random"] if model.get("perceptual") else []
+    random += ["model.encoder_weights=random"] if "encoder_weights" in model else []
     settings = api.configure(spec, overrides=random)
     with torch.device("meta"):
         networks = networks_of(list(settings.recipe(settings.config).stages()))
@@ -64,15 +92,18 @@ def test_a_preset_trains_stops_resumes_exports_and_infers(
 
 
 def _applies_to_an_odd_size(spec: str, gantools: Any, run: Path) -> None:
-    export = weights.describe(run / "weights" / "last.safetensors").exports["generator"]
+    exports = weights.describe(run / "weights" / "last.safetensors").exports
     pixels = np.random.default_rng(0).integers(0, 256, (17, 33, 3), np.uint8)
     writer.write(Picture(pixels), Path("odd.png"))
-    applied = gantools("infer", run, "odd.png", "-o", "made.png")
-    assert applied.code == 0, applied.err
-    made = reader.read("made.png")
-    assert export.scale == {"pix2pix": 1, "srgan": 4}[spec.partition("/")[0]]
-    assert (made.width, made.height) == (33 * export.scale, 17 * export.scale)
-    assert made.pixels.std() > 0
+    for name, export in exports.items():
+        chosen = ["--direction", name] if len(exports) > 1 else []
+        chosen += ["--mask", "center"] if export.takes == "masked" else []
+        applied = gantools("infer", run, "odd.png", "-o", f"{name}.png", *chosen)
+        assert applied.code == 0, applied.err
+        made = reader.read(f"{name}.png")
+        assert export.scale == (4 if spec.startswith("srgan/") else 1)
+        assert (made.width, made.height) == (33 * export.scale, 17 * export.scale)
+        assert made.pixels.std() > 0
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -101,7 +132,7 @@ def test_show_gives_the_papers_value_and_the_reason(gantools: Any) -> None:
     assert weight.split()[1] == "100"
     assert weight.endswith("[paper 100 | source 100]")
     assert lines[0].startswith("pix2pix: ")
-    assert lines[1] == "presets: edges2shoes, paper, shoes-64"
+    assert lines[1] == "presets: colorize, edges2shoes, facades-64, facades, paper, shoes-64"
     assert any(line.startswith("Data: ") for line in lines)
 
 
@@ -125,7 +156,7 @@ def test_check_says_what_a_run_would_work_with(gantools: Any, here: Path, drawn:
     assert list(here.iterdir()) == []
 
 
-@pytest.mark.parametrize("recipe", ["pix2pix", "srgan"])
+@pytest.mark.parametrize("recipe", ["cyclegan", "pix2pix", "srgan"])
 def test_schema(recipe: str, gantools: Any) -> None:
     one, all_of_them = (json.loads(gantools("schema", *names).out) for names in ([recipe], []))
     assert one["properties"]["recipe"]["const"] == recipe

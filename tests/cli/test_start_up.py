@@ -44,6 +44,8 @@ def imported(*arguments: str, cwd: Path) -> tuple[int, str]:
         (["train", "pix2px"], 2),
         (["train", "pix2pix", "model.generator.downs=many"], 2),
         (["data", "synth", "srgan"], 2),
+        (["data", "edges", "--help"], 0),
+        (["data", "blur", "--settings"], 0),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

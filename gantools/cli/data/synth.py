@@ -1,4 +1,4 @@
-"""``gantools data``: make training data."""
+"""``gantools data synth``: draw pictures to try a recipe with."""
 
 from __future__ import annotations
 
@@ -8,17 +8,10 @@ from typing import Annotated
 import typer
 
 from gantools.cli import console
+from gantools.cli.outcomes import Json
 from gantools.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-
-@app.callback()
-def data() -> None:
-    """Make training data."""
-
-
-@app.command()
 @console.guarded
 def synth(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="The recipe the pictures are for.")],
@@ -26,7 +19,7 @@ def synth(
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Pictures to draw (of each domain).")] = 200,
     size_px: Annotated[int, typer.Option("--size", min=16, max=4096, help="Side of a picture in pixels.")] = 128,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same pictures.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")] = False,
+    json_lines: Json = False,
 ) -> None:
     """Draw pictures to try a recipe with: shoes for pix2pix, fruit for cyclegan, textured scenes for srgan."""
     from gantools.data import synth
@@ -37,7 +30,7 @@ def synth(
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UsageError(f"-o {output}: exists and is not empty; name a new folder")
     paths = synth.synthesise(kind, output, count, size_px, seed)
-    if json:
+    if json_lines:
         console.result_json(
             {"folder": str(output), "kind": kind, "count": len(paths), "size_px": size_px, "seed": seed}
         )

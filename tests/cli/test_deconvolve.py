@@ -1,0 +1,102 @@
+"""``gantools infer deblur --kernel``: a known blur undone without weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gantools.data import synth
+from gantools.images import reader, writer
+from gantools.images.kernels import convolve, normalised
+from gantools.images.picture import Metadata, Picture
+from gantools.metrics.psnr import psnr_rgb
+
+LINE = np.eye(3)
+
+
+@pytest.fixture
+def blurred(here: Path) -> Path:
+    """A folder with ``photo.png``, its blurred version ``in.png``, and ``kernel.npy``."""
+    np.save(here / "kernel.npy", LINE)
+    photo = synth.picture("scenes", 0, 64, seed=0)
+    writer.write(Picture(photo), here / "photo.png")
+    pixels = (convolve(photo, normalised(LINE)) + 0.5).clip(0, 255).astype(np.uint8)
+    writer.write(Picture(pixels, metadata=Metadata(dpi=(72.0, 72.0))), here / "in.png")
+    return here
+
+
+@pytest.mark.parametrize("method", [[], ["--method", "richardson_lucy", "--iterations", "30"], ["--balance", "0.003"]])
+def test_a_blurred_photo_becomes_sharper(method: list[str], gantools: Any, blurred: Path) -> None:
+    done = gantools("infer", "deblur", "in.png", "--kernel", "kernel.npy", *method)
+    assert (done.code, done.out) == (0, "in.deblur.png\n"), done.err
+    photo, given, made = (reader.read(blurred / name) for name in ("photo.png", "in.png", "in.deblur.png"))
+    assert psnr_rgb(made.pixels, photo.pixels) > psnr_rgb(given.pixels, photo.pixels) + 1
+    assert made.metadata.dpi == given.metadata.dpi
+
+
+def test_alpha_gray_and_16_bits_are_kept(gantools: Any, blurred: Path) -> None:
+    rng = np.random.default_rng(0)
+    gray = np.repeat(rng.integers(0, 65536, (9, 7, 1), np.uint16), 3, axis=2)
+    alpha = rng.integers(0, 65536, (9, 7), np.uint16)
+    writer.write(Picture(gray, alpha, gray=True), blurred / "deep.png")
+    assert gantools("infer", "deblur", "deep.png", "--kernel", "kernel.npy", "-o", "made.png").code == 0
+    made = reader.read(blurred / "made.png")
+    assert (made.gray, made.pixels.dtype) == (True, np.uint16)
+    assert made.alpha is not None
+    np.testing.assert_array_equal(made.alpha, alpha)
+    assert gantools("infer", "deblur", "deep.png", "--kernel", "kernel.npy", "-o", "b.png", "--alpha", "drop").code == 0
+    assert reader.read(blurred / "b.png").alpha is None
+
+
+def test_folders_and_json(gantools: Any, blurred: Path) -> None:
+    (blurred / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
+    done = gantools("infer", "deblur", ".", "-o", "out", "--kernel", "kernel.npy", "--json")
+    assert done.code == 3
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert {row["input"]: row["status"] for row in rows[:-1]} == {
+        "broken.png": "failed",
+        "in.png": "done",
+        "photo.png": "done",
+    }
+    summary = rows[-1]["summary"]
+    assert (summary["kernel"], summary["method"], summary["done"], summary["failed"]) == ("kernel.npy", "wiener", 2, 1)
+
+
+def test_a_dry_run_writes_nothing(gantools: Any, blurred: Path) -> None:
+    before = sorted(blurred.iterdir())
+    done = gantools("infer", "deblur", "in.png", "--kernel", "kernel.npy", "-n")
+    assert (done.code, done.out) == (0, "in.deblur.png\n")
+    assert sorted(blurred.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["pix2pix", "in.png", "--kernel", "kernel.npy"], "type deblur instead of 'pix2pix'"),
+        (["deblur", "in.png", "--kernel", "kernel.npy", "--mask", "center"], "leave out --mask"),
+        (
+            ["deblur", "in.png", "--kernel", "kernel.npy", "--direction", "a2b", "--export", "x"],
+            "--export, --direction",
+        ),
+        (["deblur", "in.png", "--kernel", "absent.npy"], "'absent.npy': no such kernel file"),
+        (["deblur", "in.png", "--kernel", "in.png"], "a kernel file ends in .npy or .mat"),
+        (["deblur", "in.png", "--kernel", "zeros.npy"], "is all zeros"),
+        (["deblur", "in.png", "--kernel", "two.npy"], "choose one: 'two.npy#1' to 'two.npy#2'"),
+        (["deblur", "absent.png", "--kernel", "kernel.npy"], "no such file or folder: 'absent.png'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_is_one_line_and_writes_nothing(
+    arguments: list[str], said: str, gantools: Any, blurred: Path
+) -> None:
+    np.save(blurred / "zeros.npy", np.zeros((3, 3)))
+    np.save(blurred / "two.npy", np.ones((2, 3, 3)))
+    before = sorted(blurred.iterdir())
+    refused = gantools("infer", *arguments)
+    assert (refused.code, refused.out) == (2, "")
+    assert said in refused.only_error
+    assert sorted(blurred.iterdir()) == before

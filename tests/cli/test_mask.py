@@ -1,0 +1,67 @@
+"""``gantools infer --mask``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gantools.checkpoint import weights
+from gantools.images import reader, writer
+from gantools.images.picture import Picture
+from gantools.models import GENERATORS
+from gantools.models.options import ContextEncoderOptions
+from gantools.training.recipe import describe_generator
+
+
+@pytest.fixture
+def filler(here: Path) -> str:
+    options = ContextEncoderOptions(overlap_px=2, downs=3, base_channels=4, bottleneck_channels=8)
+    network = GENERATORS.build(options)
+    export = replace(describe_generator("generator", network, options, 32), takes="masked")
+    weights.save(here / "filler.safetensors", "context_encoder", {"generator": export}, {"generator": network}, {})
+    return "filler.safetensors"
+
+
+def photo(name: str, height: int = 30, width: int = 40) -> np.ndarray:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    writer.write(Picture(pixels), Path(name))
+    return pixels
+
+
+def mask(name: str, height: int = 30, width: int = 40, side_px: int = 6) -> np.ndarray:
+    hole = np.zeros((height, width, 3), np.uint8)
+    hole[4 : 4 + side_px, 5 : 5 + side_px] = 255
+    writer.write(Picture(hole), Path(name))
+    return hole[..., 0] > 0
+
+
+def test_a_mask_file(gantools: Any, filler: str) -> None:
+    before, hole = photo("in.png"), mask("mask.png")
+    done = gantools("infer", filler, "in.png", "--mask", "mask.png")
+    assert (done.code, done.out) == (0, "in.context_encoder.png\n"), done.err
+    after = reader.read("in.context_encoder.png").pixels
+    np.testing.assert_array_equal(after[~hole], before[~hole])
+    assert (after[hole] != before[hole]).any()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "'in.png': what is missing? give --mask FILE (white is missing), --mask center, or erase it to alpha"),
+        (["--mask", "wide.png"], "'in.png': mask 'wide.png' is 41×30, the picture 40×30; make both the same size"),
+        (["--mask", "none.png"], "--mask 'none.png': no such file or folder; "),
+        (["--mask", "large.png"], "'in.png': a hole of 20×20 px at (5, 4) is larger than the 12×12 px"),
+    ],
+)
+def test_masks_that_do_not_fit_end_with_two_and_one_line(
+    gantools: Any, filler: str, given: list[str], said: str
+) -> None:
+    photo("in.png"), mask("wide.png", width=41), mask("large.png", side_px=20)
+    refused = gantools("infer", filler, "in.png", *given)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.splitlines()[-1].startswith(f"gantools: {said}"), refused.err
+    assert not Path("in.context_encoder.png").exists()
