@@ -33,11 +33,12 @@ def only_problem(spec: str, *overrides: str) -> str:
 
 @pytest.fixture
 def edit(tmp_path: Path) -> Edit:
-    """Copy the preset with some lines replaced, and say where each new line stands."""
+    """Copy the preset, without its header, with some lines replaced, and say where each new line stands."""
 
     def edited(**changes: str) -> tuple[Path, dict[str, str]]:
         path, where = tmp_path / "mine.yaml", {}
         lines = PRESET.read_text(encoding="utf-8").splitlines()
+        lines = lines[next(number for number, line in enumerate(lines) if not line.startswith("#")) :]
         for key, new in changes.items():
             number = next(number for number, line in enumerate(lines) if line.strip().startswith(f"{key}:"))
             indent = len(lines[number]) - len(lines[number].lstrip())
