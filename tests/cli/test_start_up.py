@@ -68,3 +68,15 @@ def test_quick_answers_need_not_even_the_command_line_framework(tmp_path: Path) 
         command = [sys.executable, "-c", script, *arguments]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
         assert (bool(done.stdout), done.stderr) == (True, "")
+
+
+def test_help_imports_no_configuration(tmp_path: Path) -> None:
+    script = (
+        "import atexit, sys; from gantools.cli.start import main;"
+        "heavy = ('pydantic', 'yaml', 'multiprocessing', 'concurrent.futures');"
+        "atexit.register(lambda: sys.stderr.write(' '.join(name for name in heavy if name in sys.modules)));"
+        "main()"
+    )
+    command = [sys.executable, "-c", script, "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""

@@ -15,18 +15,15 @@ import typer
 from gantools.cli import console, outcomes
 from gantools.cli.outcomes import Teller
 from gantools.cli.progress import Meter
-from gantools.config import overrides as override
-from gantools.config import report
-from gantools.config.options import Options
-from gantools.config.source import Tree
 
 if TYPE_CHECKING:
+    from gantools.config.options import Options
     from gantools.data.workshop.change import Change
     from gantools.data.workshop.runner import Work
     from gantools.data.workshop.tasks import Task
     from gantools.jobs.outputs import Existing
 
-O = TypeVar("O", bound=Options)  # noqa: E741 - O as in Options
+O = TypeVar("O", bound="Options")  # noqa: E741 - O as in Options
 
 
 class Format(Enum):
@@ -75,6 +72,10 @@ def options_class(target: str) -> type[Options]:
 
 def read_settings(kind: type[O], changes: Sequence[str] | None, flags: Mapping[str, Any]) -> O:
     """Options from KEY=VALUE and from flags (None: not given), which win. Raises ConfigError with every mistake."""
+    from gantools.config import overrides as override
+    from gantools.config import report
+    from gantools.config.source import Tree
+
     tree = Tree({}, name="command line")
     override.apply(tree, changes or ())
     for key, value in flags.items():
