@@ -80,7 +80,7 @@ def test_an_unfit_python_is_one_line_with_the_remedy(tmp_path, found, says):
 def test_no_file_names_a_registry_or_a_machines_folders():
     here = re.escape(Path(__file__).name)
     folder = re.escape(f"{REPOSITORY.parent}/") if len(REPOSITORY.parts) > 2 else "(?!)"
-    forbidden = re.compile(rf"--(extra-)?index[-]url|--find-links|pypi\.org|{folder}|/home/[a-z]|/root/")
+    forbidden = re.compile(rf"--(extra-)?index[-]url|--find-links|pypi\.org|{folder}|/home/[a-z]|/root[/]")
     offenders = [
         f"{path.relative_to(REPOSITORY)}:{number}"
         for path in own_files()
