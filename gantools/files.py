@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,10 +82,10 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def remove_stale(folder: Path, remove: Callable[[Path], None] = shutil.rmtree) -> None:
+def remove_stale(folder: Path) -> None:
     """Remove staged folders that a killed process left in ``folder``."""
     for leftover in folder.glob(f"{STAGED_PREFIX}*"):
-        remove(leftover)
+        shutil.rmtree(leftover)
 
 
 def _beside(path: Path) -> Path:
