@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,17 @@ class Batch:
 
     Shapes: every tensor is (N, H, W, 3) uint8 from the loader, (N, 3, H, W) float after ``to_network``.
     """
+
+    @classmethod
+    def stacked(cls, samples: Sequence[Any]) -> Self:
+        """The batch of samples of one size: named tuples with the batch's fields as pictures, and ``name`` or several.
+
+        Shapes: (H, W, C) uint8 each → (N, H, W, C). Names of a second kind follow all those of the first.
+        """
+        columns = dict(zip(samples[0]._fields, zip(*samples, strict=True), strict=True))
+        names = tuple(name for field, column in columns.items() if field.startswith("name") for name in column)
+        pictures = {field: column for field, column in columns.items() if not field.startswith("name")}
+        return cls(names=names, **{field: torch.from_numpy(np.stack(column)) for field, column in pictures.items()})  # type: ignore[call-arg]
 
     def map_tensors(self, change: Callable[[Tensor], Tensor]) -> Self:
         """The same batch with ``change`` applied to each tensor."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from gantools.data import layout, seeds, transforms
 from gantools.data.batches import Restoration
@@ -16,19 +14,12 @@ from gantools.data.dataset import gather, share_of
 from gantools.data.degrade import blur
 from gantools.data.layout import Layout
 from gantools.data.options_blur import BlurredData
+from gantools.data.restoration import RestorationSample
 from gantools.data.sampler import SampleKey
 from gantools.data.split import Split
 from gantools.errors import ImageError
 from gantools.images import reader
 from gantools.images.picture import Pixels
-
-
-class RestorationSample(NamedTuple):
-    """A degraded uint8 HWC picture and the clean one of the same size."""
-
-    degraded: Pixels
-    clean: Pixels
-    name: str
 
 
 class BlurredImages:
@@ -59,11 +50,7 @@ class BlurredImages:
 
     def collate(self, samples: Sequence[RestorationSample]) -> Restoration:
         """Stack pairs. Shapes: (N, H, W, 3) uint8."""
-        return Restoration(
-            degraded=torch.from_numpy(np.stack([sample.degraded for sample in samples])),
-            clean=torch.from_numpy(np.stack([sample.clean for sample in samples])),
-            names=tuple(sample.name for sample in samples),
-        )
+        return Restoration.stacked(samples)
 
     def divide_cache(self, processes: int) -> None:
         self._cache.free_bytes //= processes

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from gantools.data import layout, seeds, transforms
 from gantools.data.batches import Masked
@@ -65,11 +64,7 @@ class MaskedImages:
 
     def collate(self, samples: Sequence[MaskedSample]) -> Masked:
         """Stack samples. Shapes: image (N, H, W, 3), mask (N, H, W, 1), uint8."""
-        return Masked(
-            image=torch.from_numpy(np.stack([sample.image for sample in samples])),
-            mask=torch.from_numpy(np.stack([sample.mask for sample in samples])),
-            names=tuple(sample.name for sample in samples),
-        )
+        return Masked.stacked(samples)
 
     def divide_cache(self, processes: int) -> None:
         self._cache.free_bytes //= processes

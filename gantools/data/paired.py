@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import torch
-
 from gantools.data import layout, seeds, transforms
 from gantools.data.batches import Paired
 from gantools.data.cache import BoundedCache, Images
@@ -63,11 +60,7 @@ class PairedImages:
 
     def collate(self, samples: Sequence[PairedSample]) -> Paired:
         """Stack pairs. Shapes: (N, H, W, 3) uint8."""
-        return Paired(
-            source=torch.from_numpy(np.stack([sample.source for sample in samples])),
-            target=torch.from_numpy(np.stack([sample.target for sample in samples])),
-            names=tuple(sample.name for sample in samples),
-        )
+        return Paired.stacked(samples)
 
     def divide_cache(self, processes: int) -> None:
         self._cache.free_bytes //= processes

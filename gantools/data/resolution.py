@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from gantools.data import layout, seeds, transforms
 from gantools.data.batches import LowHigh
@@ -56,11 +55,7 @@ class ResolutionImages:
 
     def collate(self, samples: Sequence[LowHighSample]) -> LowHigh:
         """Stack pairs. Shapes: low (N, H, W, 3), high (N, H * scale, W * scale, 3), uint8."""
-        return LowHigh(
-            low=torch.from_numpy(np.stack([sample.low for sample in samples])),
-            high=torch.from_numpy(np.stack([sample.high for sample in samples])),
-            names=tuple(sample.name for sample in samples),
-        )
+        return LowHigh.stacked(samples)
 
     def divide_cache(self, processes: int) -> None:
         self._cache.free_bytes //= processes

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import torch
 
 from gantools.data import layout, seeds, transforms
 from gantools.data.batches import Restoration
@@ -57,11 +56,7 @@ class RestorationImages:
 
     def collate(self, samples: Sequence[RestorationSample]) -> Restoration:
         """Stack pairs. Shapes: (N, H, W, 3) uint8."""
-        return Restoration(
-            degraded=torch.from_numpy(np.stack([sample.degraded for sample in samples])),
-            clean=torch.from_numpy(np.stack([sample.clean for sample in samples])),
-            names=tuple(sample.name for sample in samples),
-        )
+        return Restoration.stacked(samples)
 
     def divide_cache(self, processes: int) -> None:
         self._cache.free_bytes //= processes

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from gantools.data import domains, seeds, transforms
 from gantools.data.batches import Unpaired
@@ -59,11 +58,7 @@ class UnpairedImages:
 
     def collate(self, samples: Sequence[UnpairedSample]) -> Unpaired:
         """Stack pictures. Shapes: (N, H, W, 3) uint8."""
-        return Unpaired(
-            a=torch.from_numpy(np.stack([sample.a for sample in samples])),
-            b=torch.from_numpy(np.stack([sample.b for sample in samples])),
-            names=tuple([sample.name_a for sample in samples] + [sample.name_b for sample in samples]),
-        )
+        return Unpaired.stacked(samples)
 
     def divide_cache(self, processes: int) -> None:
         self._cache.free_bytes //= processes
