@@ -28,7 +28,8 @@ class Export:
     ``scale`` × input side; sides are padded to at least ``minimum_size_px`` and to multiples of ``size_multiple``.
     ``mode`` is how it runs: ``eval`` (fixed statistics, no dropout) or ``train`` (batch statistics and dropout, as
     pix2pix's authors test). ``trained_px`` is the side of its training pictures. ``takes`` is what it is given: a whole
-    ``picture``, or one that is ``masked``, whose hole it fills.
+    ``picture``, or one that is ``masked``, whose hole it fills. ``gray``: a gray picture is kept gray, or ``color`` is
+    what it gets.
     """
 
     network: str
@@ -39,6 +40,7 @@ class Export:
     mode: Literal["eval", "train"] = "eval"
     trained_px: int | None = None
     takes: Literal["picture", "masked"] = "picture"
+    gray: Literal["keep", "color"] = "keep"
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,7 @@ class Alpha(Enum):
 class Gray(Enum):
     """What becomes of gray pictures."""
 
+    auto = "auto"
     keep = "keep"
     color = "color"
 
@@ -129,7 +130,9 @@ Quality = Annotated[int, typer.Option(min=1, max=100, help="Quality of JPEG and 
 DepthOption = Annotated[Depth, typer.Option(help="Bits per sample.")]
 MetadataOption = Annotated[Metadata, typer.Option(help="EXIF, ICC profile, XMP, resolution.")]
 AlphaOption = Annotated[Alpha, typer.Option(help="Transparency: resized, put through the network, or left out.")]
-GrayOption = Annotated[Gray, typer.Option(help="Gray pictures stay gray, or get the colours that the network makes.")]
+GrayOption = Annotated[
+    Gray, typer.Option(help="Gray pictures stay gray or get the network's colours; auto: as it learnt.")
+]
 FramesOption = Annotated[Frames, typer.Option(help="Files with several frames or pages.")]
 AllowTruncated = Annotated[bool, typer.Option("--allow-truncated", help="Accept what is left of damaged files.")]
 MaxPixels = Annotated[
@@ -161,7 +164,7 @@ def infer(
     depth: DepthOption = Depth.keep,
     metadata: MetadataOption = Metadata.keep,
     alpha: AlphaOption = Alpha.keep,
-    gray: GrayOption = Gray.keep,
+    gray: GrayOption = Gray.auto,
     frames: FramesOption = Frames.refuse,
     allow_truncated: AllowTruncated = False,
     max_pixels: MaxPixels = None,

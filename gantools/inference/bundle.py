@@ -109,6 +109,8 @@ def _empty_network(options: GeneratorOptions, stored: Shapes, export: Export, pa
     facts = (says.scale, says.size_multiple, says.minimum_size_px)
     if facts != (export.scale, export.size_multiple, export.minimum_size_px) or export.mode not in ("eval", "train"):
         raise ModelFileError(f"{str(path)!r}: what it says of size and mode does not fit its {options.name}")
+    if export.gray not in ("keep", "color"):
+        raise ModelFileError(f"{str(path)!r}: what it says of gray pictures, {export.gray!r}, is unknown")
     if export.takes not in ("picture", "masked"):
         raise ModelFileError(
             f"{str(path)!r}: its {options.name} takes {export.takes!r}, which this gantools cannot give"

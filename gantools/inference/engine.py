@@ -122,7 +122,7 @@ def complete(picture: Picture, hole: Hole, model: Model, settings: Settings) -> 
         filled = composer.fill_by_center(picture.pixels, hole, predict, side_px, _center_px(model))
     else:
         filled = composer.fill_by_picture(picture.pixels, hole, predict, side_px)
-    gray = settings.gray == "keep" and picture.gray
+    gray = picture.gray and _stays_gray(model, settings)
     alpha = None if settings.alpha == "drop" else picture.alpha
     return replace(picture, pixels=_in_gray(filled) if gray else filled, alpha=alpha, gray=gray)
 
@@ -134,7 +134,7 @@ def process(picture: Picture, model: Model, settings: Settings) -> Picture:
     """
     given = picture if settings.prepare is None else settings.prepare(picture)
     _require_size(given, model, settings)
-    gray = settings.gray == "keep" and given.gray
+    gray = given.gray and _stays_gray(model, settings)
     pixels = translate(given.pixels, model)
     return replace(
         given,
@@ -227,6 +227,10 @@ def _center_px(model: Model) -> int:
     """Side of the square that a network was trained to fill in the middle."""
     overlap_px = model.options.overlap_px if isinstance(model.options, ContextEncoderOptions) else 0
     return _trained_px(model) // 2 - (2 * overlap_px if _fills_the_middle(model) else 0)
+
+
+def _stays_gray(model: Model, settings: Settings) -> bool:
+    return (model.export.gray if settings.gray == "auto" else settings.gray) == "keep"
 
 
 def _in_gray(pixels: Pixels) -> Pixels:

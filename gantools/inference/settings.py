@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Depth: TypeAlias = Literal["keep", 8, 16]
 Alpha: TypeAlias = Literal["keep", "process", "drop"]
-Gray: TypeAlias = Literal["keep", "color"]
+Gray: TypeAlias = Literal["auto", "keep", "color"]
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 
 CENTER: Literal["center"] = "center"
@@ -24,7 +24,7 @@ class Settings:
 
     ``alpha``: ``keep`` resizes transparency beside the colours, ``process`` sends it through the network as a gray
     picture, ``drop`` leaves it out. ``gray``: ``keep`` gives a gray picture for a gray one, ``color`` what the network
-    makes of it.
+    makes of it, ``auto`` what the weights say: colours from those that learnt to give them.
     ``max_pixels`` bounds what is decoded (None: the reader's limit); an output may have four times as many.
     ``mask`` says what is missing, for networks that fill holes: a mask picture, a folder of them, or ``center`` (None:
     what is transparent).
@@ -35,7 +35,7 @@ class Settings:
     depth: Depth = "keep"
     metadata: Literal["keep", "strip"] = "keep"
     alpha: Alpha = "keep"
-    gray: Gray = "keep"
+    gray: Gray = "auto"
     max_pixels: int | None = None
     allow_truncated: bool = False
     first_frame: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gantools.config.options import Options, setting
@@ -154,10 +154,11 @@ class CycleGan(Recipe["Unpaired", Fakes]):
 
     def exports(self) -> Mapping[str, Export]:
         options, crop_px = self.options.generator, self.config.data.crop_px
-        return {
+        described = {
             "a2b": describe_generator("a_to_b", self.a_to_b, options, crop_px),
             "b2a": describe_generator("b_to_a", self.b_to_a, options, crop_px),
         }
+        return {direction: replace(export, gray="color") for direction, export in described.items()}
 
     @classmethod
     def dataset(cls, config: CycleGanConfig, split: Literal["training", "validation"]) -> Dataset:

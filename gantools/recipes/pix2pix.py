@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gantools.config.options import Options, setting
@@ -137,7 +138,7 @@ class Pix2Pix(Recipe["Paired", Generated]):
         described = describe_generator(
             "generator", self.generator, options.generator, self.config.data.crop_px, options.inference
         )
-        return {"generator": described}
+        return {"generator": replace(described, gray="color")}
 
     @classmethod
     def dataset(cls, config: Pix2PixConfig, split: Literal["training", "validation"]) -> Dataset:

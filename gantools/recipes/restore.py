@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
@@ -213,7 +214,9 @@ class Restore(Recipe["Restoration", Generated]):
 
     def exports(self) -> Mapping[str, Export]:
         crop_px = self.config.data.crop_px
-        return {"generator": describe_generator("generator", self.generator, self.options.generator, crop_px)}
+        described = describe_generator("generator", self.generator, self.options.generator, crop_px)
+        colors = any(one.name == "gray" for one in self.config.data.degradations)
+        return {"generator": replace(described, gray="color") if colors else described}
 
     @classmethod
     def dataset(cls, config: RestoreConfig, split: Literal["training", "validation"]) -> Dataset:

@@ -212,6 +212,16 @@ def test_gray_stays_gray_and_says_what_that_costs(same: Model) -> None:
 
 
 @pytest.mark.filterwarnings("error")
+def test_weights_that_learnt_to_give_colours_give_them_unless_told_otherwise(same: Model) -> None:
+    gray = Picture(np.zeros((4, 4, 3), np.uint8), gray=True)
+    model = with_network(same, Tint())
+    tinting = replace(model, export=replace(model.export, gray="color"))
+    assert (engine.process(gray, tinting, PLAIN).pixels == (255, 0, 0)).all()
+    with pytest.warns(UserWarning, match="--gray color"):
+        assert engine.process(gray, tinting, Settings(gray="keep")).gray
+
+
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("bits", ["8", "16"])
 def test_every_gray_value_survives(same: Model, bits: str) -> None:
     values = np.arange(LARGEST[bits] + 1).astype(np.uint8 if bits == "8" else np.uint16).reshape(16, -1)

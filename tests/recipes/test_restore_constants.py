@@ -188,3 +188,8 @@ def test_facades_and_colorize_are_the_papers():
         assert (config.stages.adversarial.epochs, config.data.flip) == (200, True)
     assert api.configure("pix2pix/facades").config.data.direction == "b2a"
     assert api.configure("pix2pix/colorize").config.data.make == "gray"
+
+
+@pytest.mark.parametrize(("preset", "gray"), [("colorize-64", "color"), ("crappify-64", "keep")])
+def test_only_weights_that_learnt_colours_give_them_to_gray_pictures(preset, gray):
+    assert built(f"restore/{preset}").exports()["generator"].gray == gray
