@@ -7,7 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from gantools.images import writer
+from gantools.images.picture import Picture
 
 Small = Callable[[str], list[str]]
 
@@ -140,6 +144,37 @@ def test_data_folders(command: str, refused: Refused, here: Path, drawn: dict[st
         "data.dir: 1 files have no partner (source/00002.png); the two files of a pair need the same name"
     )
     assert "'gone' does not exist" in told(str(drawn["pix2pix"]), "gone")
+
+
+def bad_data(here: Path, drawn: dict[str, Path]) -> dict[str, tuple[tuple[str | Path, ...], str]]:
+    """Data sets that cannot train, by what is wrong with them: what is typed and what is said."""
+    fruit, photos = here / "fruit", drawn["srgan"]
+    shutil.copytree(photos, fruit / "trainA")
+    (fruit / "trainB").mkdir()
+    (here / "odd").mkdir()
+    for name in ("a", "b", "c", "d"):
+        writer.write(Picture(np.zeros((64, 129, 3), np.uint8)), here / "odd" / f"{name}.png")
+    writer.write(Picture(np.full((9, 9, 3), 255, np.uint8)), here / "mask.png")
+    np.save(here / "zeros.npy", np.zeros((3, 3)))
+    return {
+        "an empty side": (("cyclegan/paper", "--data", fruit), "holds no images"),
+        "an odd width": (("pix2pix/facades", "data.layout=ab", "--data", here / "odd"), "is 129 pixels wide"),
+        "a mask of another size": (
+            ("context_encoder/random_block", "--data", photos, "data.mask={name: file, path: mask.png}"),
+            "'mask.png' is 9x9 but data.crop_px is ",
+        ),
+        "a kernel of zeros": (
+            ("deblur/motion", "--data", photos, "data.blur.kernel_files=[zeros.npy]", "data.blur.measured_weight=1"),
+            "'zeros.npy', kernel 1 of 1: is all zeros, so it is no blur kernel",
+        ),
+    }
+
+
+@pytest.mark.parametrize("wrong", ["an empty side", "an odd width", "a mask of another size", "a kernel of zeros"])
+def test_data_that_cannot_train(wrong: str, refused: Refused, here: Path, drawn: dict[str, Path], small: Small) -> None:
+    arguments, said = bad_data(here, drawn)[wrong]
+    for command in ("check", "train"):
+        assert said in refused(command, arguments[0], *small(str(arguments[0])), *arguments[1:])
 
 
 def test_a_run_directory_that_holds_something(
