@@ -253,6 +253,7 @@ class ContextEncoderOptions(Options):
         "predict what the smoothest continuation of the known pixels lacks, instead of the colours (center)",
         paper=False,
     )
+    skips: bool = setting(False, "the decoder also sees the encoder's features (full)", paper=False)
 
     @model_validator(mode="after")
     def _same_channels(self) -> Self:
@@ -260,6 +261,8 @@ class ContextEncoderOptions(Options):
             raise ValueError("context_encoder puts its output into its input: make in_channels and out_channels equal")
         if self.residual and self.region == "full":
             raise ValueError("residual: the full network does not know where the hole is; it belongs to center")
+        if self.skips and self.region == "center":
+            raise ValueError("skips: the middle lies elsewhere than the picture's features; they belong to full")
         return self
 
 

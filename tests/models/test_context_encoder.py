@@ -37,7 +37,7 @@ def test_a_larger_picture_keeps_the_size_of_the_features() -> None:
     torch.nn.init.ones_(network.bottleneck[1].bias)
     torch.nn.init.constant_(network.widen.weight, 0.3)
     seen = []
-    network.decoder.register_forward_hook(lambda _module, given, _made: seen.append(given[0]))
+    network.decoder[0].register_forward_hook(lambda _module, given, _made: seen.append(given[0]))
     for side_px in (16, 40):
         network(torch.rand(1, 3, side_px, side_px))
     assert seen[0].unique().numel() == 1
@@ -55,10 +55,20 @@ def test_the_continuation_is_the_mean_of_its_neighbours_everywhere() -> None:
 
 def test_with_residual_a_silent_decoder_gives_the_continuation_and_does_not_see_the_hole() -> None:
     network = ContextEncoder(downs=2, base_channels=4, bottleneck_channels=6, overlap_px=1, residual=True).eval()
-    torch.nn.init.zeros_(network.decoder[-2].weight)
-    torch.nn.init.zeros_(network.decoder[-2].bias)
+    torch.nn.init.zeros_(network.decoder[-1][2].weight)
+    torch.nn.init.zeros_(network.decoder[-1][2].bias)
     image = torch.rand(1, 3, 16, 16) * 2 - 1
     made = network(image)
     torch.testing.assert_close(made[..., 5:11, 5:11], harmonic_square(image, 6))
     image[..., 5:11, 5:11] = 0.3
     torch.testing.assert_close(network(image), made)
+
+
+def test_with_skips_the_picture_reaches_the_decoder_past_the_bottleneck() -> None:
+    network = ContextEncoder(region="full", downs=2, base_channels=4, bottleneck_channels=6, skips=True).eval()
+    torch.nn.init.zeros_(network.widen.weight)
+    image = torch.rand(1, 3, 32, 16) * 2 - 1
+    assert network(image).shape == image.shape
+    changed = image.clone()
+    changed[..., 2, 3] += 0.5
+    assert not torch.equal(network(image), network(changed))

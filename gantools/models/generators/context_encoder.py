@@ -31,6 +31,8 @@ class ContextEncoder(nn.Module):
     Differs from the paper: convolutions before BatchNorm have no bias (its code sets every bias to zero in each step);
     the channel-wise dense layer of its figure is the 4×4 convolution of its code. With ``residual`` the decoder's
     output is added to the smoothest continuation of the known pixels, so that a short training need not learn that.
+    With ``skips`` the decoder of the full network also sees the encoder's features: what is beside the hole need not
+    pass the bottleneck.
     """
 
     scale: int = 1
@@ -49,9 +51,10 @@ class ContextEncoder(nn.Module):
         bottleneck_channels: int = 4000,
         norm: NormName = "batch",
         residual: bool = False,
+        skips: bool = False,
     ) -> None:
         super().__init__()
-        self.region, self.overlap_px, self.residual = region, overlap_px, residual
+        self.region, self.overlap_px, self.residual, self.skips = region, overlap_px, residual, skips
         self.size_multiple, self.minimum_size_px = 2**downs, INNERMOST_PX * 2**downs
         channels = [base_channels, *widths(base_channels, max_channels, downs - 1)]
         self.encoder = _encoder(in_channels, channels, norm)
@@ -60,7 +63,7 @@ class ContextEncoder(nn.Module):
         )
         has_bias = convolution_bias(norm, None)
         self.widen = nn.ConvTranspose2d(bottleneck_channels, channels[-1], INNERMOST_PX, bias=has_bias)
-        self.decoder = _decoder(channels if region == "full" else channels[1:], out_channels, norm)
+        self.decoder = _decoder(channels if region == "full" else channels[1:], out_channels, norm, skips)
 
     def forward(self, image: Tensor) -> Tensor:
         predicted = self.predict(image)
@@ -73,11 +76,16 @@ class ContextEncoder(nn.Module):
 
     def predict(self, image: Tensor) -> Tensor:
         """What the decoder makes. Shapes: (N, C, H, W) → center: (N, C, H/2, W/2); full: (N, C, H, W)."""
-        squeezed = self.bottleneck(self.encoder(image))
-        wide = self.widen(squeezed)
+        features, scales = image, list[Tensor]()
+        for layer in self.encoder:
+            features = layer(features)
+            scales.append(features)
+        squeezed = self.bottleneck(features)
+        made: Tensor = self.widen(squeezed)
         if squeezed.shape[-2:] != (1, 1):
-            wide = wide / _windows(wide)
-        made = cast(Tensor, self.decoder(wide))
+            made = made / _windows(made)
+        for enlargement in self.decoder:
+            made = enlargement(torch.cat((made, scales.pop()), dim=1) if self.skips else made)
         return (_continued(image, self.overlap_px) + made).clamp(-1, 1) if self.residual else made
 
 
@@ -94,14 +102,14 @@ def _encoder(inputs: int, channels: list[int], norm: NormName) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _decoder(channels: list[int], outputs: int, norm: NormName) -> nn.Sequential:
+def _decoder(channels: list[int], outputs: int, norm: NormName, skips: bool) -> nn.Sequential:
     """From 4×4 up: norm and ReLU before every enlargement, so that the widened bottleneck gets its own too."""
-    layers: list[nn.Module] = []
-    for given, made in pairwise(reversed(channels)):
-        enlargement = nn.ConvTranspose2d(given, made, 4, 2, 1, bias=convolution_bias(norm, None))
-        layers += [NORMS[norm](given), nn.ReLU(), enlargement]
-    last = nn.ConvTranspose2d(channels[0], outputs, 4, 2, 1)
-    return nn.Sequential(*layers, NORMS[norm](channels[0]), nn.ReLU(), last, nn.Tanh())
+    levels = []
+    for level, (width, made) in enumerate(pairwise([*reversed(channels), outputs]), 1):
+        given, last = 2 * width if skips else width, level == len(channels)
+        enlargement = nn.ConvTranspose2d(given, made, 4, 2, 1, bias=last or convolution_bias(norm, None))
+        levels.append(nn.Sequential(NORMS[norm](given), nn.ReLU(), enlargement, nn.Tanh() if last else nn.Identity()))
+    return nn.Sequential(*levels)
 
 
 def _continued(image: Tensor, overlap_px: int) -> Tensor:
