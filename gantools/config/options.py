@@ -21,8 +21,9 @@ class Options(BaseModel):
             value = getattr(self, name)
             if isinstance(value, Options):
                 dumped[name] = value.portable()
-            elif isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("local"):
-                dumped[name] = field.get_default()
+            elif isinstance(field.json_schema_extra, dict) and (local := field.json_schema_extra.get("local")):
+                keeps = isinstance(local, list) and value in local
+                dumped[name] = value if keeps else field.get_default()
         return dumped
 
     def arguments(self) -> dict[str, Any]:
@@ -37,15 +38,21 @@ def setting(
     paper: Any = None,
     source: Any = None,
     why: str | None = None,
-    local: bool = False,
+    local: bool | tuple[str, ...] = False,
     **limits: Any,
 ) -> Any:
     """Declare one documented field.
 
     ``paper`` and ``source`` are the values of the paper and of the source document, shown beside the default by
     ``gantools show``; ``why`` says why the default differs from them. ``local`` marks a path of this computer, which
-    is not told to others. ``limits`` are pydantic's (``gt=0``, …).
+    is not told to others; given as words, these may stand in its place and are told. ``limits`` are pydantic's
+    (``gt=0``, …).
     """
-    said = {"paper": paper, "source": source, "why": why, "local": local or None}
+    said = {
+        "paper": paper,
+        "source": source,
+        "why": why,
+        "local": list(local) if isinstance(local, tuple) else local or None,
+    }
     facts = {key: value for key, value in said.items() if value is not None}
     return Field(default, description=about, json_schema_extra=facts or None, **limits)

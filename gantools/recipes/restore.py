@@ -49,7 +49,7 @@ class RestoreModel(Options):
         None,
         "first weights of the encoder: a .safetensors or .pth file; null: the fetched one of its network; random: none",
         source="ImageNet",
-        local=True,
+        local=("random",),
     )
     encoder_rates: tuple[Rate, Rate] = setting(
         (1e-3, 1e-3**0.5),

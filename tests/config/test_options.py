@@ -19,7 +19,7 @@ from gantools import api, recipes
 from gantools.cli.quick import REFERENCE
 from gantools.config import dump, presets
 from gantools.config.options import Options
-from gantools.config.source import parse_yaml
+from gantools.config.source import Tree, parse_yaml
 
 SPECS = [preset.spec for preset in presets.all_presets()]  # tests/cli/test_recipes.py counts them
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -155,3 +155,11 @@ def test_configuring_and_describing_need_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_what_travels_with_weights_is_a_sound_configuration_without_paths(spec: str) -> None:
+    settings = api.configure(spec, data=["/my/photos"])
+    told = settings.config.portable()
+    assert "/my/photos" not in json.dumps(told)
+    assert api.check(Tree(told), settings.recipe, settings.config.recipe).config.portable() == told
