@@ -41,8 +41,9 @@ def fill_by_center(pixels: Pixels, hole: Hole, predict: Predict, side_px: int, h
 def fill_by_picture(pixels: Pixels, hole: Hole, predict: Predict, trained_px: int) -> Pixels:
     """Fill the hole from a network that predicts every pixel of what is given to it.
 
-    Only the surroundings of the hole go through the network. Where it is thicker than half of ``trained_px``, so that
-    the network would see nothing beside it, they are shrunk first.
+    Only the surroundings of the hole go through the network. Where the hole is thicker than half of ``trained_px``, so
+    that the network would see nothing beside it, they are shrunk first. Only what it makes of the hole is used: its loss
+    never looked at known pixels, so what it makes of those says nothing about a seam.
     """
     rows, columns = _surroundings(hole, trained_px)
     shown, missing = mean_filled(pixels[rows, columns], hole[rows, columns]), hole[rows, columns]
@@ -50,7 +51,7 @@ def fill_by_picture(pixels: Pixels, hole: Hole, predict: Predict, trained_px: in
     factor = min(1.0, trained_px / 2 / thickness_px)
     predicted = predict(shown) if factor == 1 else _predict_small(shown, missing, predict, factor)
     filled = pixels.copy()
-    filled[rows, columns] = blended(pixels[rows, columns], missing, predicted)
+    filled[rows, columns][missing] = predicted[missing]
     return filled
 
 

@@ -269,3 +269,17 @@ def test_a_jobs_result_names_the_sizes(full: Path, tmp_path: Path) -> None:
     result = engine.carry_out(job, opened(full), Settings(mask="center"))
     assert (result.input_size, result.output_size) == ((20, 10), (20, 10))
     assert result.content
+
+
+def test_what_a_full_network_makes_of_known_pixels_does_not_matter() -> None:
+    pixels, hole = np.full((12, 12, 3), 100, np.uint8), np.zeros((12, 12), np.bool_)
+    hole[4:7, 5:8] = True
+
+    def predict(shown: Any) -> Any:
+        made = np.zeros_like(shown)
+        made[hole] = 90
+        return made
+
+    filled = composer.fill_by_picture(pixels, hole, predict, 12)
+    assert (filled[hole] == 90).all()
+    assert (filled[~hole] == 100).all()
