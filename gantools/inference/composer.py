@@ -42,8 +42,8 @@ def fill_by_picture(pixels: Pixels, hole: Hole, predict: Predict, trained_px: in
     """Fill the hole from a network that predicts every pixel of what is given to it.
 
     Only the surroundings of the hole go through the network. Where the hole is thicker than half of ``trained_px``, so
-    that the network would see nothing beside it, they are shrunk first. Only what it makes of the hole is used: its loss
-    never looked at known pixels, so what it makes of those says nothing about a seam.
+    that the network would see nothing beside it, they are shrunk first. Only what it makes of the hole is used: its
+    loss never looked at known pixels, so what it makes of those says nothing about a seam.
     """
     rows, columns = _surroundings(hole, trained_px)
     shown, missing = mean_filled(pixels[rows, columns], hole[rows, columns]), hole[rows, columns]
