@@ -16,7 +16,7 @@ from gantools.errors import ModelFileError, UsageError
 from gantools.images import reader, writer
 from gantools.images.holes import mean_filled
 from gantools.images.picture import Metadata, Picture
-from gantools.inference import composer, engine
+from gantools.inference import composer, engine, forward
 from gantools.inference.bundle import Model, open_model
 from gantools.inference.plan import Job
 from gantools.inference.session import infer
@@ -167,7 +167,7 @@ def test_on_its_own_size_the_center_is_the_networks(center: Path) -> None:
     """A hole that is the trained square, in a picture of the trained size: the network's output, but for the seam."""
     model, pixels = opened(center), samples(SIDE_PX, SIDE_PX)
     hole = square_hole(SIDE_PX, SIDE_PX, CENTER_PX, 10, 10)
-    plain = engine.translate(mean_filled(pixels, hole), model)
+    plain = forward.translate(mean_filled(pixels, hole), model)
     made = engine.complete(Picture(pixels), hole, model, Settings()).pixels
     np.testing.assert_array_equal(made[14:18, 14:18], plain[14:18, 14:18])  # deeper than the seam
     np.testing.assert_array_equal(made, composer.blended(pixels, hole, plain))
