@@ -11,7 +11,7 @@ from gantools.data import layout, seeds, transforms
 from gantools.data.batches import Restoration
 from gantools.data.cache import BoundedCache, Images
 from gantools.data.dataset import gather, share_of
-from gantools.data.degrade import blur
+from gantools.data.degrade import blur, resolution
 from gantools.data.layout import Layout
 from gantools.data.options_blur import BlurredData
 from gantools.data.restoration import RestorationSample
@@ -83,6 +83,7 @@ class BlurredImages:
         side_px = self.options.crop_px
         kernel = blur.random_kernel(rng, self.options.blur)
         margin_px = max(kernel.shape) // 2
+        photo = resolution.finer(photo, self.options.downscale, side_px, 2 * margin_px, rng)
         top, left = (int(rng.integers(side - side_px + 1)) for side in photo.shape[:2])
         above, before = max(0, top - margin_px), max(0, left - margin_px)
         window = photo[above : top + side_px + margin_px, before : left + side_px + margin_px]

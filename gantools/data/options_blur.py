@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from gantools.config.options import Options, setting
-from gantools.data.options import DataOptions, LayoutName
+from gantools.data.options import DataOptions, LayoutName, Share
 
 Pixels = Annotated[float, Field(gt=0, le=200)]
 Sigma = Annotated[float, Field(ge=0, le=255)]
@@ -65,6 +65,9 @@ class BlurredData(DataOptions):
     )
     blur: BlurOptions = setting(BlurOptions(), "how photos are blurred; of real pairs only sharp_share applies")
     crop_px: int = setting(256, "side of the random square that is trained on", paper=256, ge=1)
+    downscale: tuple[Share, ...] = setting(
+        (1.0,), "factors, one drawn per sample, by which a photo is shrunk before it is blurred", min_length=1
+    )
     validation_px: int | None = setting(
         None, "longest side for validation, the middle of larger pictures is taken; null: whole pictures", ge=1
     )

@@ -75,12 +75,7 @@ class ResolutionImages:
     def _crop(self, photo: Pixels, rng: np.random.Generator) -> Images:
         """A random crop of the photo, shrunk first by one of the factors that leave it large enough."""
         options = self.options
-        factor = float(rng.choice([f for f in options.downscale if self._fits(photo, f)] or [1.0]))
-        if factor < 1:
-            margin_px = 2 * degrade.MARGIN_LOW_PX * options.scale
-            photo = degrade.shrunk_region(photo, factor, options.crop_px + margin_px, rng)
+        margin_px = 2 * degrade.MARGIN_LOW_PX * options.scale
+        photo = degrade.finer(photo, options.downscale, options.crop_px, margin_px, rng)
         pair = degrade.crop_pair(photo, options.scale, options.crop_px, rng)
         return transforms.random_position(pair, rng, flip=options.flip, rotate=options.rotate)
-
-    def _fits(self, photo: Pixels, factor: float) -> bool:
-        return bool(min(photo.shape[:2]) * factor >= self.options.crop_px)

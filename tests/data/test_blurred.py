@@ -15,6 +15,7 @@ from gantools.data.options_blur import BlurOptions, BlurredData
 from gantools.data.sampler import SampleKey
 from gantools.errors import DataError, ImageError
 from gantools.images import reader
+from gantools.images.color import resize_bicubic
 from gantools.images.kernels import convolve, normalised
 
 SMOOTH = np.outer([1, 4, 6, 4, 2], [1, 2, 2])  # of sum 85, so that nothing ends in half a step
@@ -39,16 +40,31 @@ def known_blur(folder: Path) -> dict[str, Any]:
     return {"motion_weight": 0.0, "measured_weight": 1.0, "kernel_files": (str(folder / "kernel.npy"),)}
 
 
-def place_of(crop: np.ndarray, photo: np.ndarray) -> tuple[int, int]:
+def places_of(crop: np.ndarray, photo: np.ndarray) -> list[tuple[int, int]]:
     side = crop.shape[0]
-    places = [
+    return [
         (top, left)
         for top in range(photo.shape[0] - side + 1)
         for left in range(photo.shape[1] - side + 1)
         if (photo[top : top + side, left : left + side] == crop).all()
     ]
-    assert len(places) == 1
-    return places[0]
+
+
+def place_of(crop: np.ndarray, photo: np.ndarray) -> tuple[int, int]:
+    (place,) = places_of(crop, photo)
+    return place
+
+
+def test_photos_are_shrunk_before_they_are_blurred(photos: Path, tmp_path: Path) -> None:
+    given = options(photos, blur=known_blur(tmp_path), downscale=(0.5,), flip=False)
+    sample = BlurredImages(given, "training", seed=7)[SampleKey(0, 1)]
+    small = [resize_bicubic(reader.read_rgb8(file), scale=0.5) for file in sorted(photos.iterdir())]
+    found = [(photo, place) for photo in small for place in places_of(sample.clean, photo)]
+    ((photo, (top, left)),) = found
+    whole = convolve(photo, normalised(SMOOTH))
+    inside = np.s_[2:-2, 2:-2]
+    expected = whole[top : top + 16, left : left + 16][inside].astype(int)
+    assert np.abs(sample.degraded[inside].astype(int) - expected).max() <= 1
 
 
 def test_samples_depend_on_epoch_and_index_alone(photos: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gantools.data import transforms
@@ -47,8 +49,18 @@ def crop_pair(photo: Pixels, scale: int, crop_px: int, rng: np.random.Generator)
     return low[y : y + side, x : x + side], photo[top : top + crop_px, left : left + crop_px]
 
 
+def finer(photo: Pixels, factors: Sequence[float], side_px: int, margin_px: int, rng: np.random.Generator) -> Pixels:
+    """The photo, shrunk by one of the ``factors`` that leave its shorter side at least ``side_px``: sharper edges.
+
+    Of a photo that is shrunk only a random part of about ``side_px`` with ``margin_px`` more is returned.
+    """
+    fitting = [factor for factor in factors if min(photo.shape[:2]) * factor >= side_px]
+    factor = float(rng.choice(fitting or [1.0]))
+    return photo if factor == 1 else shrunk_region(photo, factor, side_px + margin_px, rng)
+
+
 def shrunk_region(photo: Pixels, factor: float, side_px: int, rng: np.random.Generator) -> Pixels:
-    """A random part of the photo, shrunk by ``factor`` to about ``side_px``: finer detail to learn from."""
+    """A random part of the photo, shrunk by ``factor`` to about ``side_px``."""
     height, width = (min(side, int(np.ceil(side_px / factor))) for side in photo.shape[:2])
     top, left = int(rng.integers(photo.shape[0] - height + 1)), int(rng.integers(photo.shape[1] - width + 1))
     return color.resize_bicubic(photo[top : top + height, left : left + width], scale=factor)
