@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gantools.images.imagenet import TO_NORMALISED
+from gantools.models.strided import StridedConv2d
 
 EncoderName: TypeAlias = Literal["resnet18", "resnet34"]
 
@@ -38,13 +39,15 @@ class BasicBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.conv1 = StridedConv2d(inputs, outputs, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.downsample: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.downsample = nn.Sequential(
+                StridedConv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
 
     def forward(self, features: Tensor) -> Tensor:
         inner = self.bn2(self.conv2(self.bn1(self.conv1(features)).relu()))
@@ -72,7 +75,7 @@ class ResNetEncoder(nn.Module):
         self.early = nn.ModuleDict(
             {
                 "normalise": ChannelAffine(TO_NORMALISED),
-                "conv1": nn.Conv2d(3, base_channels, 7, 2, 3, bias=False),
+                "conv1": StridedConv2d(3, base_channels, 7, 2, 3, bias=False),
                 "bn1": nn.BatchNorm2d(base_channels),
                 "layer1": layers[0],
                 "layer2": layers[1],

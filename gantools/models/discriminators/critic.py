@@ -7,6 +7,7 @@ from typing import Literal, cast
 from torch import Tensor, nn
 
 from gantools.models.blocks import LEAKY_SLOPE, NORMS, convolution_bias, maybe_dropout, maybe_spectral, widths
+from gantools.models.strided import StridedConv2d
 
 
 class Critic(nn.Module):
@@ -37,7 +38,7 @@ class Critic(nn.Module):
         inputs = in_channels
         for level, outputs in enumerate(widths(base_channels, max_channels, downs)):
             norm_here = norm if level else "none"
-            convolution = nn.Conv2d(inputs, outputs, 4, 2, 1, bias=convolution_bias(norm_here, None))
+            convolution = StridedConv2d(inputs, outputs, 4, 2, 1, bias=convolution_bias(norm_here, None))
             layers += [maybe_spectral(convolution, spectral_norm), NORMS[norm_here](outputs)]
             layers += [nn.LeakyReLU(LEAKY_SLOPE), *maybe_dropout(dropout)]
             inputs = outputs

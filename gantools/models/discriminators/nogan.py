@@ -10,6 +10,7 @@ from torch.nn.utils import parametrizations
 
 from gantools.models.attention import SelfAttention
 from gantools.models.blocks import LEAKY_SLOPE
+from gantools.models.strided import StridedConv2d
 
 
 class NoGanCritic(nn.Module):
@@ -61,7 +62,7 @@ class _Dense(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int, kernel_px: int, stride: int) -> list[nn.Module]:
-    convolution = nn.Conv2d(inputs, outputs, kernel_px, stride, padding=1)
+    convolution = StridedConv2d(inputs, outputs, kernel_px, stride, padding=1)
     nn.init.kaiming_normal_(convolution.weight)
     nn.init.zeros_(cast(Tensor, convolution.bias))
     return [parametrizations.spectral_norm(convolution), nn.LeakyReLU(LEAKY_SLOPE)]

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias, cast
 from torch import Tensor, nn
 
 from gantools.models.blocks import LEAKY_SLOPE, NORMS, NormName, convolution_bias, maybe_spectral, widths
+from gantools.models.strided import StridedConv2d
 
 Layout: TypeAlias = Literal["paper", "source"]
 
@@ -58,7 +59,7 @@ class PatchGan(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int, kernel_px: int, stride: int, bias: bool) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel_px, stride, padding=1 if kernel_px == 4 else 0, bias=bias)
+    return StridedConv2d(inputs, outputs, kernel_px, stride, padding=1 if kernel_px == 4 else 0, bias=bias)
 
 
 def _strides(layout: Layout, downs: int) -> list[int]:

@@ -7,6 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from gantools.models.blocks import LEAKY_SLOPE, NORMS, NormName, convolution_bias, maybe_spectral, widths
+from gantools.models.strided import StridedConv2d
 
 INNERMOST_PX = 4
 
@@ -34,7 +35,7 @@ class RegionDiscriminator(nn.Module):
         inputs = in_channels
         for level, outputs in enumerate(widths(base_channels, max_channels, downs)):
             norm_here: NormName = norm if level else "none"
-            convolution = nn.Conv2d(inputs, outputs, 4, 2, 1, bias=convolution_bias(norm_here, None))
+            convolution = StridedConv2d(inputs, outputs, 4, 2, 1, bias=convolution_bias(norm_here, None))
             layers += [maybe_spectral(convolution, spectral_norm), NORMS[norm_here](outputs)]
             layers += [nn.LeakyReLU(LEAKY_SLOPE)]
             inputs = outputs

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gantools.errors import UsageError
 from gantools.models.blocks import LEAKY_SLOPE, NORMS, NormName, convolution_bias, maybe_spectral
+from gantools.models.strided import StridedConv2d
 
 DOWNS = 4
 
@@ -90,7 +91,7 @@ def _features(in_channels: int, base_channels: int, norm: NormName, spectral_nor
     for level in range(2 * DOWNS):
         outputs, stride = base_channels * 2 ** (level // 2), 1 + level % 2
         norm_here: NormName = norm if level else "none"
-        convolution = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=convolution_bias(norm_here, None))
+        convolution = StridedConv2d(inputs, outputs, 3, stride, 1, bias=convolution_bias(norm_here, None))
         layers += [maybe_spectral(convolution, spectral_norm), NORMS[norm_here](outputs), nn.LeakyReLU(LEAKY_SLOPE)]
         inputs = outputs
     return nn.Sequential(*layers)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gantools.models.blocks import ActivationName, Residual, activation, icnr_
 from gantools.models.initialization import RESIDUAL_GAIN
+from gantools.models.strided import StridedConv2d
 
 
 class CompactRestoration(nn.Module):
@@ -40,7 +41,7 @@ class CompactRestoration(nn.Module):
         self.halo_px: int | None = _halo_px(scale_blocks)
         self.head = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * in_channels, channels[0], 3, padding=1))
         self.encoders = nn.ModuleList(_blocks(*pair, activation) for pair in zip(channels, scale_blocks, strict=True))
-        self.downs = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairwise(channels))
+        self.downs = nn.ModuleList(StridedConv2d(fine, coarse, 2, stride=2) for fine, coarse in pairwise(channels))
         self.ups = nn.ModuleList(_enlargement(coarse, fine) for fine, coarse in pairwise(channels))
         self.decoders = nn.ModuleList(
             _blocks(*pair, activation) for pair in zip(channels[:-1], scale_blocks[:-1], strict=True)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gantools.models.blocks import LEAKY_SLOPE, NORMS, NormName, convolution_bias, widths
 from gantools.models.harmonic import harmonic_square
+from gantools.models.strided import StridedConv2d, StridedConvTranspose2d
 
 Region: TypeAlias = Literal["center", "full"]
 
@@ -98,7 +99,7 @@ def _encoder(inputs: int, channels: list[int], norm: NormName) -> nn.Sequential:
     layers: list[nn.Module] = []
     for level, (given, made) in enumerate(pairwise([inputs, *channels])):
         norm_here: NormName = norm if level else "none"
-        layers.append(_layer(nn.Conv2d(given, made, 4, 2, 1, bias=convolution_bias(norm_here, None)), norm_here))
+        layers.append(_layer(StridedConv2d(given, made, 4, 2, 1, bias=convolution_bias(norm_here, None)), norm_here))
     return nn.Sequential(*layers)
 
 
@@ -107,7 +108,7 @@ def _decoder(channels: list[int], outputs: int, norm: NormName, skips: bool) -> 
     levels = []
     for level, (width, made) in enumerate(pairwise([*reversed(channels), outputs]), 1):
         given, last = 2 * width if skips else width, level == len(channels)
-        enlargement = nn.ConvTranspose2d(given, made, 4, 2, 1, bias=last or convolution_bias(norm, None))
+        enlargement = StridedConvTranspose2d(given, made, 4, 2, 1, bias=last or convolution_bias(norm, None))
         levels.append(nn.Sequential(NORMS[norm](given), nn.ReLU(), enlargement, nn.Tanh() if last else nn.Identity()))
     return nn.Sequential(*levels)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gantools.models.blocks import NORMS, NormName, Residual, convolution_bias, widths
+from gantools.models.strided import StridedConv2d
 
 LEVELS = 5
 """Scales of the encoder: 1/2, 1/4, 1/8, 1/16 and 1/32 of the picture's side."""
@@ -84,7 +85,7 @@ class FPN(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int, norm: NormName, bias: bool, stride: int = 1) -> list[nn.Module]:
-    convolution = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=bias)
+    convolution = StridedConv2d(inputs, outputs, 3, stride=stride, padding=1, bias=bias)
     return [convolution, NORMS[norm](outputs), nn.ReLU()]
 
 

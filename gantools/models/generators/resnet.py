@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, cast
 from torch import Tensor, nn
 
 from gantools.models.blocks import NORMS, NormName, Residual, convolution_bias, maybe_dropout
+from gantools.models.strided import StridedConv2d, StridedConvTranspose2d
 
 Upsampling: TypeAlias = Literal["transposed", "resize"]
 
@@ -69,7 +70,7 @@ def _norm_relu(channels: int, norm: NormName) -> list[nn.Module]:
 def _downs(channels: list[int], norm: NormName, bias: bool) -> nn.Sequential:
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(channels):
-        layers.append(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=bias))
+        layers.append(StridedConv2d(inputs, outputs, 3, stride=2, padding=1, bias=bias))
         layers += _norm_relu(outputs, norm)
     return nn.Sequential(*layers)
 
@@ -84,7 +85,7 @@ def _ups(channels: list[int], norm: NormName, bias: bool, upsampling: Upsampling
 def _enlargement(inputs: int, outputs: int, bias: bool, upsampling: Upsampling) -> list[nn.Module]:
     if upsampling == "resize":
         return [nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
-    return [nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1, bias=bias)]
+    return [StridedConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1, bias=bias)]
 
 
 def _block(channels: int, norm: NormName, bias: bool, dropout: float) -> Residual:

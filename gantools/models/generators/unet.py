@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gantools.models.blocks import LEAKY_SLOPE, NORMS, NormName, convolution_bias, maybe_dropout, widths
+from gantools.models.strided import StridedConv2d, StridedConvTranspose2d
 
 Upsampling: TypeAlias = Literal["transposed", "source", "resize"]
 
@@ -77,7 +78,7 @@ def _encoder(inputs: int, channels: list[int], norm: NormName, bias: bool, dropo
         norm_here: NormName = "none" if level in (0, len(channels) - 1) else norm
         downs.append(
             nn.Sequential(
-                nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=bias),
+                StridedConv2d(inputs, outputs, 4, stride=2, padding=1, bias=bias),
                 NORMS[norm_here](outputs),
                 *maybe_dropout(dropout),
                 nn.LeakyReLU(LEAKY_SLOPE),
@@ -101,7 +102,7 @@ def _decoder(
 def _enlargement(inputs: int, outputs: int, bias: bool, upsampling: Upsampling) -> list[nn.Module]:
     if upsampling == "resize":
         return [nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
-    return [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)]
+    return [StridedConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)]
 
 
 def _last_enlargement(inputs: int, outputs: int, upsampling: Upsampling) -> list[nn.Module]:
