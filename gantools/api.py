@@ -8,16 +8,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from gantools.config import overrides as override
-from gantools.config import presets, report
+from gantools.config import presets
+from gantools.config import report as mistakes
 from gantools.config.schema import RunConfig
 from gantools.config.source import Tree, read_yaml
-from gantools.errors import ConfigError, UsageError
+from gantools.errors import ConfigError, GantoolsError, UsageError
 from gantools.inference.session import infer
 from gantools.registry import did_you_mean
 
@@ -41,6 +43,7 @@ __all__ = [
     "outline_from_weights",
     "preview_data",
     "read_config",
+    "report",
     "resume",
     "train",
 ]
@@ -105,7 +108,7 @@ def check(tree: Tree, recipe: type[Recipe[Any, Any]], name: str) -> Settings:
     written = tree.values.get("recipe", name)
     if written != name:
         raise ConfigError([f"{tree.origin(('recipe',))}: recipe: this file is for {written!r}, not for {name!r}"])
-    return Settings(recipe, report.validate(recipe.config_type, tree), tree)
+    return Settings(recipe, mistakes.validate(recipe.config_type, tree), tree)
 
 
 def read_config(file: Path, data: Sequence[str] = (), overrides: Sequence[str] = ()) -> Settings:
@@ -200,9 +203,34 @@ def resume(
     return _told(session.resume(prepared, run, Limits(max_steps, max_seconds), reporter))
 
 
+def report(run_dir: str | Path, output: str | Path | None = None) -> Path:
+    """Write a run as one HTML page, ``report.html`` in its folder unless ``output`` says where. No torch is imported.
+
+    Raises UsageError for a folder that is no run's or has logged nothing.
+    """
+    from gantools.config.describe import differences
+    from gantools.files import write_bytes
+    from gantools.report import page, story
+
+    told = story.read(Path(run_dir))
+    config = read_config(told.path / "config.yaml").config
+    target = told.path / "report.html" if output is None else Path(output)
+    write_bytes(target, page.render(told, config.recipe, list(differences(config))).encode())
+    return target
+
+
 def _told(outcome: Outcome) -> TrainingRun:
     loop = outcome.loop
+    _report_quietly(outcome.run.path)
     return TrainingRun(outcome.run.path, outcome.ending, loop.position.step, loop.validation.latest, loop.signal)
+
+
+def _report_quietly(run: Path) -> None:
+    """Leave the report in a run's folder; it can be made again, so that its failure is no failure of the training."""
+    try:
+        report(run)
+    except (GantoolsError, OSError) as error:
+        warnings.warn(f"no report was written: {error}", stacklevel=2)
 
 
 def outline_from_weights(path: Path) -> Callable[[Picture], Picture]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from gantools.config.options import Options
@@ -32,6 +33,35 @@ def _group(options: Options, prefix: str) -> Iterator[str]:
         else:
             meaning = f"{field.description or _named(options)}{_facts(field.json_schema_extra)}"
             yield f"{key:{KEY_WIDTH}} {shown(value):{VALUE_WIDTH}} {meaning}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An option whose value is not the paper's."""
+
+    key: str
+    value: Any
+    paper: Any
+    why: str | None
+
+
+def differences(options: Options, prefix: str = "") -> Iterator[Difference]:
+    """Every option that the paper has another value for."""
+    for name, field in type(options).model_fields.items():
+        value, facts = getattr(options, name), field.json_schema_extra
+        if isinstance(value, Options):
+            yield from differences(value, f"{prefix}{name}.")
+        elif isinstance(facts, dict) and "paper" in facts and _plain(facts["paper"]) != _plain(value):
+            yield Difference(f"{prefix}{name}", value, facts["paper"], _word(facts.get("why")))
+
+
+def _plain(value: Any) -> Any:
+    """Lists and tuples are one, as they are in YAML."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _word(why: object) -> str | None:
+    return why if isinstance(why, str) else None
 
 
 def _facts(extra: Any) -> str:

@@ -1,0 +1,135 @@
+"""The page: one HTML file that needs no network and, but for comfort, no script."""
+
+from __future__ import annotations
+
+import html
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from gantools.config.describe import Difference, shown
+from gantools.report import curves, pictures
+from gantools.report.pictures import Sheet
+from gantools.report.story import Panel, Story
+
+_FACTS = (
+    ("status", "status"),
+    ("started", "started"),
+    ("device", "device"),
+    ("precision", "precision"),
+    ("host", "computer"),
+    ("seed", "seed"),
+    ("python", "Python"),
+    ("data", "data fingerprint"),
+)
+_OPENED = ("validation", "losses", "health")
+
+
+def render(story: Story, recipe: str, differences: Sequence[Difference]) -> str:
+    """A run as HTML. ``differences`` are the settings that are not the paper's."""
+    template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    final = pictures.final(story.samples)
+    return template.substitute(
+        title=html.escape(f"{recipe}: {story.path.name}"),
+        summary=_summary(story),
+        warnings=_warnings(story),
+        curves="".join(_panel(panel, story.stages) for panel in story.panels if _leads(panel)),
+        more_curves="".join(_panel(panel, story.stages) for panel in story.panels if not _leads(panel)),
+        stages=_stages(story),
+        strip=_strip(pictures.strip(story.samples)),
+        final=_final(final) if final else "<p>No sample sheets were made: the run has no validation pictures.</p>",
+        differences=_differences(differences),
+        config=html.escape(story.config_text),
+        environment=_environment(story),
+        reproduce=html.escape(_reproduce(story, recipe)),
+    )
+
+
+def _leads(panel: Panel) -> bool:
+    return panel.title.startswith(_OPENED)
+
+
+def _summary(story: Story) -> str:
+    rows = [("status", story.facts.get("status", "unknown")), ("step", story.step), ("started", _started(story))]
+    figures = [(name, curves.figure(value)) for name, value in story.latest.items()]
+    return "".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in [*rows, *figures])
+
+
+def _started(story: Story) -> str:
+    """``2026-11-21 10:31 UTC``, as far as the folder says."""
+    return str(story.facts.get("started", "unknown")).replace("T", " ")[:16] + " UTC"
+
+
+def _warnings(story: Story) -> str:
+    if not story.warnings:
+        return ""
+    items = "".join(f"<li>step {step}: {_text(text)}</li>" for step, text in story.warnings)
+    return f'<section class="warnings"><h2>Warnings</h2><ul>{items}</ul></section>'
+
+
+def _panel(panel: Panel, stages: Sequence[tuple[int, str]]) -> str:
+    return (
+        f"<figure><figcaption>{_text(panel.title)}</figcaption>{curves.svg(panel, stages)}"
+        f"<ul>{curves.legend(panel)}</ul></figure>"
+    )
+
+
+def _stages(story: Story) -> str:
+    if len(story.stages) < 2:
+        return ""
+    told = ", ".join(f"<b>{_text(name)}</b> from step {step}" for step, name in story.stages)
+    return f"<p>Stages (dashed lines): {told}.</p>"
+
+
+def _strip(sheets: Sequence[Sheet]) -> str:
+    return "".join(
+        f'<figure><img src="{sheet.uri}" width="{sheet.width}" height="{sheet.height}" alt="">'
+        f"<figcaption>step {sheet.step}</figcaption></figure>"
+        for sheet in sheets
+    )
+
+
+def _final(sheet: Sheet) -> str:
+    """A check box without a script lets the picture grow to its full size."""
+    return (
+        f'<input type="checkbox" id="zoom"><label for="zoom"><img src="{sheet.uri}" width="{sheet.width}" '
+        f'height="{sheet.height}" alt="samples at step {sheet.step}"></label>'
+        f'<p class="hint">Step {sheet.step}. Click to enlarge, click again to shrink.</p>'
+    )
+
+
+def _differences(differences: Sequence[Difference]) -> str:
+    if not differences:
+        return "<p>Every value that the paper states is the paper's.</p>"
+    rows = "".join(
+        f"<tr><td><code>{_text(one.key)}</code></td><td>{_text(shown(one.value))}</td>"
+        f"<td>{_text(shown(one.paper))}</td><td>{_text(one.why or '')}</td></tr>"
+        for one in differences
+    )
+    return f"<table><tr><th>option</th><th>here</th><th>paper</th><th>why</th></tr>{rows}</table>"
+
+
+def _environment(story: Story) -> str:
+    rows = [*_known(story.facts), *dict(story.facts.get("versions") or {}).items()]
+    return "".join(f"<tr><td>{_text(name)}</td><td>{_text(value)}</td></tr>" for name, value in rows)
+
+
+def _known(facts: Any) -> Iterator[tuple[str, Any]]:
+    for key, label in _FACTS:
+        if facts.get(key) is not None:
+            yield label, facts[key]
+
+
+def _reproduce(story: Story, recipe: str) -> str:
+    """The line that trains the same again, and the one that was typed."""
+    lines = [f"gantools train {recipe} --config {shlex.quote(str(story.path / 'config.yaml'))}"]
+    command = story.facts.get("command")
+    if isinstance(command, list) and command:
+        lines += ["", "# typed at first:", shlex.join(["gantools", *map(str, command[1:])])]
+    return "\n".join(lines)
+
+
+def _text(value: object) -> str:
+    return html.escape(f"{value}")

@@ -1,0 +1,65 @@
+"""``gantools report`` and ``gantools watch`` on a real run."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gantools.cli.watch import spark
+
+
+@pytest.fixture
+def trained(gantools: Any, drawn: dict[str, Path], small: Callable[[str], list[str]], tmp_path: Path) -> Path:
+    where = ["--data", drawn["pix2pix"], "--run-dir", tmp_path / "run"]
+    ended = gantools("train", "pix2pix", *where, *small("pix2pix"))
+    assert ended.code == 0, ended.err
+    return tmp_path / "run"
+
+
+def test_a_training_leaves_its_report(trained: Path) -> None:
+    assert "losses of the generator" in (trained / "report.html").read_text()
+
+
+def test_report_says_where_it_wrote(gantools: Any, trained: Path, tmp_path: Path) -> None:
+    ended = gantools("report", trained, "-o", tmp_path / "elsewhere.html")
+    assert (ended.code, ended.out) == (0, f"{tmp_path / 'elsewhere.html'}\n")
+    assert (tmp_path / "elsewhere.html").is_file()
+
+
+def test_what_is_no_run_is_one_line(gantools: Any, tmp_path: Path) -> None:
+    for command in ("report", "watch"):
+        ended = gantools(command, tmp_path)
+        assert ended.code == 2
+        assert "not a run directory" in ended.only_error
+
+
+def test_watch_in_a_pipe_tells_every_figure_once(gantools: Any, trained: Path) -> None:
+    ended = gantools("watch", trained)
+    assert ended.code == 0
+    names = [tuple(line.split("\t")[:2]) for line in ended.out.splitlines()]
+    assert ("learning rate", "generator") in names
+    assert len(set(names)) == len(names)
+
+
+def test_watch_on_a_terminal_ends_with_the_run(trained: Path) -> None:
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "gantools", "watch", str(trained)]
+    environment = os.environ | {"COLUMNS": "100", "TERM": "xterm"}
+    process = subprocess.run(command, stderr=follower, timeout=60, env=environment, check=False)
+    os.close(follower)
+    shown = os.read(leader, 100_000).decode()
+    assert process.returncode == 0
+    assert "learning rate" in shown
+
+
+def test_sparks_fill_their_range() -> None:
+    assert spark((1.0, 2.0, 3.0)) == "▁▅█"
+    assert spark((5.0, 5.0)) == "▁▁"
+    assert len(spark(tuple(map(float, range(100))), width=10)) == 10

@@ -1,0 +1,168 @@
+"""A run's page: what it tells, that it needs nothing beside it, and that it stays small."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gantools import api
+from gantools.errors import UsageError
+from gantools.images import writer
+from gantools.images.picture import Picture
+from gantools.report import curves, page, pictures, story
+from gantools.report.story import Curve, Panel
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run of two stages with a warning, as its folder would look."""
+    folder = tmp_path / "run <b>"
+    (folder / "samples").mkdir(parents=True)
+    settings = api.configure("srgan/compact")
+    (folder / "config.yaml").write_text(Path(settings.tree.name).read_text())
+    facts = {"status": "finished", "started": "2026-11-21T10:31:45+00:00", "device": "cpu", "versions": {"torch": "2"}}
+    (folder / "run.json").write_text(json.dumps({**facts, "command": ["x", "train", "srgan", "--data", "a b"]}))
+    with (folder / "metrics.jsonl").open("w") as log:
+        for step in range(10, 1010, 10):
+            log.write(json.dumps(row(step)) + "\n")
+        log.write(json.dumps({"step": 1000, "stage": "adversarial", "warning": "the critic <wins>"}) + "\n")
+        log.write('{"step": 1010, "sta')
+    for step in range(0, 1000, 50):
+        pixels = np.random.default_rng(step).integers(0, 256, (600, 1400, 3), np.uint8)
+        writer.write(Picture(pixels), folder / "samples" / f"{step:06d}.png")
+    return folder
+
+
+def row(step: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"step": step, "stage": "pretraining" if step <= 500 else "adversarial"}
+    found |= {"loss/generator/pixel": 0.01, "loss/generator/perceptual": 1.0 + step / 1000, "lr/generator": 1e-4}
+    return found | ({"validation/psnr_y": 20 + step / 100} if step % 100 == 0 else {})
+
+
+class Parsed(HTMLParser):
+    """Every attribute of a page, its texts, and whether what it opens is closed."""
+
+    VOID = frozenset({"meta", "img", "input"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open_tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in self.VOID:
+            self.open_tags.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open_tags.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_the_page_is_well_formed_and_needs_nothing_beside_it(run: Path) -> None:
+    path = api.report(run)
+    assert path == run / "report.html"
+    text = path.read_text()
+    parsed = Parsed(text)
+    assert parsed.open_tags == []
+    assert path.stat().st_size < 5_000_000
+    sources = [value for name, value in parsed.attributes if name in ("src", "href", "action", "data")]
+    assert sources
+    assert all(value.startswith("data:image/webp;base64,") for value in sources)
+    assert not re.search(r"https?://|@import|url\(", text)
+
+
+def test_the_page_tells_the_run(run: Path) -> None:
+    parsed = Parsed(api.report(run).read_text())
+    said = " ".join(" ".join(parsed.texts).split())
+    for text in (
+        "srgan: run <b>",
+        "finished",
+        "2026-11-21 10:31 UTC",
+        "step 1000: the critic <wins>",
+        "validation: psnr_y",
+        "losses of the generator",
+        "adversarial from step 500",
+        "data.crop_px",
+        "gantools train srgan --config",
+        "gantools train srgan --data 'a b'",
+        "step 950",
+    ):
+        assert text in said, text
+
+
+def test_differences_from_the_paper_are_those_that_show_tells(run: Path) -> None:
+    from gantools.config.describe import differences
+
+    found = {one.key: one for one in differences(api.read_config(run / "config.yaml").config)}
+    assert found["data.crop_px"].value == 128
+    assert found["data.crop_px"].paper == 96
+    assert "data.scale" not in found
+
+
+def test_a_long_journal_is_thinned_and_its_end_is_kept(run: Path) -> None:
+    rows = [json.dumps({"step": step, "stage": "s", "loss/g/l1": float(step)}) for step in range(1, 5001)]
+    (run / "metrics.jsonl").write_text("\n".join(rows))
+    (panel,) = story.read(run).panels
+    (curve,) = panel.curves
+    assert len(curve.steps) <= story.MOST_POINTS
+    assert curve.steps[-1] == 5000
+    assert sum(curve.values) / len(curve.values) == pytest.approx(2500.5, rel=0.01)
+
+
+def test_curves_lie_within_the_picture() -> None:
+    values = (1.0, float(10**6), 2.0, 0.5, *(float(i % 7) for i in range(200)))
+    drawn = curves.svg(Panel("losses", (Curve("a", tuple(range(len(values))), values),)), [])
+    points = re.search(r'points="([^"]+)"', drawn)
+    assert points
+    places = [tuple(map(float, pair.split(","))) for pair in points[1].split()]
+    assert all(0 <= x <= curves.WIDTH and 0 <= y <= curves.HEIGHT for x, y in places)
+    assert max(y for _, y in places) - min(y for _, y in places[10:]) > 50  # the outlier squeezes nothing
+
+
+def test_magnitudes_apart_are_drawn_by_logarithms() -> None:
+    steps = (1, 2)
+    drawn = curves.svg(Panel("l", (Curve("a", steps, (0.01, 0.02)), Curve("b", steps, (1.0, 2.0)))), [])
+    heights = [abs(float(a) - float(b)) for a, b in re.findall(r'points="[^,]+,(\S+) [^,]+,([^"]+)"', drawn)]
+    assert heights[0] == pytest.approx(heights[1], abs=0.2)  # both double
+
+
+@pytest.mark.parametrize("value", [0.0, -3.0, 7.5])
+def test_a_flat_curve_is_drawn(value: float) -> None:
+    assert "<polyline" in curves.svg(Panel("l", (Curve("a", (1, 2, 3), (value,) * 3),)), [])
+    assert "<circle" in curves.svg(Panel("l", (Curve("a", (1,), (value,)),)), [])
+
+
+def test_sheets_are_few_and_fit_their_budget(run: Path) -> None:
+    sheets = pictures.strip(sorted(run.glob("samples/*.png")))
+    assert len(sheets) == pictures.MOST_SHEETS
+    assert (sheets[0].step, sheets[-1].step) == (0, 950)
+    assert sum(len(sheet.uri) for sheet in sheets) < 1.4 * pictures.STRIP_BYTES
+
+
+def test_a_run_without_pictures_and_facts_still_has_a_page(run: Path) -> None:
+    for sheet in run.glob("samples/*"):
+        sheet.unlink()
+    (run / "run.json").unlink()
+    assert "No sample sheets" in page.render(story.read(run), "srgan", [])
+
+
+def test_what_is_no_run_is_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"not a run directory"):
+        story.read(tmp_path)
+    (run / "metrics.jsonl").write_text("")
+    with pytest.raises(UsageError, match=r"nothing is logged yet"):
+        story.read(run)
