@@ -1,7 +1,8 @@
 """The one way gantools writes a file or a folder: staged beside the target, synced, then renamed.
 
 Whatever happens (a kill, a full disk, an exception in the writer), the final name holds the old content or the whole
-new one, and the staged copy of a failed write is removed.
+new one, and the staged copy of a failed write is removed. Every step of a write is an event that can be watched: what
+is promised about faults is tried at each of them (``observed``).
 """
 
 from __future__ import annotations
@@ -10,18 +11,91 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 STAGED_PREFIX = ".gantools-"
+CHUNK_BYTES = 1 << 24
+
+Event = Literal["create", "write", "sync", "rename", "sync folder", "remove"]
+Observer = Callable[[Event, Path], None]
+
+_observer: Observer | None = None
+
+
+@contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Within the context ``observer`` is told of every file event of this process just before it happens.
+
+    What it raises happens in place of the event: so the disk can be full, or the process end, at any one of them.
+    """
+    global _observer
+    previous, _observer = _observer, observer
+    try:
+        yield
+    finally:
+        _observer = previous
+
+
+def tell(event: Event, path: Path) -> None:
+    """Announce an event; for modules that write in a way of their own."""
+    if _observer is not None:
+        _observer(event, path)
+
+
+class NewFile:
+    """A file being written for the first time; ``close`` makes it durable, ``sha256`` is the digest so far."""
+
+    def __init__(self, path: Path) -> None:
+        tell("create", path)
+        self.path, self._digest = path, hashlib.sha256()
+        self._stream = path.open("xb", buffering=0)
+
+    def write(self, content: bytes | memoryview) -> None:
+        """Append ``content``; it is not copied."""
+        whole = memoryview(content).cast("B")
+        for start in range(0, len(whole), CHUNK_BYTES):
+            self._write(whole[start : start + CHUNK_BYTES])
+
+    def _write(self, part: memoryview) -> None:
+        tell("write", self.path)
+        self._digest.update(part)
+        while part:
+            part = part[self._stream.write(part) :]
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of what was written."""
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Sync the file and close it; it is closed also where syncing fails."""
+        with self._stream:
+            tell("sync", self.path)
+            os.fsync(self._stream.fileno())
+
+    def abandon(self) -> None:
+        """Close without syncing, after a failure."""
+        self._stream.close()
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[NewFile]:
+    """Yield a file to be written at ``path``, within a staged folder; on success it is synced."""
+    stream = NewFile(path)
+    try:
+        yield stream
+        stream.close()
+    finally:
+        stream.abandon()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` atomically (stage, fsync, rename, fsync of the folder)."""
-    with staged_file(path) as temporary:
-        temporary.write_bytes(content)
+    with _staged(path) as temporary, new_file(temporary) as stream:
+        stream.write(content)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -32,43 +106,60 @@ def write_json(path: Path, value: Any) -> None:
 @contextmanager
 def staged_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is synced and becomes ``path``, else it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
-    try:
+    with _staged(path) as temporary:
         yield temporary
         sync(temporary)
-        os.replace(temporary, path)
-        sync(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager
 def staged_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; on success every file in it is synced and it becomes ``path``.
+    """Yield a temporary folder beside ``path``; on success it is synced and becomes ``path``, else it is removed.
 
-    Raises FileExistsError when ``path`` exists: folders written this way are never overwritten.
+    Its files are to be written by ``new_file``. Raises FileExistsError when ``path`` exists: folders written this way
+    are never overwritten.
     """
     if path.exists():
         raise FileExistsError(f"{path} exists already")
+    with _staged(path) as temporary:
+        tell("create", temporary)
+        temporary.mkdir()
+        yield temporary
+        sync_folder(temporary)
+
+
+@contextmanager
+def _staged(path: Path) -> Iterator[Path]:
+    """Yield a name beside ``path``; on success what was made there becomes ``path``, else it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
-    temporary.mkdir()
     try:
         yield temporary
-        for child in sorted(temporary.iterdir()):
-            sync(child)
-        sync(temporary)
-        os.rename(temporary, path)
-        sync(path.parent)
+        promote(temporary, path)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        discard(temporary)
         raise
 
 
+def promote(finished: Path, path: Path) -> None:
+    """Give what is finished and synced its name, durably."""
+    tell("rename", path)
+    os.replace(finished, path)
+    sync_folder(path.parent)
+
+
 def sync(path: Path) -> None:
-    """fsync a file or a folder."""
+    """fsync a file."""
+    tell("sync", path)
+    _fsync(path)
+
+
+def sync_folder(path: Path) -> None:
+    """fsync a folder, so that the names in it are durable."""
+    tell("sync folder", path)
+    _fsync(path)
+
+
+def _fsync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -82,10 +173,33 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def free_bytes(folder: Path) -> int:
+    """How much this user may still write to the folder's file system."""
+    return shutil.disk_usage(folder).free
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder so that its name never stands for half of it."""
+    leaving = _beside(path)
+    tell("rename", path)
+    os.rename(path, leaving)
+    discard(leaving)
+
+
+def discard(path: Path) -> None:
+    """Remove a staged file or folder as far as that can be done: a failure to clean up is none of the write's."""
+    with suppress(OSError):
+        tell("remove", path)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def remove_stale(folder: Path) -> None:
-    """Remove staged folders that a killed process left in ``folder``."""
+    """Remove what a killed process left staged in ``folder``. Only who holds the folder may call it."""
     for leftover in folder.glob(f"{STAGED_PREFIX}*"):
-        shutil.rmtree(leftover)
+        discard(leftover)
 
 
 def _beside(path: Path) -> Path:

@@ -24,15 +24,59 @@ def test_a_failed_writer_leaves_the_old_content_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_is_synced_before_it_gets_its_name_and_the_folder_after(tmp_path, monkeypatch):
+def test_a_file_is_synced_before_it_gets_its_name_and_the_folder_after(tmp_path):
     events = []
-    honest_sync, honest_replace = files.sync, os.replace
-    monkeypatch.setattr(files, "sync", lambda path: (events.append(("sync", path.name)), honest_sync(path)))
-    monkeypatch.setattr(os, "replace", lambda a, b: (events.append(("rename", b.name)), honest_replace(a, b)))
-    files.write_bytes(tmp_path / "a.bin", b"1")
-    assert [kind for kind, _ in events] == ["sync", "rename", "sync"]
+    with files.observed(lambda event, path: events.append((event, path.name))):
+        files.write_bytes(tmp_path / "a.bin", b"1")
+    assert [event for event, _ in events] == ["create", "write", "sync", "rename", "sync folder"]
     assert events[0][1].startswith(files.STAGED_PREFIX)
-    assert events[2][1] == tmp_path.name
+    assert events[3:] == [("rename", "a.bin"), ("sync folder", tmp_path.name)]
+
+
+def test_every_announced_sync_is_one(tmp_path, monkeypatch):
+    synced, announced = [], []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with files.observed(lambda event, path: announced.append(event)):
+        files.write_bytes(tmp_path / "a.bin", b"1")
+        with files.staged_folder(tmp_path / "b") as staged, files.new_file(staged / "c") as stream:
+            stream.write(b"2")
+    assert len(synced) == sum("sync" in event for event in announced) == 5
+
+
+def test_a_large_content_is_written_in_parts_and_its_digest_is_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "CHUNK_BYTES", 3)
+    events = []
+    with files.observed(lambda event, path: events.append(event)), files.new_file(tmp_path / "a") as stream:
+        stream.write(b"0123456789")
+    assert events.count("write") == 4
+    assert stream.sha256 == files.sha256(tmp_path / "a")
+
+
+def test_a_failure_to_clean_up_does_not_hide_why(tmp_path, monkeypatch):
+    def full(event, path):
+        if event in ("sync", "remove"):
+            raise OSError(28 if event == "sync" else 30, event)
+
+    with files.observed(full), pytest.raises(OSError, match="sync"):
+        files.write_bytes(tmp_path / "a.bin", b"1")
+
+
+def test_a_folder_is_renamed_before_it_is_removed(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").touch()
+    seen = []
+    with files.observed(lambda event, path: seen.append((event, path.exists()))):
+        files.remove_folder(tmp_path / "a")
+    assert seen == [("rename", True), ("remove", True)]
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    (tmp_path / ".gantools-1").write_text("half")
+    (tmp_path / ".gantools-2" / "b").mkdir(parents=True)
+    (tmp_path / "a").touch()
+    files.remove_stale(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_folder_is_never_overwritten(tmp_path):

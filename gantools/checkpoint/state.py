@@ -1,84 +1,164 @@
-"""Training state on disk: one folder of safetensors + JSON + a manifest of checksums, written atomically. No pickle."""
+"""Training state on disk: one folder of safetensors + JSON + a manifest of checksums, written atomically. No pickle.
+
+A checkpoint is ``step-NNNNNNNNN``; saved again at the same step it is ``step-NNNNNNNNN.1`` and so on, for the first one
+is removed only when the second one is there.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-import shutil
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from safetensors.torch import save as serialize
 
+from gantools.checkpoint import tensors as tensor_file
 from gantools.errors import ModelFileError
-from gantools.files import sha256, staged_folder, write_json
+from gantools.files import new_file, remove_folder, sha256, staged_folder
 
-SCHEMA = 1
+SCHEMA = 2
 TENSORS, TREE, MANIFEST = "state.safetensors", "state.json", "manifest.json"
-_FOLDER = re.compile(r"step-(\d{9})")
+# Far above what any recipe's state has, far below what would fill the memory before a checksum is looked at.
+LARGEST_MANIFEST_BYTES = 100_000
+_FOLDER = re.compile(r"step-(\d{9})(?:\.(\d{1,9}))?")
+
+
+class Saved(NamedTuple):
+    """A checkpoint's place in time, and its folder; the newest is the largest."""
+
+    step: int
+    version: int
+    folder: Path
 
 
 def save(checkpoints: Path, step: int, state: Any, keep: int) -> Path:
-    """Write ``state`` as ``checkpoints/step-NNNNNNNNN`` and remove all but the ``keep`` newest.
+    """Write ``state`` as a checkpoint of ``step`` and remove all but the ``keep`` newest.
 
-    ``state`` is any nesting of dicts, lists and tuples of tensors, numbers, text and None.
+    ``state`` is any nesting of dicts, lists and tuples of tensors, numbers, text and None. Raises OSError when it
+    cannot be written; then what was there is there still.
     """
-    folder = checkpoints / f"step-{step:09d}"
-    if folder.exists():
-        shutil.rmtree(folder)
-    tensors: dict[str, torch.Tensor] = {}
-    tree = _pack(state, "", tensors)
+    values: dict[str, torch.Tensor] = {}
+    tree = _json(_pack(state, "", values))
+    folder = _next_folder(checkpoints, step)
     with staged_folder(folder) as staged:
-        (staged / TENSORS).write_bytes(serialize(tensors))
-        write_json(staged / TREE, tree)
-        sums = {name: sha256(staged / name) for name in (TENSORS, TREE)}
-        write_json(staged / MANIFEST, {"schema": SCHEMA, "step": step, "sha256": sums})
-    for old in steps(checkpoints)[:-keep]:
-        shutil.rmtree(checkpoints / f"step-{old:09d}")
+        with new_file(staged / TENSORS) as tensors_stream:
+            tensor_file.write(tensors_stream, values)
+        with new_file(staged / TREE) as tree_stream:
+            tree_stream.write(tree)
+        with new_file(staged / MANIFEST) as stream:
+            stream.write(_manifest(step, {TENSORS: tensors_stream.sha256, TREE: tree_stream.sha256}))
+    _rotate(checkpoints, step, keep)
     return folder
+
+
+def stored_bytes(state: Any) -> int:
+    """How much room a checkpoint of ``state`` needs on disk, to within a few blocks of the file system."""
+    values: dict[str, torch.Tensor] = {}
+    tree = _json(_pack(state, "", values))
+    return tensor_file.stored_bytes(values) + 2 * len(tree) + (1 << 16)
+
+
+def all_saved(checkpoints: Path) -> list[Saved]:
+    """The checkpoints in a folder, oldest first, intact or not."""
+    found = ((_FOLDER.fullmatch(child.name), child) for child in checkpoints.glob("step-*"))
+    return sorted(Saved(int(match[1]), int(match[2] or 0), child) for match, child in found if match)
 
 
 def steps(checkpoints: Path) -> list[int]:
     """Step numbers of the checkpoints in a folder, oldest first."""
-    found = (_FOLDER.fullmatch(child.name) for child in checkpoints.glob("step-*"))
-    return sorted(int(match[1]) for match in found if match)
+    return sorted({saved.step for saved in all_saved(checkpoints)})
 
 
 def newest(checkpoints: Path) -> tuple[int, Any]:
-    """The newest intact checkpoint's step and state; damaged ones are named in a warning and passed over.
+    """The newest intact checkpoint's step and state; damaged ones are passed over and named in one warning.
 
     Raises ModelFileError when none is intact.
     """
-    for step in reversed(steps(checkpoints)):
+    damage = []
+    for saved in reversed(all_saved(checkpoints)):
         try:
-            return step, load(checkpoints / f"step-{step:09d}")
+            state = load(saved.folder)
         except ModelFileError as error:
-            warnings.warn(f"{error}; trying the one before it", stacklevel=2)
-    raise ModelFileError(f"{checkpoints}: no intact checkpoint to resume from")
+            damage.append(str(error))
+            continue
+        if damage:
+            warnings.warn(f"{'; '.join(damage)}; going on from step {saved.step} instead", stacklevel=2)
+        return saved.step, state
+    raise ModelFileError("; ".join([f"{checkpoints}: no intact checkpoint to resume from", *damage]))
 
 
 def load(folder: Path) -> Any:
     """Read a checkpoint. Raises ModelFileError when a file is missing, changed or of another schema."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        if manifest["schema"] != SCHEMA:
-            raise ModelFileError(f"{folder}: written in schema {manifest['schema']}, this gantools reads {SCHEMA}")
-        for name, digest in manifest["sha256"].items():
+        sums = _read_manifest(folder)
+        for name, digest in sums.items():
             if sha256(folder / name) != digest:
                 raise ModelFileError(f"{folder / name}: damaged (its checksum differs from the manifest's)")
         return _unpack(json.loads((folder / TREE).read_bytes()), load_file(folder / TENSORS))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise ModelFileError(f"{folder}: not an intact checkpoint ({error})") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
+        raise ModelFileError(f"{folder}: not an intact checkpoint ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{Path(str(error.filename)).name}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split())
+
+
+def _next_folder(checkpoints: Path, step: int) -> Path:
+    versions = [saved.version for saved in all_saved(checkpoints) if saved.step == step]
+    return checkpoints / (f"step-{step:09d}" + (f".{max(versions) + 1}" if versions else ""))
+
+
+def _rotate(checkpoints: Path, step: int, keep: int) -> None:
+    """Keep the newest ``keep`` steps up to ``step``. What claims to be later was passed over as damaged at a resume."""
+    saved = all_saved(checkpoints)
+    kept = {each.step: each.folder for each in saved if each.step <= step}  # of a step saved twice: the second
+    wanted = {kept[number] for number in sorted(kept)[-keep:]}
+    for each in saved:
+        if each.folder not in wanted:
+            try:
+                remove_folder(each.folder)
+            except OSError as error:
+                warnings.warn(f"{each.folder}: this old checkpoint cannot be removed ({error.strerror})", stacklevel=3)
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode()
+
+
+def _manifest(step: int, sums: dict[str, str]) -> bytes:
+    """The manifest: what the checksums of the files are, and of all this itself."""
+    said = {"schema": SCHEMA, "step": step, "sha256": sums}
+    return _json({**said, "self": hashlib.sha256(_json(said)).hexdigest()})
+
+
+def _read_manifest(folder: Path) -> dict[str, str]:
+    """Each file's checksum. Raises ModelFileError unless the manifest is, to the byte, one that was written here."""
+    with (folder / MANIFEST).open("rb") as stream:
+        text = stream.read(LARGEST_MANIFEST_BYTES)
+    said = json.loads(text)
+    if said["schema"] != SCHEMA:
+        raise ModelFileError(f"{folder}: written in schema {said['schema']}, this gantools reads {SCHEMA}")
+    sums = {name: str(said["sha256"][name]) for name in (TENSORS, TREE)}
+    if text != _manifest(said["step"], sums):
+        raise ModelFileError(f"{folder / MANIFEST}: damaged (its checksum differs from its content's)")
+    match = _FOLDER.fullmatch(folder.name)
+    if match and int(match[1]) != said["step"]:
+        raise ModelFileError(f"{folder}: holds the checkpoint of step {said['step']}")
+    return sums
 
 
 def _pack(value: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
-    """JSON for ``value``; its tensors go to ``tensors`` under their path."""
+    """JSON for ``value``; its tensors go to ``tensors`` under their path, uncopied."""
     if isinstance(value, torch.Tensor):
-        tensors[path] = value.detach().cpu().contiguous().clone()
+        path = path if path not in tensors else f"{path} {len(tensors)}"  # the keys 1 and "1" look alike in a path
+        tensors[path] = value
         return {"$tensor": path}
     if isinstance(value, dict):
         return {"$items": [[key, _pack(item, f"{path}/{key}", tensors)] for key, item in value.items()]}

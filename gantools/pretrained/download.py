@@ -49,8 +49,7 @@ def download(
         if not matches(part, digest):
             part.unlink()
             raise ModelFileError(f"{url}: what came has another sha256 than {digest}…; it was thrown away")
-        os.replace(part, target)
-    files.sync(target.parent)
+        files.promote(part, target)
 
 
 def matches(file: Path, digest: str) -> bool:
