@@ -29,6 +29,8 @@ class Settings:
     ``mask`` says what is missing, for networks that fill holes: a mask picture, a folder of them, or ``center`` (None:
     what is transparent).
     ``prepare`` changes a decoded picture before the network sees it (a photo into an outline drawing).
+    ``tile`` is the side of the parts, in input pixels, in which a picture goes through the network (None: as large as
+    the memory allows, 0: always whole). ``tta`` takes the mean over a picture's eight flips and turns.
     """
 
     quality: int = 95
@@ -42,3 +44,5 @@ class Settings:
     fail_fast: bool = False
     mask: str | None = None
     prepare: Callable[[Picture], Picture] | None = None
+    tile: int | None = None
+    tta: bool = False
