@@ -208,27 +208,32 @@ def report(run_dir: str | Path, output: str | Path | None = None) -> Path:
 
     Raises UsageError for a folder that is no run's or has logged nothing.
     """
+    run = Path(run_dir)
+    return _write_report(run, None, run / "report.html" if output is None else Path(output))
+
+
+def _write_report(run: Path, config: RunConfig | None, target: Path) -> Path:
+    """Without ``config`` the run's own file is read."""
     from gantools.config.describe import differences
     from gantools.files import write_bytes
     from gantools.report import page, story
 
-    told = story.read(Path(run_dir))
-    config = read_config(told.path / "config.yaml").config
-    target = told.path / "report.html" if output is None else Path(output)
+    told = story.read(run)
+    config = config or read_config(run / "config.yaml").config
     write_bytes(target, page.render(told, config.recipe, list(differences(config))).encode())
     return target
 
 
 def _told(outcome: Outcome) -> TrainingRun:
     loop = outcome.loop
-    _report_quietly(outcome.run.path)
+    _report_quietly(outcome)
     return TrainingRun(outcome.run.path, outcome.ending, loop.position.step, loop.validation.latest, loop.signal)
 
 
-def _report_quietly(run: Path) -> None:
+def _report_quietly(outcome: Outcome) -> None:
     """Leave the report in a run's folder; it can be made again, so that its failure is no failure of the training."""
     try:
-        report(run)
+        _write_report(outcome.run.path, outcome.loop.config, outcome.run.path / "report.html")
     except (GantoolsError, OSError) as error:
         warnings.warn(f"no report was written: {error}", stacklevel=2)
 
