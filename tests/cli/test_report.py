@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from gantools.cli.watch import spark
+from gantools.training import journal
 
 
 @pytest.fixture
@@ -63,3 +64,26 @@ def test_sparks_fill_their_range() -> None:
     assert spark((1.0, 2.0, 3.0)) == "▁▅█"
     assert spark((5.0, 5.0)) == "▁▁"
     assert len(spark(tuple(map(float, range(100))), width=10)) == 10
+
+
+def test_tensorboard_reads_what_the_journal_says(gantools: Any, trained: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    ended = gantools("report", trained, "--tensorboard", tmp_path / "events")
+    assert (ended.code, ended.out) == (0, f"{tmp_path / 'events'}\n")
+    events = EventAccumulator(str(tmp_path / "events")).Reload()
+    rows = [row for row in journal.read(trained / "metrics.jsonl") if "loss/generator/pixel" in row]
+    read = [(event.step, pytest.approx(event.value)) for event in events.Scalars("loss/generator/pixel")]
+    assert read == [(row["step"], row["loss/generator/pixel"]) for row in rows]
+    again = gantools("report", trained, "--tensorboard", tmp_path / "events")
+    assert again.code == 2
+    assert "name a new folder" in again.only_error
+
+
+def test_tensorboard_is_asked_for_in_one_line(
+    gantools: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    ended = gantools("report", trained, "--tensorboard", tmp_path / "events")
+    assert ended.code == 2
+    assert "pip install 'gantools[tensorboard]'" in ended.only_error
