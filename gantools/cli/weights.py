@@ -62,7 +62,7 @@ def info(
 @app.command("fetch")
 @console.guarded
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NETWORK", help="vgg16, vgg19, squeezenet1_0, resnet18 or resnet34.")],
+    name: Annotated[str, typer.Argument(metavar="NETWORK", help="vgg16, squeezenet1_0, alexnet …: see list.")],
     from_file: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Install this file instead of downloading.")
     ] = None,

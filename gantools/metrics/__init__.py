@@ -1,9 +1,13 @@
-"""Measures of similarity, each with its protocol in its name: uint8 RGB [H, W, 3] in, one float out."""
+"""Measures of similarity, each with its protocol in its name: uint8 RGB [H, W, 3] in, one float out.
+
+``protocols`` is the one table: what each figure is, which figures are the better ones, what it takes.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, cast
 
+from gantools.metrics.protocols import METRICS
 from gantools.registry import Registry
 
 if TYPE_CHECKING:
@@ -17,16 +21,7 @@ class PairMetric(Protocol):
 
 
 PAIR_METRICS: Registry[PairMetric] = Registry(
-    "metric",
-    {
-        "psnr_y": "gantools.metrics.psnr:psnr_y",
-        "psnr_rgb": "gantools.metrics.psnr:psnr_rgb",
-        "ssim_y": "gantools.metrics.ssim:ssim_y",
-        "ssim_rgb": "gantools.metrics.ssim:ssim_rgb",
-        "l1_percent": "gantools.metrics.difference:l1_percent",
-        "l2_percent": "gantools.metrics.difference:l2_percent",
-        "ab_l1": "gantools.metrics.lab:ab_l1",
-    },
+    "metric", {name: f"gantools.metrics.{metric.target}" for name, metric in METRICS.items() if metric.takes == "pair"}
 )
 """Metrics that need nothing but the two pictures."""
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from gantools.images.imagenet import normalised
 from gantools.images.picture import Pixels
 from gantools.images.ranges import to_tensor
-from gantools.metrics import squeezenet
+from gantools.metrics import features
 
 GRANNY_SMITH, ORANGE = 948, 950
 """Classes of ImageNet in torchvision's order. There is none for red apples."""
@@ -23,13 +23,13 @@ class ClassScore:
     """The probability, 0 to 1, that ImageNet's SqueezeNet 1.0 gives a picture of being of one class.
 
     As ImageNet is evaluated: the short side is brought to 256 px (antialiased bilinear), the middle 224×224 px are
-    judged. ``weights`` is a safetensors file in the layout of torchvision's ``squeezenet1_0``, classifier included.
+    judged. ``weights`` is a file in the layout of torchvision's ``squeezenet1_0``, classifier included.
     Raises ModelFileError when it is not. Paper: Iandola et al., 2016, arXiv:1602.07360.
     """
 
     def __init__(self, weights: Path, device: torch.device | str = "cpu") -> None:
         self._device = torch.device(device)
-        self._network = squeezenet.load(weights).to(self._device)
+        self._network = features.load(weights, "squeezenet1_0").to(self._device)
 
     @torch.inference_mode()
     def __call__(self, picture: Pixels, class_index: int) -> float:

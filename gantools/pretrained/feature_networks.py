@@ -22,18 +22,21 @@ class FeatureNetwork:
     digest: str
     megabytes: float
     used_for: str
+    published_as: str | None = None
 
     @property
     def url(self) -> str:
-        return f"{ADDRESS}/{self.name}-{self.digest}.pth"
+        return f"{ADDRESS}/{self.published_as or self.name}-{self.digest}.pth"
 
 
 FEATURE_NETWORKS = {
     network.name: network
     for network in (
-        FeatureNetwork("vgg16", "397923af", 528, "perceptual loss"),
+        FeatureNetwork("vgg16", "397923af", 528, "perceptual loss, lpips_vgg"),
         FeatureNetwork("vgg19", "dcbb9e9d", 548, "perceptual loss; SRGAN's VGG54"),
         FeatureNetwork("squeezenet1_0", "b66bff10", 4.8, "perceptual loss, feature_distance"),
+        FeatureNetwork("squeezenet1_1", "b8a52dc0", 4.7, "lpips_squeeze"),
+        FeatureNetwork("alexnet", "7be5be79", 233, "lpips_alex", published_as="alexnet-owt"),
         FeatureNetwork("resnet18", "f37072fd", 44.7, "encoder of a U-Net"),
         FeatureNetwork("resnet34", "b627a593", 83.3, "encoder of a U-Net"),
     )

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from gantools.errors import ImageError, ModelFileError
-from gantools.images.color import resize_bicubic
+from gantools.images.color import luma, resize_bicubic
 from gantools.images.reader import read_rgb8
 from gantools.metrics import pair_metric
 from gantools.metrics.feature_distance import FeatureDistance
+from gantools.metrics.ssim import _similarity as similarity
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,21 @@ def feature_distance(shared_data):
 def test_bicubic_scores_what_the_papers_print(pairs, metric, published, tolerance):
     measure = pair_metric(metric)
     assert np.mean([measure(result, truth) for truth, result in pairs]) == pytest.approx(published, abs=tolerance)
+
+
+def test_the_published_figures_are_those_of_a_rounded_brightness(pairs):
+    """28.42 and .8104 come from Y of 8 bits (MATLAB's rgb2ycbcr), shrunk and enlarged alone; ours is not rounded."""
+    decibels, similarities = [], []
+    for truth, _ in pairs:
+        y = np.floor(luma(truth) + 0.5)[..., None]
+        bicubic = np.floor(np.clip(resize_bicubic(resize_bicubic(y, scale=1 / 4), scale=4), 0, 255) + 0.5)
+        cut = np.s_[4:-4, 4:-4, 0]
+        decibels.append(10 * np.log10(255**2 / np.square(bicubic[cut] - y[cut]).mean()))
+        similarities.append(similarity(bicubic[cut], y[cut]))
+    assert np.mean(decibels) == pytest.approx(28.4207, abs=2e-4)
+    assert np.mean(similarities) == pytest.approx(0.81037, abs=2e-5)
+    assert round(float(np.mean(decibels)), 2) == 28.42
+    assert round(float(np.mean(similarities)), 4) == 0.8104
 
 
 def test_feature_distance_is_the_documented_one(pairs, feature_distance):

@@ -100,7 +100,8 @@ def test_all_shipped_weights_have_a_sound_card():
 def test_every_network_comes_over_https_and_names_its_digest():
     for name, network in feature_networks.FEATURE_NETWORKS.items():
         assert network.url.startswith("https://")
-        assert network.url.endswith(f"/{name}-{network.digest}.pth")
+        assert network.url.endswith(f"-{network.digest}.pth")
+        assert f"/{name}-" in network.url
         assert len(network.digest) == 8
 
 

@@ -1,0 +1,142 @@
+"""Metrics made ready for use: each with the feature network it needs, all called in one way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from gantools.errors import UsageError
+from gantools.metrics import features
+from gantools.metrics.protocols import MetricProtocol
+from gantools.pretrained.catalogue import weights_folder
+from gantools.pretrained.feature_networks import FEATURE_NETWORKS, installed_file
+
+if TYPE_CHECKING:
+    import torch
+
+    from gantools.images.holes import Hole
+    from gantools.images.picture import Pixels
+    from gantools.metrics.frechet import FrechetDistance
+
+LPIPS_HEADS: Mapping[str, str] = {"alexnet": "alex", "vgg16": "vgg", "squeezenet1_1": "squeeze"}
+
+
+class Judge(Protocol):
+    """Gives one figure for one result. ``hole`` is what was missing from the picture, where something was."""
+
+    def __call__(self, made: Pixels, truth: Pixels, hole: Hole | None) -> float: ...
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """What figures are taken with: ``judges`` for single pictures, ``embedders`` for whole sets, by metric.
+
+    ``networks`` says which feature network a metric looks with.
+    """
+
+    protocols: tuple[MetricProtocol, ...]
+    judges: Mapping[str, Judge]
+    embedders: Mapping[str, FrechetDistance] = field(default_factory=dict)
+    networks: Mapping[str, str] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """The protocol of every metric, a line each."""
+        return [protocol.line(self.networks.get(protocol.name)) for protocol in self.protocols]
+
+
+class FeatureFiles:
+    """The feature networks at hand: files that were given, recognised by their content, before installed ones."""
+
+    def __init__(self, files: Iterable[Path] = ()) -> None:
+        self._given = {features.recognise(path): path for path in files}
+
+    def find(self, network: str) -> Path | None:
+        """The file of a network, where there is one."""
+        installed = FEATURE_NETWORKS.get(network)
+        return self._given.get(network) or (installed_file(installed, weights_folder()) if installed else None)
+
+    def choose(self, protocol: MetricProtocol) -> tuple[str, Path]:
+        """The network that a metric looks with: a given one first. Raises UsageError where none is at hand."""
+        wanted = sorted(protocol.networks, key=lambda network: network not in self._given)
+        for network in wanted:
+            if path := self.find(network):
+                return network, path
+        raise UsageError(
+            f"{protocol.name} looks through {' or '.join(protocol.networks)}: give its weights with --feature-weights "
+            f"FILE, or run `gantools weights fetch {protocol.networks[0]}`"
+        )
+
+    def heads(self, network: str) -> Path:
+        """LPIPS' learnt weights for a backbone: given, or those that come with torchmetrics. Raises UsageError."""
+        short = LPIPS_HEADS[network]
+        found = self._given.get(f"lpips_{short}") or _heads_of_torchmetrics(short)
+        if found is None:
+            raise UsageError(
+                f"lpips_{short} has learnt weights beside those of {network}: install torchmetrics, which brings them, "
+                f"or give its authors' {short}.pth with --feature-weights"
+            )
+        return found
+
+
+def _heads_of_torchmetrics(short: str) -> Path | None:
+    spec = find_spec("torchmetrics")
+    folders = [] if spec is None else [Path(folder) for folder in spec.submodule_search_locations or ()]
+    candidates = [folder / "functional" / "image" / "lpips_models" / f"{short}.pth" for folder in folders]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def prepare(protocols: Iterable[MetricProtocol], files: FeatureFiles, device: torch.device | str) -> Instruments:
+    """Make metrics ready. Raises UsageError when a feature network is missing, ModelFileError when it is unfit."""
+    wanted = tuple(protocols)
+    judges: dict[str, Judge] = {}
+    embedders: dict[str, FrechetDistance] = {}
+    networks: dict[str, str] = {}
+    for protocol in wanted:
+        arguments: tuple[Any, ...] = ()
+        if protocol.networks:
+            networks[protocol.name], arguments = _looking(protocol, files)
+        if protocol.takes == "sets":
+            embedders[protocol.name] = _attribute(protocol)(*arguments, device)
+        else:
+            judges[protocol.name] = _judge(protocol, arguments, device)
+    return Instruments(wanted, judges, embedders, networks)
+
+
+def _looking(protocol: MetricProtocol, files: FeatureFiles) -> tuple[str, tuple[Any, ...]]:
+    """The network that a metric looks with, and what its class is made of."""
+    network, path = files.choose(protocol)
+    if protocol.name.startswith("lpips"):
+        return network, (path, files.heads(network), network)
+    return network, (path, network) if protocol.takes == "sets" else (path,)
+
+
+def _judge(protocol: MetricProtocol, arguments: tuple[Any, ...], device: torch.device | str) -> Judge:
+    """One way to call every kind of metric."""
+    measure = _attribute(protocol)
+    if protocol.takes == "hole":
+        return lambda made, truth, hole: measure(made, truth, _required(hole, protocol.name))
+    if protocol.takes == "result":
+        return lambda made, truth, hole: measure(made)  # noqa: ARG005 - it judges the result alone
+    if protocol.takes == "class":
+        score, index = measure(*arguments, device), int(protocol.name.partition(":")[2])
+        return lambda made, truth, hole: score(made, index)  # noqa: ARG005
+    compare = measure(*arguments, device) if protocol.takes == "features" else measure
+    return lambda made, truth, hole: compare(made, truth)  # noqa: ARG005
+
+
+def _required(hole: Hole | None, name: str) -> Hole:
+    if hole is None:
+        raise UsageError(f"{name} measures what was missing from pictures, and nothing is missing here")
+    return np.asarray(hole)
+
+
+def _attribute(protocol: MetricProtocol) -> Callable[..., Any]:
+    module, _, attribute = protocol.target.partition(":")
+    found: Callable[..., Any] = getattr(import_module(f"gantools.metrics.{module}"), attribute)
+    return found

@@ -1,0 +1,73 @@
+"""The table of metrics: names, directions, what is said of each, and what each needs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gantools.errors import ModelFileError, UsageError
+from gantools.metrics import PAIR_METRICS, pair_metric, protocols
+from gantools.metrics.instruments import FeatureFiles, prepare
+
+RNG = np.random.default_rng(3)
+TRUTH = RNG.integers(40, 200, (40, 44, 3), np.uint8)
+NEAR = (TRUTH + RNG.integers(0, 6, TRUTH.shape)).astype(np.uint8)
+FAR = (TRUTH + RNG.integers(0, 55, TRUTH.shape)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", PAIR_METRICS.names())
+def test_a_nearer_picture_has_the_better_figure(name):
+    protocol = protocols.METRICS[name]
+    if name == "ms_ssim":
+        truth, near, far = (np.tile(picture, (5, 5, 1)) for picture in (TRUTH, NEAR, FAR))
+    else:
+        truth, near, far = TRUTH, NEAR, FAR
+    measure = pair_metric(name)
+    assert protocol.beats(measure(near, truth), measure(far, truth))
+    assert not protocol.beats(measure(far, truth), measure(near, truth))
+
+
+def test_a_line_says_all_that_it_takes_to_repeat_a_figure():
+    line = protocols.find("psnr_y").line()
+    parts = ("psnr_y: ", "not rounded", "higher is better", "4 px border cut", "no resize", f"numpy {np.__version__}")
+    for part in parts:
+        assert part in line
+    assert "features of vgg16" in protocols.find("frechet_distance").line("vgg16")
+    assert "unknown" not in "".join(metric.line() for metric in protocols.METRICS.values())
+
+
+def test_names_typed_short_and_wrong():
+    found = protocols.find_all(["l1", "l1_percent", "lpips", "class_score:950"])
+    assert [metric.name for metric in found] == ["l1_percent", "lpips_alex", "class_score:950"]
+    with pytest.raises(UsageError, match=r"unknown metric 'psnr_z'; did you mean \"psnr_"):
+        protocols.find("psnr_z")
+
+
+def test_directions_come_from_the_table():
+    assert protocols.higher_is_better("psnr_y")
+    assert not protocols.higher_is_better("l1_percent")
+    assert not protocols.higher_is_better("perceptual")
+    with pytest.raises(UsageError, match="chooses no weights"):
+        protocols.higher_is_better("colorfulness")
+
+
+def test_every_metric_without_a_network_is_called_in_one_way():
+    ready = [metric for metric in protocols.METRICS.values() if not metric.networks and metric.name != "ms_ssim"]
+    instruments = prepare(ready, FeatureFiles(), "cpu")
+    hole = np.zeros(TRUTH.shape[:2], np.bool_)
+    hole[3:9, 4:20] = True
+    figures = {name: judge(NEAR, TRUTH, hole) for name, judge in instruments.judges.items()}
+    assert figures["psnr_rgb"] == pair_metric("psnr_rgb")(NEAR, TRUTH)
+    assert figures["hole_psnr"] != figures["psnr_rgb"]
+    assert len(instruments.lines()) == len(ready) == len(figures)
+    with pytest.raises(UsageError, match="nothing is missing here"):
+        instruments.judges["hole_psnr"](NEAR, TRUTH, None)
+
+
+def test_a_missing_network_is_named_with_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANTOOLS_HOME", str(tmp_path))
+    with pytest.raises(UsageError, match=r"feature_distance .*--feature-weights FILE.*weights fetch squeezenet1_0"):
+        prepare([protocols.find("feature_distance")], FeatureFiles(), "cpu")
+    (tmp_path / "w.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ModelFileError, match=r"w\.safetensors"):
+        FeatureFiles([tmp_path / "w.safetensors"])
