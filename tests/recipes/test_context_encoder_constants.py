@@ -29,7 +29,11 @@ def config(spec: str, *overrides: str):
 
 def layers(network: nn.Module) -> list[tuple]:
     convolutions = [one for one in network.modules() if isinstance(one, nn.Conv2d | nn.ConvTranspose2d)]
-    return [(type(c).__name__[:6], c.in_channels, c.out_channels, c.kernel_size[0], c.stride[0]) for c in convolutions]
+    return [(_kind(c), c.in_channels, c.out_channels, c.kernel_size[0], c.stride[0]) for c in convolutions]
+
+
+def _kind(convolution: nn.Module) -> str:
+    return "Conv2d" if isinstance(convolution, nn.Conv2d) else "ConvTr"
 
 
 def followers(network: nn.Module) -> list[str]:
