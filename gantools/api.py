@@ -187,20 +187,45 @@ def train(
 def resume(
     run_dir: str | Path,
     *,
+    data: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    extend: str | None = None,
     device: str = "auto",
     max_steps: int | None = None,
     max_seconds: float | None = None,
     reporter: Reporter | None = None,
 ) -> TrainingRun:
-    """Continue a run from its newest intact checkpoint, exactly where it stopped."""
+    """Continue a run from its newest intact checkpoint, exactly where it stopped.
+
+    Settings change only as ``data`` and ``overrides`` say, and ``extend`` makes the last stage longer (``500``,
+    ``2epochs``); what changes is told, and written into the run's folder. Raises UsageError while another process has
+    the run.
+    """
+    from gantools.config.changes import between
+    from gantools.config.dump import to_yaml
     from gantools.training import session
+    from gantools.training.continuation import Revision, weights_to_begin_with
     from gantools.training.loop import Limits
     from gantools.training.run_directory import RunDirectory
 
     run = RunDirectory.open(Path(run_dir))
-    settings = read_config(run.config)
-    prepared = session.prepare(settings.recipe, settings.config, device)
-    return _told(session.resume(prepared, run, Limits(max_steps, max_seconds), reporter))
+    with run.lock():
+        before = read_config(run.config)
+        settings = _changed(run.config, before, data, overrides, extend)
+        prepared = session.prepare(settings.recipe, settings.config, device, weights_to_begin_with(run))
+        changes = between(before.config, settings.config)
+        revision = Revision(changes, to_yaml(settings.config, settings.tree))
+        return _told(session.resume(prepared, run, Limits(max_steps, max_seconds), reporter, revision))
+
+
+def _changed(
+    file: Path, before: Settings, data: Sequence[str], overrides: Sequence[str], extend: str | None
+) -> Settings:
+    """A run's settings with what is changed on purpose."""
+    from gantools.config.changes import extension
+
+    longer = [extension(before.config, extend)] if extend is not None else []
+    return read_config(file, data, [*overrides, *longer])
 
 
 def report(run_dir: str | Path, output: str | Path | None = None) -> Path:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -27,7 +28,12 @@ def train(
         list[str] | None, typer.Option("--data", metavar="DIR", help="Folder of pictures (may be repeated).")
     ] = None,
     run_dir: Annotated[Path | None, typer.Option("--run-dir", help="Folder of the run [runs/RECIPE/TIME].")] = None,
-    resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run; settings given are changed.")
+    ] = None,
+    extend: Annotated[
+        str | None, typer.Option("--extend", metavar="500|2epochs", help="With --resume: a longer last stage.")
+    ] = None,
     init_from: Annotated[
         Path | None, typer.Option("--init-from", metavar="WEIGHTS", help="Fine-tune these weights.")
     ] = None,
@@ -47,32 +53,55 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Journal rows as JSON Lines on stdout.")] = False,
 ) -> None:
     """Train a recipe on a folder of pictures, or go on with a run."""
+    seconds = None if max_time is None else parse_duration(max_time)
+    changes = [*(overrides or ()), *([f"train.precision={precision}"] if precision else ())]
+    changes += [] if seed is None else [f"seed={seed}"]
+    how = _How(device, max_steps, seconds, TrainingReporter(rows_as_json=json))
+    if resume is not None:
+        # With --resume no recipe is named, so that what stands in its place is a setting.
+        changes = [*([recipe] if recipe and "=" in recipe else []), *changes]
+        unwanted = {recipe if recipe and "=" not in recipe else None: recipe, "--config": config}
+        _refuse_with_resume(unwanted | {"--run-dir": run_dir, "--init-from": init_from})
+        run = _go_on(resume, data, changes, extend, how)
+    elif recipe is None:
+        raise UsageError("name a recipe (see `gantools list`), or go on with a run: --resume RUN")
+    elif extend is not None:
+        raise UsageError("--extend goes with --resume RUN; the length of a new run is a setting of its stages")
+    else:
+        run = _begin(recipe, config, data, changes, run_dir, init_from, how)
+    _finish(run, json)
+
+
+class _How(NamedTuple):
+    """What is said of a training besides its settings."""
+
+    device: str
+    max_steps: int | None
+    max_seconds: float | None
+    reporter: TrainingReporter
+
+
+def _begin(
+    recipe: str,
+    config: Path | None,
+    data: Sequence[str] | None,
+    overrides: Sequence[str],
+    run_dir: Path | None,
+    init_from: Path | None,
+    how: _How,
+) -> TrainingRun:
     from gantools import api
 
-    seconds = None if max_time is None else parse_duration(max_time)
-    reporter = TrainingReporter(rows_as_json=json)
-    if resume is not None:
-        flags: dict[str, object] = {"--config": config, "--data": data, "--run-dir": run_dir, "--init-from": init_from}
-        flags |= {"--precision": precision, "--seed": seed}
-        given = [name for name, value in flags.items() if value not in (None, [])]
-        _refuse_with_resume([*([recipe] if recipe else []), *(overrides or []), *given])
-        run = api.resume(resume, device=device, max_steps=max_steps, max_seconds=seconds, reporter=reporter)
-    else:
-        if recipe is None:
-            raise UsageError("name a recipe (see `gantools list`), or go on with a run: --resume RUN")
-        own = [f"train.precision={precision}"] if precision else []
-        own += [] if seed is None else [f"seed={seed}"]
-        settings = api.configure(recipe, config, data or (), [*(overrides or ()), *own])
-        run = api.train(
-            settings,
-            run_dir=run_dir,
-            init_from=init_from,
-            device=device,
-            max_steps=max_steps,
-            max_seconds=seconds,
-            reporter=reporter,
-        )
-    _finish(run, json)
+    settings = api.configure(recipe, config, data or (), overrides)
+    return api.train(settings, run_dir=run_dir, init_from=init_from, **how._asdict())
+
+
+def _go_on(
+    run: Path, data: Sequence[str] | None, overrides: Sequence[str], extend: str | None, how: _How
+) -> TrainingRun:
+    from gantools import api
+
+    return api.resume(run, data=data or (), overrides=overrides, extend=extend, **how._asdict())
 
 
 def parse_duration(text: str) -> float:
@@ -84,9 +113,10 @@ def parse_duration(text: str) -> float:
     return 3600.0 * hours + 60 * minutes + seconds
 
 
-def _refuse_with_resume(given: list[str]) -> None:
+def _refuse_with_resume(unwanted: Mapping[str | None, object]) -> None:
+    given = [name for name, value in unwanted.items() if name and value is not None]
     if given:
-        raise UsageError(f"--resume goes on with the run as it is; leave out {', '.join(given)}")
+        raise UsageError(f"--resume goes on with a run in its folder; leave out {', '.join(given)}")
 
 
 def _finish(run: TrainingRun, json: bool) -> None:

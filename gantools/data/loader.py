@@ -22,7 +22,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from gantools.data.batches import Batch
 from gantools.data.dataset import Dataset
-from gantools.data.processes import available_cores
+from gantools.data.processes import available_cores, end_with_parent
 from gantools.data.sampler import BatchSampler, SampleKey
 from gantools.data.unreadable import Unreadable, UnreadableLog, described, read_or_replace
 from gantools.errors import DataError, GantoolsError, ImageError, TrainingError
@@ -128,6 +128,7 @@ def _start_worker(workers: int, _worker: int) -> None:
     assert info is not None
     assert isinstance(info.dataset, _Fetcher)
     info.dataset.dataset.divide_cache(workers)
+    end_with_parent()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     if sys.platform != "win32":

@@ -66,10 +66,15 @@ def _start() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # for torch, should the work import it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Let this worker end at once when the process that started it does, even by SIGKILL."""
+    threading.Thread(target=_wait_for_parents_end, daemon=True).start()
+
+
+def _wait_for_parents_end() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()

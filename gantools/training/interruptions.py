@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType
+
+NOTED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruptions:
-    """While entered, SIGINT and SIGTERM are noted in ``received`` instead of ending the process."""
+    """While entered, SIGINT, SIGTERM and SIGHUP are noted in ``received`` instead of ending the process.
+
+    After the first one they have their usual effect again. What was ignored (as SIGHUP is under nohup) stays ignored.
+    Threads other than the main one get no signals, so there nothing is changed.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
         self._previous: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Interruptions:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._note)
+        if threading.current_thread() is threading.main_thread():
+            for number in NOTED:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.received = number
-        signal.signal(number, signal.SIG_DFL)
+    def _note(self, received: int, _frame: FrameType | None) -> None:
+        self.received = received
+        for number in self._previous:
+            signal.signal(number, signal.SIG_DFL)

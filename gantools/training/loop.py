@@ -9,17 +9,16 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-import torch
-
 from gantools.checkpoint import state as checkpoints
 from gantools.config.schema import RunConfig, StageOptions
 from gantools.data.dataset import Dataset
-from gantools.errors import NonFiniteError, TrainingError
-from gantools.training import optimizers, streams
+from gantools.errors import GantoolsError, NonFiniteError, UsageError
+from gantools.training import finite, optimizers, streams
 from gantools.training.ema import MovingAverage
 from gantools.training.feed import Feed
 from gantools.training.interruptions import Interruptions
 from gantools.training.interval import Interval
+from gantools.training.keeper import Keeper
 from gantools.training.machine import Machine
 from gantools.training.recipe import Recipe, Stage, exported_networks, networks_of
 from gantools.training.recorder import Recorder
@@ -33,18 +32,22 @@ Ending = Literal["finished", "limit", "interrupted"]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A recipe built on its machine, with its data found sound."""
+    """A recipe built on its machine, with its data found sound; ``init_from`` says what fine-tuning begins with."""
 
     recipe: Recipe[Any, Any]
     config: RunConfig
     machine: Machine
     training: Dataset
     validation: Dataset
+    init_from: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run stands. ``step`` counts over all stages, ``batches`` is how many the loader has given."""
+    """Where a run stands. ``step`` counts over all stages, ``batches`` is how many the loader has given.
+
+    A finished run stands behind its last stage, with that stage's length as ``stage_step``.
+    """
 
     step: int = 0
     stage: int = 0
@@ -73,75 +76,99 @@ class Loop:
         exported = exported_networks(self.recipe, self.networks)
         self.average = MovingAverage(exported, self.options.ema_decay) if self.options.ema_decay else None
         self.validation = Validation(self.recipe, prepared.validation, self.networks, self.machine, self.average)
+        self.keeper = Keeper(run.checkpoints, self.options, reporter.message)
         self.position = Position()
+        self.play: StagePlay | None = None
         self.signal: int | None = None
-        self._pending_state: dict[str, Any] | None = None
+        self._saved: Position | None = None
 
     # --- the run
 
     def fit(self, limits: Limits) -> Ending:
         """Play the stages from the present position on. A run that stops early leaves a checkpoint."""
         self._limits, self._began = limits, time.monotonic()
-        self._saved_at = self._began
         recorder = Recorder(self.recipe, self.config, self.networks, self.validation, self.run, self.reporter)
         with closing(recorder) as self.recorder, closing(self._feed()) as self.feed, Interruptions() as interruptions:
+            self._reopen()
             while self.position.stage < len(self.stages):
                 ending = self._play_stage(self.stages[self.position.stage], interruptions)
                 if ending != "finished":
-                    self._save()
+                    self._save(final=True)
                     return ending
-            self._save()
-            recorder.save_weights("last", self.position.step)
+            self._save(final=True)
+            recorder.save_last(self.position.step)
         return "finished"
+
+    def _reopen(self) -> None:
+        """Go back into the last stage of a finished run that has been made longer."""
+        at, last = self.position, len(self.stages) - 1
+        if at.stage > last and at.stage_step < self.feed.length(self._options(self.stages[last])):
+            self.position = replace(at, stage=last)
 
     def _play_stage(self, stage: Stage, interruptions: Interruptions) -> Ending:
         options = self._options(stage)
-        self.play = self._open(stage, options)
+        # The players of a stage begin with fresh optimizers, or with those of the checkpoint that is being resumed.
+        play = self.play if self.play and self.position.stage_step else self._open(stage)
+        self.play = play
         length = self.feed.length(options)
         self.reporter.stage(stage.name, length, self.position.stage_step)
         interval = Interval(self.position.step)
         while self.position.stage_step < length:
             if ending := self._stop_reason(interruptions):
                 return ending
-            self._step(stage, options, length, interval)
+            self._step(play, options, length, interval)
         self._finish(stage)
         return "finished"
 
-    def _step(self, stage: Stage, options: StageOptions[Any], length: int, interval: Interval) -> None:
-        with interval.waiting():
-            batches = self.feed.step()
+    def _step(self, play: StagePlay, options: StageOptions[Any], length: int, interval: Interval) -> None:
+        batches = self._next_batches(interval)
         at = self.position
         factor = optimizers.rate_factor(options.schedule, self.feed.progress(at.stage_step, length))
-        turns = self.play.step(at.stage_step, batches, factor)
         names = [name for batch in batches for name in batch.names]
+        try:
+            turns = play.step(at.stage_step, batches, factor)
+        except NonFiniteError as error:
+            raise finite.told(error, self.networks, at.step, names) from error
         self.recorder.note(at.step, names, turns, interval)
         if self.average:
             self.average.update()
         self.position = replace(at, step=at.step + 1, stage_step=at.stage_step + 1, batches=at.batches + len(batches))
         self.reporter.step(self.position.stage_step)
-        self._periodic(stage, at.stage_step + 1 == length, factor, interval)
+        self._periodic(play, at.stage_step + 1 == length, factor, interval)
 
-    def _periodic(self, stage: Stage, last: bool, factor: float, interval: Interval) -> None:
+    def _next_batches(self, interval: Interval) -> list[Any]:
+        """The next step's batches. Where the data fail, what was learnt until now is saved first."""
+        try:
+            with interval.waiting():
+                return self.feed.step()
+        except GantoolsError:
+            if self.position.step:
+                self._save()
+            raise
+
+    def _periodic(self, play: StagePlay, last: bool, factor: float, interval: Interval) -> None:
         """What is due after a step; everything at the last one of a stage."""
-        step, options = self.position.step, self.options
+        step, options, stage = self.position.step, self.options, play.stage
         if last or step % options.log_every_steps == 0:
-            self.recorder.check_finite()
-            rates = {f"lr/{name}": own.lr * factor for name, own in self.play.options.items()}
+            self._check_finite()
+            rates = {f"lr/{name}": own.lr * factor for name, own in play.options.items()}
             self.recorder.row(step, stage, interval.take(step, self.feed.images_per_step) | rates)
         if last or step % options.preview_every_steps == 0:
-            self.recorder.previews.write(step)
+            self.recorder.preview(step)
         if last or (options.validate_every_steps and step % options.validate_every_steps == 0):
             self.recorder.validate(step, stage)
-        overdue = time.monotonic() - self._saved_at > 60 * options.checkpoint_every_minutes
-        if overdue or step % options.checkpoint_every_steps == 0:
+        if self.keeper.is_due(step):
             self._save()
 
     def _finish(self, stage: Stage) -> None:
         """Leave a stage: its weights are kept under its name where there are several."""
         if len(self.stages) > 1:
-            self.recorder.save_weights(stage.name, self.position.step)
-        self.validation.forget_best()
-        self.position = replace(self.position, stage=self.position.stage + 1, stage_step=0)
+            self.recorder.attempt_weights(stage.name, self.position.step)
+        at = replace(self.position, stage=self.position.stage + 1)
+        if at.stage < len(self.stages):
+            self.validation.forget_best()
+            at = replace(at, stage_step=0)
+        self.position = at
 
     def _stop_reason(self, interruptions: Interruptions) -> Ending | None:
         if interruptions.received is not None:
@@ -158,35 +185,40 @@ class Loop:
         """Play one step of every stage, as a rehearsal; yields the names of the stages that went well."""
         with closing(self._feed()) as feed:
             for stage in self.stages:
-                self._open(stage, self._options(stage)).step(0, feed.step(), 1.0)
+                self._open(stage).step(0, feed.step(), 1.0)
                 yield stage.name
 
     def _options(self, stage: Stage) -> StageOptions[Any]:
         options: StageOptions[Any] = dict(self.config.stages)[stage.name]
         return options
 
-    def _open(self, stage: Stage, options: StageOptions[Any]) -> StagePlay:
-        """A stage's players with fresh optimizers, or with those of the checkpoint that is being resumed."""
-        play = StagePlay(self.recipe, stage, options.optimizers, self.machine, self.options.max_skipped_steps)
-        if self._pending_state is not None:
-            play.load_state(self._pending_state)
-            self._pending_state = None
-        return play
+    def _open(self, stage: Stage) -> StagePlay:
+        """A stage's players with fresh optimizers."""
+        options = self._options(stage).optimizers
+        return StagePlay(self.recipe, stage, options, self.machine, self.options.max_skipped_steps)
 
     def _feed(self) -> Feed:
         return Feed(self.data, self.config, self.machine, self.position.batches, self.reporter.message)
 
     # --- checkpoints
 
-    def _save(self) -> None:
-        """Write a checkpoint. Raises NonFiniteError instead of writing weights that are NaN or infinite."""
+    def _check_finite(self) -> None:
+        """Raises NonFiniteError when a loss was, or a weight is, no number."""
         self.recorder.check_finite()
-        for name, network in self.networks.items():
-            if not all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters()):
-                step = self.position.step
-                raise NonFiniteError(f"the weights of {name} are NaN or infinite at step {step}; nothing was saved")
-        checkpoints.save(self.run.checkpoints, self.position.step, self._state(), self.options.keep_checkpoints)
-        self._saved_at = time.monotonic()
+        average = self.average.state() if self.average else None
+        networks = {name: network.state_dict() for name, network in self.networks.items()}
+        finite.require({"networks": networks, "average": average}, self.position.step, self.recorder.last_batch)
+
+    def _save(self, *, final: bool = False) -> None:
+        """Write a checkpoint, unless this very state is in one. Raises NonFiniteError, or as the keeper does."""
+        if self._saved == self.position:
+            return
+        self.recorder.check_finite()
+        state = self._state()
+        finite.require(state, self.position.step, self.recorder.last_batch)
+        self.recorder.sync()
+        if self.keeper.save(self.position.step, state, final=final):
+            self._saved = self.position
 
     def _state(self) -> dict[str, Any]:
         within_stage = self.position.stage_step > 0
@@ -194,24 +226,33 @@ class Loop:
             "position": asdict(self.position),
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "average": self.average.state() if self.average else None,
-            "play": self.play.state() if within_stage else None,
+            "play": self.play.state() if self.play and within_stage else None,
             "validation": self.validation.state(),
             "streams": streams.state(),
             "extra": self.recipe.extra_state(),
         }
 
     def resume(self) -> None:
-        """Take the newest intact checkpoint's state. Raises ModelFileError when there is none."""
+        """Take the newest intact checkpoint's state. Raises ModelFileError when there is none, UsageError for another
+        configuration's.
+        """
         step, state = checkpoints.newest(self.run.checkpoints)
         try:
-            for name, network in self.networks.items():
-                network.load_state_dict(state["networks"][name])
-            if self.average:
-                self.average.load_state(state["average"])
-            self.recipe.load_extra_state(state["extra"])
-        except (RuntimeError, KeyError, TypeError) as error:
-            raise TrainingError(f"{self.run.path}: step {step} does not fit this configuration ({error})") from error
+            self._take(state)
+        except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            reason = " ".join(str(error).split())
+            raise UsageError(f"{self.run.path}: step {step} does not fit this configuration ({reason})") from error
+        self._saved = self.position
+
+    def _take(self, state: dict[str, Any]) -> None:
+        for name, network in self.networks.items():
+            network.load_state_dict(state["networks"][name])
+        if self.average:
+            self.average.load_state(state["average"])
+        self.recipe.load_extra_state(state["extra"])
         self.validation.load_state(state["validation"])
-        self._pending_state = state["play"]
         self.position = Position(**state["position"])
+        if self.position.stage_step:
+            self.play = self._open(self.stages[min(self.position.stage, len(self.stages) - 1)])
+            self.play.load_state(state["play"])
         streams.load_state(state["streams"])

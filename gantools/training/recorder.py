@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
 from gantools.checkpoint import weights
 from gantools.config.schema import RunConfig
+from gantools.errors import ImageError, TrainingError
 from gantools.training.interval import Interval
 from gantools.training.journal import Journal
 from gantools.training.previews import Previews
@@ -34,8 +35,9 @@ class Recorder:
         self.recipe, self.config, self.networks = recipe, config, networks
         self.validation, self.run, self.reporter = validation, run, reporter
         self.previews = Previews(validation, run.samples)
-        self._journal = Journal(run.journal)
+        self._journal = Journal(run.journal, reporter.message)
         self._unchecked: list[tuple[int, Sequence[str], Mapping[str, LossTerms]]] = []
+        self.last_batch: Sequence[str] = ()
 
     def note(self, step: int, names: Sequence[str], turns: Mapping[str, LossTerms], interval: Interval) -> None:
         """Remember a step's losses until the next row."""
@@ -43,6 +45,7 @@ class Recorder:
             interval.means.add({f"loss/{player}/{term}": value for term, value in terms.terms.items()})
             interval.means.add({f"figure/{player}/{name}": value for name, value in terms.figures.items()})
         self._unchecked.append((step, names, turns))
+        self.last_batch = names
 
     def row(self, step: int, stage: Stage, figures: Mapping[str, float]) -> None:
         """Append a row to the journal and show it."""
@@ -63,8 +66,34 @@ class Recorder:
         if not figures:
             return
         self.row(step, stage, {f"validation/{name}": value for name, value in figures.items()})
-        if self.validation.is_best(stage.best, figures):
-            self.save_weights("best", step)
+        before = self.validation.best
+        if self.validation.is_best(stage.best, figures) and not self.attempt_weights("best", step):
+            self.validation.best = before  # the next good figure tries again
+
+    def preview(self, step: int) -> None:
+        """Draw the sheet of this step."""
+        self._attempt(f"the sample sheet of step {step}", lambda: self.previews.write(step))
+
+    def save_last(self, step: int) -> None:
+        """Write what the run was made for. Raises TrainingError where that fails."""
+        try:
+            self.save_weights("last", step)
+        except OSError as error:
+            reason = error.strerror or error
+            raise TrainingError(f"weights '{self.run.weights}': {reason}; make room, then use --resume") from error
+
+    def attempt_weights(self, name: str, step: int) -> bool:
+        """``save_weights`` where the run can do without them, as it can until its end."""
+        return self._attempt(f"weights '{name}' of step {step}", lambda: self.save_weights(name, step))
+
+    def _attempt(self, what: str, write: Callable[[], object]) -> bool:
+        """A disk that is full for a while ends no training; whether the file was written."""
+        try:
+            write()
+        except (OSError, ImageError) as error:
+            self.reporter.message(f"{what} could not be written ({error}); training goes on")
+            return False
+        return True
 
     def save_weights(self, name: str, step: int) -> None:
         """Write ``weights/<name>.safetensors``, with the moving average where there is one."""
@@ -78,6 +107,10 @@ class Recorder:
         with self.validation.exported_weights():
             networks = exported_networks(self.recipe, self.networks)
             weights.save(self.run.weights / f"{name}.safetensors", self.config.recipe, exports, networks, about)
+
+    def sync(self) -> None:
+        """Make the journal durable."""
+        self._journal.sync()
 
     def close(self) -> None:
         self._journal.close()

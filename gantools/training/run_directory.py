@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -12,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from gantools.errors import UsageError
-from gantools.files import remove_stale, write_bytes, write_json
+from gantools.files import STAGED_PREFIX, remove_stale, write_bytes, write_json
+from gantools.training import lock
 
 
 @dataclass(frozen=True)
@@ -24,19 +23,34 @@ class RunDirectory:
 
     path: Path
 
-    @classmethod
-    def create(cls, path: Path, config_yaml: str) -> RunDirectory:
-        """Make a new run's folder. Raises UsageError when it already holds something."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    def claim(self) -> lock.Lock:
+        """Make a new run's folder and hold it. Raises UsageError when it holds something, or another process has it."""
+        self._require_unused()
+        self.path.mkdir(parents=True, exist_ok=True)
+        held = lock.Lock(self.path)
+        try:
+            self._require_unused()  # whoever had it until now may have used it
+        except UsageError:
+            held.release()
+            raise
+        return held
+
+    def _require_unused(self) -> None:
+        if self.path.exists() and not (self.path.is_dir() and all(map(_is_scaffolding, self.path.iterdir()))):
             raise UsageError(
-                f"--run-dir {path}: not empty; continue that run with --resume {path}, or name a new folder"
+                f"--run-dir {self.path}: not empty; continue that run with --resume {self.path}, or name a new folder"
             )
-        run = cls(path)
-        run.checkpoints.mkdir(parents=True)
-        run.samples.mkdir()
-        run.weights.mkdir()
-        write_bytes(run.config, config_yaml.encode())
-        return run
+
+    def begin(self, config_yaml: str) -> None:
+        """Write down what is about to be trained; from here on the run can be resumed."""
+        write_bytes(self.config, config_yaml.encode())
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Make the folders that are missing and remove what a killed process left. Only for who holds the run."""
+        for folder in (self.path, self.checkpoints, self.samples, self.weights):
+            folder.mkdir(parents=True, exist_ok=True)
+            remove_stale(folder)
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
@@ -44,7 +58,6 @@ class RunDirectory:
         run = cls(path)
         if not run.config.is_file():
             raise UsageError(f"{path}: not a run directory (it has no config.yaml)")
-        remove_stale(run.checkpoints)
         return run
 
     @property
@@ -67,26 +80,24 @@ class RunDirectory:
     def weights(self) -> Path:
         return self.path / "weights"
 
-    def lock(self) -> IO[str]:
-        """Hold the run until the file is closed or the process dies. Raises UsageError when another one holds it."""
-        stream = (self.path / "lock").open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            stream.seek(0)
-            holder = stream.read().strip() or "another process"
-            stream.close()
-            raise UsageError(f"{self.path}: this run is being trained by {holder}") from error
-        stream.truncate(0)
-        stream.write(f"process {os.getpid()} on {socket.gethostname()}")
-        stream.flush()
-        return stream
+    def lock(self) -> lock.Lock:
+        """Hold the run. Raises UsageError, naming the holder, when another process has it."""
+        return lock.Lock(self.path)
+
+    def facts(self) -> dict[str, Any]:
+        """What ``run.json`` says; nothing where a kill came before it was written."""
+        path = self.path / "run.json"
+        known: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
+        return known
 
     def describe(self, facts: Mapping[str, Any]) -> None:
         """Merge ``facts`` into ``run.json``."""
-        path = self.path / "run.json"
-        known = json.loads(path.read_bytes()) if path.exists() else {}
-        write_json(path, {**known, **facts})
+        write_json(self.path / "run.json", {**self.facts(), **facts})
+
+
+def _is_scaffolding(path: Path) -> bool:
+    """Whether a start that was killed before it wrote anything may have left this."""
+    return path.name == lock.FILE or path.name.startswith(STAGED_PREFIX)
 
 
 def default_path(recipe: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,9 @@ from gantools.config.source import Tree
 from gantools.data import dataset
 from gantools.data.unreadable import require_readable
 from gantools.errors import GantoolsError, ModelFileError
-from gantools.training import machine, run_directory, streams
+from gantools.files import sha256
+from gantools.training import continuation, machine, run_directory, streams
+from gantools.training.continuation import Revision
 from gantools.training.loop import Ending, Limits, Loop, Prepared
 from gantools.training.recipe import Recipe, exported_networks, networks_of
 from gantools.training.reporter import Reporter, Silent
@@ -40,48 +43,66 @@ def prepare(
         require_readable(data)
     streams.seed(config.seed)
     recipe = kind(config)
-    if init_from is not None:
-        _load_weights(recipe, Path(init_from))
-    return Prepared(recipe, config, where, training, validation)
+    begun = _load_weights(recipe, Path(init_from)) if init_from is not None else None
+    return Prepared(recipe, config, where, training, validation, begun)
 
 
 def start(
     prepared: Prepared, tree: Tree, run_dir: str | Path | None, limits: Limits, reporter: Reporter | None
 ) -> Outcome:
-    """Make the run's folder and train."""
+    """Make the run's folder and train. Raises UsageError when it is another run's."""
     config = prepared.config
-    path = Path(run_dir) if run_dir else run_directory.default_path(config.recipe)
-    run = RunDirectory.create(path, to_yaml(config, tree))
-    facts = run_directory.environment(str(prepared.machine.device), prepared.machine.precision)
-    run.describe({**facts, "seed": config.seed, "data": dataset.fingerprint(prepared.training)})
-    return _train(prepared, run, limits, reporter, resumed=False)
-
-
-def resume(prepared: Prepared, run: RunDirectory, limits: Limits, reporter: Reporter | None) -> Outcome:
-    """Continue the run from its newest intact checkpoint."""
-    return _train(prepared, run, limits, reporter, resumed=True)
-
-
-def _train(
-    prepared: Prepared, run: RunDirectory, limits: Limits, reporter: Reporter | None, *, resumed: bool
-) -> Outcome:
-    with run.lock():
+    run = RunDirectory(Path(run_dir) if run_dir else run_directory.default_path(config.recipe))
+    with run.claim():
+        run.begin(to_yaml(config, tree))
         loop = Loop(prepared, run, reporter or Silent())
-        if resumed:
-            loop.resume()
-        run.describe({"status": "running"})
-        try:
-            ending = loop.fit(limits)
-        except BaseException as error:
-            reason = str(error) if isinstance(error, GantoolsError) else type(error).__name__
-            run.describe({"status": "failed", "reason": reason, "step": loop.position.step})
-            raise
-        run.describe({"status": ending, "step": loop.position.step, "validation": loop.validation.latest})
-    return Outcome(run, ending, loop)
+        run.describe({**_facts(prepared), "seed": config.seed, "init_from": prepared.init_from})
+        if prepared.init_from:
+            loop.reporter.message("fine-tuning: {recipe} weights '{path}' (step {step})".format(**prepared.init_from))
+        return _train(loop, limits)
 
 
-def _load_weights(recipe: Recipe[Any, Any], path: Path) -> None:
-    """Start the exported generators from a weights file (fine-tuning)."""
+def resume(
+    prepared: Prepared, run: RunDirectory, limits: Limits, reporter: Reporter | None, revision: Revision | None = None
+) -> Outcome:
+    """Continue a run, which the caller holds, from its newest intact checkpoint; ``revision`` changes settings."""
+    loop = Loop(prepared, run, reporter or Silent())
+    continuation.go_back(loop)
+    run.tidy()
+    for line in continuation.differences(run.facts(), _facts(prepared)):
+        loop.reporter.message(line)
+    continuation.carry_on(loop, revision)
+    return _train(loop, limits)
+
+
+def _facts(prepared: Prepared) -> dict[str, Any]:
+    """What a run is computed with, and of."""
+    where = run_directory.environment(str(prepared.machine.device), prepared.machine.precision)
+    return {**where, "data": dataset.fingerprint(prepared.training)}
+
+
+def _train(loop: Loop, limits: Limits) -> Outcome:
+    loop.run.describe({"status": "running"})
+    try:
+        ending = loop.fit(limits)
+    except BaseException as error:
+        reason = str(error) if isinstance(error, GantoolsError) else type(error).__name__
+        _conclude(loop, {"status": "failed", "reason": reason})
+        raise
+    _conclude(loop, {"status": ending, "validation": loop.validation.latest})
+    return Outcome(loop.run, ending, loop)
+
+
+def _conclude(loop: Loop, facts: Mapping[str, Any]) -> None:
+    """Write down how it ended; a disk that is full for that must not hide what is being told."""
+    try:
+        loop.run.describe({**facts, "step": loop.position.step})
+    except OSError as error:
+        loop.reporter.message(f"run.json could not be brought up to date ({error.strerror or error})")
+
+
+def _load_weights(recipe: Recipe[Any, Any], path: Path) -> dict[str, Any]:
+    """Start the exported generators from a weights file (fine-tuning). Returns what is to be known of it."""
     stored = weights.load(path)
     networks = exported_networks(recipe, networks_of(list(recipe.stages())))
     for name in recipe.exports():
@@ -92,6 +113,8 @@ def _load_weights(recipe: Recipe[Any, Any], path: Path) -> None:
         except RuntimeError as error:
             options = stored.exports[name].options
             raise ModelFileError(f"{path}: its {options.get('name')} has other options than model.generator") from error
+    about = {"recipe": stored.recipe, "step": stored.about.get("step", "unknown")}
+    return {"path": str(path.resolve()), "sha256": sha256(path), **about}
 
 
 def findings(prepared: Prepared, *, dry_run: bool) -> list[str]:
@@ -106,6 +129,7 @@ def findings(prepared: Prepared, *, dry_run: bool) -> list[str]:
     ]
     if dry_run:
         with TemporaryDirectory() as folder:
-            run = RunDirectory.create(Path(folder) / "run", "")
+            run = RunDirectory(Path(folder) / "run")
+            run.begin("")
             lines += [f"dry run: {name} plays" for name in Loop(prepared, run, Silent()).try_stages()]
     return lines

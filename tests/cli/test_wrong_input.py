@@ -58,11 +58,14 @@ Refused = Callable[..., str]
         ),
         (("pix2pix", "seed"), "command line: 'seed': an override is KEY=VALUE"),
         (("--resume", "gone"), "gone: not a run directory (it has no config.yaml)"),
-        (("--resume", "gone", "seed=3"), "--resume goes on with the run as it is; leave out seed=3"),
-        (("--resume", "gone", "--seed", "3"), "--resume goes on with the run as it is; leave out --seed"),
+        (("--resume", "gone", "seed=3"), "gone: not a run directory (it has no config.yaml)"),
         (
-            ("pix2pix", "--resume", "gone", "--data", "d", "--run-dir", "r"),
-            "--resume goes on with the run as it is; leave out pix2pix, --data, --run-dir",
+            ("pix2pix", "--resume", "gone", "--config", "c", "--run-dir", "r", "--init-from", "w"),
+            "--resume goes on with a run in its folder; leave out pix2pix, --config, --run-dir, --init-from",
+        ),
+        (
+            ("pix2pix", "--extend", "100"),
+            "--extend goes with --resume RUN; the length of a new run is a setting of its",
         ),
     ],
 )

@@ -1,0 +1,57 @@
+"""Whether what a run has learnt is still numbers. A state that is not is never written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gantools.errors import NonFiniteError
+
+SHOWN_FILES = 8
+
+
+def spoiled(state: Any, path: str = "") -> Iterator[str]:
+    """The paths of the tensors in a nesting of dicts, lists and tuples that hold a NaN or an infinity."""
+    if isinstance(state, Tensor):
+        if not is_finite(state):
+            yield path
+    elif isinstance(state, Mapping):
+        for key, item in state.items():
+            yield from spoiled(item, f"{path}/{key}" if path else str(key))
+    elif isinstance(state, list | tuple):
+        for number, item in enumerate(state):
+            yield from spoiled(item, f"{path}/{number}")
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether every value is a number. Nothing as large as the tensor is made on the way."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    smallest, largest = torch.aminmax(tensor.detach())
+    return bool(torch.isfinite(smallest) & torch.isfinite(largest))
+
+
+def require(state: Any, step: int, names: Sequence[str] = ()) -> None:
+    """Raise NonFiniteError that names the first tensors of ``state`` that are no numbers, and the last batch."""
+    bad = list(spoiled(state))
+    if bad:
+        others = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+        raise NonFiniteError(
+            f"step {step}: {', '.join(bad[:3])}{others}: NaN or infinite; nothing was saved of it{last_batch(names)}"
+        )
+
+
+def told(error: NonFiniteError, networks: Mapping[str, nn.Module], step: int, names: Sequence[str]) -> NonFiniteError:
+    """``error`` with what only the loop knows: the step, the batch, and whether weights had been spoiled before it."""
+    bad = [name for name, network in networks.items() if any(spoiled(dict(network.state_dict())))]
+    before = f"; the weights of {', '.join(bad)} are NaN or infinite already" if bad else ""
+    batch = "" if "batch:" in str(error) else last_batch(names)
+    return NonFiniteError(f"step {step}: {error}{before}{batch}")
+
+
+def last_batch(names: Sequence[str]) -> str:
+    """The files to look at, as the end of a message."""
+    return f"; batch: {', '.join(names[:SHOWN_FILES])}" if names else ""

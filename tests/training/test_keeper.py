@@ -1,0 +1,188 @@
+"""What is done where a run's files cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import json
+
+import pytest
+import torch
+
+from gantools import api, files
+from gantools.checkpoint import state
+from gantools.config.schema import TrainOptions
+from gantools.errors import NonFiniteError, TrainingError
+from gantools.training import finite, journal
+from gantools.training.keeper import Keeper
+from gantools.training.recipe import LossTerms
+from gantools.training.reporter import Silent
+
+STATE = {"weights": torch.arange(1000.0)}
+DISK_FULL = "No space left on device"
+
+
+class Listener(Silent):
+    """Remembers what was told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.said.append(text)
+
+
+class FullDisk:
+    """While ``full``, every write of a file whose path holds ``part`` fails."""
+
+    def __init__(self, part: str) -> None:
+        self.part, self.full = part, True
+
+    def __call__(self, event: str, path: object) -> None:
+        if self.full and event in ("create", "write") and self.part in str(path):
+            raise OSError(errno.ENOSPC, DISK_FULL)
+
+
+@pytest.fixture
+def keeper(tmp_path):
+    listener = Listener()
+    return Keeper(tmp_path, TrainOptions(checkpoint_every_steps=5), listener.message), listener, tmp_path
+
+
+def test_due_by_steps_or_by_time(keeper, monkeypatch):
+    kept, _, _ = keeper
+    assert [step for step in range(1, 12) if kept.is_due(step)] == [5, 10]
+    now = kept._tried_at
+    monkeypatch.setattr("gantools.training.keeper.time.monotonic", lambda: now + 601)
+    assert kept.is_due(1)
+    kept.save(1, STATE)
+    assert not kept.is_due(2)
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_until_the_third_time(keeper):
+    kept, listener, folder = keeper
+    assert kept.save(1, STATE)
+    with files.observed(FullDisk("")):
+        assert not kept.save(2, STATE)
+        assert not kept.save(3, STATE)
+        with pytest.raises(TrainingError, match="3 times in a row; the newest checkpoint is of step 1; make room"):
+            kept.save(4, STATE)
+    assert len(listener.said) == 2
+    assert listener.said[0].startswith(f"checkpoint of step 2 not saved: {DISK_FULL} ('{folder}': 0.1 MB needed, ")
+    assert listener.said[0].endswith(" MB free); the newest checkpoint is of step 1; training goes on")
+    assert [path.name for path in folder.iterdir()] == ["step-000000001"]
+    assert torch.equal(state.newest(folder)[1]["weights"], STATE["weights"])
+
+
+def test_a_save_that_succeeds_forgives_those_that_failed(keeper):
+    kept, listener, _ = keeper
+    disk = FullDisk("")
+    with files.observed(disk):
+        for step in range(1, 9):
+            disk.full = step % 3 != 0
+            assert kept.save(step, STATE) is not disk.full
+    assert len(listener.said) == 6
+
+
+def test_the_last_save_may_not_fail(keeper):
+    kept, _, _ = keeper
+    with files.observed(FullDisk("")), pytest.raises(TrainingError, match="there is no checkpoint yet; make room"):
+        kept.save(1, STATE, final=True)
+
+
+def test_room_is_asked_for_before_anything_is_written(keeper, monkeypatch):
+    kept, listener, _ = keeper
+    monkeypatch.setattr(files, "free_bytes", lambda _folder: 4000)
+    events = []
+    with files.observed(lambda event, _path: events.append(event)):
+        assert not kept.save(1, STATE)
+    assert not events
+    assert "not enough room on the disk" in listener.said[0]
+
+
+def test_a_training_outlives_a_disk_that_is_full_for_a_while(tiny, tmp_path):
+    """Journal, sample sheets, best weights and checkpoints all fail in step 2; everything is there in the end."""
+    settings = tiny(
+        "pix2pix/shoes-64",
+        *(f"train.{name}_every_steps=1" for name in ("checkpoint", "preview", "validate")),
+    )
+    api.train(settings, run_dir=tmp_path / "whole")
+    disk, listener = FullDisk(str(tmp_path / "run")), Listener()
+    disk.full = False
+
+    def step(done: int) -> None:
+        disk.full = done == 2
+
+    listener.step = step  # told before what is periodic is written
+    with files.observed(disk):
+        run = api.train(settings, run_dir=tmp_path / "run", reporter=listener)
+    assert run.ending == "finished"
+    told = " | ".join(listener.said)
+    for what in ("metrics.jsonl: No space", "sample sheet of step 2", "checkpoint of step 2 not saved"):
+        assert what in told
+    assert "metrics.jsonl: written again" in told
+    rows = [
+        [{key: row[key] for key in row if key.startswith("loss")} for row in journal.read(folder / "metrics.jsonl")]
+        for folder in (tmp_path / "whole", run.path)
+    ]
+    assert rows[0] == rows[1]
+    last = [(folder / "weights" / "last.safetensors").read_bytes() for folder in (tmp_path / "whole", run.path)]
+    assert last[0] == last[1]
+
+
+def test_a_training_whose_end_cannot_be_saved_fails(tiny, tmp_path):
+    with files.observed(FullDisk("weights")), pytest.raises(TrainingError, match=r"No space left.*--resume"):
+        api.train(tiny("pix2pix/shoes-64"), run_dir=tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "run.json").read_bytes())["status"] == "failed"
+    assert api.resume(tmp_path / "run").ending == "finished"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_no_number_is_found_wherever_it_is(value):
+    spoiled = torch.zeros(3, 4)
+    spoiled[1, 2] = value
+    state = {"a": [torch.ones(2), {"b": (spoiled,)}], 3: torch.tensor(1), "c": None, "d": torch.zeros(0), "e": value}
+    assert list(finite.spoiled(state)) == ["a/1/b/0"]
+    assert list(finite.spoiled({"x": spoiled.bfloat16(), "y": spoiled[:1]})) == ["x"]
+    with pytest.raises(NonFiniteError, match=r"step 7: a/1/b/0: NaN or infinite; .*batch: one\.png, two\.png$"):
+        finite.require(state, 7, ["one.png", "two.png"])
+
+
+def test_weights_that_were_spoiled_before_are_told_with_the_step_and_the_files(tiny, tmp_path):
+    settings = tiny("pix2pix/shoes-64", "train.log_every_steps=100", "train.checkpoint_every_steps=1")
+    listener, networks = Listener(), {}
+
+    def poison(done: int) -> None:
+        if done == 2:
+            next(networks["discriminator"].parameters()).data[0] = float("nan")
+
+    from gantools.training import session
+    from gantools.training.loop import Limits, Loop
+    from gantools.training.run_directory import RunDirectory
+
+    prepared = session.prepare(settings.recipe, settings.config, "cpu")
+    run = RunDirectory(tmp_path / "run")
+    run.begin("")
+    loop = Loop(prepared, run, listener)
+    networks.update(loop.networks)
+    listener.step = poison
+    with pytest.raises(NonFiniteError, match=r"step 2: networks/discriminator/\S+: NaN.*nothing was saved.*batch: "):
+        loop.fit(Limits())
+    assert state.steps(run.checkpoints) == [1]
+
+
+def test_a_gradient_that_is_no_number_names_step_network_and_files(tiny, tmp_path, monkeypatch):
+    from gantools.recipes.pix2pix import Pix2Pix
+
+    honest, calls = Pix2Pix.generator_loss, []
+
+    def steep(self, batch, made):
+        calls.append(1)
+        terms = honest(self, batch, made).terms
+        return LossTerms(**terms, flat=torch.sqrt((0 if len(calls) == 2 else 1) * made.fake.abs().sum()) * 1e-3)
+
+    monkeypatch.setattr(Pix2Pix, "generator_loss", steep)
+    settings = tiny("pix2pix/shoes-64", "train.log_every_steps=100")
+    with pytest.raises(
+        NonFiniteError, match=r"step 2: .* = nan.*batch: .*the weights of generator.* are NaN or infinite already"
+    ):
+        api.train(settings, run_dir=tmp_path / "run")
