@@ -20,6 +20,8 @@ from gantools.config import report as mistakes
 from gantools.config.schema import RunConfig
 from gantools.config.source import Tree, read_yaml
 from gantools.errors import ConfigError, GantoolsError, UsageError
+from gantools.evaluation.session import evaluate_model as evaluate
+from gantools.evaluation.session import evaluate_pairs
 from gantools.inference.session import infer
 from gantools.registry import did_you_mean
 
@@ -38,6 +40,8 @@ __all__ = [
     "TrainingRun",
     "configure",
     "describe",
+    "evaluate",
+    "evaluate_pairs",
     "infer",
     "inspect",
     "outline_from_weights",

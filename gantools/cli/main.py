@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gantools.cli import console, data, demo, doctor, infer, recipes, report, train, watch, weights
+from gantools.cli import console, data, demo, doctor, eval, infer, recipes, report, train, watch, weights
 
 app = typer.Typer(
     name="gantools",
@@ -23,6 +23,7 @@ app.command("check")(recipes.check)
 app.command("schema")(recipes.schema)
 app.command("train")(train.train)
 app.command("infer")(infer.infer)
+app.command("eval")(eval.evaluate)
 app.command("report")(report.report)
 app.command("watch")(watch.watch)
 app.command("doctor")(doctor.doctor)

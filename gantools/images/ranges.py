@@ -20,7 +20,7 @@ def to_tensor(pixels: Pixels, device: torch.device | str = "cpu") -> Tensor:
     """
     half = np.iinfo(pixels.dtype).max / 2
     samples = pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32)
-    values = torch.from_numpy(np.ascontiguousarray(samples)).to(device)
+    values = torch.from_numpy(np.require(samples, requirements=("C", "W"))).to(device)
     return _centred(values.unsqueeze(0), half, torch.contiguous_format)
 
 

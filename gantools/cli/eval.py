@@ -1,0 +1,160 @@
+"""``gantools eval``: how good a model is, or how alike two folders are."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gantools.cli import console, outcomes
+from gantools.cli.outcomes import PARTLY_FAILED, Json
+from gantools.errors import UsageError
+
+if TYPE_CHECKING:
+    from gantools.evaluation.limits import Limit
+    from gantools.evaluation.result import Evaluation
+    from gantools.evaluation.session import Measures
+
+MISSED = 4
+PLAIN_PROGRESS_SECONDS = 30
+
+Model = Annotated[
+    str | None, typer.Argument(metavar="RECIPE|RUN|WEIGHTS", help="Installed weights, a run's folder, or a file.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="How inputs are made, such as data.blur.motion_px=[8,16]."),
+]
+Data = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Pictures as the recipe trains on; or ready pairs, low/ and high/.")
+]
+Pairs = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option("--pairs", metavar="OUT_DIR TRUTH_DIR", help="No model: two folders, matched by name."),
+]
+Metrics = Annotated[str | None, typer.Option(metavar="A,B", help="Default: the recipe's own. See docs/metrics.md.")]
+FailUnder = Annotated[
+    list[str] | None, typer.Option("--fail-under", metavar="METRIC=NUMBER", help="Exit 4 when the mean is worse.")
+]
+FeatureWeights = Annotated[
+    list[Path] | None,
+    typer.Option("--feature-weights", metavar="FILE", help="A feature network for metrics (may be repeated)."),
+]
+Report = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="All figures as JSON.")]
+Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="The figures of each picture.")]
+SheetFile = Annotated[
+    Path | None, typer.Option("--sheet", metavar="FILE", help="Draw the first pictures side by side.")
+]
+Export = Annotated[str | None, typer.Option(metavar="NAME", help="Which of several networks in the weights.")]
+Device = Annotated[str, typer.Option(envvar="GANTOOLS_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
+
+
+@console.guarded
+def evaluate(
+    model: Model = None,
+    overrides: Overrides = None,
+    data: Data = None,
+    pairs: Pairs = None,
+    metrics: Metrics = None,
+    fail_under: FailUnder = None,
+    feature_weights: FeatureWeights = None,
+    output: Report = None,
+    csv: Csv = None,
+    sheet: SheetFile = None,
+    json_lines: Json = False,
+    export: Export = None,
+    device: Device = "auto",
+) -> None:
+    """Measure a model beside what needs none. Exit codes: 0, 3 some pictures failed, 4 --fail-under was missed."""
+    from gantools.evaluation import limits
+    from gantools.evaluation.session import Measures
+
+    bounds = limits.parse(fail_under or ())
+    asked = tuple(name.strip() for name in metrics.split(",")) if metrics is not None else ()
+    also = tuple(bound.metric.name for bound in bounds)
+    wanted = Measures(asked, also, tuple(feature_weights or ()), device, sheet)
+    found = _found(model, data, pairs, overrides or [], export, wanted)
+    _write(found, output, csv)
+    _tell(found, json_lines)
+    raise typer.Exit(_conclude(found, bounds))
+
+
+def _found(
+    model: str | None,
+    data: Path | None,
+    pairs: tuple[Path, Path] | None,
+    overrides: list[str],
+    export: str | None,
+    wanted: Measures,
+) -> Evaluation:
+    from gantools import api
+
+    outcomes.names_as_stored()
+    if pairs is not None:
+        if model or data or export:
+            raise UsageError("--pairs compares two folders without a model: leave out the model, --data and --export")
+        return api.evaluate_pairs(*pairs, wanted, advance=_progress())
+    if model is None or data is None:
+        raise UsageError("give a model and --data DIR, or --pairs OUT_DIR TRUTH_DIR")
+    return api.evaluate(model, data, wanted, overrides=overrides, export=export, advance=_progress())
+
+
+def _write(found: Evaluation, output: Path | None, csv: Path | None) -> None:
+    from gantools import files
+
+    if output is not None:
+        content = {"schema": console.SCHEMA, **found.told(), "rows": [row.told() for row in found.rows]}
+        files.write_bytes(output, json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+    if csv is not None:
+        files.write_bytes(csv, found.table().encode(errors="surrogateescape"))
+
+
+def _tell(found: Evaluation, json_lines: bool) -> None:
+    if json_lines:
+        for row in found.rows:
+            console.result_json(row.told())
+        console.result_json({"summary": found.told()})
+        return
+    from gantools.cli import tables
+
+    about = ", ".join(f"{name} {value}" for name, value in found.subject.items())
+    console.message(f"{console.quoted(about)}; {console.quoted(found.data)}")
+    if not found.rows:
+        return
+    console.result(f"mean of {found.pictures} pictures, compared with {found.reference}")
+    tables.figures(found.means(), found.metrics)
+    console.result(f"inputs: {found.inputs}")
+    for line in found.protocol:
+        console.result(line)
+
+
+def _conclude(found: Evaluation, bounds: tuple[Limit, ...]) -> int:
+    """Name what failed and what was missed."""
+    from gantools.evaluation import limits
+
+    for failure in found.failures:
+        console.failure(console.quoted(f"{failure.picture!r}: {failure.error}"))
+    if not found.rows:
+        return 1
+    missed = limits.missed(bounds, found.means()[found.judged])
+    for line in missed:
+        console.failure(line)
+    return PARTLY_FAILED if found.failures else MISSED if missed else 0
+
+
+def _progress() -> Callable[[int, int], None]:
+    """A line every half minute."""
+    started = told = time.monotonic()
+
+    def advance(done: int, total: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= PLAIN_PROGRESS_SECONDS and done < total:
+            told = now
+            console.message(f"{done}/{total}, {(now - started) / done * (total - done):.0f} s left")
+
+    return advance

@@ -1,0 +1,89 @@
+"""``gantools eval`` as typed: table, JSON Lines, files, limits, exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from gantools.images import writer
+from gantools.images.picture import Picture
+from tests.cli.test_start_up import imported
+
+
+@pytest.fixture
+def folders(here):
+    """Results that are 5 of 255 off the truth, in two folders."""
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        truth = rng.integers(0, 250, (24, 30, 3), np.uint8)
+        for folder, pixels in (("out", truth + np.uint8(5)), ("truth", truth)):
+            (here / folder).mkdir(exist_ok=True)
+            writer.write(Picture(pixels), here / folder / f"{name}.png")
+    return "out", "truth"
+
+
+def test_a_table_with_its_protocol(gantools, folders):
+    done = gantools("eval", "--pairs", *folders, "--metrics", "psnr_rgb,l1")
+    lines = done.out.splitlines()
+    assert done.code == 0
+    assert lines[0] == "mean of 2 pictures, compared with the truth"
+    assert lines[1].split() == ["psnr_rgb", "↑", "l1_percent", "↓"]
+    assert lines[2].split() == ["result", "34.1514", "1.9608"]
+    assert [line.partition(":")[0] for line in lines[3:]] == ["inputs", "psnr_rgb", "l1_percent"]
+
+
+def test_json_lines_and_files(gantools, folders, here):
+    done = gantools("eval", "--pairs", *folders, "--metrics", "psnr_rgb", "--json", "-o", "r.json", "--csv", "r.csv")
+    *rows, last = map(json.loads, done.out.splitlines())
+    assert [(row["picture"], row["candidate"]) for row in rows] == [("a", "result"), ("b", "result")]
+    assert last["summary"]["means"]["result"]["psnr_rgb"] == pytest.approx(34.1514, abs=1e-4)
+    report = json.loads((here / "r.json").read_text())
+    assert report["means"] == last["summary"]["means"]
+    assert len(report["rows"]) == 2
+    assert (here / "r.csv").read_text().splitlines()[0] == "picture,candidate,psnr_rgb"
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [(["psnr_rgb=34"], 0), (["psnr_rgb=35"], 4), (["l1=2"], 0), (["l1=1.9"], 4), (["psnr_rgb=34", "ssim_y=1"], 4)],
+)
+def test_limits_end_with_4(gantools, folders, limits, code):
+    flags = [flag for limit in limits for flag in ("--fail-under", limit)]
+    done = gantools("eval", "--pairs", *folders, "--metrics", "psnr_rgb", *flags)
+    assert done.code == code
+    assert ("worse than the limit of" in done.err) == (code == 4)
+
+
+def test_a_picture_without_partner_ends_with_3(gantools, folders, here):
+    (here / "truth" / "b.png").unlink()
+    done = gantools("eval", "--pairs", *folders, "--fail-under", "psnr_rgb=99")
+    assert done.code == 3
+    assert "gantools: 'out/b.png': has no partner" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["eval"], "give a model and --data DIR, or --pairs"),
+        (["eval", "srgan"], "give a model and --data DIR"),
+        (["eval", "srgan", "--data", "nowhere"], "nowhere: no such folder"),
+        (["eval", "srgam", "--data", "."], 'did you mean "srgan"'),
+        (["eval", "srgan", "--data", ".", "--metrics", "psnr_v"], "unknown metric 'psnr_v'"),
+        (["eval", "--pairs", ".", "."], "holds no images"),
+        (["eval", "srgan", "--data", ".", "--fail-under", "28"], "a limit is METRIC=NUMBER"),
+        (["eval", "srgan", "--data", ".", "--fail-under", "psnr=x"], "a limit is METRIC=NUMBER"),
+        (["eval", "srgan", "--pairs", ".", "."], "compares two folders without a model"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_one_line(gantools, here, arguments, says):
+    done = gantools(*arguments)
+    assert done.code == 2
+    assert says in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_mistakes_are_answered_without_torch(tmp_path):
+    for arguments in (["eval", "--help"], ["eval", "srgan", "--data", "nowhere"], ["eval", "--fail-under", "x"]):
+        assert imported(*arguments, cwd=tmp_path)[1] == ""

@@ -1,0 +1,158 @@
+"""Models measured beside what needs none, folders against folders, and what is told of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gantools import api
+from gantools.errors import DataError, ModelFileError, UsageError
+from gantools.evaluation.session import Measures
+from gantools.images import reader, writer
+from gantools.images.color import resize_bicubic
+from gantools.images.picture import Picture
+from gantools.metrics import pair_metric
+from tests.evaluation.conftest import SMALL
+
+CPU = Measures(device="cpu")
+BASELINES = {
+    "srgan": ["bicubic"],
+    "deblur": ["degraded input"],
+    "restore": ["degraded input"],
+    "pix2pix": ["input"],
+    "context_encoder": ["mean fill", "Telea"],
+    "cyclegan": ["input"],
+}
+
+
+@pytest.mark.parametrize("spec", SMALL)
+def test_every_recipe_is_measured_beside_its_baselines(spec, model, pictures):
+    recipe = spec.partition("/")[0]
+    export = "a2b" if recipe == "cyclegan" else None
+    found = api.evaluate(model(spec), pictures[recipe], CPU, export=export)
+    means = found.means()
+    after = ["there and back"] if recipe == "cyclegan" else []
+    assert list(means) == [*BASELINES[recipe], "model", *after]
+    assert found.pictures >= 2
+    assert not found.failures
+    assert len(found.rows) == found.pictures * len(means)
+    assert all(set(figures) == {metric.name for metric in found.metrics} for figures in means.values())
+    assert len(found.protocol) == len(found.metrics)
+    assert means["model"] != means[BASELINES[recipe][0]]
+
+
+def test_the_figures_are_those_of_the_pictures(model, pictures):
+    found = api.evaluate(model("srgan/compact"), pictures["srgan"], Measures(("psnr_rgb",), device="cpu"))
+    expected = []
+    for path in sorted(pictures["srgan"].rglob("*.png")):
+        high = reader.read_rgb8(path)
+        expected.append(pair_metric("psnr_rgb")(resize_bicubic(resize_bicubic(high, scale=1 / 4), scale=4), high))
+    assert len(expected) == found.pictures
+    assert found.means()["bicubic"]["psnr_rgb"] == pytest.approx(np.mean(expected), abs=1e-12)
+
+
+def test_a_sheet_shows_the_first_pictures(model, pictures, tmp_path):
+    measures = Measures(("psnr_rgb",), device="cpu", sheet=tmp_path / "sheet.png")
+    found = api.evaluate(model("srgan/compact"), pictures["srgan"], measures)
+    drawn = reader.read_rgb8(tmp_path / "sheet.png")
+    assert drawn.shape[0] > found.pictures * 96
+    assert 3 * 96 < drawn.shape[1] < 3 * 110
+
+
+def test_twice_is_the_same(model, pictures):
+    first, second = (api.evaluate(model("deblur/compact"), pictures["deblur"], CPU) for _ in range(2))
+    assert first.rows == second.rows
+
+
+def test_settings_change_how_inputs_are_made(model, pictures):
+    def degraded(sigma: int) -> float:
+        changes = [f"data.blur.noise_sigma=[{sigma}, {sigma}]"]
+        found = api.evaluate(model("deblur/compact"), pictures["deblur"], CPU, overrides=changes)
+        return found.means()["degraded input"]["psnr_rgb"]
+
+    assert degraded(0) > degraded(40) + 2
+
+
+def test_ready_pairs_are_taken_as_they_are(model, pictures, tmp_path):
+    for number, path in enumerate(sorted(pictures["srgan"].rglob("*.png"))):
+        high = reader.read_rgb8(path)
+        for folder, pixels in (("low", high[::4, ::4]), ("high", high)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            writer.write(Picture(np.ascontiguousarray(pixels)), tmp_path / folder / f"{number}.png")
+    (tmp_path / "low" / "3.png").unlink()
+    found = api.evaluate(model("srgan/compact"), tmp_path, CPU)
+    assert found.pictures == 3
+    assert [(failure.picture, "no partner" in failure.error) for failure in found.failures] == [("high/3.png", True)]
+    bicubic = resize_bicubic(reader.read_rgb8(tmp_path / "low" / "0.png"), scale=4)
+    truth = reader.read_rgb8(tmp_path / "high" / "0.png")
+    row = next(row for row in found.rows if (row.picture, row.candidate) == ("0", "bicubic"))
+    assert row.figures["psnr_y"] == pair_metric("psnr_y")(bicubic, truth)
+
+
+def test_a_damaged_picture_is_a_failure_and_no_figure(model, pictures, tmp_path):
+    for path in pictures["srgan"].rglob("*.png"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "zz.png").write_bytes(b"\x89PNG no more")
+    found = api.evaluate(model("srgan/compact"), tmp_path, CPU)
+    assert [failure.picture for failure in found.failures] == ["zz.png"]
+    assert found.pictures == 4
+
+
+def test_folders_are_compared_by_name(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        truth = rng.integers(0, 250, (24, 30, 3), np.uint8)
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "truth").mkdir(exist_ok=True)
+        writer.write(Picture(truth + np.uint8(5)), tmp_path / "out" / f"{name}.png")
+        writer.write(Picture(truth), tmp_path / "truth" / f"{name}.tif")
+    found = api.evaluate_pairs(tmp_path / "out", tmp_path / "truth", CPU)
+    assert found.means()["result"]["psnr_rgb"] == pytest.approx(20 * math.log10(255 / 5))
+    same = api.evaluate_pairs(tmp_path / "truth", tmp_path / "truth", CPU).told()
+    assert same["means"]["result"]["psnr_rgb"] == "inf"
+    assert json.loads(json.dumps(same, allow_nan=False)) == same
+    assert found.table().splitlines()[1].startswith("a,result,")
+    assert len(found.table().splitlines()) == 3
+
+
+def test_sets_are_held_against_the_wanted_kind(model, pictures, tmp_path):
+    from torchvision import models
+
+    torch.manual_seed(0)
+    torch.save(models.squeezenet1_1(weights=None).state_dict(), tmp_path / "squeezenet.pth")
+    measures = Measures(feature_weights=(tmp_path / "squeezenet.pth",), device="cpu")
+    found = api.evaluate(model("cyclegan/apple2orange-64"), pictures["cyclegan"], measures, export="a2b")
+    distances = {candidate: figures["frechet_distance"] for candidate, figures in found.means().items()}
+    assert set(distances) == {"input", "model", "there and back"}
+    assert all(math.isfinite(value) and value > 0 for value in distances.values())
+    assert "features of squeezenet1_1" in found.protocol[-1]
+
+
+def test_what_cannot_be_measured_is_refused(model, pictures, tmp_path):
+    srgan = model("srgan/compact")
+    with pytest.raises(UsageError, match="unknown metric 'psnr_q'"):
+        api.evaluate(srgan, pictures["srgan"], Measures(("psnr_q",)))
+    with pytest.raises(DataError, match="no such folder"):
+        api.evaluate(srgan, tmp_path / "nowhere", CPU)
+    with pytest.raises(UsageError, match="two folders do not say what was missing"):
+        api.evaluate_pairs(tmp_path, tmp_path, Measures(("hole_psnr",)))
+    with pytest.raises(UsageError, match="no such file"):
+        api.evaluate(srgan, pictures["srgan"], Measures(feature_weights=(Path("none.pth"),)))
+    with pytest.raises(UsageError, match=r"data\.blor"):
+        api.evaluate(model("deblur/compact"), pictures["deblur"], CPU, overrides=["data.blor=1"])
+
+
+def test_weights_that_do_not_say_how_they_were_trained(model, pictures, tmp_path):
+    from gantools.checkpoint import weights
+    from gantools.inference import bundle
+
+    known = weights.describe(model("deblur/compact"))
+    opened = bundle.open_model(model("deblur/compact"), export=None, device=torch.device("cpu"))
+    weights.save(tmp_path / "w.safetensors", "deblur", known.exports, {"generator": opened.network}, {})
+    with pytest.raises(ModelFileError, match="compare results with --pairs"):
+        api.evaluate(tmp_path / "w.safetensors", pictures["deblur"], CPU)
