@@ -50,6 +50,21 @@ def sniff(head: bytes) -> str | None:
     return next((name for signature, name in _SIGNATURES if head.startswith(signature)), None)
 
 
+def webp_size(head: bytes) -> tuple[int, int]:
+    """Width and height that the first 30 bytes of a WebP state; (0, 0) where they state none."""
+    match head[12:16]:
+        case b"VP8X":
+            return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+        case b"VP8L":
+            sides = int.from_bytes(head[21:25], "little")
+            return 1 + sides % 2**14, 1 + (sides >> 14) % 2**14
+        case b"VP8 ":
+            width, height = (int.from_bytes(head[at : at + 2], "little") % 2**14 for at in (26, 28))
+            return width, height
+        case _:
+            return 0, 0
+
+
 def format_of(path: PurePath | str) -> str:
     """Name the format that a file name asks for. Raises UsageError for a suffix that no format has."""
     suffix = PurePath(path).suffix.lstrip(".").lower()

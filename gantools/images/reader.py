@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,7 +26,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from gantools.errors import ImageError
 from gantools.images import orientation
 from gantools.images.depth import to_8_bit
-from gantools.images.formats import KNOWN, sniff
+from gantools.images.formats import KNOWN, sniff, webp_size
 from gantools.images.metadata import metadata_of
 from gantools.images.picture import Metadata, Picture, Pixels
 from gantools.images.samples import Samples, largest_value, samples_of
@@ -44,7 +45,7 @@ _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "bmp": BmpImageFile,
     "ppm": PpmImageFile,
 }
-_leniency = threading.Lock()
+_switches = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,10 @@ def read(
     data = _content(source, label)
     with _named(label):
         image = _opened(data, label, max_pixels, first_frame)
-        samples = _decoded(image, data, label, allow_truncated)
-        return _picture(image, samples, label, sniff(data) or "")
+        largest = largest_value(image, data)
+        _load(image, allow_truncated)
+        metadata = _metadata(image, label)
+        return _picture(samples_of(image, data, largest, label), metadata, sniff(data) or "")
 
 
 def read_rgb8(source: Source, *, max_pixels: int = MAX_PIXELS) -> Pixels:
@@ -86,7 +89,10 @@ def read_rgb8(source: Source, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     label = _label(source, None)
     data = _content(source, label)
     with _named(label):
-        samples = _decoded(_opened(data, label, max_pixels, False), data, label, False)
+        image = _opened(data, label, max_pixels, False)
+        largest = largest_value(image, data)
+        _load(image, allow_truncated=False)
+        samples = samples_of(image, data, largest, label)
     pixels = _three_channels(to_8_bit(samples.colour))
     return pixels if samples.alpha is None else _on_white(pixels, to_8_bit(samples.alpha))
 
@@ -116,7 +122,11 @@ def _content(source: Source, label: str) -> bytes:
         return _recognised(source, label)
     try:
         with Path(source).open("rb") as stream:
-            return _recognised(stream.read(_HEAD_BYTES), label) + stream.read()
+            head = _recognised(stream.read(_HEAD_BYTES), label)
+            if not stream.seekable():
+                return head + stream.read()
+            stream.seek(0)
+            return stream.read()
     except OSError as error:
         raise ImageError(f"{label}: cannot be read: {error.strerror or error}") from error
 
@@ -143,45 +153,60 @@ def _named(label: str) -> Iterator[None]:
 
 def _opened(data: bytes, label: str, max_pixels: int | None, first_frame: bool) -> ImageFile.ImageFile:
     """Parse the header and refuse what should not be decoded."""
-    image = _OPENERS[sniff(data) or ""](io.BytesIO(data))
-    width, height = image.size
+    kind = sniff(data) or ""
+    stated = webp_size(data) if kind == "webp" else (0, 0)  # opening a WebP allocates its canvas
+    _require_size(stated, label, max_pixels)
+    with _pillow(stated, allow_truncated=False):
+        image = _OPENERS[kind](io.BytesIO(data))
+    _require_size(image.size, label, max_pixels)
+    if not first_frame and _several_frames(image):
+        raise ImageError(f"{label}: holds several frames or pages; take the first with --frames first")
+    return image
+
+
+def _require_size(size: tuple[int, int], label: str, max_pixels: int | None) -> None:
+    width, height = size
     if max_pixels is not None and width * height > max_pixels:
         raise ImageError(
             f"{label}: {width}×{height} is {width * height:,} pixels, over the limit of {max_pixels:,}; "
             "raise it with --max-pixels"
         )
-    if not first_frame and _several_frames(image):
-        raise ImageError(f"{label}: holds several frames or pages; take the first with --frames first")
-    return image
 
 
 def _several_frames(image: ImageFile.ImageFile) -> bool:
     return bool(getattr(image, "is_animated", False))
 
 
-def _decoded(image: ImageFile.ImageFile, data: bytes, label: str, allow_truncated: bool) -> Samples:
-    largest = largest_value(image, data)
-    if allow_truncated:
-        _load_leniently(image)
-    else:
+def _load(image: ImageFile.ImageFile, allow_truncated: bool) -> None:
+    with _pillow(image.size, allow_truncated):
         image.load()
-    return samples_of(image, data, largest, label)
 
 
-def _load_leniently(image: ImageFile.ImageFile) -> None:
-    """Pillow knows tolerance only as a switch of the whole process: it is on for this one load."""
-    with _leniency:
-        ImageFile.LOAD_TRUNCATED_IMAGES = True
+@contextmanager
+def _pillow(size: tuple[int, int], allow_truncated: bool) -> Iterator[None]:
+    """Let Pillow accept what is left of a file, and a size that has passed our own limit.
+
+    It knows both only as switches of the whole process, so they are turned for one file at a time and where needed.
+    """
+    if not allow_truncated and size[0] * size[1] <= (PillowImage.MAX_IMAGE_PIXELS or math.inf):
+        yield
+        return
+    with _switches:
+        usual = ImageFile.LOAD_TRUNCATED_IMAGES, PillowImage.MAX_IMAGE_PIXELS
+        ImageFile.LOAD_TRUNCATED_IMAGES, PillowImage.MAX_IMAGE_PIXELS = allow_truncated, None
         try:
-            image.load()
+            yield
         finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = False
+            ImageFile.LOAD_TRUNCATED_IMAGES, PillowImage.MAX_IMAGE_PIXELS = usual
 
 
-def _picture(image: ImageFile.ImageFile, samples: Samples, label: str, file_format: str) -> Picture:
+def _metadata(image: ImageFile.ImageFile, label: str) -> Metadata:
+    """What a loaded file says besides its samples; the profile of print colours is done with, they become sRGB."""
     metadata = metadata_of(image, label)
-    if image.mode == "CMYK":  # the samples are sRGB now
-        metadata = Metadata(metadata.exif, None, metadata.xmp, metadata.dpi)
+    return replace(metadata, icc=None) if image.mode == "CMYK" else metadata
+
+
+def _picture(samples: Samples, metadata: Metadata, file_format: str) -> Picture:
     return Picture(_three_channels(samples.colour), samples.alpha, samples.gray, metadata, file_format)
 
 

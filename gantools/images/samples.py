@@ -18,6 +18,7 @@ _PNG_BIT_DEPTH = 24
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 338, 339
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _PREMULTIPLIED = 1
+_BAND_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ class Samples:
 
 
 def samples_of(image: ImageFile.ImageFile, data: bytes, largest: int, label: str) -> Samples:
-    """Take the samples out of a loaded file. ``data`` is its content, ``largest`` its ``largest_value``."""
-    deep = largest > 255
-    samples = _deep_samples(image, data, largest, label) if deep else _split(np.array(_plain(image, label)))
-    if image.format == "TIFF":  # both decoders turn TIFF upright themselves
-        return samples
-    turn = image.getexif().get(orientation.TAG)
+    """Take the samples out of a loaded file, which is closed: a large picture need not lie in memory twice.
+
+    ``data`` is the file's content, ``largest`` its ``largest_value`` before it was loaded.
+    """
+    turn = None if image.format == "TIFF" else image.getexif().get(orientation.TAG)  # decoders turn TIFF themselves
+    samples = _deep_samples(image, data, largest, label) if largest > 255 else _shallow_samples(image, label)
     alpha = None if samples.alpha is None else orientation.upright(samples.alpha, turn)
     return Samples(orientation.upright(samples.colour, turn), alpha)
 
@@ -71,6 +72,7 @@ def _deep_samples(image: ImageFile.ImageFile, data: bytes, largest: int, label: 
     """Pillow makes 8 bits of 16-bit colour without a word, so OpenCV decodes; Pillow has checked the file whole."""
     if image.format == "PNG" and not _ends_where_it_says(data):
         raise ImageError(f"{label}: damaged or truncated (a chunk is longer than the file)")
+    image.close()
     stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if stored is None or stored.dtype != np.uint16:
         raise ImageError(f"{label}: this kind of 16-bit {image.format} cannot be decoded; store it as 8 bits or as PNG")
@@ -115,7 +117,12 @@ def _collapsed(image: ImageFile.ImageFile, data: bytes, pixels: Pixels) -> Pixel
 
 
 def _rgb(stored: Pixels) -> Pixels:
-    return np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGRA2RGBA if stored.shape[2] == 4 else cv2.COLOR_BGR2RGB))
+    """Bring OpenCV's order of channels into ours, in place."""
+    code = cv2.COLOR_BGRA2RGBA if stored.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    for top in range(0, len(stored), _BAND_ROWS):
+        band = stored[top : top + _BAND_ROWS]
+        band[:] = cv2.cvtColor(band, code)
+    return stored
 
 
 def _split(pixels: Pixels) -> Samples:
@@ -124,6 +131,24 @@ def _split(pixels: Pixels) -> Samples:
         return Samples(pixels, None)
     colour = pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]
     return Samples(np.ascontiguousarray(colour), np.ascontiguousarray(pixels[..., -1]))
+
+
+def _shallow_samples(image: ImageFile.ImageFile, label: str) -> Samples:
+    """Copy 8-bit samples out of Pillow a band at a time, for what it hands out at once it copies several times."""
+    plain = _plain(image, label)
+    if plain is not image:
+        image.close()
+    shape, translucent = (plain.height, plain.width), plain.mode.endswith("A")
+    colour = np.empty(shape if plain.mode[0] == "L" else (*shape, 3), np.uint8)
+    alpha = np.empty(shape, np.uint8) if translucent else None
+    for top in range(0, plain.height, _BAND_ROWS):
+        part = slice(top, top + _BAND_ROWS)
+        found = _split(np.asarray(plain.crop((0, top, plain.width, min(part.stop, plain.height)))))
+        colour[part] = found.colour
+        if alpha is not None and found.alpha is not None:
+            alpha[part] = found.alpha
+    plain.close()
+    return Samples(colour, alpha)
 
 
 def _plain(image: Image.Image, label: str) -> Image.Image:

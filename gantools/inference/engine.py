@@ -16,7 +16,6 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from gantools import files
 from gantools.errors import ImageError
 from gantools.images import reader, writer
 from gantools.images.color import resize_bicubic
@@ -86,14 +85,12 @@ def decode(job: Job, settings: Settings) -> Picture:
 def encode(picture: Picture, job: Job, settings: Settings) -> bytes | None:
     """Write a job's picture to its file, or return the content where it has none. Raises ImageError or UsageError."""
     kind = job.format or picture.format
+    quality, depth, metadata = settings.quality, settings.depth, settings.metadata
     alpha: Literal["keep", "drop"] = "drop" if settings.alpha == "drop" else "keep"
-    content = writer.encode(
-        picture, kind, quality=settings.quality, depth=settings.depth, metadata=settings.metadata, alpha=alpha
-    )
     if job.output is None:
-        return content
+        return writer.encode(picture, kind, quality=quality, depth=depth, metadata=metadata, alpha=alpha)
     try:
-        files.write_bytes(job.output, content)
+        writer.save(picture, job.output, format=kind, quality=quality, depth=depth, metadata=metadata, alpha=alpha)
     except OSError as error:
         raise ImageError(f"{str(job.output)!r} cannot be written: {error.strerror or error}") from error
     return None

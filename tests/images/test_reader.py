@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from gantools.errors import ImageError
+from gantools.images.formats import webp_size
 from gantools.images.reader import probe, read, read_rgb8
 
 ORIENTATIONS = range(1, 9)
@@ -387,3 +388,20 @@ def test_a_known_photo_is_read_as_opencv_reads_it(shared_data):
     expected = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
     assert np.array_equal(read(path).pixels, expected)
     assert np.array_equal(read_rgb8(path), expected)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "tiff", "bmp", "ppm"])
+def test_only_our_own_limit_counts(make, monkeypatch, kind):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    content = make.saved(Image.fromarray(make.noise(100, 50, 3)), kind)
+    assert read(content).width == read_rgb8(content).shape[1] == 50
+    assert Image.MAX_IMAGE_PIXELS == 1000
+    with pytest.raises(ImageError, match="over the limit of 4,999"):
+        read(content, max_pixels=4999)
+
+
+def test_a_webp_states_its_size_before_it_is_opened(make):
+    image = Image.fromarray(make.noise(33, 17, 3))
+    for options in ({}, {"lossless": True}, {"exif": make.exif_block(1)}):
+        assert webp_size(make.saved(image, "WEBP", **options)[:30]) == (17, 33)
+    assert webp_size(b"RIFF") == (0, 0)

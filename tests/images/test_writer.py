@@ -4,16 +4,19 @@ import io
 import os
 import struct
 
+import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, JpegImagePlugin
 
+from gantools import files
 from gantools.errors import ImageError, UsageError
-from gantools.images import writer
-from gantools.images.formats import FORMATS, SUFFIXES, format_of
+from gantools.images import stored
+from gantools.images.encoders import plain, tiff
+from gantools.images.formats import ALPHA, FORMATS, SUFFIXES, format_of
 from gantools.images.picture import Metadata, Picture
 from gantools.images.reader import read
-from gantools.images.writer import encode, write
+from gantools.images.writer import encode, save, write
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf/></x:xmpmeta>'
 
@@ -144,15 +147,15 @@ def test_format_limits_are_named(tmp_path, kind, width):
 
 
 @pytest.mark.parametrize("answer", ["false", "exception"])
-@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "bmp", "ppm"])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "bmp"])
 def test_an_encoder_that_gives_up_is_an_error(make, monkeypatch, kind, answer):
     def give_up(*_arguments):
         if answer == "exception":
-            raise writer.cv2.error("no")
+            raise cv2.error("no")
         return False, np.empty(0, np.uint8)
 
-    monkeypatch.setattr(writer.cv2, "imencode", give_up)
-    monkeypatch.setattr(writer.cv2, "imencodeWithMetadata", give_up)
+    monkeypatch.setattr(cv2, "imencode", give_up)
+    monkeypatch.setattr(cv2, "imencodeWithMetadata", give_up)
     with pytest.raises(ImageError, match="encoder refused 33×17 px"):
         encode(picture_of(make), kind)
 
@@ -283,3 +286,50 @@ def test_a_picture_checks_itself():
         Picture(pixels, np.zeros((5, 4), np.uint8))
     with pytest.raises(ValueError, match="alpha is uint16"):
         Picture(pixels, np.zeros((4, 5), np.uint16))
+
+
+KINDS = ("png", "jpeg", "tiff", "bmp", "ppm", "webp")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("gray", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_bands_decode_to_what_the_whole_does(make, monkeypatch, srgb_profile, kind, gray, alpha, dtype):
+    picture = picture_of(
+        make, (331, 101), gray=gray, alpha=alpha, dtype=dtype, metadata=full_metadata(make, srgb_profile)
+    )
+    whole = read(encode(picture, kind, alpha="keep" if kind in ALPHA else "drop"))
+    monkeypatch.setattr(stored, "BAND_BYTES", 64 * 101 * 3)
+    bands = read(encode(picture, kind, alpha="keep" if kind in ALPHA else "drop"))
+    assert_same(bands, whole)
+    assert bands.metadata == whole.metadata
+
+
+def test_a_jpeg_in_bands_is_one_picture_for_other_decoders(make, monkeypatch):
+    picture = picture_of(make, (331, 101))
+    whole = encode(picture, "jpeg")
+    monkeypatch.setattr(stored, "BAND_BYTES", 1)
+    bands = encode(picture, "jpeg")
+    assert bands.count(b"\xff\xd7") >= 331 // 64
+    decoded = [cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) for content in (whole, bands)]
+    assert np.array_equal(*decoded)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_saving_writes_the_bytes_of_encoding(make, tmp_path, srgb_profile, kind):
+    picture = picture_of(make, metadata=full_metadata(make, srgb_profile))
+    events = []
+    with files.observed(lambda event, _path: events.append(event)):
+        save(picture, tmp_path / "out", format=kind)
+    assert (tmp_path / "out").read_bytes() == encode(picture, kind)
+    assert events == ["create", "write", "sync", "rename", "sync folder"]
+
+
+@pytest.mark.parametrize("kind", ["bmp", "tiff"])
+def test_more_than_a_format_can_address_is_refused(make, monkeypatch, tmp_path, kind):
+    monkeypatch.setattr(plain, "_LARGEST_BMP_BYTES", 1000)
+    monkeypatch.setattr(tiff, "_LARGEST_BYTES", 1000)
+    with pytest.raises(ImageError, match=rf"33×17 is more than {kind.upper()} can hold \(4 GB\)"):
+        save(picture_of(make), tmp_path / "out", format=kind)
+    assert list(tmp_path.iterdir()) == []
