@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, cast
 from torch import Tensor, nn
 
 from gantools.models.blocks import NORMS, NormName, Residual, convolution_bias, maybe_dropout
+from gantools.models.padding import ReflectionPad2d
 from gantools.models.strided import StridedConv2d, StridedConvTranspose2d
 
 Upsampling: TypeAlias = Literal["transposed", "resize"]
@@ -48,14 +49,14 @@ class ResNet(nn.Module):
         has_bias = convolution_bias(norm, bias)
         channels = [base_channels * 2**level for level in range(downs + 1)]
         self.stem = nn.Sequential(
-            nn.ReflectionPad2d(3),
+            ReflectionPad2d(3),
             nn.Conv2d(in_channels, base_channels, 7, bias=has_bias),
             *_norm_relu(base_channels, norm),
         )
         self.downs = _downs(channels, norm, has_bias)
         self.blocks = nn.Sequential(*(_block(channels[-1], norm, has_bias, dropout) for _ in range(blocks)))
         self.ups = _ups(channels[::-1], norm, has_bias, upsampling)
-        self.last = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(base_channels, out_channels, 7), nn.Tanh())
+        self.last = nn.Sequential(ReflectionPad2d(3), nn.Conv2d(base_channels, out_channels, 7), nn.Tanh())
         self.global_residual = global_residual
 
     def forward(self, image: Tensor) -> Tensor:
@@ -90,11 +91,11 @@ def _enlargement(inputs: int, outputs: int, bias: bool, upsampling: Upsampling) 
 
 def _block(channels: int, norm: NormName, bias: bool, dropout: float) -> Residual:
     return Residual(
-        nn.ReflectionPad2d(1),
+        ReflectionPad2d(1),
         nn.Conv2d(channels, channels, 3, bias=bias),
         *_norm_relu(channels, norm),
         *maybe_dropout(dropout),
-        nn.ReflectionPad2d(1),
+        ReflectionPad2d(1),
         nn.Conv2d(channels, channels, 3, bias=bias),
         NORMS[norm](channels),
     )

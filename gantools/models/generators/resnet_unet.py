@@ -12,6 +12,7 @@ from gantools.images.imagenet import FROM_NORMALISED
 from gantools.models.attention import SelfAttention
 from gantools.models.blocks import Residual, icnr_
 from gantools.models.encoders import ChannelAffine, EncoderName, ResNetEncoder
+from gantools.models.padding import ReplicationPad2d
 
 ATTENTION_UP = 1
 """The up after which self-attention stands: the second of four, at 1/8 of the picture's sides."""
@@ -134,7 +135,7 @@ class _Layers:
         wide = nn.Conv2d(inputs, 4 * outputs, 1)
         icnr_(wide.weight, 2)
         nn.init.zeros_(cast(Tensor, wide.bias))
-        mean = [nn.ReplicationPad2d((1, 0, 1, 0)), nn.AvgPool2d(2, stride=1)] if blur else []
+        mean = [ReplicationPad2d((1, 0, 1, 0)), nn.AvgPool2d(2, stride=1)] if blur else []
         return nn.Sequential(self._parametrized(wide), nn.ReLU(), nn.PixelShuffle(2), *mean)
 
     def _parametrized(self, convolution: nn.Conv2d) -> nn.Module:
