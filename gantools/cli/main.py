@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gantools.cli import console, data, demo, doctor, eval, infer, recipes, report, train, watch, weights
+from gantools.cli import bench, console, data, demo, doctor, eval, infer, recipes, report, train, watch, weights
 
 app = typer.Typer(
     name="gantools",
@@ -28,6 +28,7 @@ app.command("report")(report.report)
 app.command("watch")(watch.watch)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
+app.command("bench")(bench.bench)
 app.add_typer(data.app, name="data", help="Make and inspect training data.")
 app.add_typer(weights.app, name="weights", help="Installed weights and feature networks.")
 

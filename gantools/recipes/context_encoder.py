@@ -148,7 +148,9 @@ class ContextEncoder(Recipe["Masked", Generated]):
         )
 
     def forward(self, batch: Masked) -> Generated:
-        return Generated(self.generator(hidden(batch)).float())
+        from gantools.losses.numerics import at_least_float32  # needs torch
+
+        return Generated(at_least_float32(self.generator(hidden(batch))))
 
     def generator_loss(self, batch: Masked, made: Generated) -> LossTerms:
         options = self.options
