@@ -57,6 +57,11 @@ class Picture:
         return int(self.pixels.shape[0])
 
     @property
+    def nbytes(self) -> int:
+        """What its samples take in memory."""
+        return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
+
+    @property
     def transparent(self) -> bool:
         """Whether any pixel is not fully opaque."""
         return self.alpha is not None and bool((self.alpha != np.iinfo(self.alpha.dtype).max).any())

@@ -57,21 +57,16 @@ class Deconvolution:
 
         Raises DataError before the first result.
         """
-        return self._results(self.inverse.function())
+        from gantools.inference.pipeline import Run
+
+        restore, drop_alpha = self.inverse.function(), self.settings.alpha == "drop"
+        return Run(self.jobs, self.settings).change(
+            lambda picture, _: _restored(picture, restore=restore, drop_alpha=drop_alpha)
+        )
 
     def rehearse(self) -> list[Result]:
         """What ``run`` would do, as results without content."""
         return [untouched(job, "skipped" if job.skip else "planned") for job in self.jobs]
-
-    def _results(self, restore: Callable[[Pixels], Pixels]) -> Iterator[Result]:
-        from gantools.inference import engine
-
-        for job in self.jobs:
-            change = partial(_restored, restore=restore, drop_alpha=self.settings.alpha == "drop")
-            result = untouched(job) if job.skip else engine.carry_over(job, change, self.settings)
-            yield result
-            if result.status == "failed" and self.settings.fail_fast:
-                return
 
 
 def prepare(

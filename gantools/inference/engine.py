@@ -1,32 +1,26 @@
-"""The way of one picture: decode, pre-process, network, post-process, encode.
-
-Each step is a function of its own that hands a value on, so that a pipeline can run them beside each other.
-"""
+"""What a network makes of one picture, beside its files: colours, depth, transparency, gray, holes."""
 
 from __future__ import annotations
 
-import sys
-import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Literal
 
 import cv2
 import numpy as np
 
 from gantools.errors import ImageError
-from gantools.images import reader, writer
+from gantools.images import reader
 from gantools.images.color import resize_bicubic
 from gantools.images.holes import Hole
 from gantools.images.picture import Picture, Pixels
 from gantools.inference import composer, missing
 from gantools.inference.bundle import Model
 from gantools.inference.forward import from_gray, luma, translate
+from gantools.inference.pipeline import Run
 from gantools.inference.plan import Job
 from gantools.inference.settings import Settings
-from gantools.jobs.result import Result, failed, untouched
 from gantools.models.options import ContextEncoderOptions
 
 OUTPUT_PIXELS_PER_MAX_PIXELS = 4
@@ -35,65 +29,15 @@ OUTPUT_PIXELS_PER_MAX_PIXELS = 4
 _NOTICEABLE = 0.02
 
 
-def run(model: Model, jobs: Iterable[Job], settings: Settings) -> Iterator[Result]:
-    """Carry out the jobs one after the other, one result for each; a failed one does not stop those after it."""
-    for job in jobs:
-        result = untouched(job) if job.skip else carry_out(job, model, settings)
-        yield result
-        if result.status == "failed" and settings.fail_fast:
-            return
+def run(model: Model, jobs: Sequence[Job], settings: Settings) -> Run:
+    """Carry out the jobs, one result for each in their order; a failed one does not stop those after it."""
+    return put_through(model, Run(jobs, settings), settings)
 
 
-def carry_out(job: Job, model: Model, settings: Settings) -> Result:
-    """Take one picture through the network, from file to file."""
-    return carry_over(job, partial(make, job=job, model=model, settings=settings), settings)
-
-
-def carry_over(job: Job, change: Callable[[Picture], Picture], settings: Settings) -> Result:
-    """Take one picture from file to file. Whatever it makes a library raise is this picture's failure."""
-    started, size = time.perf_counter(), None
-    try:
-        picture = decode(job, settings)
-        size = (picture.width, picture.height)
-        made = change(picture)
-        content = encode(made, job, settings)
-    except Exception as error:
-        return failed(job, error, time.perf_counter() - started, size)
-    seconds = time.perf_counter() - started
-    return Result(
-        job.input,
-        job.output,
-        "done",
-        seconds,
-        input_size=size,
-        output_size=(made.width, made.height),
-        content=content,
-    )
-
-
-def decode(job: Job, settings: Settings) -> Picture:
-    """Read a job's picture from its file or from standard input. Raises ImageError."""
-    return reader.read(
-        sys.stdin.buffer.read() if job.source is None else job.source,
-        name=job.input,
-        max_pixels=_max_pixels(settings),
-        allow_truncated=settings.allow_truncated,
-        first_frame=settings.first_frame,
-    )
-
-
-def encode(picture: Picture, job: Job, settings: Settings) -> bytes | None:
-    """Write a job's picture to its file, or return the content where it has none. Raises ImageError or UsageError."""
-    kind = job.format or picture.format
-    quality, depth, metadata = settings.quality, settings.depth, settings.metadata
-    alpha: Literal["keep", "drop"] = "drop" if settings.alpha == "drop" else "keep"
-    if job.output is None:
-        return writer.encode(picture, kind, quality=quality, depth=depth, metadata=metadata, alpha=alpha)
-    try:
-        writer.save(picture, job.output, format=kind, quality=quality, depth=depth, metadata=metadata, alpha=alpha)
-    except OSError as error:
-        raise ImageError(f"{str(job.output)!r} cannot be written: {error.strerror or error}") from error
-    return None
+def put_through(model: Model, run: Run, settings: Settings) -> Run:
+    """Put the pictures of a run, which the run prepares itself, through the network."""
+    prepared = replace(settings, prepare=None)
+    return run.change(lambda picture, job: make(picture, job, model, prepared))
 
 
 def make(picture: Picture, job: Job, model: Model, settings: Settings) -> Picture:

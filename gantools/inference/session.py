@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from gantools.errors import UsageError
 from gantools.images.formats import DEEP
@@ -15,6 +15,9 @@ from gantools.inference.plan import Job, plan
 from gantools.inference.settings import CENTER, Precision, Settings
 from gantools.jobs.outputs import Existing
 from gantools.jobs.result import Result, untouched
+
+if TYPE_CHECKING:
+    from gantools.inference.pipeline import Run
 
 Name: TypeAlias = str | os.PathLike[str]
 
@@ -40,6 +43,16 @@ class Session:
         """
         if all(job.skip for job in self.jobs):
             return iter([untouched(job) for job in self.jobs])
+        from gantools.inference.pipeline import Run
+
+        run = Run(self.jobs, self.settings)  # pictures are decoded while torch is imported
+        try:
+            return self._put_through(run)
+        except BaseException:
+            run.close()
+            raise
+
+    def _put_through(self, run: Run) -> Run:
         from gantools.devices import choose_device
         from gantools.inference import bundle, engine
 
@@ -47,7 +60,7 @@ class Session:
         model = bundle.open_model(self.weights, export=self.export, device=device, precision=self.precision)
         if self.settings.mask is not None and model.export.takes != "masked":
             raise UsageError(f"--mask: {self.recipe} takes whole pictures, it fills no holes")
-        return engine.run(model, self.jobs, self.settings)
+        return engine.put_through(model, run, self.settings)
 
     def rehearse(self) -> list[Result]:
         """What ``run`` would do, as results without content."""

@@ -29,6 +29,9 @@ class Settings:
     ``mask`` says what is missing, for networks that fill holes: a mask picture, a folder of them, or ``center`` (None:
     what is transparent).
     ``prepare`` changes a decoded picture before the network sees it (a photo into an outline drawing).
+    ``timeout_seconds`` is how long a decoder may take for a picture, and a second more for each of its megapixels.
+    ``io_workers`` is the number of decoder processes (None: as many as the processors call for; 0: pictures are decoded
+    within this process, which starts sooner and which a crashing decoder takes along).
     ``tile`` is the side of the parts, in input pixels, in which a picture goes through the network (None: as large as
     the memory allows, 0: always whole). ``tta`` takes the mean over a picture's eight flips and turns.
     """
@@ -46,3 +49,5 @@ class Settings:
     prepare: Callable[[Picture], Picture] | None = None
     tile: int | None = None
     tta: bool = False
+    timeout_seconds: float = 60.0
+    io_workers: int | None = None

@@ -23,12 +23,25 @@ class Planned(Protocol):
 
 
 @dataclass(frozen=True)
+class Stages:
+    """Seconds of work on one picture, stage by stage, without the waiting in between: stages overlap in a run."""
+
+    decode: float = 0.0
+    network: float = 0.0
+    encode: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self.decode + self.network + self.encode
+
+
+@dataclass(frozen=True)
 class Result:
     """One input's fate.
 
     Sizes are (width, height). ``error`` is the reason without the name, ``exit_code`` what it ends a run of this single
     input with, ``traceback`` for whoever looks for the cause. ``content`` is the encoded picture where there is no
-    output file.
+    output file. ``seconds`` is the work on this picture, ``stages`` its parts.
     """
 
     input: str
@@ -41,6 +54,7 @@ class Result:
     exit_code: int = 0
     content: bytes | None = field(default=None, repr=False)
     traceback: str | None = field(default=None, repr=False)
+    stages: Stages | None = None
 
 
 def untouched(job: Planned, status: Status = "skipped") -> Result:
@@ -48,7 +62,13 @@ def untouched(job: Planned, status: Status = "skipped") -> Result:
     return Result(job.input, job.output, status)
 
 
-def failed(job: Planned, error: Exception, seconds: float, input_size: tuple[int, int] | None) -> Result:
+def failed(
+    job: Planned,
+    error: Exception,
+    seconds: float,
+    input_size: tuple[int, int] | None,
+    stages: Stages | None = None,
+) -> Result:
     """The result of a job that ``error`` ended."""
     expected = isinstance(error, GantoolsError)
     reason = str(error) if expected else " ".join(f"{type(error).__name__}: {error}".split())
@@ -61,4 +81,5 @@ def failed(job: Planned, error: Exception, seconds: float, input_size: tuple[int
         input_size=input_size,
         exit_code=error.exit_code if isinstance(error, GantoolsError) else 1,
         traceback="".join(traceback.format_exception(error)),
+        stages=stages,
     )

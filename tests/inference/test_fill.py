@@ -266,7 +266,7 @@ def test_what_a_network_takes_is_checked(tmp_path: Path) -> None:
 def test_a_jobs_result_names_the_sizes(full: Path, tmp_path: Path) -> None:
     writer.write(Picture(samples(20, 10)), tmp_path / "in.png")
     job = Job("in.png", tmp_path / "in.png", None, "png")
-    result = engine.carry_out(job, opened(full), Settings(mask="center"))
+    (result,) = engine.run(opened(full), [job], Settings(mask="center"))
     assert (result.input_size, result.output_size) == ((20, 10), (20, 10))
     assert result.content
 
