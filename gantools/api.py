@@ -20,6 +20,7 @@ from gantools.config import report as mistakes
 from gantools.config.schema import RunConfig
 from gantools.config.source import Tree, read_yaml
 from gantools.errors import ConfigError, GantoolsError, UsageError
+from gantools.evaluation.contest import compare
 from gantools.evaluation.session import evaluate_model as evaluate
 from gantools.evaluation.session import evaluate_pairs
 from gantools.inference.session import infer
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Settings",
     "TrainingRun",
+    "compare",
     "configure",
     "describe",
     "evaluate",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gantools.cli import console, outcomes
-from gantools.cli.outcomes import PARTLY_FAILED, Json
+from gantools.cli.outcomes import PARTLY_FAILED, Json, Overwrite
 from gantools.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def evaluate(
     output: Report = None,
     csv: Csv = None,
     sheet: SheetFile = None,
+    overwrite: Overwrite = False,
     json_lines: Json = False,
     export: Export = None,
     device: Device = "auto",
@@ -73,6 +74,7 @@ def evaluate(
     from gantools.evaluation import limits
     from gantools.evaluation.session import Measures
 
+    outcomes.refuse_existing([output, csv, sheet], overwrite)
     bounds = limits.parse(fail_under or ())
     asked = tuple(name.strip() for name in metrics.split(",")) if metrics is not None else ()
     also = tuple(bound.metric.name for bound in bounds)

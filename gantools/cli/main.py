@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from gantools.cli import bench, console, data, demo, doctor, eval, infer, recipes, report, train, watch, weights
+from gantools.cli import (
+    bench,
+    compare,
+    console,
+    data,
+    demo,
+    doctor,
+    eval,
+    infer,
+    recipes,
+    report,
+    train,
+    watch,
+    weights,
+)
 
 app = typer.Typer(
     name="gantools",
@@ -24,6 +38,7 @@ app.command("schema")(recipes.schema)
 app.command("train")(train.train)
 app.command("infer")(infer.infer)
 app.command("eval")(eval.evaluate)
+app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("watch")(watch.watch)
 app.command("doctor")(doctor.doctor)

@@ -6,7 +6,8 @@ import io
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,6 +32,13 @@ def existing(skip_existing: bool, overwrite: bool) -> Existing:
     if skip_existing and overwrite:
         raise UsageError("--skip-existing and --overwrite contradict each other; give one")
     return "skip" if skip_existing else "overwrite" if overwrite else "refuse"
+
+
+def refuse_existing(files: Iterable[Path | None], overwrite: bool) -> None:
+    """Raise UsageError when a result would replace a file that nobody said to replace."""
+    there = [str(file) for file in files if file is not None and file.exists()]
+    if there and not overwrite:
+        raise UsageError(f"{', '.join(map(repr, there))}: exists already; --overwrite replaces it")
 
 
 def names_as_stored() -> None:

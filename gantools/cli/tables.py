@@ -21,7 +21,7 @@ def figures(means: Mapping[str, Mapping[str, float]], metrics: Sequence[MetricPr
     heads = ["", *(f"{metric.name}{ARROWS[metric.better]}" for metric in metrics)]
     rows = [[name, *(shown(values[metric.name]) for metric in metrics)] for name, values in means.items()]
     if sys.stdout.isatty():
-        _rich(heads, rows, [_best(means, metric) for metric in metrics])
+        _rich(heads, rows, [metric.best_of(means) for metric in metrics])
     else:
         _plain([heads, *rows])
 
@@ -29,17 +29,6 @@ def figures(means: Mapping[str, Mapping[str, float]], metrics: Sequence[MetricPr
 def shown(value: float) -> str:
     """A figure with the digits that count: as many for 0.8113 as for 28.4314."""
     return f"{value:.4f}" if math.isfinite(value) else str(value)
-
-
-def _best(means: Mapping[str, Mapping[str, float]], metric: MetricProtocol) -> str | None:
-    """The candidate with the best figure, where one is better than another."""
-    if metric.better == "neither":
-        return None
-    best: str | None = None
-    for name, values in means.items():
-        if best is None or metric.beats(values[metric.name], means[best][metric.name]):
-            best = name
-    return best
 
 
 def _plain(rows: Sequence[Sequence[str]]) -> None:

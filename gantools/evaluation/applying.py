@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from gantools.images import reader
+from gantools.images.depth import to_8_bit
 from gantools.images.holes import Hole
 from gantools.images.picture import Picture, Pixels
 from gantools.inference import engine
 from gantools.inference.bundle import Model
+from gantools.inference.plan import Job
 from gantools.inference.settings import Settings
 
 
@@ -17,3 +22,14 @@ def made_of(pixels: Pixels, model: Model) -> Pixels:
 def filled(pixels: Pixels, hole: Hole, model: Model) -> Pixels:
     """A picture whose hole a model has filled. Shapes: uint8 [H, W, 3], bool [H, W]."""
     return engine.complete(Picture(pixels), hole, model, Settings()).pixels
+
+
+def made_from(path: Path, model: Model, mask: str | None) -> Pixels:
+    """What a model makes of a picture file, as ``gantools infer`` would; ``mask`` as its ``--mask``.
+
+    Raises ImageError for a picture that cannot be used, UsageError for a mask that does not fit.
+    """
+    job = Job(path.name, path, None, None)
+    settings = Settings(mask=mask)
+    made = engine.make(reader.read(path, name=str(path)), job, model, settings)
+    return to_8_bit(made.pixels)

@@ -18,6 +18,10 @@ _OF_RECIPES: Mapping[str, tuple[str, ...]] = {
 _WITH_FEATURES: Mapping[str, tuple[str, ...]] = {"cyclegan": ("frechet_distance",)}
 
 
+NEED_MORE_THAN_PAIRS = ("context_encoder", "cyclegan")
+"""Recipes whose own metrics need a hole, or sets of pictures."""
+
+
 def names(recipe: str | None, *, features: bool) -> tuple[str, ...]:
     """The metrics of a recipe (None: of two folders), with that of the feature network where one is given."""
     own = OF_PAIRS if recipe is None else _OF_RECIPES.get(recipe, OF_PAIRS)

@@ -52,9 +52,9 @@ def evaluate_model(
     Raises UsageError (its kinds for weights, data and settings) before any work.
     """
     path = locate.resolve(model)
-    _require_folder(data, "--data")
+    require_folder(data, "--data")
     recipe = locate.recipe_of(path)
-    metrics = _metrics(recipe, measures)
+    metrics = chosen(recipe, measures)
     from gantools.devices import choose_device
     from gantools.evaluation import examples  # torch, from here on
     from gantools.inference import bundle
@@ -68,10 +68,10 @@ def evaluate_model(
 
 def evaluate_pairs(results: Path, truths: Path, measures: Measures, *, advance: Advance = _silent) -> Evaluation:
     """Measure the pictures of one folder against those of the same names in another. Raises UsageError."""
-    metrics = _metrics(None, measures)
+    metrics = chosen(None, measures)
     _refuse_holes(metrics)
-    _require_folder(results, "--pairs")
-    _require_folder(truths, "--pairs")
+    require_folder(results, "--pairs")
+    require_folder(truths, "--pairs")
     from gantools.evaluation import given
 
     subject = {"results": str(results), "truths": str(truths)}
@@ -111,7 +111,7 @@ def _measured(
     )
 
 
-def _metrics(recipe: str | None, measures: Measures) -> tuple[MetricProtocol, ...]:
+def chosen(recipe: str | None, measures: Measures) -> tuple[MetricProtocol, ...]:
     """The metrics that are meant. Raises UsageError for unknown ones and for files that are not there."""
     for path in measures.feature_weights:
         if not path.is_file():
@@ -120,7 +120,8 @@ def _metrics(recipe: str | None, measures: Measures) -> tuple[MetricProtocol, ..
     return protocols.find_all([*asked, *measures.also])
 
 
-def _require_folder(folder: Path, option: str) -> None:
+def require_folder(folder: Path, option: str) -> None:
+    """Raise DataError when ``folder`` is none."""
     if not folder.is_dir():
         raise DataError(f"{option} {folder}: no such folder")
 

@@ -54,6 +54,13 @@ class MetricProtocol:
         """Whether ``value`` is the better of two figures."""
         return value < other if self.better == "lower" else value > other
 
+    def best_of(self, figures: Mapping[str, Mapping[str, float]]) -> str | None:
+        """Which of several named sets of figures has the best one of this metric; None where none is better."""
+        known = {name: values[self.name] for name, values in figures.items() if self.name in values}
+        if self.better == "neither" or len(set(known.values())) < 2:
+            return None
+        return min(known, key=known.__getitem__) if self.better == "lower" else max(known, key=known.__getitem__)
+
 
 def installed_version(library: str) -> str:
     """The version of an installed library; ``unknown`` where it does not say."""

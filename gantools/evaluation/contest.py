@@ -1,0 +1,143 @@
+"""A comparison from what was asked for to the file that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gantools import files
+from gantools.errors import UsageError
+from gantools.evaluation import defaults
+from gantools.evaluation.entrants import Entrants, enter
+from gantools.evaluation.result import Evaluation, Failure
+from gantools.evaluation.session import Measures, chosen, require_folder
+from gantools.images.formats import FORMATS
+from gantools.inference import locate
+from gantools.metrics.protocols import MetricProtocol
+
+if TYPE_CHECKING:
+    import torch
+
+    from gantools.evaluation.comparison import Comparison, Shown
+    from gantools.inference.bundle import Model
+    from gantools.metrics.instruments import Instruments
+
+PAGES = (".html", ".htm")
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What is compared: models and pictures as typed, where to, and what is known of the pictures."""
+
+    words: tuple[str, ...]
+    output: Path
+    truths: Path | None = None
+    mask: str | None = None
+    most: int = 12
+    export: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a contest: pictures shown and left out, failures, and figures where there were truths."""
+
+    shown: int
+    left_out: int
+    failures: tuple[Failure, ...]
+    evaluation: Evaluation | None
+
+
+def compare(contest: Contest, measures: Measures | None = None) -> Outcome:
+    """Run the models over the pictures and write the page or the picture of all.
+
+    Raises UsageError before any work, and DataError for folders that do not hold what they should.
+    """
+    as_page = _is_page(contest.output)
+    entrants = enter(contest.words, contest.most)
+    measures = measures or Measures()
+    if contest.truths is not None:
+        require_folder(contest.truths, "--truth")
+    metrics = _metrics(entrants, measures) if contest.truths is not None else ()
+    from gantools.evaluation.comparison import Comparison
+    from gantools.evaluation.measuring import Measurement
+
+    device = _device(measures)
+    instruments = _instruments(metrics, measures, device) if metrics else None
+    comparison = Comparison(
+        _opened(entrants, contest.export, device),
+        entrants,
+        contest.truths,
+        contest.mask,
+        Measurement(instruments) if instruments else None,
+    )
+    return (_page if as_page else _grid)(contest, comparison)
+
+
+def _is_page(output: Path) -> bool:
+    """Whether a page is asked for. Raises UsageError for a suffix that is neither a page's nor a picture's."""
+    suffix = output.suffix.lower()
+    if suffix not in PAGES and suffix.lstrip(".") not in FORMATS:
+        raise UsageError(f"-o {output}: a comparison is a page (.html) or a picture (.png)")
+    return suffix in PAGES
+
+
+def _metrics(entrants: Entrants, measures: Measures) -> tuple[MetricProtocol, ...]:
+    """The first model's own metrics unless others are asked for."""
+    recipe = locate.recipe_of(next(iter(entrants.models.values())))
+    own = recipe if recipe not in defaults.NEED_MORE_THAN_PAIRS else None
+    metrics = chosen(own, measures)
+    unfit = [metric.name for metric in metrics if metric.takes in ("hole", "sets")]
+    if unfit:
+        raise UsageError(f"{', '.join(unfit)}: compare shows single pictures; measure with gantools eval --data DIR")
+    return metrics
+
+
+def _device(measures: Measures) -> torch.device:
+    from gantools.devices import choose_device
+
+    return choose_device(measures.device)
+
+
+def _instruments(metrics: Iterable[MetricProtocol], measures: Measures, device: torch.device) -> Instruments:
+    from gantools.metrics.instruments import FeatureFiles, prepare
+
+    return prepare(metrics, FeatureFiles(measures.feature_weights), device)
+
+
+def _opened(entrants: Entrants, export: str | None, device: torch.device) -> dict[str, Model]:
+    from gantools.inference import bundle
+
+    return {name: bundle.open_model(path, export=export, device=device) for name, path in entrants.models.items()}
+
+
+def _page(contest: Contest, comparison: Comparison) -> Outcome:
+    from gantools.evaluation.gallery import Gallery
+
+    gallery, count = Gallery(), 0
+    for shown in comparison.shown():
+        gallery.add(shown)
+        count += 1
+    outcome = _outcome(comparison, count)
+    if count:
+        text = gallery.page(" | ".join(comparison.models), outcome.evaluation, outcome.failures)
+        files.write_bytes(contest.output, text.encode(errors="xmlcharrefreplace"))
+    return outcome
+
+
+def _grid(contest: Contest, comparison: Comparison) -> Outcome:
+    from gantools.images import writer
+    from gantools.images.grid import grid
+    from gantools.images.picture import Picture
+
+    shown: list[Shown] = list(comparison.shown())
+    if shown:
+        tiles = [list(each.tiles.values()) for each in shown]
+        writer.write(Picture(grid(tiles, list(shown[0].tiles))), contest.output)
+    return _outcome(comparison, len(shown))
+
+
+def _outcome(comparison: Comparison, count: int) -> Outcome:
+    evaluation = comparison.evaluation()
+    return Outcome(count, comparison.entrants.left_out, tuple(comparison.failures), evaluation)

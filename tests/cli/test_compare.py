@@ -1,0 +1,113 @@
+"""``gantools compare``: models side by side on a page or in a picture."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from gantools.images import reader, writer
+from gantools.images.picture import Picture
+from tests.cli.test_start_up import imported
+
+
+@pytest.fixture
+def small_pictures(here):
+    """Small pictures, and the larger ones that are wanted."""
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        large = np.kron(rng.integers(0, 255, (6, 8, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
+        for folder, pixels in (("low", large[::4, ::4]), ("high", large)):
+            (here / folder).mkdir(exist_ok=True)
+            writer.write(Picture(np.ascontiguousarray(pixels)), here / folder / f"{name}.png")
+
+
+class Page(HTMLParser):
+    """What a page holds: tags, addresses, text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href") and value]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_a_page_needs_no_network_and_no_script(gantools, small_pictures, here):
+    done = gantools("compare", "srgan", "srgan-psnr", "low", "--truth", "high", "-o", "c.html")
+    assert done.code == 0, done.err
+    assert [line.split()[0] for line in done.out.splitlines()[1:4]] == ["bicubic", "srgan", "srgan-psnr"]
+    page = Page((here / "c.html").read_text())
+    assert "script" not in page.tags
+    assert page.tags.count("img") == 2 * 4
+    assert all(address.startswith("data:image/") for address in page.addresses)
+    assert not re.search(r"https?://", (here / "c.html").read_text())
+    for word in ("srgan-psnr", "truth", "psnr_y", "32×24", "a.png"):
+        assert word in page.text or word == "32×24"
+    assert "64×48" in page.text
+
+
+def test_a_picture_of_all(gantools, small_pictures, here):
+    done = gantools("compare", "srgan", "srgan-psnr", "low", "-o", "c.png")
+    drawn = reader.read_rgb8(here / "c.png")
+    assert done.out.splitlines() == ["c.png"]
+    assert drawn.shape[0] > 2 * 48
+    assert 16 + 2 * 64 < drawn.shape[1] < 16 + 2 * 64 + 5 * 8
+
+
+def test_the_first_pictures_of_many_and_what_failed(gantools, small_pictures, here):
+    (here / "low" / "c.png").write_bytes(b"\x89PNG no more")
+    done = gantools("compare", "srgan", "low", "-o", "c.png", "--most", "1")
+    assert done.code == 0
+    assert "the first 1 pictures of 3" in done.err
+    broken = gantools("compare", "srgan", "low", "-o", "c.html")
+    assert broken.code == 3
+    assert "low/c.png" in broken.err
+    assert "low/c.png" in Page((here / "c.html").read_text()).text
+    alone = gantools("compare", "srgan", "low/c.png", "-o", "none.html")
+    assert (alone.code, (here / "none.html").exists()) == (1, False)
+
+
+def test_a_truth_that_is_missing_is_a_failure(gantools, small_pictures, here):
+    (here / "high" / "b.png").unlink()
+    done = gantools("compare", "srgan", "low", "--truth", "high", "-o", "c.html", "--metrics", "l1")
+    assert done.code == 3
+    assert "no pictures called 'b'" in done.err
+    assert done.out.splitlines()[0].split() == ["l1_percent", "↓"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["srgan", "-o", "c.html"], "there is no picture"),
+        (["low", "-o", "c.html"], "there is no model"),
+        (["srgan", "low", "-o", "c.txt"], "a comparison is a page (.html) or a picture (.png)"),
+        (["srgam", "low", "-o", "c.html"], 'did you mean "srgan"'),
+        (["srgan", "none.png", "-o", "c.html"], "no such picture"),
+        (["srgan", "low", "-o", "there.html"], "exists already; --overwrite"),
+        (["srgan", "low", "-o", "c.html", "--metrics", "l1"], "give --truth DIR"),
+        (["srgan", "low", "-o", "c.html", "--truth", "none"], "none: no such folder"),
+        (["srgan", "low", "-o", "c.html", "--truth", "high", "--metrics", "hole_psnr"], "gantools eval --data DIR"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_one_line(gantools, small_pictures, here, arguments, says):
+    (here / "there.html").write_text("mine")
+    done = gantools("compare", *arguments)
+    assert done.code == 2
+    assert says in done.err
+    assert len(done.err.splitlines()) == 1
+    assert (here / "there.html").read_text() == "mine"
+
+
+def test_mistakes_are_answered_without_torch(tmp_path):
+    for arguments in (["compare", "--help"], ["compare", "srgan", "-o", "c.html"]):
+        assert imported(*arguments, cwd=tmp_path)[1] == ""
