@@ -1,0 +1,7 @@
+"""Every promise about inference that is shown by trying: ``scripts/faults infer`` prints them with figures."""
+
+from __future__ import annotations
+
+from tests.faults import infer_files
+
+ROWS = (*infer_files.ROWS,)
