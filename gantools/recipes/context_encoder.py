@@ -144,7 +144,7 @@ class ContextEncoder(Recipe["Masked", Generated]):
                 "generator": Player({"generator": self.generator}, self.generator_loss),
                 "discriminator": Player({"discriminator": self.discriminator}, self.discriminator_loss),
             },
-            best=Best("hole_psnr", higher=True),
+            best=Best.by("hole_psnr"),
         )
 
     def forward(self, batch: Masked) -> Generated:

@@ -144,7 +144,7 @@ class Deblur(Recipe["Restoration", Generated]):
         generator = {"generator": self.generator}
         if self.config.stages.content is not None:
             players = {"generator": Player(generator, self.content_loss)}
-            yield Stage("content", Solo("generator"), players, best=Best("psnr_rgb", higher=True))
+            yield Stage("content", Solo("generator"), players, best=Best.by("psnr_rgb"))
         if self.config.stages.adversarial is not None:
             yield Stage(
                 "adversarial",
@@ -153,7 +153,7 @@ class Deblur(Recipe["Restoration", Generated]):
                     "generator": Player(generator, self.generator_loss),
                     "discriminator": Player(self.discriminators, self.discriminator_loss),
                 },
-                best=Best("perceptual", higher=False) if self.perceptual else Best("psnr_rgb", higher=True),
+                best=Best.by("perceptual") if self.perceptual else Best.by("psnr_rgb"),
             )
 
     def forward(self, batch: Restoration) -> Generated:

@@ -10,8 +10,15 @@ from gantools.config.options import Options, setting
 from gantools.config.schema import Game, RunConfig, StageOptions
 from gantools.data import DATASETS
 from gantools.data.options import PairedData
-from gantools.losses import ADVERSARIAL, RECONSTRUCTION
-from gantools.losses.options import HingeOptions, L1Options, LeastSquaresOptions, ReconstructionOptions, VanillaOptions
+from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
+from gantools.losses.options import (
+    HingeOptions,
+    L1Options,
+    LeastSquaresOptions,
+    PerceptualOptions,
+    ReconstructionOptions,
+    VanillaOptions,
+)
 from gantools.models import DISCRIMINATORS, GENERATORS
 from gantools.models.options import (
     DiscriminatorOptions,
@@ -34,7 +41,7 @@ from gantools.training.recipe import (
 from gantools.training.turns import Alternate
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from gantools.checkpoint.weights import Export
     from gantools.data.batches import Paired
@@ -52,6 +59,9 @@ class Pix2PixModel(Options):
     )
     pixel: ReconstructionOptions = setting(L1Options(), "distance to the target", paper="l1", source="l1")
     pixel_weight: float = setting(100.0, "weight of the pixel distance (λ)", paper=100, source=100, ge=0)
+    perceptual: PerceptualOptions | None = setting(
+        None, "feature distance of validation pictures: with it the best weights have the least of L1 and it together"
+    )
     discriminator_weight: float = setting(
         1.0, "factor on the discriminator's loss, which slows it relative to the generator", paper=0.5, source=1.0, gt=0
     )
@@ -94,6 +104,8 @@ class Pix2Pix(Recipe["Paired", Generated]):
         initialize(self.options.initialization, self.generator, self.discriminator)
         self.gan = ADVERSARIAL.build(self.options.adversarial)
         self.pixel = RECONSTRUCTION.build(self.options.pixel)
+        features = self.options.perceptual
+        self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
 
     def _require_fit(self, crop_px: int) -> None:
         from gantools.training import fit  # needs torch
@@ -110,7 +122,7 @@ class Pix2Pix(Recipe["Paired", Generated]):
                 "generator": Player({"generator": self.generator}, self.generator_loss),
                 "discriminator": Player({"discriminator": self.discriminator}, self.discriminator_loss),
             },
-            best=Best("l1_percent", higher=False),
+            best=Best.by("l1_and_features" if self.perceptual else "l1_percent"),
         )
 
     def forward(self, batch: Paired) -> Generated:
@@ -145,12 +157,27 @@ class Pix2Pix(Recipe["Paired", Generated]):
         return DATASETS.factory("paired")(config.data, split=split, seed=config.seed)
 
     def validate(self, batch: Paired) -> Judged:
-        """``input_l1_percent`` is the distance of the source itself to the truth."""
-        unchanged = 50 * float((batch.source - batch.target).abs().mean())
-        return Judged(self.generator(batch.source), batch.target, {"input_l1_percent": unchanged})
+        """``input_l1_percent`` is the distance of the source itself to the truth.
+
+        ``l1_and_features`` adds up the result's distance in percent and its feature distance: L1 alone prefers blur.
+        """
+        fake = self.generator(batch.source).float().clamp(-1, 1)
+        figures = {"input_l1_percent": _l1_percent(batch.source, batch.target)}
+        if self.perceptual:
+            figures["perceptual"] = float(self.perceptual(fake, batch.target))
+            figures["l1_and_features"] = _l1_percent(fake, batch.target) + figures["perceptual"]
+        return Judged(fake, batch.target, figures)
+
+    def frozen(self) -> Mapping[str, nn.Module]:
+        return {"perceptual": self.perceptual} if self.perceptual else {}
 
     def preview(self, batch: Paired) -> Mapping[str, Tensor]:
         return {"source": batch.source, "generated": self.generator(batch.source), "truth": batch.target}
+
+
+def _l1_percent(picture: Tensor, truth: Tensor) -> float:
+    """Mean absolute difference of pictures on [-1, 1], in percent of the range."""
+    return 50 * float((picture - truth).abs().mean())
 
 
 RECIPE = Pix2Pix

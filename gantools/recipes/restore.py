@@ -154,7 +154,7 @@ class Restore(Recipe["Restoration", Generated]):
     def stages(self) -> Iterator[Stage]:
         encoder, decoder = self._encoder(), {"decoder": self.generator.decoder}
         generator, alone = {**encoder, **decoder}, Solo("generator")
-        most_like = Best("psnr_rgb", higher=True)
+        most_like = Best.by("psnr_rgb")
         if self.config.stages.generator_pretraining_frozen is not None:
             decoding = Player(decoder, self.pretraining_loss)
             yield Stage("generator_pretraining_frozen", alone, {"generator": decoding}, most_like, resting=encoder)
@@ -167,7 +167,7 @@ class Restore(Recipe["Restoration", Generated]):
             "adversarial",
             ThresholdSwitch(self.options.critic_threshold),
             {"generator": Player(generator, self.generator_loss, resting_mode="eval"), "discriminator": judging},
-            best=Best("perceptual", higher=False) if self.perceptual else most_like,
+            best=Best.by("perceptual") if self.perceptual else most_like,
         )
 
     def _encoder(self) -> dict[str, nn.Module]:

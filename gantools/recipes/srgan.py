@@ -129,7 +129,7 @@ class Srgan(Recipe["LowHigh", Generated]):
             "pretraining",
             Solo("generator"),
             {"generator": Player(generator, self.pretraining_loss)},
-            best=Best("psnr_y", higher=True),
+            best=Best.by("psnr_y"),
         )
         yield Stage(
             "adversarial",
@@ -138,7 +138,7 @@ class Srgan(Recipe["LowHigh", Generated]):
                 "generator": Player(generator, self.generator_loss),
                 "discriminator": Player({"discriminator": self.discriminator}, self.discriminator_loss),
             },
-            best=Best("perceptual", higher=False) if self.perceptual else Best("psnr_y", higher=True),
+            best=Best.by("perceptual") if self.perceptual else Best.by("psnr_y"),
         )
 
     def forward(self, batch: LowHigh) -> Generated:

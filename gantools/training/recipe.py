@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
 
 from gantools.config.options import Options
 from gantools.config.schema import RunConfig
+from gantools.metrics.protocols import higher_is_better
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -84,10 +85,19 @@ class Player:
 
 @dataclass(frozen=True)
 class Best:
-    """The validation figure that chooses a stage's best weights."""
+    """The validation figure that chooses a stage's best weights, and whether more of it is better."""
 
     metric: str
     higher: bool
+
+    @classmethod
+    def by(cls, figure: str) -> Best:
+        """By a known figure, whose direction the table of metrics says. Raises UsageError for an unknown one."""
+        return cls(figure, higher_is_better(figure))
+
+    def beats(self, value: float, other: float) -> bool:
+        """Whether ``value`` is the better of two figures; one that is no number never is."""
+        return value > other if self.higher else value < other
 
 
 @dataclass(frozen=True)

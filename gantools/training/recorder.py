@@ -19,6 +19,9 @@ from gantools.training.run_directory import RunDirectory
 from gantools.training.stage_play import require_finite
 from gantools.training.validation import Validation
 
+PLATEAU_VALIDATIONS = 10
+"""Validations without a better figure after which a run is advised to stop."""
+
 
 class Recorder:
     """Keeps a run's folder up to date. Losses stay on their device until a row is due."""
@@ -69,6 +72,17 @@ class Recorder:
         before = self.validation.best
         if self.validation.is_best(stage.best, figures) and not self.attempt_weights("best", step):
             self.validation.best = before  # the next good figure tries again
+        if stage.best is not None and self.validation.stale == PLATEAU_VALIDATIONS:
+            self._advise(step, stage, stage.best.metric)
+
+    def _advise(self, step: int, stage: Stage, metric: str) -> None:
+        """Say once per plateau that more of the same may be in vain: advice, not a warning."""
+        line = (
+            f"{metric} has not become better for {PLATEAU_VALIDATIONS} validations (best {self.validation.best:.4g}); "
+            "weights/best.safetensors has the best: stopping here loses nothing, a lower rate may help"
+        )
+        self._journal.write({"step": step, "stage": stage.name, "advice": line})
+        self.reporter.message(f"step {step}: {line}")
 
     def preview(self, step: int) -> None:
         """Draw the sheet of this step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -34,6 +35,7 @@ class Validation:
         self.recipe, self.data, self.networks = recipe, data, networks
         self.machine, self.average = machine, average
         self.best: float | None = None
+        self.stale = 0
         self.latest: dict[str, float] = {}
 
     def measure(self) -> dict[str, float]:
@@ -71,21 +73,26 @@ class Validation:
         return to_network(batch, self.machine.device, channels_last=self.machine.channels_last)
 
     def is_best(self, best: Best | None, figures: Mapping[str, float]) -> bool:
-        """Whether ``figures`` beat all before them in this stage; remembers them if so."""
+        """Whether ``figures`` beat all before them in this stage; remembers them if so.
+
+        ``stale`` counts the validations since.
+        """
         if best is None:
             return False
         value = figures[best.metric]
-        if self.best is not None and (value <= self.best if best.higher else value >= self.best):
+        if math.isnan(value) or (self.best is not None and not best.beats(value, self.best)):
+            self.stale += 1
             return False
-        self.best = value
+        self.best, self.stale = value, 0
         return True
 
     def forget_best(self) -> None:
         """A new stage is judged by its own figure."""
-        self.best = None
+        self.best, self.stale = None, 0
 
     def state(self) -> dict[str, Any]:
-        return {"best": self.best, "latest": self.latest}
+        return {"best": self.best, "stale": self.stale, "latest": self.latest}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         self.best, self.latest = state["best"], state["latest"]
+        self.stale = state.get("stale", 0)  # checkpoints of old do not say

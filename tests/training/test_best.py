@@ -1,0 +1,84 @@
+"""Which weights are the best, by the table's direction, and the advice when nothing gets better."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from gantools import api, recipes
+from gantools.config import presets
+from gantools.errors import UsageError
+from gantools.metrics import protocols
+from gantools.training import journal
+from gantools.training.recipe import Best
+from gantools.training.recorder import PLATEAU_VALIDATIONS
+from gantools.training.reporter import Silent
+from gantools.training.validation import Validation
+
+
+class Listening(Silent):
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.heard.append(text)
+
+
+def test_the_direction_is_the_tables():
+    assert Best.by("psnr_y") == Best("psnr_y", higher=True)
+    assert Best.by("l1_percent") == Best("l1_percent", higher=False)
+    assert Best.by("perceptual").beats(1.0, 2.0)
+    assert not Best.by("hole_psnr").beats(math.nan, 2.0)
+    with pytest.raises(UsageError, match="psnr_z"):
+        Best.by("psnr_z")
+
+
+def test_every_recipe_judges_by_a_figure_whose_direction_is_known():
+    for name in presets.recipes():
+        assert all(protocols.find(metric) for metric in recipes.find(name).metrics)
+
+
+def test_validations_since_the_best_are_counted():
+    validation = Validation(None, [], {}, None, None)
+    best = Best.by("psnr_y")
+    answers = [validation.is_best(best, {"psnr_y": value}) for value in (math.nan, 20, 21, 21, 20.5, math.nan, 22)]
+    assert answers == [False, True, True, False, False, False, True]
+    validation.is_best(best, {"psnr_y": 3})
+    again = Validation(None, [], {}, None, None)
+    again.load_state(validation.state())
+    assert (again.best, again.stale) == (22, 1)
+    again.forget_best()
+    assert (again.best, again.stale) == (None, 0)
+    assert not again.is_best(None, {})
+
+
+def test_a_plateau_is_told_once_and_the_run_goes_on(tiny, tmp_path):
+    validations = PLATEAU_VALIDATIONS + 4
+    still = [f"stages.adversarial.optimizers.{player}.lr=1e-30" for player in ("generator", "discriminator")]
+    settings = tiny(
+        "pix2pix/shoes-64",
+        *still,
+        "train.validate_every_steps=1",
+        f"stages.adversarial.steps={validations}",
+        "train.ema_decay=null",
+        "model.generator.norm=none",
+    )
+    reporter = Listening()
+    run = api.train(settings, run_dir=tmp_path / "run", device="cpu", reporter=reporter)
+    told = [line for line in reporter.heard if "not become better" in line]
+    rows = journal.read(tmp_path / "run" / "metrics.jsonl")
+    assert run.ending == "finished"
+    assert len(told) == 1
+    assert told[0].startswith(f"step {PLATEAU_VALIDATIONS + 1}: l1_percent")
+    assert [row["advice"] in told[0] for row in rows if "advice" in row] == [True]
+
+
+def test_with_features_pix2pix_is_judged_by_both(tiny, tmp_path):
+    features = ["model.perceptual.network=squeezenet1_0", "model.perceptual.weights=random"]
+    settings = tiny("pix2pix/shoes-64", *features, "model.perceptual.layers=[features.1]")
+    run = api.train(settings, run_dir=tmp_path / "run", device="cpu")
+    figures = run.validation
+    assert figures["perceptual"] > 0
+    assert figures["l1_and_features"] == pytest.approx(figures["l1_percent"] + figures["perceptual"], abs=0.2)
+    assert (run.path / "weights" / "best.safetensors").exists()
