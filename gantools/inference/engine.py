@@ -17,7 +17,8 @@ from gantools.images.holes import Hole
 from gantools.images.picture import Picture, Pixels
 from gantools.inference import composer, missing
 from gantools.inference.bundle import Model
-from gantools.inference.forward import from_gray, luma, translate
+from gantools.inference.canvas import from_gray, luma
+from gantools.inference.forward import translate
 from gantools.inference.pipeline import Run
 from gantools.inference.plan import Job
 from gantools.inference.settings import Settings
@@ -53,7 +54,8 @@ def complete(picture: Picture, hole: Hole, model: Model, settings: Settings) -> 
 
     Raises UsageError when the network cannot fill a hole as large as this.
     """
-    predict, side_px = partial(translate, model=model), _trained_px(model)
+    predict = partial(translate, model=model, tile=settings.tile, tta=settings.tta)
+    side_px = _trained_px(model)
     if _fills_the_middle(model):
         filled = composer.fill_by_center(picture.pixels, hole, predict, side_px, _center_px(model))
     else:
@@ -71,7 +73,7 @@ def process(picture: Picture, model: Model, settings: Settings) -> Picture:
     given = picture if settings.prepare is None else settings.prepare(picture)
     _require_size(given, model, settings)
     gray = given.gray and _stays_gray(model, settings)
-    pixels = translate(given.pixels, model)
+    pixels = translate(given.pixels, model, tile=settings.tile, tta=settings.tta)
     return replace(
         given,
         pixels=_in_gray(pixels) if gray else pixels,
@@ -86,7 +88,7 @@ def _alpha(picture: Picture, model: Model, settings: Settings) -> Pixels | None:
     if picture.alpha is None or settings.alpha == "drop":
         return None
     if settings.alpha == "process":
-        return luma(translate(from_gray(picture.alpha), model))
+        return luma(translate(from_gray(picture.alpha), model, tile=settings.tile, tta=settings.tta))
     return picture.alpha if scale == 1 else resize_bicubic(picture.alpha[..., None], scale=scale)[..., 0]
 
 

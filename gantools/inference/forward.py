@@ -1,95 +1,211 @@
-"""Samples through a network: from uint8 or uint16 colours to what the network makes of them."""
+"""Samples through a network: from uint8 or uint16 colours to what the network makes of them, whole or in tiles."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+from weakref import WeakKeyDictionary
 
-import cv2
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gantools.errors import ImageError, UsageError
-from gantools.images import ranges
-from gantools.images.padding import Crop, pad_to_multiple
 from gantools.images.picture import Pixels
+from gantools.inference.augmentation import eightfold
 from gantools.inference.bundle import Model
+from gantools.inference.canvas import Canvas
+from gantools.inference.footprint import bytes_per_px
+from gantools.inference.memory import Memory, memory_of, says_no_memory
+from gantools.inference.tiles import Grid, Tile
+
+Outcome: TypeAlias = Literal["made", "no memory", "not finite"]
 
 _SEED = 0
+_USEFUL_HALOS = 4
+"""Tiles smaller than this many times their context would mostly compute what others compute too."""
+
+_measured: WeakKeyDictionary[nn.Module, dict[torch.dtype | None, float]] = WeakKeyDictionary()
 
 
-def translate(pixels: Pixels, model: Model) -> Pixels:
+@dataclass(frozen=True, eq=False)
+class Way:
+    """How pictures go through a network. ``tile`` and ``tta`` are those of the settings."""
+
+    model: Model
+    dtype: torch.dtype | None
+    tile: int | None
+    tta: bool
+    memory: Memory
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's weights lie."""
+        return next(self.model.network.parameters()).device
+
+    def network(self, image: Tensor) -> Tensor:
+        """Run the network. Shapes: [N, C, h, w] → [N, C', scale·h, scale·w], h and w as it asks for."""
+        with torch.inference_mode():
+            run: Callable[[Tensor], Tensor] = self._once
+            return (eightfold(run) if self.tta else run)(image)
+
+    def bytes_of(self, seen_px: int) -> int:
+        """What the features of so many pixels take; nothing for so few that it does not matter."""
+        return 0 if seen_px <= self.memory.carefree_px else int(seen_px * self.bytes_per_px())
+
+    def bytes_per_px(self) -> float:
+        """What the features of a pixel take."""
+        known = _measured.setdefault(self.model.network, {})
+        if self.dtype not in known:
+            says = self.model.generator
+            side_px = -(-max(16, says.minimum_size_px) // says.size_multiple) * says.size_multiple
+            known[self.dtype] = bytes_per_px(self._once, self.model.options.in_channels, side_px, self.device)
+        return known[self.dtype]
+
+    def _once(self, image: Tensor) -> Tensor:
+        """Dropout, where a network keeps it, draws the same numbers for every picture, whatever came before."""
+        kind, network = image.device.type, self.model.network
+        arithmetic: AbstractContextManager[object] = torch.autocast(kind, self.dtype) if self.dtype else nullcontext()
+        with torch.random.fork_rng([image.device] if kind == "cuda" else [], enabled=network.training), arithmetic:
+            if network.training:
+                torch.manual_seed(_SEED)
+            return self.model.generator(image.contiguous(memory_format=self.model.memory_format)).float()
+
+
+def translate(
+    pixels: Pixels, model: Model, *, tile: int | None = None, tta: bool = False, memory: Memory | None = None
+) -> Pixels:
     """What the network makes of colours. Shapes: [H, W, 3] → [scale·H, scale·W, 3] of the same dtype.
 
-    Pictures of 16 bits are computed in float32, whatever the model's precision: smaller types hold too few digits.
+    Large pictures go through in tiles, each with the context that the network needs, so that the result is that of the
+    whole picture. ``tile`` is their side in pixels (None: as large as the memory allows, 0: never cut), ``tta`` takes
+    the mean over flips and turns. Pictures of 16 bits are computed in float32, whatever the model's precision: smaller
+    types hold too few digits; so is what is not finite in a smaller type.
+    Raises ImageError for what does not fit the memory or is not finite, UsageError for tiles where there can be none.
     """
-    dtype = model.autocast if pixels.dtype == np.uint8 else None
-    try:
-        made = network_output(preprocess(pixels, model), model, dtype)
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise _no_memory(pixels) from error
-    except RuntimeError as error:
-        raise (_no_memory(pixels) if "allocate memory" in str(error) else error) from error
-    return postprocess(made, pixels)
-
-
-def preprocess(pixels: Pixels, model: Model) -> Tensor:
-    """Samples → the network's input. Shapes: [H, W, 3] → [1, in_channels, H, W]. Range: [-1, 1]."""
-    channels = model.options.in_channels
-    if channels not in (1, 3):
-        raise UsageError(f"this network reads {channels} channels; pictures are fed to it as gray (1) or RGB (3)")
-    device = next(model.network.parameters()).device
-    return ranges.to_tensor(luma(pixels)[..., None] if channels == 1 else pixels, device)
-
-
-def postprocess(made: Tensor, like: Pixels) -> Pixels:
-    """The network's output → samples. Shapes: [1, 1 or 3, H, W] → [H, W, 3] of the depth of ``like``."""
-    pixels = ranges.from_tensor(made, like.dtype)
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
-
-
-def network_output(image: Tensor, model: Model, dtype: torch.dtype | None) -> Tensor:
-    """Run the network on a picture of any size; what is not finite in a small type is computed again in float32.
-
-    Shapes: [1, C, H, W] → [1, C', scale·H, scale·W]. Raises ImageError for an output with NaN or infinities.
-    """
-    with torch.inference_mode():
-        padded, crop = _padded(image, model)
-        for precision in dict.fromkeys((dtype, None)):
-            made = crop(_forward(padded, model, precision), model.generator.scale)
-            if torch.isfinite(made).all():
-                return made
+    canvas = Canvas.of(pixels, model)
+    for dtype in _precisions(pixels, model):
+        way = Way(model, dtype, tile, tta, memory or memory_of(next(model.network.parameters()).device))
+        if _filled(canvas, way):
+            return canvas.made
     raise ImageError("the network's result has NaN or infinite values")
 
 
-def _padded(image: Tensor, model: Model) -> tuple[Tensor, Crop]:
+def translate_batch(
+    pictures: Sequence[Pixels],
+    model: Model,
+    *,
+    tile: int | None = None,
+    tta: bool = False,
+    memory: Memory | None = None,
+) -> list[Pixels]:
+    """What the network makes of pictures of one shape and depth, together where they fit; else one after the other."""
+    canvases = [Canvas.of(pixels, model) for pixels in pictures]
+    held = memory or memory_of(next(model.network.parameters()).device)
+    way = Way(model, _precisions(pictures[0], model)[0], tile, tta, held)
+    grid = _grid(canvases[0], model)
+    together_px = grid.whole().seen_px * len(pictures)
+    fits = together_px <= held.carefree_px or way.bytes_of(together_px) <= held.comfortable_bytes()
+    if not model.network.training and not tile and fits and _made_together(canvases, grid.whole(), way):
+        return [canvas.made for canvas in canvases]
+    return [translate(pixels, model, tile=tile, tta=tta, memory=memory) for pixels in pictures]
+
+
+def _precisions(pixels: Pixels, model: Model) -> list[torch.dtype | None]:
+    """The type that a picture is computed in, and the one that is tried after it."""
+    return list(dict.fromkeys((model.autocast if pixels.dtype == np.uint8 else None, None)))
+
+
+def _grid(canvas: Canvas, model: Model) -> Grid:
     says = model.generator
-    short = min(image.shape[-2:]) < says.minimum_size_px
-    multiple = math.lcm(says.size_multiple, says.minimum_size_px) if short else says.size_multiple
-    return pad_to_multiple(image, multiple)
+    return Grid(canvas.height, canvas.width, says.size_multiple, None if model.network.training else says.halo_px)
 
 
-def _forward(image: Tensor, model: Model, dtype: torch.dtype | None) -> Tensor:
-    """Dropout, where a network keeps it, draws the same numbers for every picture, whatever came before."""
-    kind = image.device.type
-    arithmetic: AbstractContextManager[object] = torch.autocast(kind, dtype) if dtype else nullcontext()
-    with torch.random.fork_rng([image.device] if kind == "cuda" else [], enabled=model.network.training), arithmetic:
-        if model.network.training:
-            torch.manual_seed(_SEED)
-        return model.generator(image.contiguous(memory_format=model.memory_format)).float()
+def _filled(canvas: Canvas, way: Way) -> bool:
+    """Make every tile; False where one is not finite. A tile that does not fit is halved, and so are those after it."""
+    grid = _grid(canvas, way.model)
+    waiting = grid.tiles(_side_px(grid, way))
+    while waiting:
+        tile = waiting[0]
+        outcome = _made(canvas, tile, way)
+        if outcome == "not finite":
+            return False
+        if outcome == "made":
+            waiting = waiting[1:]
+        else:
+            way.memory.release()
+            waiting = _cut(waiting, grid, canvas, way)
+    return True
 
 
-def _no_memory(pixels: Pixels) -> ImageError:
-    height, width = pixels.shape[:2]
-    return ImageError(f"not enough memory for {width}×{height} px; make the picture smaller or try --device cpu")
+def _side_px(grid: Grid, way: Way) -> int:
+    """The side of tiles; 0: the picture in one piece."""
+    longest = max(grid.height, grid.width)
+    if way.tile is not None:
+        if grid.halo_px is None and 0 < way.tile < longest:
+            raise UsageError(f"--tile {way.tile}: {_why_whole(way.model)}; leave it out")
+        return way.tile
+    if grid.halo_px is None or way.bytes_of(grid.height * grid.width) <= way.memory.comfortable_bytes():
+        return 0
+    wanted = grid.largest_side_px(way.memory.comfortable_bytes() / way.bytes_per_px())
+    possible = grid.largest_side_px(way.memory.free_bytes() / way.bytes_per_px()) or longest
+    return max(wanted, min(_USEFUL_HALOS * grid.halo_px, possible))
 
 
-def luma(pixels: Pixels) -> Pixels:
-    """One channel as the eye weights three (Rec. 601), exact for equal ones. Shapes: [H, W, 3] → [H, W]."""
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+def _made(canvas: Canvas, tile: Tile, way: Way) -> Outcome:
+    """Make one tile and write it, if all of it is finite."""
+    try:
+        way.memory.claim(way.bytes_of(tile.seen_px))
+        made = way.network(canvas.seen(tile, way.device))
+        if not torch.isfinite(made).all():
+            return "not finite"
+        canvas.write(made, tile)
+    except Exception as error:
+        if not says_no_memory(error):
+            raise
+        return "no memory"
+    return "made"
 
 
-def from_gray(gray: Pixels) -> Pixels:
-    """One channel three times. Shapes: [H, W] → [H, W, 3]."""
-    return np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB))
+def _made_together(canvases: Sequence[Canvas], tile: Tile, way: Way) -> bool:
+    """Make pictures of one shape at once; False where they do not fit or one is not finite."""
+    try:
+        made = way.network(torch.cat([canvas.seen(tile, way.device) for canvas in canvases]))
+    except Exception as error:
+        if not says_no_memory(error):
+            raise
+        return False
+    if not torch.isfinite(made).all():
+        return False
+    for number, canvas in enumerate(canvases):
+        canvas.write(made[number : number + 1], tile)
+    return True
+
+
+def _cut(waiting: Sequence[Tile], grid: Grid, canvas: Canvas, way: Way) -> list[Tile]:
+    """The tiles that are still to be made, smaller. Raises ImageError where they must or can not be."""
+    failed = waiting[0]
+    if way.tile is not None or not grid.smaller(failed):
+        raise _no_memory(canvas, grid, failed, way)
+    return [part for tile in waiting for part in (grid.smaller(tile) if tile.side_px >= failed.side_px else [tile])]
+
+
+def _no_memory(canvas: Canvas, grid: Grid, failed: Tile, way: Way) -> ImageError:
+    height, width = canvas.pixels.shape[:2]
+    what = f"not enough memory for {width}×{height} px"
+    if grid.halo_px is None:
+        return ImageError(f"{what}: {_why_whole(way.model)}; make the picture smaller or try --device cpu")
+    if not grid.smaller(failed):
+        return ImageError(f"{what}, not even in the smallest tiles; try --device cpu")
+    seen_px = min(way.memory.free_bytes() / way.bytes_per_px(), failed.seen_px / 2)
+    fitting_px = min(grid.largest_side_px(seen_px), failed.side_px // 2)
+    whole = way.tile == 0
+    return ImageError(f"{what}{' at once' if whole else f' in tiles of {way.tile} px'}; --tile {fitting_px} would fit")
+
+
+def _why_whole(model: Model) -> str:
+    if model.network.training:
+        return "this network keeps dropout and batch statistics, which belong to the whole picture"
+    return "every pixel of this network's result depends on the whole picture, so it is not computed in tiles"

@@ -1,0 +1,131 @@
+"""How much a network may take while it runs, and how it is told that there is no more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+COMFORTABLE_BYTES = 400 << 20
+"""What a picture's features may take on a processor. More gains nothing: they leave its caches long before."""
+
+CAREFREE_PX = 1 << 16
+"""Pictures up to this size are computed whole without asking; the widest network here needs half a gigabyte."""
+
+_SHARE = 0.8
+_UNKNOWN_BYTES = 2 << 30
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+class Memory(Protocol):
+    """The memory that a network computes in."""
+
+    @property
+    def carefree_px(self) -> int:
+        """Pictures up to this size are not worth a question."""
+        ...
+
+    def comfortable_bytes(self) -> int:
+        """What features may take where there is a choice."""
+        ...
+
+    def free_bytes(self) -> int:
+        """What they may take at most."""
+        ...
+
+    def claim(self, wanted_bytes: int) -> None:
+        """Raise MemoryError when so much is not there."""
+        ...
+
+    def release(self) -> None:
+        """Give back what is kept for later, after something did not fit."""
+        ...
+
+
+@dataclass(frozen=True)
+class ProcessorMemory:
+    """The computer's own memory, or the container's."""
+
+    carefree_px: int = CAREFREE_PX
+
+    def comfortable_bytes(self) -> int:
+        return min(COMFORTABLE_BYTES, self.free_bytes())
+
+    def free_bytes(self) -> int:
+        return int(_SHARE * min(_available_bytes(), default=_UNKNOWN_BYTES))
+
+    def claim(self, wanted_bytes: int) -> None:
+        # Linux promises what it does not have and ends the process that uses it, so the question comes first.
+        if wanted_bytes > self.free_bytes():
+            raise MemoryError
+
+    def release(self) -> None:
+        return
+
+
+@dataclass(frozen=True)
+class DeviceMemory:
+    """An accelerator's memory. Its allocator says itself when there is no more, but asking first costs less."""
+
+    device: torch.device
+    carefree_px: int = CAREFREE_PX
+
+    def comfortable_bytes(self) -> int:
+        return self.free_bytes()
+
+    def free_bytes(self) -> int:
+        if self.device.type == "mps":
+            return int(_SHARE * (torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()))
+        kept = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        return int(_SHARE * (torch.cuda.mem_get_info(self.device)[0] + kept))
+
+    def claim(self, wanted_bytes: int) -> None:
+        if wanted_bytes > self.free_bytes() / _SHARE:
+            raise MemoryError
+
+    def release(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif self.device.type == "mps":
+            torch.mps.empty_cache()
+
+
+def memory_of(device: torch.device) -> Memory:
+    """The memory of a device."""
+    return ProcessorMemory() if device.type == "cpu" else DeviceMemory(device)
+
+
+def says_no_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, in any of the ways that torch says so."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
+
+
+def _available_bytes() -> Iterator[int]:
+    """What the system says is left, and what a container's limit leaves."""
+    if _MEMINFO.is_file():
+        rows = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())
+        yield int(rows["MemAvailable"].split()[0]) * 1024
+    elif "SC_AVPHYS_PAGES" in os.sysconf_names:
+        yield os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    yield from _container_bytes("memory.max", "memory.current", "memory.stat", "inactive_file")
+    yield from _container_bytes(
+        "memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"
+    )
+
+
+def _container_bytes(limit: str, used: str, statistics: str, reclaimable: str) -> Iterator[int]:
+    """A control group's limit less what is used and could not be given back; nothing where there is no limit."""
+    paths = [_CGROUP / name for name in (limit, used, statistics)]
+    if not all(path.is_file() for path in paths):
+        return
+    most, taken, rows = (path.read_text() for path in paths)
+    if most.strip().isdigit():
+        cached = dict(row.split() for row in rows.splitlines()).get(reclaimable, "0")
+        yield int(most) - int(taken) + int(cached)
