@@ -139,7 +139,7 @@ def test_compact_sr_starts_as_bilinear_enlargement(scale: Any) -> None:
     ramp = torch.linspace(-1, 1, 8).expand(1, 3, 8, 8).contiguous()
     output = network(ramp).detach()
     expected = nn.functional.interpolate(ramp, scale_factor=scale, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(output, expected, rtol=0, atol=0)
+    torch.testing.assert_close(output, expected, rtol=0, atol=2e-7 if scale == 3 else 0)
     torch.testing.assert_close(output.mean(), ramp.mean())  # nothing is shifted
 
 
