@@ -14,6 +14,7 @@ from gantools.data.options import DataOptions
 from gantools.data.sampler import SampleKey
 from gantools.data.split import Split
 from gantools.errors import DataError
+from gantools.images import shards
 
 if TYPE_CHECKING:
     from gantools.data.batches import Batch
@@ -81,7 +82,7 @@ def fingerprint(dataset: Dataset) -> str:
     """A digest of the names and file sizes of a data set: enough to notice that a resumed run has other data."""
     digest = hashlib.sha256()
     for item in dataset.items:
-        sizes = " ".join(str(path.stat().st_size) for path in item.files)
+        sizes = " ".join(str(shards.size_bytes(path)) for path in item.files)
         digest.update(f"{item.name!r} {sizes}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 

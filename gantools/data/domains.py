@@ -13,6 +13,7 @@ from gantools.data.layout import Layout
 from gantools.data.options_unpaired import UnpairedData
 from gantools.data.split import Split
 from gantools.errors import DataError
+from gantools.images import shards
 
 _SPLIT_WORDS = {split: "|".join(sorted(words, key=len, reverse=True)) for split, words in layout.SPLIT_FOLDERS.items()}
 
@@ -73,7 +74,7 @@ def _named(root: Path, split: Split, domain: Literal["a", "b"]) -> Path | None:
     """The folder called trainA, train_a, A_train or trainA_apples. Raises DataError when there are several."""
     words = f"(?:{_SPLIT_WORDS[split]})"
     pattern = re.compile(rf"(?:{words}[_\-. ]?{domain}|{domain}[_\-. ]{words})(?:[_\-. ].*)?", re.IGNORECASE)
-    found = [child for child in sorted(root.iterdir()) if child.is_dir() and pattern.fullmatch(child.name)]
+    found = [child for child in shards.folders_in(root) if pattern.fullmatch(child.name)]
     if len(found) > 1:
         names = ", ".join(child.name for child in found)
         raise DataError(f"data.dir: '{root}': {names} are all folders of one domain; choose with data.a and data.b")
@@ -91,6 +92,6 @@ def _photos(folder: Path) -> Layout:
 
 def _existing(key: str, name: str) -> Path:
     path = Path(name).expanduser()
-    if not path.is_dir():
+    if not shards.is_folder(path):
         raise DataError(f"{key}: '{name}' is no folder; give a folder of pictures")
     return path

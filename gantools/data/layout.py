@@ -14,7 +14,7 @@ from typing import Literal
 
 from gantools.data.options import LayoutName
 from gantools.errors import DataError, ImageError
-from gantools.images import formats, reader
+from gantools.images import formats, reader, shards
 
 Kind = Literal["photos", "folders", "ab"]
 
@@ -127,7 +127,7 @@ def domain_folders(folder: Path) -> tuple[Path, Path]:
 
 def split_folder(folder: Path, split: Literal["training", "validation"]) -> Path | None:
     """The sub-folder that a ready-made set keeps this split in (train, val, test …), if it has one."""
-    if not folder.is_dir():
+    if not shards.is_folder(folder):
         return None
     present = {child.name.lower(): child for child in _folders(folder)}
     return next((present[name] for name in SPLIT_FOLDERS[split] if name in present), None)
@@ -160,13 +160,17 @@ def sampled(items: Sequence[Item]) -> Sequence[Item]:
 
 def require_folder(folder: Path) -> None:
     """Raise DataError when ``folder`` is none."""
-    if not folder.exists():
+    if not shards.exists(folder):
         raise DataError(f"data.dir: '{folder}' does not exist; give a folder with --data DIR")
-    if not folder.is_dir():
+    if not shards.is_folder(folder):
         raise DataError(f"data.dir: '{folder}' is a file; give a folder of images with --data DIR")
 
 
 def _walk(folder: Path, visited: set[str]) -> Iterator[Path]:
+    packed = shards.files_below(folder)
+    if packed is not None:
+        yield from packed
+        return
     real = os.path.realpath(folder)
     if real in visited:
         return
@@ -181,7 +185,7 @@ def _walk(folder: Path, visited: set[str]) -> Iterator[Path]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+    return shards.folders_in(folder)
 
 
 def _pair_folders(folder: Path) -> tuple[Path, Path] | None:

@@ -24,7 +24,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from gantools.errors import ImageError
-from gantools.images import orientation
+from gantools.images import orientation, shards
 from gantools.images.depth import to_8_bit
 from gantools.images.formats import KNOWN, sniff, webp_size
 from gantools.images.metadata import metadata_of
@@ -121,7 +121,7 @@ def _content(source: Source, label: str) -> bytes:
     if isinstance(source, bytes):
         return _recognised(source, label)
     try:
-        with Path(source).open("rb") as stream:
+        with shards.opened(Path(source)) as stream:
             head = _recognised(stream.read(_HEAD_BYTES), label)
             if not stream.seekable():
                 return head + stream.read()

@@ -7,11 +7,12 @@ import typer
 from gantools.cli.data.change import blur, crappify, edges, gray, lowres, mask
 from gantools.cli.data.examples import pairs, split
 from gantools.cli.data.look import inspect, preview
+from gantools.cli.data.pack import pack
 from gantools.cli.data.synth import synth
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-for _command in (synth, edges, crappify, blur, mask, lowres, gray, pairs, split, inspect, preview):
+for _command in (synth, edges, crappify, blur, mask, lowres, gray, pairs, split, pack, inspect, preview):
     app.command()(_command)
 
 

@@ -1,0 +1,178 @@
+"""Folders packed into tar files: pictures are read out of them at random, as if they lay in the folder.
+
+A packed folder holds tar files and nothing else to look at (WebDataset's layout: plain uncompressed members; the files
+of one sample have one stem and follow each other). ``DIR/trainA/3.png`` then names a member of one of ``DIR``'s tars.
+Where members lie is kept in ``shards.json``; without it, or when a tar has another size, the tars are scanned once.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from gantools import files
+from gantools.errors import DataError
+
+INDEX = "shards.json"
+SCHEMA = 1
+_BESIDE = {".tar", ".json", ".txt", ".md"}
+"""Suffixes of what may lie in a packed folder; with anything else it is an ordinary one that happens to hold tars."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """Where a file's bytes lie."""
+
+    shard: Path
+    offset: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A packed folder: its files by their path within it."""
+
+    root: Path
+    members: Mapping[str, Member]
+    folders: frozenset[str]
+
+    def children(self, folder: str) -> list[tuple[Path, bool]]:
+        """Paths in a folder of it and whether they are folders themselves, sorted by name."""
+        inner = {name for name in self.folders if name and _parent(name) == folder}
+        own = {name for name in self.members if _parent(name) == folder}
+        return [(self.root / name, name in inner) for name in sorted(inner | own)]
+
+
+def find(path: Path) -> tuple[Packed, str] | None:
+    """The packed folder that ``path`` is or lies in, and the name within it ("" for itself)."""
+    for folder in (path, *path.parents):
+        if folder.is_dir():
+            packed = _opened(folder, folder.stat().st_mtime_ns)
+            name = path.relative_to(folder).as_posix()
+            return (packed, "" if name == "." else name) if packed else None
+    return None
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder, packed or not."""
+    return path.exists() or is_folder(path) or _member(path) is not None
+
+
+def is_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder, packed or not."""
+    if path.is_dir():
+        return True
+    found = find(path)
+    return found is not None and found[1] in found[0].folders
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The visible folders in ``folder``, sorted."""
+    found = find(folder)
+    if found:
+        return [path for path, inner in found[0].children(found[1]) if inner]
+    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+
+
+def files_below(folder: Path) -> Iterator[Path] | None:
+    """Every file below a folder that is packed; None for an ordinary one."""
+    found = find(folder)
+    if found is None:
+        return None
+    packed, name = found
+    start = f"{name}/" if name else ""
+    return (packed.root / member for member in sorted(packed.members) if member.startswith(start))
+
+
+def size_bytes(path: Path) -> int:
+    """The size of a file, packed or not. Raises OSError when there is none."""
+    member = None if path.is_file() else _member(path)
+    return member.size_bytes if member else path.stat().st_size
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file, packed or not, for reading. Raises OSError when there is none."""
+    try:
+        return path.open("rb")
+    except (FileNotFoundError, NotADirectoryError):
+        member = _member(path)
+        if member is None:
+            raise
+    with member.shard.open("rb") as stream:
+        stream.seek(member.offset)
+        return io.BytesIO(stream.read(member.size_bytes))
+
+
+def _member(path: Path) -> Member | None:
+    found = find(path)
+    return found[0].members.get(found[1]) if found else None
+
+
+@lru_cache(maxsize=64)
+def _opened(folder: Path, _changed: int) -> Packed | None:
+    """What a folder's tars hold; None where it is no packed folder."""
+    visible = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    tars = sorted(path for path in visible if path.suffix == ".tar")
+    if not tars or any(path.suffix not in _BESIDE for path in visible):
+        return None
+    places = _stored(folder, tars) or _scanned(folder, tars)
+    members = {name: Member(folder / tar, *place) for tar, held in places.items() for name, place in held.items()}
+    parents = {str(parent) for name in members for parent in PurePosixPath(name).parents}
+    return Packed(folder, members, frozenset({"" if name == "." else name for name in parents} | {""}))
+
+
+Places = Mapping[str, Mapping[str, tuple[int, int]]]
+
+
+def write_index(folder: Path) -> None:
+    """Write where the members of the tars in ``folder`` lie."""
+    tars = sorted(folder.glob("*.tar"))
+    index = {tar.name: {"bytes": tar.stat().st_size, "files": places_in(tar)} for tar in tars}
+    files.write_bytes(folder / INDEX, json.dumps({"schema": SCHEMA, "shards": index}).encode())
+
+
+def places_in(tar: Path) -> dict[str, tuple[int, int]]:
+    """Offset and size of every visible file in a tar. Raises DataError when it is none, or compressed."""
+    try:
+        with tarfile.open(tar, "r:") as archive:
+            members = [member for member in archive if member.isreg()]
+    except tarfile.TarError as error:
+        raise DataError(f"'{tar}': not an uncompressed tar file ({error}); unpack it, or remove it") from error
+    found = {member.name.removeprefix("./"): (member.offset_data, member.size) for member in members}
+    return {name: place for name, place in found.items() if not any(part.startswith(".") for part in name.split("/"))}
+
+
+def _stored(folder: Path, tars: list[Path]) -> Places | None:
+    """The index, if it is of these very tars."""
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        sizes = {tar: shard["bytes"] for tar, shard in index["shards"].items()}
+        if index["schema"] != SCHEMA or sizes != {tar.name: tar.stat().st_size for tar in tars}:
+            return None
+        return {tar: _tuples(shard["files"]) for tar, shard in index["shards"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _tuples(stored: Mapping[str, list[int]]) -> dict[str, tuple[int, int]]:
+    return {name: (at, size) for name, (at, size) in stored.items()}
+
+
+def _scanned(folder: Path, tars: list[Path]) -> Places:
+    """What the tars' own headers say; kept for the next time where the folder can be written."""
+    places = {tar.name: places_in(tar) for tar in tars}
+    with suppress(OSError):
+        write_index(folder)
+    return places
+
+
+def _parent(name: str) -> str:
+    parent = str(PurePosixPath(name).parent)
+    return "" if parent == "." else parent

@@ -1,0 +1,161 @@
+"""Pictures packed into tars: the same data set as the folder, down to the weights after training."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from gantools import api
+from gantools.checkpoint import weights
+from gantools.cli.main import app
+from gantools.data import dataset, layout, synth
+from gantools.data.workshop import pack as packing
+from gantools.errors import DataError, ImageError
+from gantools.images import reader, shards
+
+TINY = (
+    "data.load_px=18",
+    "data.crop_px=16",
+    "data.batch_images=2",
+    "data.cache_megabytes=0",
+    "model.generator.base_channels=4",
+    "model.generator.downs=3",
+    "model.discriminator.base_channels=4",
+    "model.discriminator.downs=1",
+    "stages.adversarial.epochs=null",
+    "stages.adversarial.steps=6",
+    "train.precision=fp32",
+    "train.log_every_steps=1",
+)
+
+
+def packed(folder: Path, output: Path, megabytes: float = 0.002, *more: Path) -> Path:
+    packing.pack([folder, *more], output, megabytes, lambda _done, _total: None)
+    return output
+
+
+@pytest.fixture
+def shoes(tmp_path: Path) -> Path:
+    synth.synthesise("shoes", tmp_path / "shoes" / "train", 8, 24, seed=0)
+    synth.synthesise("shoes", tmp_path / "shoes" / "val", 3, 24, seed=1)
+    return tmp_path / "shoes"
+
+
+def test_a_packed_folder_holds_what_the_folder_holds(shoes: Path, tmp_path: Path) -> None:
+    tars = packed(shoes, tmp_path / "tars")
+    assert len(list(tars.glob("*.tar"))) > 2
+    for inner in ("", "train", "val"):
+        loose, inside = layout.find(shoes / inner), layout.find(tars / inner)
+        assert inside.kind == loose.kind
+        assert [item.name for item in inside.items] == [item.name for item in loose.items]
+        for one, other in zip(loose.items, inside.items, strict=True):
+            assert (reader.read_rgb8(one.files[0]) == reader.read_rgb8(other.files[0])).all()
+            assert shards.size_bytes(other.files[0]) == one.files[0].stat().st_size
+
+
+def test_shards_are_plain_tars_and_always_the_same(shoes: Path, tmp_path: Path) -> None:
+    first, second = packed(shoes, tmp_path / "one"), packed(shoes, tmp_path / "two")
+    tars = sorted(first.glob("*.tar"))
+    assert [tar.read_bytes() for tar in tars] == [tar.read_bytes() for tar in sorted(second.glob("*.tar"))]
+    out = tmp_path / "out"
+    for tar in tars:
+        with tarfile.open(tar) as archive:
+            archive.extractall(out, filter="data")
+    assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*.png")} == {
+        path.relative_to(shoes): path.read_bytes() for path in shoes.rglob("*.png")
+    }
+
+
+def test_files_of_one_stem_stay_together(tmp_path: Path) -> None:
+    synth.synthesise("shoes", tmp_path / "in", 4, 24, seed=0)
+    for path in sorted((tmp_path / "in").glob("*.png")):
+        shutil.copy(path, path.with_suffix(".mask.png"))
+    tars = packed(tmp_path / "in", tmp_path / "tars", 0.0001)
+    held = [sorted(shards.places_in(tar)) for tar in sorted(tars.glob("*.tar"))]
+    assert held == [[f"{n:05d}.mask.png", f"{n:05d}.png"] for n in range(4)]
+
+
+def test_tars_of_others_are_scanned_and_the_index_kept(shoes: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    with tarfile.open(foreign / "set.tar", "w") as archive:
+        archive.add(shoes, arcname=".")
+    items = layout.find(foreign / "train").items
+    assert [item.name for item in items] == [item.name for item in layout.find(shoes / "train").items]
+    assert (foreign / shards.INDEX).exists()
+    index = json.loads((foreign / shards.INDEX).read_text())
+    index["shards"]["set.tar"]["bytes"] += 1  # of another tar: not believed
+    index["shards"]["set.tar"]["files"] = {"train/wrong.png": [0, 1]}
+    (foreign / shards.INDEX).write_text(json.dumps(index))
+    assert layout.find(foreign / "train").items == items
+
+
+def test_an_ordinary_folder_may_hold_a_tar(shoes: Path) -> None:
+    before = layout.find(shoes / "train")
+    with tarfile.open(shoes / "train" / "backup.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("x.png"), io.BytesIO())
+    assert layout.find(shoes / "train") == before
+
+
+def test_two_domains_and_two_folders(tmp_path: Path) -> None:
+    synth.synthesise("fruit", tmp_path / "fruit", 3, 24, seed=0)
+    tars = packed(tmp_path / "fruit", tmp_path / "tars")
+    assert [[item.name for item in side] for side in layout.find_domains(tars)] == [
+        [item.name for item in side] for side in layout.find_domains(tmp_path / "fruit")
+    ]
+    both = packed(tmp_path / "fruit" / "trainA", tmp_path / "both", 1, tmp_path / "fruit" / "trainB")
+    assert len(layout.image_files(both)) == 6
+    assert layout.split_folder(both, "training") is None
+
+
+def test_what_is_not_there_is_said(shoes: Path, tmp_path: Path) -> None:
+    tars = packed(shoes, tmp_path / "tars")
+    with pytest.raises(ImageError, match="cannot be read"):
+        reader.read_rgb8(tars / "train" / "none.png")
+    with pytest.raises(DataError, match="does not exist"):
+        layout.find(tars / "test")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.tar").write_bytes(b"not a tar" * 200)
+    with pytest.raises(DataError, match="not an uncompressed tar file"):
+        layout.find(tmp_path / "broken")
+    with pytest.raises(DataError, match="same name"):
+        packed(shoes / "train", tmp_path / "x", 1, tmp_path / "other" / "train")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_training_from_shards_equals_training_from_the_folder(shoes: Path, tmp_path: Path, workers: int) -> None:
+    """Also over a resume in the middle of an epoch."""
+    found = {}
+    for data in (shoes, packed(shoes, tmp_path / "tars")):
+        overrides = [*TINY, f"data.workers={workers}"]
+        settings = api.configure(
+            "pix2pix/shoes-64", data=[str(data)], overrides=[*overrides, "model.generator.downs=3"]
+        )
+        run = tmp_path / f"run-{data.name}"
+        api.train(settings, run_dir=run, device="cpu", max_steps=3)
+        api.resume(run, device="cpu")
+        found[data.name] = weights.load(run / "weights" / "last.safetensors").tensors["generator"]
+        found[data.name]["fingerprint"] = dataset.fingerprint(settings.recipe.dataset(settings.config, "training"))
+    first, second = found.values()
+    assert first.pop("fingerprint") == second.pop("fingerprint")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_command(shoes: Path, tmp_path: Path) -> None:
+    output = tmp_path / "tars"
+    command = ["data", "pack", str(shoes), "-o", str(output), "--shard-megabytes", "0.005", "--json"]
+    ended = CliRunner().invoke(app, command)
+    assert ended.exit_code == 0, ended.output
+    said = json.loads(ended.stdout)
+    assert (said["pictures"], said["output"]) == (11, str(output))
+    assert said["shards"] == len(list(output.glob("*.tar"))) > 1
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code == 2
+    assert "exists already" in again.stderr
