@@ -181,10 +181,17 @@ def train(
     max_seconds: float | None = None,
     reporter: Reporter | None = None,
 ) -> TrainingRun:
-    """Train a new run. Nothing is written before the configuration, the data and the networks have been found sound."""
-    from gantools.training import session
+    """Train a new run. Nothing is written before the configuration, the data and the networks have been found sound.
+
+    Under ``torchrun`` each process calls this; a run that torchrun starts again goes on where it was saved.
+    """
+    from gantools.training import ranks, session
     from gantools.training.loop import Limits
 
+    if ranks.may_restart() and run_dir is None:
+        raise UsageError("torchrun --max-restarts: give --run-dir, so that a restarted run is found again")
+    if ranks.is_restart() and (Path(str(run_dir)) / "config.yaml").exists():
+        return resume(str(run_dir), device=device, max_steps=max_steps, max_seconds=max_seconds, reporter=reporter)
     limits = Limits(max_steps, max_seconds)
     prepared = session.prepare(settings.recipe, settings.config, device, init_from)
     return _told(session.start(prepared, settings.tree, run_dir, limits, reporter))
@@ -209,12 +216,11 @@ def resume(
     """
     from gantools.config.changes import between
     from gantools.config.dump import to_yaml
-    from gantools.training import session
+    from gantools.training import bystander, ranks, session
     from gantools.training.continuation import Revision, weights_to_begin_with
     from gantools.training.loop import Limits
-    from gantools.training.run_directory import RunDirectory
 
-    run = RunDirectory.open(Path(run_dir))
+    run = bystander.run_directory(ranks.place()).open(Path(run_dir))
     with run.lock():
         before = read_config(run.config)
         settings = _changed(run.config, before, data, overrides, extend)
@@ -257,7 +263,8 @@ def _write_report(run: Path, config: RunConfig | None, target: Path) -> Path:
 
 def _told(outcome: Outcome) -> TrainingRun:
     loop = outcome.loop
-    _report_quietly(outcome)
+    if loop.ranks.place.is_first:
+        _report_quietly(outcome)
     return TrainingRun(outcome.run.path, outcome.ending, loop.position.step, loop.validation.latest, loop.signal)
 
 

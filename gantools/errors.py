@@ -9,7 +9,8 @@
     │   └── ModelFileError     2   a weights or checkpoint file was refused
     ├── ImageError             1   one picture could not be read or written (a failed item)
     └── TrainingError          1   a run stopped on its own account
-        └── NonFiniteError     1   a loss or gradient became NaN or infinite
+        ├── NonFiniteError     1   a loss or gradient became NaN or infinite
+        └── PeerError          1   another process of the run stopped, or is gone
 
 Messages are one line and say what is wrong, where, and how to mend it.
 """
@@ -57,3 +58,7 @@ class TrainingError(GantoolsError):
 
 class NonFiniteError(TrainingError):
     """A loss or gradient is NaN or infinite; names term, step and batch files."""
+
+
+class PeerError(TrainingError):
+    """Another process of the run stopped, or is gone; the message is its own where it left one."""

@@ -128,6 +128,9 @@ class TrainOptions(Options):
         "contiguous", "layout of network tensors; channels_last pays for networks with BatchNorm or no norm"
     )
     accumulate_batches: int = setting(1, "batches whose gradients are averaged into one step", ge=1)
+    sync_batch_norm: bool = setting(
+        False, "with several processes, take a batch norm's statistics over all of them; costs two exchanges a layer"
+    )
     ema_decay: float | None = setting(
         None, "decay of the moving average that is exported; null exports the raw weights", gt=0, lt=1
     )

@@ -54,10 +54,12 @@ def batches(
     pin_memory: bool = False,
     rank: int = 0,
     ranks: int = 1,
+    sharing: int = 1,
     warn: Callable[[str], None] | None = None,
 ) -> Generator[Batch, None, None]:
     """Endless training batches from batch number ``start_batch`` on; closing the iterator ends the workers.
 
+    ``rank`` of ``ranks`` gets its part of every step's samples; ``sharing`` of them share this computer's cores.
     ``warn`` is told of each unreadable file once (default: ``warnings.warn``).
     Raises DataError for an empty set or too many unreadable files, TrainingError when a worker dies.
     """
@@ -67,7 +69,7 @@ def batches(
         len(dataset), batch_images=batch_images, start_batch=start_batch, seed=seed, rank=rank, ranks=ranks
     )
     log = UnreadableLog(dataset, warn or warn_once)
-    count = worker_count(workers)
+    count = worker_count(workers, sharing)
     loaded = _from_workers(dataset, keys, count, pin_memory) if count else _from_here(dataset, keys)
     # Closed here and now, for an error's traceback would keep the workers alive for as long as it is.
     with closing(loaded):
@@ -92,11 +94,14 @@ def in_order(dataset: Dataset, *, batch_images: int = 1, warn: Callable[[str], N
             yield dataset.collate(samples)
 
 
-def worker_count(workers: int | Literal["auto"]) -> int:
-    """``workers``, or for ``auto`` one less than the processor cores this process may use, within 1 and 12."""
+def worker_count(workers: int | Literal["auto"], sharing: int = 1) -> int:
+    """``workers``, or for ``auto`` one less than the processor cores this process may use, within 1 and 12.
+
+    ``sharing`` processes that train together share the cores.
+    """
     if workers != "auto":
         return workers
-    return min(max(available_cores() - 1, 1), MOST_WORKERS)
+    return min(max(available_cores() // sharing - 1, 1), MOST_WORKERS)
 
 
 def warn_once(message: str) -> None:

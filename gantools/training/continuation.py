@@ -24,13 +24,18 @@ def go_back(loop: Loop) -> None:
 
     Raises ModelFileError when the checkpoints are gone or all damaged, UsageError when they do not fit.
     """
+    if loop.ranks.told_by_first(lambda: _has_checkpoint(loop)):
+        loop.resume()
+
+
+def _has_checkpoint(loop: Loop) -> bool:
     run = loop.run
     if checkpoints.all_saved(run.checkpoints):
-        loop.resume()
-    elif run.facts().get("status") in _SAVED_ENDINGS:
+        return True
+    if run.facts().get("status") in _SAVED_ENDINGS:
         raise ModelFileError(f"{run.checkpoints}: the run's checkpoints are gone; start a new one, or --init-from")
-    else:
-        loop.reporter.message(f"{run.path} ended before its first checkpoint: it begins anew")
+    loop.reporter.message(f"{run.path} ended before its first checkpoint: it begins anew")
+    return False
 
 
 def weights_to_begin_with(run: RunDirectory) -> str | None:

@@ -22,7 +22,8 @@ class Feed:
     ) -> None:
         self._machine, self._images = machine, len(data)
         self.batches_per_step = config.train.accumulate_batches
-        self.images_per_step = config.data.batch_images * self.batches_per_step
+        where = machine.ranks.place
+        self.images_per_step = config.data.batch_images * self.batches_per_step * where.count
         self._stream = loader.batches(
             data,
             batch_images=config.data.batch_images,
@@ -30,6 +31,9 @@ class Feed:
             seed=config.seed,
             workers=config.data.workers,
             pin_memory=machine.device.type == "cuda",
+            rank=where.rank,
+            ranks=where.count,
+            sharing=where.local_count,
             warn=warn,
         )
 

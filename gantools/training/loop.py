@@ -13,15 +13,15 @@ from gantools.checkpoint import state as checkpoints
 from gantools.config.schema import RunConfig, StageOptions
 from gantools.data.dataset import Dataset
 from gantools.errors import GantoolsError, NonFiniteError, UsageError
-from gantools.training import finite, optimizers, streams
+from gantools.training import batch_statistics, bystander, finite, optimizers, shares, streams
 from gantools.training.ema import MovingAverage
 from gantools.training.feed import Feed
 from gantools.training.interruptions import Interruptions
 from gantools.training.interval import Interval
 from gantools.training.keeper import Keeper
 from gantools.training.machine import Machine
+from gantools.training.position import Position
 from gantools.training.recipe import Recipe, Stage, exported_networks, networks_of
-from gantools.training.recorder import Recorder
 from gantools.training.reporter import Reporter
 from gantools.training.run_directory import RunDirectory
 from gantools.training.stage_play import StagePlay
@@ -43,19 +43,6 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Position:
-    """Where a run stands. ``step`` counts over all stages, ``batches`` is how many the loader has given.
-
-    A finished run stands behind its last stage, with that stage's length as ``stage_step``.
-    """
-
-    step: int = 0
-    stage: int = 0
-    stage_step: int = 0
-    batches: int = 0
-
-
-@dataclass(frozen=True)
 class Limits:
     """When to stop before the configuration's end; the run can be resumed afterwards."""
 
@@ -71,6 +58,11 @@ class Loop:
         self.data, self.run, self.reporter, self.options = prepared.training, run, reporter, prepared.config.train
         self.stages = list(self.recipe.stages())
         self.networks = {name: self.machine.place(network) for name, network in networks_of(self.stages).items()}
+        if self.options.sync_batch_norm:
+            for network in self.networks.values():
+                batch_statistics.share_statistics(network)
+        self.ranks = self.machine.ranks
+        self.ranks.begin_alike(self.networks.values())
         for network in self.recipe.frozen().values():
             self.machine.place(network)
         exported = exported_networks(self.recipe, self.networks)
@@ -87,9 +79,12 @@ class Loop:
     def fit(self, limits: Limits) -> Ending:
         """Play the stages from the present position on. A run that stops early leaves a checkpoint."""
         self._limits, self._began = limits, time.monotonic()
-        recorder = Recorder(self.recipe, self.config, self.networks, self.validation, self.run, self.reporter)
+        record = bystander.recorder(self.ranks.place)
+        recorder = record(self.recipe, self.config, self.networks, self.validation, self.run, self.reporter)
         with closing(recorder) as self.recorder, closing(self._feed()) as self.feed, Interruptions() as interruptions:
             self._reopen()
+            if not self.position.step:
+                streams.part(self.config.seed, self.ranks.place.rank, 0)
             while self.position.stage < len(self.stages):
                 ending = self._play_stage(self.stages[self.position.stage], interruptions)
                 if ending != "finished":
@@ -137,12 +132,15 @@ class Loop:
         self._periodic(play, at.stage_step + 1 == length, factor, interval)
 
     def _next_batches(self, interval: Interval) -> list[Any]:
-        """The next step's batches. Where the data fail, what was learnt until now is saved first."""
+        """The next step's batches. Where the data fail, what was learnt until now is saved first.
+
+        Of several ranks the others are in the middle of the step by then; they end without.
+        """
         try:
             with interval.waiting():
                 return self.feed.step()
         except GantoolsError:
-            if self.position.step:
+            if self.position.step and self.ranks.place.count == 1:
                 self._save()
             raise
 
@@ -152,12 +150,13 @@ class Loop:
         if last or step % options.log_every_steps == 0:
             self._check_finite()
             rates = {f"lr/{name}": own.lr * factor for name, own in play.options.items()}
-            self.recorder.row(step, stage, interval.take(step, self.feed.images_per_step) | rates)
+            figures = self.ranks.means(interval.take(step, self.feed.images_per_step))
+            self.recorder.row(step, stage, figures | rates)
         if last or step % options.preview_every_steps == 0:
             self.recorder.preview(step)
         if last or (options.validate_every_steps and step % options.validate_every_steps == 0):
             self.recorder.validate(step, stage)
-        if self.keeper.is_due(step):
+        if self.ranks.largest(self.ranks.place.is_first and self.keeper.is_due(step)):
             self._save()
 
     def _finish(self, stage: Stage) -> None:
@@ -171,14 +170,17 @@ class Loop:
         self.position = at
 
     def _stop_reason(self, interruptions: Interruptions) -> Ending | None:
-        if interruptions.received is not None:
-            self.signal = interruptions.received
-            name = signal.Signals(self.signal).name
-            self.reporter.message(f"{name}: saving at step {self.position.step}, then stopping")
-            return "interrupted"
+        """Why to stop at this edge: the same for all ranks, whichever of them was told."""
         limits = self._limits
+        late = limits.max_seconds is not None and time.monotonic() - self._began >= limits.max_seconds
+        received, out_of_time = divmod(self.ranks.largest(2 * (interruptions.received or 0) + late), 2)
+        if received:
+            self.signal = received
+            if self.ranks.place.is_first:
+                name = signal.Signals(received).name
+                self.reporter.message(f"{name}: saving at step {self.position.step}, then stopping")
+            return "interrupted"
         out_of_steps = limits.max_steps is not None and self.position.step >= limits.max_steps
-        out_of_time = limits.max_seconds is not None and time.monotonic() - self._began >= limits.max_seconds
         return "limit" if out_of_steps or out_of_time else None
 
     def try_stages(self) -> Iterator[str]:
@@ -217,7 +219,7 @@ class Loop:
         state = self._state()
         finite.require(state, self.position.step, self.recorder.last_batch)
         self.recorder.sync()
-        if self.keeper.save(self.position.step, state, final=final):
+        if self.ranks.told_by_first(lambda: self.keeper.save(self.position.step, state, final=final)):
             self._saved = self.position
 
     def _state(self) -> dict[str, Any]:
@@ -228,15 +230,14 @@ class Loop:
             "average": self.average.state() if self.average else None,
             "play": self.play.state() if self.play and within_stage else None,
             "validation": self.validation.state(),
-            "streams": streams.state(),
-            "extra": self.recipe.extra_state(),
+            **shares.collected(self.ranks, self.recipe),
         }
 
     def resume(self) -> None:
         """Take the newest intact checkpoint's state. Raises ModelFileError when there is none, UsageError for another
         configuration's.
         """
-        step, state = checkpoints.newest(self.run.checkpoints)
+        step, state = self.ranks.told_by_first(lambda: checkpoints.newest(self.run.checkpoints))
         try:
             self._take(state)
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
@@ -249,10 +250,22 @@ class Loop:
             network.load_state_dict(state["networks"][name])
         if self.average:
             self.average.load_state(state["average"])
-        self.recipe.load_extra_state(state["extra"])
         self.validation.load_state(state["validation"])
-        self.position = Position(**state["position"])
+        self.position = self._dealt_anew(Position(**state["position"]), shares.count(state))
         if self.position.stage_step:
             self.play = self._open(self.stages[min(self.position.stage, len(self.stages) - 1)])
             self.play.load_state(state["play"])
-        streams.load_state(state["streams"])
+        shares.take(self.ranks, self.recipe, state, self.config.seed)
+
+    def _dealt_anew(self, at: Position, before: int) -> Position:
+        """``at`` as this number of ranks goes on from it, which is told where it is another one than saved it."""
+        now = self.ranks.place.count
+        if before == now:
+            return at
+        images = self.config.data.batch_images * self.options.accumulate_batches
+        self.reporter.message(
+            f"saved by {before} processes, going on with {now}: a step has {now * images} images, not "
+            f"{before * images}; from here on the result is not that of {before} processes"
+        )
+        stage = self.stages[min(at.stage, len(self.stages) - 1)]
+        return at.dealt_anew(before, now, in_epochs=self._options(stage).epochs is not None)

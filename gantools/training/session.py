@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,9 +14,9 @@ from gantools.config.schema import RunConfig
 from gantools.config.source import Tree
 from gantools.data import dataset
 from gantools.data.unreadable import require_readable
-from gantools.errors import GantoolsError, ModelFileError
+from gantools.errors import GantoolsError, ModelFileError, PeerError
 from gantools.files import sha256
-from gantools.training import continuation, machine, run_directory, streams
+from gantools.training import bystander, continuation, distributed, machine, run_directory, streams
 from gantools.training.continuation import Revision
 from gantools.training.loop import Ending, Limits, Loop, Prepared
 from gantools.training.recipe import Recipe, exported_networks, networks_of
@@ -38,6 +38,7 @@ def prepare(
 ) -> Prepared:
     """Choose the machine, look at the data, build the networks. Raises UsageError, DataError or ModelFileError."""
     where = machine.choose(device, config.train.precision, config.train.memory_format)
+    where = replace(where, ranks=distributed.join(where.device))
     training, validation = kind.dataset(config, "training"), kind.dataset(config, "validation")
     for data in (training, validation):
         require_readable(data)
@@ -52,7 +53,9 @@ def start(
 ) -> Outcome:
     """Make the run's folder and train. Raises UsageError when it is another run's."""
     config = prepared.config
-    run = RunDirectory(Path(run_dir) if run_dir else run_directory.default_path(config.recipe))
+    ranks = prepared.machine.ranks
+    path = ranks.told_by_first(lambda: Path(run_dir) if run_dir else run_directory.default_path(config.recipe))
+    run = bystander.run_directory(ranks.place)(path)
     with run.claim():
         run.begin(to_yaml(config, tree))
         loop = Loop(prepared, run, reporter or Silent())
@@ -68,17 +71,18 @@ def resume(
     """Continue a run, which the caller holds, from its newest intact checkpoint; ``revision`` changes settings."""
     loop = Loop(prepared, run, reporter or Silent())
     continuation.go_back(loop)
-    run.tidy()
-    for line in continuation.differences(run.facts(), _facts(prepared)):
-        loop.reporter.message(line)
-    continuation.carry_on(loop, revision)
+    if loop.ranks.place.is_first:
+        run.tidy()
+        for line in continuation.differences(run.facts(), _facts(prepared)):
+            loop.reporter.message(line)
+        continuation.carry_on(loop, revision)
     return _train(loop, limits)
 
 
 def _facts(prepared: Prepared) -> dict[str, Any]:
     """What a run is computed with, and of."""
     where = run_directory.environment(str(prepared.machine.device), prepared.machine.precision)
-    return {**where, "data": dataset.fingerprint(prepared.training)}
+    return {**where, "processes": prepared.machine.ranks.place.count, "data": dataset.fingerprint(prepared.training)}
 
 
 def _train(loop: Loop, limits: Limits) -> Outcome:
@@ -87,6 +91,8 @@ def _train(loop: Loop, limits: Limits) -> Outcome:
         ending = loop.fit(limits)
     except BaseException as error:
         reason = str(error) if isinstance(error, GantoolsError) else type(error).__name__
+        if not isinstance(error, PeerError):
+            loop.ranks.give_up(reason)
         _conclude(loop, {"status": "failed", "reason": reason})
         raise
     _conclude(loop, {"status": ending, "validation": loop.validation.latest})

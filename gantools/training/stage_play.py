@@ -45,7 +45,10 @@ class StagePlay:
         shared = None
         if len(batches) == 1:
             shared = self._forward(playing, batches[0])
-        return {name: self._turn(name, batches, shared, rate_factor) for name in playing}
+        turns = {name: self._turn(name, batches, shared, rate_factor) for name in playing}
+        networks = [network for player in self.stage.players.values() for network in player.networks.values()]
+        self.machine.ranks.average_statistics(networks)
+        return turns
 
     def _forward(self, learning: Sequence[str], batch: Any) -> Any:
         self._spotlight(learning)
@@ -60,7 +63,7 @@ class StagePlay:
         self._apply(name, optimizer, scaler)
         mean = LossTerms(**_means([one.terms for one in terms])).noting(**_means([one.figures for one in terms]))
         if self.stage.policy.reads_losses:
-            self._totals[name] = float(mean.total)
+            self._totals.update(self.machine.ranks.means({name: float(mean.total)}))
         return mean
 
     def _backward(self, name: str, batch: Any, shared: Any, count: int) -> LossTerms:
@@ -75,10 +78,12 @@ class StagePlay:
         return detached
 
     def _apply(self, name: str, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
+        parameters = [one for group in optimizer.param_groups for one in group["params"]]
+        self.machine.ranks.average_gradients(parameters)
         clip_norm = self.options[name].clip_norm
         if clip_norm is not None:
             scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_([one for group in optimizer.param_groups for one in group["params"]], clip_norm)
+            nn.utils.clip_grad_norm_(parameters, clip_norm)
         scaler.step(optimizer)
         if scaler.is_enabled():
             self._count_skipped(name, scaler)

@@ -6,10 +6,20 @@ from typing import Any
 
 import torch
 
+from gantools.data import seeds
+
+_RANKS = 1 << 10  # the side streams before it belong to recipes
+
 
 def seed(number: int) -> None:
     """Start every stream from one seed."""
     torch.manual_seed(number)
+
+
+def part(number: int, rank: int, step: int) -> None:
+    """Give each rank streams of its own at ``step``, once the first weights are made; the first one's go on."""
+    if rank:
+        torch.manual_seed(seeds.side_stream(number, (step << 20) + _RANKS + rank))
 
 
 def state() -> dict[str, Any]:

@@ -1,0 +1,198 @@
+"""Several processes train one run: what they share, what each has for itself, and how they end together."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from gantools import api
+from gantools.checkpoint import state
+from gantools.data import loader
+from gantools.errors import UsageError
+from gantools.training import distributed, journal, machine, ranks
+from gantools.training.batch_statistics import GlobalBatchNorm, share_statistics
+from gantools.training.ranks import Alone, Place
+from tests.training import together
+from tests.training.test_resume import assert_equal_states
+
+EQUAL = ("pix2pix/paper", "srgan/mse", "restore/crappify-64")
+PATIENCE_SECONDS = 240
+
+pytestmark = pytest.mark.filterwarnings("ignore:model.encoder_weights")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Iterator[Path]:
+    """A folder that all of pytest's own processes have, one at a time: what is made there is made once."""
+    testrun = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    folder = tmp_path_factory.getbasetemp().parent / testrun if testrun else tmp_path_factory.mktemp("shared")
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def pictures(shared) -> Path:
+    for spec in (*EQUAL, "cyclegan/paper"):
+        together.settings(spec, shared / "pictures")  # drawn before two processes want to draw them
+    return shared / "pictures"
+
+
+@pytest.fixture(scope="module")
+def met(shared, pictures) -> Path:
+    """The folder of what two processes did; they fail in the last scene, as they are meant to."""
+    folder = shared / "met"
+    if folder.exists():
+        return folder
+    scenes = [*EQUAL, "resumed", "signalled", "poisoned"]
+    program = ["-m", "tests.training.together", str(folder), str(pictures), *scenes]
+    for process in together.processes(2, program):
+        said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 0, said
+    return folder
+
+
+@pytest.mark.parametrize("spec", EQUAL)
+def test_two_processes_equal_one_with_the_double_batch(spec, met, pictures, tmp_path):
+    settings = together.settings(spec, pictures, *together.EQUAL[spec], "data.batch_images=4")
+    alone = api.train(settings, run_dir=tmp_path / "run", device="cpu")
+    two, one = (state.newest(run / "checkpoints")[1] for run in (met / spec, alone.path))
+    for name, network in one["networks"].items():
+        for key, value in network.items():
+            assert torch.allclose(two["networks"][name][key].double(), value.double(), rtol=1e-5, atol=1e-5), key
+    assert two["validation"]["latest"] == pytest.approx(one["validation"]["latest"], rel=1e-4)
+    assert two["position"]["step"] == one["position"]["step"]
+
+
+def test_losses_and_speed_are_those_of_all_processes(met, pictures, tmp_path):
+    spec = "pix2pix/paper"
+    settings = together.settings(spec, pictures, *together.EQUAL[spec], "data.batch_images=4")
+    alone = api.train(settings, run_dir=tmp_path / "run", device="cpu")
+    two, one = (journal.read(run / "metrics.jsonl") for run in (met / spec, alone.path))
+    assert [row["step"] for row in two] == [row["step"] for row in one]
+    for mine, theirs in zip(two, one, strict=True):
+        assert mine.keys() == theirs.keys()
+        for key in (key for key in mine if key.startswith("loss/")):
+            assert mine[key] == pytest.approx(theirs[key], rel=1e-4), key
+    assert json.loads((met / spec / "run.json").read_bytes())["processes"] == 2
+
+
+def test_resume_is_bit_equal(met):
+    whole, parts = (state.newest(met / name / "checkpoints")[1] for name in ("whole", "parts"))
+    assert_equal_states(whole, parts)
+    (peer,) = whole["peers"]
+    assert not torch.equal(peer["streams"]["cpu"], whole["streams"]["cpu"])  # dropout is another one in each process
+    pools = [share["extra"]["history_a"]["images"][0] for share in (whole, peer)]
+    assert not torch.equal(*pools)
+
+
+def test_another_number_of_processes_goes_on_with_the_same_pictures(met, tmp_path, capsys):
+    lines = []
+
+    class Heard(together.Silent):
+        def message(self, text: str) -> None:
+            lines.append(text)
+
+    before = state.newest(met / "signalled" / "checkpoints")[1]["position"]
+    run = api.resume(met / "signalled", device="cpu", max_steps=before["step"] + 1, reporter=Heard())
+    assert run.ending == "limit"
+    after = state.newest(run.path / "checkpoints")[1]
+    assert after["position"]["batches"] == 2 * before["batches"] + 1
+    assert after["peers"] == []
+    assert any("saved by 2 processes, going on with 1: a step has 2 images, not 4" in line for line in lines)
+
+
+def test_a_signal_to_one_process_stops_all_at_the_same_step(met):
+    ends = [json.loads((met / f"signalled-{rank}.json").read_text()) for rank in (0, 1)]
+    assert ends == [["interrupted", 2, signal.SIGTERM]] * 2
+
+
+def test_a_loss_that_is_no_number_stops_all_and_is_told_by_all(met):
+    own, told = ((met / f"poisoned-{rank}.txt").read_text() for rank in (1, 0))
+    assert own.startswith("NonFiniteError: step 2: generator.pixel = nan")
+    assert told == own.replace("NonFiniteError", "PeerError: rank 1")
+    facts = json.loads((met / "poisoned" / "run.json").read_bytes())
+    assert (facts["status"], facts["reason"]) == ("failed", told.removeprefix("PeerError: "))
+
+
+def test_buckets_keep_order_and_size():
+    tensors = [torch.zeros(number) for number in (10, 3, 3, 100, 1)]
+    assert [[len(tensor) for tensor in one] for one in distributed.buckets(tensors, 24)] == [[10], [3, 3], [100], [1]]
+    assert list(distributed.buckets([])) == []
+
+
+def test_alone_there_is_nobody_to_ask(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    nobody = distributed.join(torch.device("cpu"))
+    assert isinstance(nobody, Alone)
+    assert nobody.place == Place(0, 1, 0, 1)
+    assert (nobody.largest(3), nobody.means({"a": 0.1}), nobody.gathered("b")) == (3, {"a": 0.1}, ["b"])
+
+
+def test_a_place_needs_somewhere_to_meet():
+    started = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+    assert ranks.place(started) == Place()  # a queueing system's own variables mean nothing
+    assert ranks.place({**started, "MASTER_ADDR": "a", "MASTER_PORT": "1"}) == Place(3, 4, 1, 2)
+
+
+def test_processes_of_one_computer_share_its_cores(monkeypatch):
+    monkeypatch.setattr(loader, "available_cores", lambda: 16)
+    assert [loader.worker_count("auto", sharing) for sharing in (1, 2, 4, 16)] == [12, 7, 3, 1]
+
+
+@pytest.fixture
+def second_of_four(monkeypatch):
+    for name, value in zip(ranks.VARIABLES, ("1", "4", "1", "localhost", "1"), strict=True):
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("cuda", "4 processes on this computer, which has 2 CUDA devices; start 2 (--nproc 2), or add --device cpu"),
+        ("cuda:1", "--device cuda:1: 4 processes train on cpu, or each on a CUDA device of its own"),
+        ("mps", "--device mps: 4 processes train on cpu, or each on a CUDA device of its own"),
+    ],
+)
+def test_processes_need_a_device_each(device, said, second_of_four, monkeypatch):
+    monkeypatch.setattr(machine, "choose_device", torch.device)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UsageError) as refused:
+        machine.choose(device, "fp32")
+    assert str(refused.value) == said
+
+
+def test_a_run_that_may_be_restarted_needs_a_folder(tiny, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    with pytest.raises(UsageError, match="give --run-dir"):
+        api.train(tiny("pix2pix/shoes-64"), device="cpu")
+
+
+def test_a_restarted_run_goes_on(tiny, tmp_path, monkeypatch):
+    settings = tiny("pix2pix/shoes-64")
+    api.train(settings, run_dir=tmp_path / "run", device="cpu", max_steps=2)
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    run = api.train(settings, run_dir=tmp_path / "run", device="cpu")
+    assert (run.ending, run.step) == ("finished", 4)
+
+
+def test_shared_statistics_are_batch_norms_where_one_process_trains():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.BatchNorm2d(4), nn.ReLU()))
+    images = torch.randn(2, 3, 8, 8)
+    before, names = network(images), list(network.state_dict())
+    share_statistics(network)
+    assert isinstance(network[1][0], GlobalBatchNorm)
+    assert list(network.state_dict()) == names
+    assert torch.equal(network(images), before)

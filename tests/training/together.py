@@ -1,0 +1,126 @@
+"""Trainings by two processes that meet once for all of them, because to start processes is what costs most.
+
+``python -m tests.training.together FOLDER PICTURES WHAT…`` is what each of them runs; see ``SCENES``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gantools import api
+from gantools.data import synth
+from gantools.errors import TrainingError
+from gantools.recipes.pix2pix import Pix2Pix
+from gantools.training.launcher import environment, free_port
+from gantools.training.recipe import LossTerms
+from gantools.training.reporter import Silent
+from tests.cli.conftest import SMALL, SMALL_PRESET
+
+SHARED = (
+    "data.workers=0",
+    "data.batch_images=2",
+    "data.validation_share=0.25",
+    "train.precision=fp32",
+    "train.ema_decay=0.9",
+    "train.log_every_steps=1",
+    "train.memory_format=contiguous",
+)
+LONGER = ("stages.adversarial.steps=4",)
+BOTH = ("model.generator.norm=none", "model.discriminator.norm=none")
+# Every recipe in a form in which no picture is seen by another one's: no batch statistics, no dropout, no pools. (The
+# restorer's encoder has batch norms: its statistics are shared.)
+EQUAL = {
+    "pix2pix/paper": (*LONGER, *BOTH, "model.generator.dropout=0"),
+    "cyclegan/paper": (*LONGER, *BOTH, "model.pool_images=0"),
+    "context_encoder/center": (*LONGER, *BOTH),
+    "deblur/fpn": (*LONGER, *BOTH, "model.full_discriminator.norm=none"),
+    "srgan/mse": BOTH,
+    "restore/crappify-64": ("train.sync_batch_norm=true", "model.critic.dropout=0"),
+}
+
+# Dropout, batch norms, pools.
+RANDOM = ("model.generator.dropout=0.5", "model.generator.norm=batch", "model.pool_images=2")
+
+
+def settings(spec: str, pictures: Path, *overrides: str) -> api.Settings:
+    """A tiny configuration of ``spec`` on pictures that are drawn where they are not there."""
+    recipe = spec.partition("/")[0]
+    folder = pictures / recipe
+    if not folder.exists():
+        synth.synthesise(synth.RECIPE_KINDS[recipe], folder, count=12, size_px=64, seed=1)
+    small = (*SMALL[recipe], *SMALL_PRESET.get(spec, ()))
+    return api.configure(spec, data=[str(folder)], overrides=[*SHARED, *small, *overrides])
+
+
+def processes(count: int, arguments: Sequence[str]) -> list[subprocess.Popen[str]]:
+    """Start Python ``count`` times, as ranks of one another."""
+    port = free_port()
+    return [
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            env=environment(rank, count, port),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(count)
+    ]
+
+
+def equal(folder: Path, pictures: Path, spec: str) -> None:
+    """Train what one process with the double batch trains as well."""
+    api.train(settings(spec, pictures, *EQUAL[spec]), run_dir=folder / spec, device="cpu")
+
+
+def resumed(folder: Path, pictures: Path) -> None:
+    """Train a run as a whole, and one in two parts."""
+    tried = settings("cyclegan/paper", pictures, *LONGER, *RANDOM)
+    api.train(tried, run_dir=folder / "whole", device="cpu")
+    api.train(tried, run_dir=folder / "parts", device="cpu", max_steps=3)
+    api.resume(folder / "parts", device="cpu")
+
+
+def signalled(folder: Path, pictures: Path) -> None:
+    """The second process is told to stop; both do, at the same step."""
+    rank = int(os.environ["RANK"])
+
+    class Telling(Silent):
+        def step(self, done: int) -> None:
+            if rank == 1 and done == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    tried = settings("pix2pix/paper", pictures, "stages.adversarial.steps=1000")
+    run = api.train(tried, run_dir=folder / "signalled", device="cpu", reporter=Telling())
+    (folder / f"signalled-{rank}.json").write_text(json.dumps([run.ending, run.step, run.signal]))
+
+
+def poisoned(folder: Path, pictures: Path) -> None:
+    """The second process meets a loss that is no number; both fail. Nothing can come after it."""
+    rank, honest, calls = int(os.environ["RANK"]), Pix2Pix.generator_loss, []
+
+    def spoilt(self: Pix2Pix, batch: Any, made: Any) -> LossTerms:
+        calls.append(1)
+        terms = honest(self, batch, made).terms
+        return LossTerms(**terms | ({"pixel": terms["pixel"] * float("nan")} if len(calls) == 3 and rank else {}))
+
+    Pix2Pix.generator_loss = spoilt
+    try:
+        api.train(settings("pix2pix/paper", pictures, *LONGER), run_dir=folder / "poisoned", device="cpu")
+    except TrainingError as error:
+        (folder / f"poisoned-{rank}.txt").write_text(f"{type(error).__name__}: {error}")
+
+
+SCENES = {"resumed": resumed, "signalled": signalled, "poisoned": poisoned}
+
+if __name__ == "__main__":
+    where, drawn = Path(sys.argv[1]), Path(sys.argv[2])
+    for wanted in sys.argv[3:]:
+        SCENES.get(wanted, partial(equal, spec=wanted))(where, drawn)
