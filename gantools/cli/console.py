@@ -12,7 +12,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TextIO, TypeVar
 
-from gantools.errors import ConfigError, GantoolsError
+from gantools.errors import ConfigError, GantoolsError, PeerError
+from gantools.training import rank_process, ranks
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -82,8 +83,17 @@ def report(error: GantoolsError | OSError) -> int:
     if Settings.debug:
         traceback.print_exception(error)
     problems = error.problems if isinstance(error, ConfigError) else [_text(error)]
-    failure("\n".join(map(quoted, problems)))
+    lines = [quoted(problem) for problem in problems]
+    rank_process.leave_word("\n".join(lines), follows=isinstance(error, PeerError))
+    if not rank_process.is_launched():  # else its launcher tells what ended first, and nothing else
+        failure("\n".join(_by_rank(line) for line in lines))
     return error.exit_code if isinstance(error, GantoolsError) else 1
+
+
+def _by_rank(line: str) -> str:
+    """A line that says which process of several tells it, unless it is the first."""
+    rank = ranks.place().rank
+    return f"rank {rank}: {line}" if rank else line
 
 
 def _text(error: Exception) -> str:

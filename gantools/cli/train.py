@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from gantools.cli import console
-from gantools.cli.progress import TrainingReporter
+from gantools.cli import console, crew
 from gantools.errors import UsageError
+from gantools.training import rank_process, ranks
 
 if TYPE_CHECKING:
     from gantools.api import TrainingRun
+    from gantools.training.reporter import Reporter
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
@@ -50,13 +51,19 @@ def train(
     max_time: Annotated[
         str | None, typer.Option("--max-time", metavar="2h30m", help="Stop after this time; resume goes on.")
     ] = None,
+    processes: Annotated[
+        int | None, typer.Option("--nproc", min=1, help="Train with this many processes on this computer.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Journal rows as JSON Lines on stdout.")] = False,
 ) -> None:
     """Train a recipe on a folder of pictures, or go on with a run."""
+    if processes is not None:
+        crew.start(processes)
+    rank_process.follow_launcher()
     seconds = None if max_time is None else parse_duration(max_time)
     changes = [*(overrides or ()), *([f"train.precision={precision}"] if precision else ())]
     changes += [] if seed is None else [f"seed={seed}"]
-    how = _How(device, max_steps, seconds, TrainingReporter(rows_as_json=json))
+    how = _How(device, max_steps, seconds, crew.reporter(rows_as_json=json))
     if resume is not None:
         # With --resume no recipe is named, so that what stands in its place is a setting.
         changes = [*([recipe] if recipe and "=" in recipe else []), *changes]
@@ -69,6 +76,7 @@ def train(
         raise UsageError("--extend goes with --resume RUN; the length of a new run is a setting of its stages")
     else:
         run = _begin(recipe, config, data, changes, run_dir, init_from, how)
+    crew.part()
     _finish(run, json)
 
 
@@ -78,7 +86,7 @@ class _How(NamedTuple):
     device: str
     max_steps: int | None
     max_seconds: float | None
-    reporter: TrainingReporter
+    reporter: Reporter
 
 
 def _begin(
@@ -121,6 +129,13 @@ def _refuse_with_resume(unwanted: Mapping[str | None, object]) -> None:
 
 def _finish(run: TrainingRun, json: bool) -> None:
     """Say where the result is; end with the signal's exit code after an interruption."""
+    if ranks.place().is_first:
+        _tell(run, json)
+    if run.signal is not None:
+        raise SystemExit(128 + run.signal)
+
+
+def _tell(run: TrainingRun, json: bool) -> None:
     summary = {"run": str(run.path), "status": run.ending, "step": run.step, "validation": run.validation}
     if json:
         console.result_json({"event": "summary", **summary})
@@ -132,5 +147,3 @@ def _finish(run: TrainingRun, json: bool) -> None:
         console.message(f"weights: {run.path / 'weights' / 'last.safetensors'}; try: gantools infer {run.path} PICTURE")
     else:
         console.message(f"go on with: gantools train --resume {run.path}")
-    if run.signal is not None:
-        raise SystemExit(128 + run.signal)
