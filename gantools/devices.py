@@ -26,6 +26,14 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def make_fast(device: torch.device) -> None:
+    """Let CUDA try out its convolutions and compute float32 in TF32: for the whole program, as torch has it."""
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cuda.matmul.allow_tf32 = True
+
+
 def has_bf16(device: torch.device) -> bool:
     """True where the device multiplies bf16 in hardware (on a CPU: AVX512-BF16 or AMX)."""
     if device.type == "cuda":

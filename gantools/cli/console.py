@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
@@ -22,15 +23,23 @@ SCHEMA = 1
 
 
 class Settings:
-    """What the global options ``--debug`` and ``-q`` set, once, before the command runs."""
+    """What the global options set, once, before the command runs."""
 
     debug = False
     quiet = False
+    verbose = False
+    color = True
 
 
-def result(line: str) -> None:
+def choose(*, quiet: bool = False, verbose: bool = False, color: bool = True) -> None:
+    """Add what a command's own flags say to what the global ones set."""
+    Settings.quiet, Settings.verbose = Settings.quiet or quiet, Settings.verbose or verbose
+    Settings.color = Settings.color and color
+
+
+def result(line: str, end: str = "\n") -> None:
     """Print one line of results on stdout."""
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(line + end)
     sys.stdout.flush()
 
 
@@ -60,11 +69,16 @@ def quoted(name: str) -> str:
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a command: expected errors become one line and their exit code, Ctrl-C exits 130, a closed pipe is quiet."""
+    """Wrap a command: expected errors become one line and their exit code, Ctrl-C exits 130, a closed pipe is quiet.
+
+    SIGTERM and SIGHUP end it as Ctrl-C does, so that it leaves no half files; a command may answer them itself.
+    """
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         warnings.showwarning = _show_warning
+        _end_in_order()
+        _require_streams()
         try:
             return command(*args, **kwargs)
         except BrokenPipeError:
@@ -100,6 +114,31 @@ def _text(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename!r}: {error.strerror}" if error.filename else error.strerror
     return str(error)
+
+
+def _require_streams() -> None:
+    """Refuse to run without a stdout; a stdin or stderr that is closed becomes one that is empty.
+
+    Else the next file that is opened would take its number, and with it what is meant for the terminal.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the program's whole life
+    if sys.stdout is None:
+        failure("standard output is closed; send it to a file or a pipe")
+        raise SystemExit(1)
+
+
+def _end_in_order() -> None:
+    """Let the signals that end a program by default end it by an exception, which cleans up on its way."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)
+
+
+def _end(number: int, frame: object) -> None:  # noqa: ARG001 - the signature is Python's
+    raise SystemExit(128 + number)
 
 
 def _show_warning(

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,8 +51,9 @@ def names_as_stored() -> None:
 class Teller:
     """Says what comes of each picture: results on stdout, failures and, to a person, the rest on stderr."""
 
-    def __init__(self, json_lines: bool, total: int) -> None:
-        self.json_lines, self.total, self.started = json_lines, total, time.monotonic()
+    def __init__(self, json_lines: bool, total: int, end: str = "\n") -> None:
+        """``end`` is what follows each name on stdout."""
+        self.json_lines, self.total, self.end, self.started = json_lines, total, end, time.monotonic()
         self.counts: Counter[str] = Counter()
         self.failure_codes: set[int] = set()
 
@@ -75,12 +77,14 @@ class Teller:
             console.message(result.traceback)
 
     def _path(self, result: Result) -> None:
-        """A line that a pipe can use, or one for a person, who needs none per picture of many."""
-        if not sys.stdout.isatty():
-            console.result(str(result.output))
-        elif self.total == 1 or result.status == "planned":
+        """A line that a pipe can use, and one for a person, who needs none per picture of many."""
+        piped = not sys.stdout.isatty()
+        if piped:
+            console.result(str(result.output), self.end)
+        if console.Settings.verbose or (not piped and (self.total == 1 or result.status == "planned")):
             size = f" ({'×'.join(map(str, result.output_size))})" if result.output_size else ""
-            console.message(f"{console.quoted(result.input)} → {console.quoted(str(result.output))}{size}")
+            names = f"{console.quoted(result.input)} → {console.quoted(str(result.output))}"
+            console.message(f"{names}{size}{_took(result)}")
 
     def conclude(self, facts: Mapping[str, Any]) -> int:
         """Sum up, in JSON with ``facts`` about the run, and return the exit code."""
@@ -95,6 +99,13 @@ class Teller:
         return PARTLY_FAILED if self.counts["done"] or self.counts["skipped"] else min(self.failure_codes)
 
 
+def _took(result: Result) -> str:
+    """How long the parts of the work took, for those who ask."""
+    if result.stages is None or not console.Settings.verbose:
+        return ""
+    return ": " + ", ".join(f"{stage} {seconds * 1000:.1f} ms" for stage, seconds in asdict(result.stages).items())
+
+
 def _row(result: Result) -> dict[str, Any]:
     return {
         "input": result.input,
@@ -104,4 +115,5 @@ def _row(result: Result) -> dict[str, Any]:
         "input_size": result.input_size,
         "output_size": result.output_size,
         "seconds": round(result.seconds, 4),
+        "stages": result.stages and {stage: round(each, 4) for stage, each in asdict(result.stages).items()},
     }

@@ -10,10 +10,10 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from gantools.errors import ImageError, UsageError
 from gantools.images import reader
@@ -26,7 +26,7 @@ from gantools.inference.settings import Settings
 SECONDS_PER_MEGAPIXEL = 1.0
 """What a large picture may take beyond ``Settings.timeout_seconds``."""
 
-_HEAD_BYTES = 1 << 16
+_HEAD_BYTES = 1 << 10
 _GRACE_SECONDS = 1.0
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from gantools.inference.decoder_process import serve; serve({socket})"
 
@@ -168,6 +168,14 @@ def _content(job: Job) -> Iterator[BinaryIO | None]:
         yield memory
 
 
+def standard_input() -> AbstractContextManager[BinaryIO]:
+    """Standard input without Python's buffer, whose lock a thread that still waits would hold when the program ends."""
+    try:
+        return cast(BinaryIO, open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))
+    except (OSError, ValueError):  # something else in its place, such as a test's
+        return nullcontext(sys.stdin.buffer)
+
+
 def _is_pipe(path: Path) -> bool:
     try:
         mode = path.stat().st_mode
@@ -177,8 +185,10 @@ def _is_pipe(path: Path) -> bool:
 
 
 def _spool(source: Path | None, memory: BinaryIO) -> None:
-    with nullcontext(sys.stdin.buffer) if source is None else source.open("rb") as stream:
-        head = stream.read(_HEAD_BYTES)
+    with standard_input() if source is None else source.open("rb", buffering=0) as stream:
+        head = b""
+        while len(head) < _HEAD_BYTES and (part := stream.read(_HEAD_BYTES)):
+            head += part
         memory.write(head)
         if sniff(head) is not None:  # what is no picture is not read to its end, which may never come
             shutil.copyfileobj(stream, memory)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from gantools.inference.plan import Job, plan
+from gantools.inference.plan import Job
 from gantools.inference.session import require_depth
 from gantools.inference.settings import Settings
-from gantools.jobs.outputs import Existing
 from gantools.jobs.result import Result, untouched
 
 if TYPE_CHECKING:
     from gantools.images.picture import Picture, Pixels
+    from gantools.inference.pipeline import Run
 
 Method: TypeAlias = Literal["wiener", "richardson_lucy"]
 
@@ -52,8 +52,8 @@ class Deconvolution:
     jobs: tuple[Job, ...]
     settings: Settings
 
-    def run(self) -> Iterator[Result]:
-        """Read the kernel, then restore one picture for every result that is asked for.
+    def run(self) -> Run:
+        """Read the kernel and restore the pictures; results come as they are done, in order.
 
         Raises DataError before the first result.
         """
@@ -69,17 +69,8 @@ class Deconvolution:
         return [untouched(job, "skipped" if job.skip else "planned") for job in self.jobs]
 
 
-def prepare(
-    inverse: Inverse,
-    inputs: Sequence[str],
-    output: str | None,
-    recursive: bool,
-    format: str | None,
-    existing: Existing,
-    settings: Settings,
-) -> Deconvolution:
-    """Plan every output. Raises UsageError for what is wrong with the files as typed."""
-    jobs = plan(inputs, recipe=RECIPE, output=output, recursive=recursive, format=format, existing=existing)
+def prepare(inverse: Inverse, jobs: tuple[Job, ...], settings: Settings) -> Deconvolution:
+    """Check what is planned. Raises UsageError."""
     require_depth(jobs, settings)
     return Deconvolution(inverse, jobs, settings)
 

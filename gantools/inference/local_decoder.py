@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 
 from gantools.images import reader
-from gantools.inference.decoders import Decoded
+from gantools.inference.decoders import Decoded, standard_input
 from gantools.inference.plan import Job
 from gantools.inference.settings import Settings
+
+
+def _standard_content() -> bytes:
+    with standard_input() as stream:
+        return stream.read()
 
 
 class LocalDecoder:
@@ -22,7 +26,7 @@ class LocalDecoder:
         """Decode a job's picture. Raises ImageError."""
         started = time.perf_counter()
         picture = reader.read(
-            sys.stdin.buffer.read() if job.source is None else job.source,
+            _standard_content() if job.source is None else job.source,
             name=job.input,
             max_pixels=self.settings.max_pixels or reader.MAX_PIXELS,
             allow_truncated=self.settings.allow_truncated,

@@ -22,13 +22,17 @@ class Run(Iterator[Result]):
     """The results of a run, one for each job and in their order, as they are done.
 
     Decoders start as soon as this is made, so that they work while the network is opened; ``change`` says what is done
-    to the pictures. ``close``, the end of ``with`` and letting go of it end the run: nothing further is written.
+    to the pictures, without which every one is skipped. ``close``, the end of ``with`` and letting go of it end the
+    run: nothing further is written.
     """
+
+    _begun = False  # a signal may end the program while this is being made
 
     def __init__(self, jobs: Sequence[Job], settings: Settings) -> None:
         self._jobs, self._settings = jobs, settings
+        self._results = (untouched(job) for job in jobs)
         self._supply = Supply([job for job in jobs if not job.skip], settings)
-        self._results: Generator[Result, None, None] = _nothing()
+        self._begun = True
 
     def change(self, change: Change) -> Run:
         """Put every picture through ``change``."""
@@ -40,8 +44,9 @@ class Run(Iterator[Result]):
 
     def close(self) -> None:
         """Stop: what is being written is finished, nothing else is."""
-        self._results.close()
-        self._supply.close()
+        if self._begun:
+            self._results.close()
+            self._supply.close()
 
     def __enter__(self) -> Run:
         return self
@@ -78,10 +83,6 @@ def _in_line(
             del made  # whoever waits for a large picture to be written holds it once
         yield from encoding.results(wait=False)
     yield from encoding.results(wait=True)
-
-
-def _nothing() -> Generator[Result, None, None]:
-    yield from ()
 
 
 def make(supplied: Supplied, change: Change) -> Made:

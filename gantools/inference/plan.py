@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from typing import TypeAlias
 
 from gantools.errors import UsageError
 from gantools.images.formats import FORMATS, format_of
@@ -15,6 +16,9 @@ from gantools.jobs.pictures import new_suffix, stem, walk
 
 STANDARD = "-"
 """Standard input or output, where it is typed as a name."""
+
+Shard: TypeAlias = tuple[int, int]
+"""The I-th of N equal shares of a plan, counted from 1."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +53,27 @@ def plan(
     recursive: bool = False,
     format: str | None = None,
     existing: Existing = "refuse",
+    shard: Shard | None = None,
+    listed: bool = False,
 ) -> tuple[Job, ...]:
     """Settle the output of every picture in ``inputs`` (files, folders, or ``-``).
 
     One file goes to ``output``, or beside itself as ``<stem>.<recipe>.<suffix>``; folders and several files go into the
     folder ``output`` and keep their tree. Suffixes stay unless ``format`` (a key of ``FORMATS``) is given.
+    ``shard`` (I, N) keeps the I-th of every N jobs; what would collide is looked for among all of them.
+    ``listed`` inputs are those of a list, which may happen to hold one or none: ``output`` is a folder for them too.
     Raises UsageError: something is missing, two outputs are one, an output is an input or exists.
     """
+    if listed and not inputs:
+        return ()
     _require_inputs(inputs)
-    single = len(inputs) == 1 and not os.path.isdir(inputs[0])
+    single = len(inputs) == 1 and not os.path.isdir(inputs[0]) and not (listed and output)
     if single:
         jobs = [_single_job(_found_file(inputs[0]), output, recipe, format)]
     else:
         folder = _output_folder(output)
         jobs = [_job_below(found, folder, format) for found in _found(inputs, folder, recursive)]
-    return _settled(jobs, existing)
+    return _settled(jobs, existing, shard)
 
 
 def _require_inputs(inputs: Sequence[str]) -> None:
@@ -139,7 +149,9 @@ def _found_below(folder: Path, output: Path, recursive: bool) -> list[_Found]:
     return [_Found(str(path), path, path.relative_to(folder)) for path in paths]
 
 
-def _settled(jobs: Sequence[Job], existing: Existing) -> tuple[Job, ...]:
+def _settled(jobs: Sequence[Job], existing: Existing, shard: Shard | None) -> tuple[Job, ...]:
+    own = jobs if shard is None else jobs[shard[0] - 1 :: shard[1]]
     claims = [(job.input, job.output) for job in jobs if job.output is not None]
-    kept = outputs.settle(claims, [job.source for job in jobs if job.source is not None], existing)
-    return tuple(replace(job, skip=job.output in kept) for job in jobs)
+    sources = [job.source for job in jobs if job.source is not None]
+    kept = outputs.settle(claims, sources, existing, [job.output for job in own if job.output])
+    return tuple(replace(job, skip=job.output in kept) for job in own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from gantools.errors import UsageError
 from gantools.images.formats import DEEP
 from gantools.inference import locate
-from gantools.inference.plan import Job, plan
+from gantools.inference.plan import Job, Shard, plan
 from gantools.inference.settings import CENTER, Precision, Settings
 from gantools.jobs.outputs import Existing
 from gantools.jobs.result import Result, untouched
 
 if TYPE_CHECKING:
+    import torch
+
     from gantools.inference.pipeline import Run
 
 Name: TypeAlias = str | os.PathLike[str]
@@ -36,16 +38,16 @@ class Session:
     device: str = "auto"
     precision: Precision = "auto"
 
-    def run(self) -> Iterator[Result]:
-        """Open the weights, then carry out one job for every result that is asked for.
+    def run(self) -> Run:
+        """Open the weights and put the pictures through them; results come as they are done, in order.
 
         Raises ModelFileError or UsageError before the first result.
         """
-        if all(job.skip for job in self.jobs):
-            return iter([untouched(job) for job in self.jobs])
         from gantools.inference.pipeline import Run
 
         run = Run(self.jobs, self.settings)  # pictures are decoded while torch is imported
+        if all(job.skip for job in self.jobs):
+            return run
         try:
             return self._put_through(run)
         except BaseException:
@@ -53,14 +55,22 @@ class Session:
             raise
 
     def _put_through(self, run: Run) -> Run:
-        from gantools.devices import choose_device
+        from gantools.devices import choose_device, make_fast
         from gantools.inference import bundle, engine
 
         device = choose_device(self.device)
-        model = bundle.open_model(self.weights, export=self.export, device=device, precision=self.precision)
+        if self.settings.fast:
+            make_fast(device)
+        model = bundle.open_model(self.weights, export=self.export, device=device, precision=self._precision(device))
         if self.settings.mask is not None and model.export.takes != "masked":
             raise UsageError(f"--mask: {self.recipe} takes whole pictures, it fills no holes")
         return engine.put_through(model, run, self.settings)
+
+    def _precision(self, device: torch.device) -> Precision:
+        from gantools.devices import has_bf16
+
+        fast = self.settings.fast and self.precision == "auto" and has_bf16(device)
+        return "bf16" if fast else self.precision
 
     def rehearse(self) -> list[Result]:
         """What ``run`` would do, as results without content."""
@@ -75,6 +85,8 @@ def prepare(
     recursive: bool = False,
     format: str | None = None,
     existing: Existing = "refuse",
+    shard: Shard | None = None,
+    listed: bool = False,
     export: str | None = None,
     device: str = "auto",
     precision: Precision = "auto",
@@ -91,6 +103,8 @@ def prepare(
         recursive=recursive,
         format=format,
         existing=existing,
+        shard=shard,
+        listed=listed,
     )
     require_depth(jobs, settings)
     _require_mask(settings.mask)
@@ -105,14 +119,17 @@ def infer(
     recursive: bool = False,
     format: str | None = None,
     existing: Existing = "refuse",
+    shard: Shard | None = None,
+    listed: bool = False,
     export: str | None = None,
     device: str = "auto",
     precision: Precision = "auto",
     settings: Settings = _DEFAULTS,
-) -> Iterator[Result]:
+) -> Run:
     """Put pictures through a model: installed weights by name, a run directory, or a weights file.
 
-    One result per picture, as soon as it is done. Raises UsageError before anything is written.
+    One result per picture in the order of the inputs, as soon as it is done. Letting go of the results, their ``close``
+    and the end of ``with`` stop the run: nothing further is written. Raises UsageError before anything is written.
     """
     session = prepare(
         model,
@@ -121,6 +138,8 @@ def infer(
         recursive=recursive,
         format=format,
         existing=existing,
+        shard=shard,
+        listed=listed,
         export=export,
         device=device,
         precision=precision,

@@ -32,6 +32,9 @@ class Settings:
     ``timeout_seconds`` is how long a decoder may take for a picture, and a second more for each of its megapixels.
     ``io_workers`` is the number of decoder processes (None: as many as the processors call for; 0: pictures are decoded
     within this process, which starts sooner and which a crashing decoder takes along).
+    ``batch`` is the number of pictures of one size that go through the network together (None: as many as pay).
+    ``fast`` lets go of what makes a result the same in any company and on any run: bf16 where the hardware has it
+    (unless a precision is asked for), batches by size.
     ``tile`` is the side of the parts, in input pixels, in which a picture goes through the network (None: as large as
     the memory allows, 0: always whole). ``tta`` takes the mean over a picture's eight flips and turns.
     """
@@ -51,3 +54,5 @@ class Settings:
     tta: bool = False
     timeout_seconds: float = 60.0
     io_workers: int | None = None
+    batch: int | None = None
+    fast: bool = False

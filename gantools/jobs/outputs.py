@@ -15,16 +15,22 @@ Existing: TypeAlias = Literal["refuse", "skip", "overwrite"]
 _SHOWN = 5
 
 
-def settle(claims: Sequence[tuple[str, Path]], sources: Iterable[Path], existing: Existing) -> frozenset[Path]:
+def settle(
+    claims: Sequence[tuple[str, Path]],
+    sources: Iterable[Path],
+    existing: Existing,
+    own: Collection[Path] | None = None,
+) -> frozenset[Path]:
     """The outputs that exist and are left as they are. A claim is an input's name and the output it becomes.
 
+    ``own`` are the outputs that this run writes (None: all): what others of its kind write meanwhile may exist.
     Raises UsageError: two outputs are one, an output is an input, cannot be written, or exists.
     """
     outputs = [output for _, output in claims]
     _refuse_in_place(sources, outputs)
     _refuse_clashes(claims)
     _refuse_obstructed(outputs)
-    taken = [output for output in outputs if os.path.lexists(output)]
+    taken = [output for output in (outputs if own is None else own) if os.path.lexists(output)]
     if taken and existing == "refuse":
         names = some(list(map(str, taken)))
         raise UsageError(f"exists already: {names}; --overwrite replaces it, --skip-existing leaves it")

@@ -89,7 +89,7 @@ def test_json_lines(doubling: str) -> None:
     done = run(doubling, "in", "-o", "out", "--json")
     first, second, last = (json.loads(line) for line in done.stdout.splitlines())
     assert done.exit_code == 3
-    assert {key: first[key] for key in first if key != "seconds"} == {
+    assert {key: first[key] for key in first if key not in ("seconds", "stages")} == {
         "schema": 1,
         "input": "in/a.png",
         "output": "out/a.png",
@@ -98,7 +98,8 @@ def test_json_lines(doubling: str) -> None:
         "input_size": [5, 3],
         "output_size": [10, 6],
     }
-    assert first["seconds"] > 0
+    assert first["seconds"] == pytest.approx(sum(first["stages"].values()), abs=1e-3)
+    assert set(first["stages"]) == {"decode", "network", "encode"}
     assert (second["status"], second["error"]) == ("failed", "not a PNG, JPEG, WebP, TIFF, BMP or PPM image")
     assert last["summary"]["recipe"] == "demo"
     assert (last["summary"]["inputs"], last["summary"]["done"], last["summary"]["failed"]) == (2, 1, 1)

@@ -167,3 +167,35 @@ def test_standard_input_and_output() -> None:
     for inputs, output in ((["-"], None), (["-"], "out/"), (["-", "a.png"], "out")):
         with pytest.raises(UsageError, match="standard input"):
             plan(inputs, recipe="demo", output=output)
+
+
+def test_shares_part_a_plan() -> None:
+    touch(*(f"in/{number}.png" for number in range(7)))
+    whole = plan(["in"], recipe="demo", output="out")
+    shares = [plan(["in"], recipe="demo", output="out", shard=(number, 3)) for number in (1, 2, 3)]
+    assert [len(share) for share in shares] == [3, 2, 2]
+    assert sorted((job for share in shares for job in share), key=lambda job: job.input) == list(whole)
+    touch("out/1.png")
+    assert plan(["in"], recipe="demo", output="out", shard=(1, 3)) == shares[0], "a share looks at its own results only"
+    with pytest.raises(UsageError, match=r"exists already: 'out/1\.png'"):
+        plan(["in"], recipe="demo", output="out", shard=(2, 3))
+
+
+def test_shares_stay_while_others_are_being_written() -> None:
+    touch(*(f"in/{number}.png" for number in range(4)))
+    second = plan(["in"], recipe="demo", output="in/out", recursive=True, shard=(2, 2))
+    touch("in/out/0.png", "in/out/sub/2.png")
+    assert plan(["in"], recipe="demo", output="in/out", recursive=True, shard=(2, 2)) == second
+
+
+def test_every_share_sees_the_clashes_of_all() -> None:
+    touch("a/x.png", "b/x.png", "c/y.png")
+    with pytest.raises(UsageError, match="several inputs would become one output"):
+        plan(["a/x.png", "b/x.png", "c/y.png"], recipe="demo", output="out", shard=(3, 3))
+
+
+def test_a_list_may_hold_one_name_or_none() -> None:
+    touch("in.png")
+    assert plan([], recipe="demo", output="out", listed=True) == ()
+    assert pairs(plan(["in.png"], recipe="demo", output="out", listed=True)) == [("in.png", "out/in.png")]
+    assert pairs(plan(["in.png"], recipe="demo", listed=True)) == [("in.png", "in.demo.png")]
