@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 ARROWS = {"higher": " ↑", "lower": " ↓", "neither": ""}
 """Beside a metric's name: which figures are the better ones."""
 
+_WIDEST = 10_000
+
 
 def figures(means: Mapping[str, Mapping[str, float]], metrics: Sequence[MetricProtocol]) -> None:
     """Print a row per candidate and a column per metric; on a terminal the best figure of each stands out."""
     heads = ["", *(f"{metric.name}{ARROWS[metric.better]}" for metric in metrics)]
     rows = [[name, *(shown(values[metric.name]) for metric in metrics)] for name, values in means.items()]
-    if sys.stdout.isatty():
-        _rich(heads, rows, [metric.best_of(means) for metric in metrics])
-    else:
+    if not sys.stdout.isatty() or not _rich(heads, rows, [metric.best_of(means) for metric in metrics]):
         _plain([heads, *rows])
 
 
@@ -38,18 +38,21 @@ def _plain(rows: Sequence[Sequence[str]]) -> None:
         console.result("  ".join(cells).rstrip())
 
 
-def _rich(heads: Sequence[str], rows: Sequence[Sequence[str]], best: Sequence[str | None]) -> None:
+def _rich(heads: Sequence[str], rows: Sequence[Sequence[str]], best: Sequence[str | None]) -> bool:
+    """Print with rules; False, and nothing, where the terminal is too narrow for every figure."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table()
+    terminal, table = Console(), Table()
     for number, head in enumerate(heads):
         table.add_column(Text(head), justify="right" if number else "left", no_wrap=True)
     for row in rows:
         styles = ["", *("bold green" if name == row[0] else "" for name in best)]
         table.add_row(*(Text(cell, style) for cell, style in zip(row, styles, strict=True)))
-    terminal = Console()
+    if terminal.measure(table, options=terminal.options.update_width(_WIDEST)).maximum > terminal.width:
+        return False
     with terminal.capture() as text:
         terminal.print(table)
     console.result(text.get().rstrip("\n"))
+    return True

@@ -55,7 +55,7 @@ def of_folders(results: Path, truths: Path) -> GivenPairs:
     items, alone = layout.match(results, truths)
     if not items:
         raise DataError(f"--pairs: no picture of '{results}' has the name of one of '{truths}'")
-    return GivenPairs(items, alone, lambda result: {RESULT: result}, "none: results as they lie in the folder")
+    return GivenPairs(items, alone, lambda result: {RESULT: result}, "not known; results as they lie in their folder")
 
 
 def given_pairs(folder: Path, candidates: Candidates) -> GivenPairs | None:

@@ -23,6 +23,7 @@ _KNOWN_BY: Mapping[str, tuple[str, tuple[int, ...]]] = {
     "alexnet": ("features.0.weight", (64, 3, 11, 11)),
     "vgg19": ("features.34.weight", (512, 512, 3, 3)),
     "vgg16": ("features.28.weight", (512, 512, 3, 3)),
+    "inception_fid": ("fc.weight", (1008, 2048)),
     "squeezenet1_1": ("features.3.squeeze.weight", (16, 64, 1, 1)),
     "lpips_alex": ("lin1.model.1.weight", (1, 192, 1, 1)),
     "lpips_vgg": ("lin4.model.1.weight", (1, 512, 1, 1)),
@@ -57,7 +58,7 @@ def load(path: Path, network: str) -> nn.Module:
     except (RuntimeError, OSError, GantoolsError) as error:
         reason = str(error).splitlines()[0]
         raise ModelFileError(f"{str(path)!r}: not the weights of torchvision's {network} ({reason})") from error
-    return empty.eval().requires_grad_(False)
+    return empty.eval().float().requires_grad_(False)
 
 
 def stages(network: nn.Module, ends: Sequence[int], device: torch.device) -> list[nn.Module]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,15 @@ from gantools.images.picture import Pixels
 from gantools.images.ranges import to_tensor
 from gantools.metrics import features
 
-Vectors = npt.NDArray[np.float64]
+Vectors: TypeAlias = npt.NDArray[np.float64]
 
 SMALLEST_PX = 32
+
+
+class Embedder(Protocol):
+    """Turns pictures into vectors, of which :func:`frechet` compares two sets."""
+
+    def embed(self, picture: Pixels) -> Vectors: ...
 
 
 class FrechetDistance:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gantools.images.holes import Hole
     from gantools.images.picture import Pixels
-    from gantools.metrics.frechet import FrechetDistance
+    from gantools.metrics.frechet import Embedder
 
 LPIPS_HEADS: Mapping[str, str] = {"alexnet": "alex", "vgg16": "vgg", "squeezenet1_1": "squeeze"}
 
@@ -42,7 +42,7 @@ class Instruments:
 
     protocols: tuple[MetricProtocol, ...]
     judges: Mapping[str, Judge]
-    embedders: Mapping[str, FrechetDistance] = field(default_factory=dict)
+    embedders: Mapping[str, Embedder] = field(default_factory=dict)
     networks: Mapping[str, str] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
@@ -67,9 +67,11 @@ class FeatureFiles:
         for network in wanted:
             if path := self.find(network):
                 return network, path
+        known = [network for network in protocol.networks if network in FEATURE_NETWORKS]
+        fetch = f", or run `gantools weights fetch {known[0]}`" if known else ""
+        networks = " or ".join(protocol.networks)
         raise UsageError(
-            f"{protocol.name} looks through {' or '.join(protocol.networks)}: give its weights with --feature-weights "
-            f"FILE, or run `gantools weights fetch {protocol.networks[0]}`"
+            f"{protocol.name} looks through {networks}: give its weights with --feature-weights FILE{fetch}"
         )
 
     def heads(self, network: str) -> Path:
@@ -95,7 +97,7 @@ def prepare(protocols: Iterable[MetricProtocol], files: FeatureFiles, device: to
     """Make metrics ready. Raises UsageError when a feature network is missing, ModelFileError when it is unfit."""
     wanted = tuple(protocols)
     judges: dict[str, Judge] = {}
-    embedders: dict[str, FrechetDistance] = {}
+    embedders: dict[str, Embedder] = {}
     networks: dict[str, str] = {}
     for protocol in wanted:
         arguments: tuple[Any, ...] = ()

@@ -149,6 +149,16 @@ _TABLE = (
         networks=("squeezenet1_0", "squeezenet1_1", "vgg16"),
         libraries=("numpy", "torch", "torchvision"),
     ),
+    MetricProtocol(
+        "fid",
+        "inception:InceptionVectors",
+        "FID (Heusel et al. 2017) of all results to all truths, RGB",
+        "sets",
+        "lower",
+        resize="to 299×299 px, bilinear without antialiasing",
+        networks=("inception_fid",),
+        libraries=("numpy", "torch", "torchvision"),
+    ),
 )
 
 METRICS: Mapping[str, MetricProtocol] = {metric.name: metric for metric in _TABLE}

@@ -1,0 +1,51 @@
+"""Tables of figures: plain in a pipe, ruled on a terminal, never with a figure cut off."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from gantools.cli import tables
+from gantools.metrics import protocols
+
+MEANS = {
+    "bicubic": {"psnr_y": 28.43141, "l1_percent": 3.0, "colorfulness": 60.0},
+    "[red]model": {"psnr_y": float("inf"), "l1_percent": 2.0, "colorfulness": 61.0},
+}
+METRICS = protocols.find_all(["psnr_y", "l1", "colorfulness"])
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch):
+    def of_width(columns: int) -> None:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("TERM", "dumb")
+
+    return of_width
+
+
+def test_plain_columns_in_a_pipe(capsys):
+    tables.figures(MEANS, METRICS)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["psnr_y", "↑", "l1_percent", "↓", "colorfulness"]
+    assert lines[2].split() == ["[red]model", "inf", "2.0000", "61.0000"]
+
+
+def test_rules_on_a_terminal(capsys, terminal):
+    terminal(100)
+    tables.figures(MEANS, METRICS)
+    text = capsys.readouterr().out
+    assert "│" in text
+    assert "[red]model" in text
+    assert "28.4314" in text
+
+
+def test_a_narrow_terminal_cuts_no_figure_off(capsys, terminal):
+    terminal(30)
+    tables.figures(MEANS, METRICS)
+    text = capsys.readouterr().out
+    assert "│" not in text
+    assert "28.4314" in text
+    assert "61.0000" in text
