@@ -28,11 +28,12 @@ class Trial:
 
 @dataclass
 class Outcome:
-    """What came of a row: how many cases were tried, which broke the promise, and figures to print."""
+    """What came of a row: how many cases were tried, which broke the promise, and figures and lines to print."""
 
     cases: int = 0
     broken: list[str] = field(default_factory=list)
     figures: dict[str, str] = field(default_factory=dict)
+    details: list[str] = field(default_factory=list)
 
     def case(self, kept: bool, told: str) -> None:
         """Count one case; ``told`` says which, should the promise not be kept."""
@@ -61,6 +62,7 @@ def table(rows: Sequence[Row], base: Trial) -> tuple[list[str], bool]:
         sound = outcome.cases > 0 and not outcome.broken
         kept &= sound
         lines.append(_line(row, outcome, sound, time.monotonic() - started))
+        lines += [f"    {line}" for line in outcome.details]
         lines += [f"    broken: {told}" for told in outcome.broken[:10]]
     return lines, kept
 

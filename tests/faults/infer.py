@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.faults import infer_files
+from tests.faults import infer_files, infer_pictures
 
-ROWS = (*infer_files.ROWS,)
+ROWS = (*infer_files.ROWS, *infer_pictures.ROWS)

@@ -100,8 +100,7 @@ def srgb_profile() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-@pytest.fixture(scope="session")
-def cmyk_profile() -> bytes:
+def printer_profile() -> bytes:
     """A printer whose coloured inks all come out mid gray, and whose black is black."""
     white, ink, black = bytes((255, 128, 128)), bytes((128, 128, 128)), bytes((0, 128, 128))
     clut = white + black + (ink + black) * 7
@@ -120,3 +119,9 @@ def cmyk_profile() -> bytes:
     header = struct.pack(">I4sI4s4s4s", start + len(body), b"test", 0x02400000, b"prtr", b"CMYK", b"Lab ")
     header += struct.pack(">6H", 2020, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
     return header.ljust(128, b"\0") + table + body
+
+
+@pytest.fixture(scope="session")
+def cmyk_profile() -> bytes:
+    """The profile of a printer."""
+    return printer_profile()
