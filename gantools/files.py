@@ -11,13 +11,16 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 STAGED_PREFIX = ".gantools-"
 CHUNK_BYTES = 1 << 24
+ABANDONED_SECONDS = 900
+"""No write pauses for so long that its staged file looks left behind."""
 
 Event = Literal["create", "write", "sync", "rename", "sync folder", "remove"]
 Observer = Callable[[Event, Path], None]
@@ -200,6 +203,14 @@ def remove_stale(folder: Path) -> None:
     """Remove what a killed process left staged in ``folder``. Only who holds the folder may call it."""
     for leftover in folder.glob(f"{STAGED_PREFIX}*"):
         discard(leftover)
+
+
+def remove_abandoned(folders: Iterable[Path]) -> None:
+    """Remove staged files that nobody has written to for long: they are those of killed processes."""
+    for leftover in (found for folder in folders for found in folder.glob(f"{STAGED_PREFIX}*")):
+        with suppress(OSError):
+            if leftover.is_file() and time.time() - leftover.stat().st_mtime > ABANDONED_SECONDS:
+                discard(leftover)
 
 
 def _beside(path: Path) -> Path:

@@ -89,3 +89,15 @@ def test_a_long_name_can_be_staged(tmp_path):
     path = tmp_path / ("x" * 251 + ".png")
     files.write_bytes(path, b"1")
     assert path.read_bytes() == b"1"
+
+
+def test_what_a_killed_process_left_is_removed_after_a_while(tmp_path):
+    old, fresh, folder = (tmp_path / f"{files.STAGED_PREFIX}{name}" for name in ("old.png", "fresh.png", "folder"))
+    kept = tmp_path / "old.png"
+    folder.mkdir()
+    for path in (old, fresh, kept):
+        path.write_bytes(b"half")
+    for path in (old, kept, folder):
+        os.utime(path, (0, 0))
+    files.remove_abandoned([tmp_path, tmp_path / "gone"])
+    assert sorted(tmp_path.iterdir()) == sorted((fresh, folder, kept))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from gantools import files
 from gantools.errors import UsageError
 from gantools.images.formats import DEEP
 from gantools.inference import locate
@@ -43,6 +44,7 @@ class Session:
 
         Raises ModelFileError or UsageError before the first result.
         """
+        files.remove_abandoned({job.output.parent for job in self.jobs if job.output is not None})
         from gantools.inference.pipeline import Run
 
         run = Run(self.jobs, self.settings)  # pictures are decoded while torch is imported
