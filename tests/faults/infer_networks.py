@@ -81,6 +81,7 @@ class Overflows(nn.Module):
     """Returns its input by way of numbers that only float32 can hold."""
 
     scale = size_multiple = minimum_size_px = 1
+    halo_px = 0
 
     def __init__(self, factor: float) -> None:
         super().__init__()
