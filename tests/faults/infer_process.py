@@ -311,5 +311,7 @@ ROWS = (
     Row("killed", "kill -9: no half file, --skip-existing ends with the same tree", killed),
     Row("disk", "full, broken, read-only at every event of every write: one picture, one line", disk),
     Row("pipes", "closed, full, early-ending pipes: quiet or one line, the right code", pipes),
+    Row("signals", "Ctrl-C and SIGTERM: 130/143, quiet, nothing half, nobody left", signals),
+    Row("decoders", "a dead or stopped decoder costs one file", decoders),
     Row("creep", "memory under 1 MB per 1,000 pictures", creep),
 )
