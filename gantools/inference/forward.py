@@ -18,7 +18,9 @@ from gantools.inference.augmentation import eightfold
 from gantools.inference.bundle import Model
 from gantools.inference.canvas import Canvas
 from gantools.inference.footprint import bytes_per_px
+from gantools.inference.graph import Graph
 from gantools.inference.memory import Memory, memory_of, says_no_memory
+from gantools.inference.striped import Striping, graph_for
 from gantools.inference.tiles import Grid, Tile
 
 Outcome: TypeAlias = Literal["made", "no memory", "not finite"]
@@ -50,6 +52,11 @@ class Way:
         with torch.inference_mode():
             run: Callable[[Tensor], Tensor] = self._once
             return (eightfold(run) if self.tta else run)(image)
+
+    def graph(self) -> Graph | None:
+        """The steps of a network that is computed in stripes. Its mean over turns needs the picture as a whole."""
+        cut = self.tta or self.model.network.training or self.model.generator.halo_px is not None
+        return None if cut else graph_for(self.model)
 
     def bytes_of(self, seen_px: int) -> int:
         """What the features of so many pixels take; nothing for so few that it does not matter."""
@@ -126,7 +133,10 @@ def _grid(canvas: Canvas, model: Model) -> Grid:
 def _filled(canvas: Canvas, way: Way) -> bool:
     """Make every tile; False where one is not finite. A tile that does not fit is halved, and so are those after it."""
     grid = _grid(canvas, way.model)
-    waiting = grid.tiles(_side_px(grid, way))
+    side_px = _side_px(grid, way)
+    if side_px and grid.halo_px is None:
+        return _striped(canvas, grid, way, side_px)
+    waiting = grid.tiles(side_px)
     while waiting:
         tile = waiting[0]
         outcome = _made(canvas, tile, way)
@@ -136,6 +146,8 @@ def _filled(canvas: Canvas, way: Way) -> bool:
             waiting = waiting[1:]
         else:
             way.memory.release()
+            if way.tile is None and way.graph():
+                return _striped(canvas, grid, way, grid.height // 2)
             waiting = _cut(waiting, grid, canvas, way)
     return True
 
@@ -144,14 +156,32 @@ def _side_px(grid: Grid, way: Way) -> int:
     """The side of tiles; 0: the picture in one piece."""
     longest = max(grid.height, grid.width)
     if way.tile is not None:
-        if grid.halo_px is None and 0 < way.tile < longest:
-            raise UsageError(f"--tile {way.tile}: {_why_whole(way.model)}; leave it out")
-        return way.tile
-    if grid.halo_px is None or way.bytes_of(grid.height * grid.width) <= way.memory.comfortable_bytes():
+        if grid.halo_px is None and 0 < way.tile < longest and way.graph() is None:
+            raise UsageError(f"--tile {way.tile}: {_why_whole(way)}; leave it out")
+        return way.tile if way.tile < longest else 0
+    if way.bytes_of(grid.height * grid.width) <= way.memory.comfortable_bytes():
         return 0
+    if grid.halo_px is None:
+        fitting = way.memory.comfortable_bytes() / (way.bytes_per_px() * grid.width)
+        return max(int(fitting), grid.step_px) if way.graph() else 0
     wanted = grid.largest_side_px(way.memory.comfortable_bytes() / way.bytes_per_px())
     possible = grid.largest_side_px(way.memory.free_bytes() / way.bytes_per_px()) or longest
     return max(wanted, min(_USEFUL_HALOS * grid.halo_px, possible))
+
+
+def _striped(canvas: Canvas, grid: Grid, way: Way, stripe_px: int) -> bool:
+    """Make the picture in stripes; False where it is not finite. Stripes that do not fit are halved."""
+    graph, steps = way.graph(), max(1, stripe_px // grid.step_px)
+    assert graph is not None
+    while steps:
+        try:
+            return Striping(canvas, graph, way.device, way.dtype, way.memory, steps * grid.step_px).fill()
+        except Exception as error:
+            if not says_no_memory(error):
+                raise
+        way.memory.release()
+        steps = steps // 2
+    raise _no_memory(canvas, grid, grid.whole(), way)
 
 
 def _made(canvas: Canvas, tile: Tile, way: Way) -> Outcome:
@@ -196,7 +226,7 @@ def _no_memory(canvas: Canvas, grid: Grid, failed: Tile, way: Way) -> ImageError
     height, width = canvas.pixels.shape[:2]
     what = f"not enough memory for {width}×{height} px"
     if grid.halo_px is None:
-        return ImageError(f"{what}: {_why_whole(way.model)}; make the picture smaller or try --device cpu")
+        return ImageError(f"{what}: {_why_whole(way)}; make the picture smaller or try --device cpu")
     if not grid.smaller(failed):
         return ImageError(f"{what}, not even in the smallest tiles; try --device cpu")
     seen_px = min(way.memory.free_bytes() / way.bytes_per_px(), failed.seen_px / 2)
@@ -205,7 +235,9 @@ def _no_memory(canvas: Canvas, grid: Grid, failed: Tile, way: Way) -> ImageError
     return ImageError(f"{what}{' at once' if whole else f' in tiles of {way.tile} px'}; --tile {fitting_px} would fit")
 
 
-def _why_whole(model: Model) -> str:
-    if model.network.training:
+def _why_whole(way: Way) -> str:
+    if way.tta and graph_for(way.model):
+        return "the mean over turns of this network is taken of whole pictures"
+    if way.model.network.training:
         return "this network keeps dropout and batch statistics, which belong to the whole picture"
     return "every pixel of this network's result depends on the whole picture, so it is not computed in tiles"

@@ -1,0 +1,205 @@
+"""A network as a list of steps on rows: what each one needs of those before it, so that it can be computed in stripes.
+
+Only networks with norms over the whole picture are taken apart like this; the others are computed in tiles.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, TypeAlias, cast
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional
+
+from gantools.models.blocks import InstanceNorm
+from gantools.models.encoders import ChannelAffine
+from gantools.models.reach import Reach
+
+Run: TypeAlias = Callable[..., Tensor]
+Norm: TypeAlias = InstanceNorm | nn.GroupNorm
+
+_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+_PADDINGS = (nn.ReflectionPad2d, nn.ZeroPad2d, nn.ReplicationPad2d)
+_RESIZING = (nn.PixelShuffle, nn.PixelUnshuffle, nn.Upsample)
+_POINTWISE_MODULES = (
+    *(nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.Sigmoid, nn.Identity),
+    *(nn.Dropout, nn.BatchNorm2d, ChannelAffine),
+)
+_POINTWISE_FUNCTIONS = (operator.add, operator.sub, operator.mul, operator.truediv, torch.tanh, torch.relu, torch.cat)
+_POINTWISE_METHODS = ("relu", "clamp", "sigmoid", "tanh")
+_LEAVES = (*_CONVOLUTIONS, *_PADDINGS, *_RESIZING, *_POINTWISE_MODULES, InstanceNorm, nn.GroupNorm)
+
+
+class NotStriped(Exception):
+    """A network does something whose rows are not known here."""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One operation. Rows ``a`` to ``b`` of it need ``a / factor - before`` to ``b / factor + after`` of its inputs.
+
+    ``ratio`` is its rows per row of the network's input, ``channels`` its width, ``run`` makes it of its inputs;
+    ``norm`` is set where statistics of all of its input have to be known first.
+    """
+
+    inputs: tuple[int, ...]
+    run: Run
+    factor: Fraction
+    reach: Reach
+    ratio: Fraction
+    channels: int
+    norm: Norm | None = None
+    convolutions: int = 0
+
+    def needs(self, start: int, stop: int) -> tuple[int, int]:
+        """Rows of the inputs for rows of this one, whole steps of it, not yet cut at the picture's edges."""
+        coarse = max(1, int(1 / self.factor))
+        first = int(start / self.factor // 1) - self.reach.before
+        last = -int(-stop / self.factor // 1) + self.reach.after
+        return first // coarse * coarse, -(-last // coarse) * coarse
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Steps in the order of their computation. The first is the picture, the last the result."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def norms(self) -> list[int]:
+        """The steps that need statistics."""
+        return [number for number, step in enumerate(self.steps) if step.norm is not None]
+
+
+def graph_of(network: nn.Module, side_px: int, channels: int) -> Graph:
+    """Take a network apart, looking at what it does to a picture of ``side_px``. Raises NotStriped."""
+    try:
+        traced = _Tracer().trace(network)
+    except Exception as error:  # tracing raises whatever a network's own code does with what is no tensor
+        raise NotStriped(str(error)) from error
+    device = next(network.parameters()).device
+    recorder = _Recorder(fx.GraphModule(network, traced))
+    with torch.inference_mode():
+        recorder.run(torch.zeros(1, channels, side_px, side_px, device=device))
+    return _Builder(network, recorder.shapes, side_px).build(traced)
+
+
+class _Tracer(fx.Tracer):
+    """Goes into everything but layers."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002 - the tracer's signature
+        return isinstance(m, _LEAVES)
+
+
+class _Recorder(fx.Interpreter):
+    """Writes down the shapes of what a network makes on its way."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.shapes: dict[fx.Node, torch.Size] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        made = super().run_node(n)
+        if isinstance(made, Tensor):
+            self.shapes[n] = made.shape
+        return made
+
+
+class _Builder:
+    """Turns traced nodes into steps. A padding is one step with the layer after it, since its result is no picture."""
+
+    def __init__(self, network: nn.Module, shapes: Mapping[fx.Node, torch.Size], side_px: int) -> None:
+        self.modules, self.shapes, self.side_px = dict(network.named_modules()), shapes, side_px
+        self.steps: list[Step] = []
+        self.numbers: dict[fx.Node, int] = {}
+
+    def build(self, traced: fx.Graph) -> Graph:
+        for node in traced.nodes:
+            if node in self.shapes and node.op != "output" and not self._is_padding(node):
+                self.numbers[node] = len(self.steps)
+                self.steps.append(self._step(node))
+        return Graph(tuple(self.steps))
+
+    def _step(self, node: fx.Node) -> Step:
+        if node.op == "placeholder":
+            return self._made(node, (), _nothing, Reach())
+        if node.op == "call_module":
+            return self._layer(node, self.modules[str(node.target)])
+        if node.target is functional.interpolate:
+            return self._interpolation(node)
+        known = _POINTWISE_METHODS if node.op == "call_method" else _POINTWISE_FUNCTIONS
+        if node.target not in known:
+            raise NotStriped(f"{node.target}")
+        inputs = tuple(dict.fromkeys(other for other in node.all_input_nodes if other in self.numbers))
+        return self._made(node, inputs, _Call(node, inputs), Reach())
+
+    def _layer(self, node: fx.Node, layer: nn.Module) -> Step:
+        given = cast(fx.Node, node.args[0])
+        padding = self.modules[str(given.target)] if self._is_padding(given) else None
+        run: Run = layer if padding is None else nn.Sequential(padding, layer)
+        inputs = (given if padding is None else cast(fx.Node, given.args[0]),)
+        norm = layer if isinstance(layer, InstanceNorm | nn.GroupNorm) else None
+        reach = _layer_reach(layer, 0 if padding is None else cast("tuple[int, ...]", padding.padding)[2])
+        return self._made(node, inputs, run, reach, norm, isinstance(layer, _CONVOLUTIONS))
+
+    def _interpolation(self, node: fx.Node) -> Step:
+        if node.kwargs.get("mode", "nearest") != "nearest":
+            raise NotStriped("interpolation other than nearest")
+        inputs = (cast(fx.Node, node.args[0]),)
+        factor = int(self._factor(node, inputs))
+        return self._made(node, inputs, nn.Upsample(scale_factor=factor), Reach())
+
+    def _made(
+        self,
+        node: fx.Node,
+        inputs: tuple[fx.Node, ...],
+        run: Run,
+        reach: Reach,
+        norm: Norm | None = None,
+        convolution: bool = False,
+    ) -> Step:
+        shape = self.shapes[node]
+        numbers = tuple(self.numbers[other] for other in inputs)
+        ratio, factor = Fraction(shape[-2], self.side_px), self._factor(node, inputs)
+        return Step(numbers, run, factor, reach, ratio, shape[1], norm, int(convolution))
+
+    def _factor(self, node: fx.Node, inputs: tuple[fx.Node, ...]) -> Fraction:
+        return Fraction(self.shapes[node][-2], self.shapes[inputs[0]][-2]) if inputs else Fraction(1)
+
+    def _is_padding(self, node: fx.Node) -> bool:
+        return node.op == "call_module" and isinstance(self.modules[str(node.target)], _PADDINGS)
+
+
+class _Call:
+    """A function or method with its other arguments, waiting for its tensors."""
+
+    def __init__(self, node: fx.Node, inputs: tuple[fx.Node, ...]) -> None:
+        self.node, self.inputs = node, inputs
+
+    def __call__(self, *given: Tensor) -> Tensor:
+        found = dict(zip(self.inputs, given, strict=True))
+        args = fx.map_arg(self.node.args, found.__getitem__)
+        kwargs = fx.map_arg(self.node.kwargs, found.__getitem__)
+        if self.node.op == "call_method":
+            return cast(Tensor, getattr(args[0], str(self.node.target))(*args[1:], **kwargs))
+        return cast(Run, self.node.target)(*args, **kwargs)
+
+
+def _nothing() -> Tensor:
+    raise AssertionError("the picture is given, not computed")
+
+
+def _layer_reach(layer: nn.Module, padded: int) -> Reach:
+    """What an aligned edge of a layer's result needs beyond it."""
+    if isinstance(layer, nn.ConvTranspose2d):
+        return Reach().transposed(layer.kernel_size[0], layer.stride[0], cast("tuple[int, ...]", layer.padding)[0])
+    if isinstance(layer, nn.Conv2d):
+        own = cast("tuple[int, ...]", layer.padding)[0]
+        return Reach().convolution(layer.kernel_size[0], layer.stride[0], own + padded)
+    if padded or (isinstance(layer, nn.Upsample) and layer.mode != "nearest"):
+        raise NotStriped(type(layer).__name__)
+    return Reach()
