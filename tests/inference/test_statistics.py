@@ -184,7 +184,7 @@ def test_a_picture_in_stripes_is_the_picture(options: Any, size: tuple[int, int]
         off = np.abs(translate(pixels, model, **given) - whole)  # type: ignore[arg-type]
         print(f"{label(options)} {size[0]}×{size[1]}: {(off > 0).sum()} of {off.size} samples differ, by {off.max()}")
         assert off.max() <= 1
-        assert (off > 0).mean() < 0.002
+        assert (off > 0).sum() <= 2 + 0.001 * off.size
 
 
 def test_stripes_that_do_not_fit_are_halved(monkeypatch: pytest.MonkeyPatch) -> None:
