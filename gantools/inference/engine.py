@@ -19,6 +19,7 @@ from gantools.inference import composer, missing
 from gantools.inference.bundle import Model
 from gantools.inference.canvas import from_gray, luma
 from gantools.inference.forward import translate
+from gantools.inference.joint import Joint
 from gantools.inference.pipeline import Run
 from gantools.inference.plan import Job
 from gantools.inference.settings import Settings
@@ -38,7 +39,10 @@ def run(model: Model, jobs: Sequence[Job], settings: Settings) -> Run:
 def put_through(model: Model, run: Run, settings: Settings) -> Run:
     """Put the pictures of a run, which the run prepares itself, through the network."""
     prepared = replace(settings, prepare=None)
-    return run.change(lambda picture, job: make(picture, job, model, prepared))
+    finish = partial(finished, model=model, settings=prepared)
+    joint = Joint(model, prepared, partial(_require_size, model=model, settings=prepared), finish)
+    masked = model.export.takes == "masked"
+    return run.change(lambda picture, job: make(picture, job, model, prepared), None if masked else joint)
 
 
 def make(picture: Picture, job: Job, model: Model, settings: Settings) -> Picture:
@@ -72,8 +76,12 @@ def process(picture: Picture, model: Model, settings: Settings) -> Picture:
     """
     given = picture if settings.prepare is None else settings.prepare(picture)
     _require_size(given, model, settings)
+    return finished(given, translate(given.pixels, model, tile=settings.tile, tta=settings.tta), model, settings)
+
+
+def finished(given: Picture, pixels: Pixels, model: Model, settings: Settings) -> Picture:
+    """A picture with what the network made of its colours, and its transparency beside them."""
     gray = given.gray and _stays_gray(model, settings)
-    pixels = translate(given.pixels, model, tile=settings.tile, tta=settings.tta)
     return replace(
         given,
         pixels=_in_gray(pixels) if gray else pixels,

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
-from typing import TypeAlias
 
-from gantools.images.picture import Picture
+from gantools.inference.batching import Batches, Change, changed
 from gantools.inference.encoding import Encoding, Made
 from gantools.inference.plan import Job
 from gantools.inference.settings import Settings
-from gantools.inference.supply import Supplied, Supply
-from gantools.jobs.result import Result, Stages, untouched
-
-Change: TypeAlias = Callable[[Picture, Job], Picture]
-"""What is done to a job's picture between file and file."""
+from gantools.inference.supply import Supply
+from gantools.jobs.result import Result, untouched
 
 
 class Run(Iterator[Result]):
@@ -34,9 +29,10 @@ class Run(Iterator[Result]):
         self._supply = Supply([job for job in jobs if not job.skip], settings)
         self._begun = True
 
-    def change(self, change: Change) -> Run:
-        """Put every picture through ``change``."""
-        self._results = _results(self._jobs, self._supply, change, self._settings)
+    def change(self, change: Change, batches: Batches | None = None) -> Run:
+        """Put every picture through ``change``, or several together through ``batches``."""
+        made = changed(self._supply, change, batches)
+        self._results = _results(self._jobs, made, self._settings)
         return self
 
     def __next__(self) -> Result:
@@ -60,39 +56,23 @@ class Run(Iterator[Result]):
         self.close()
 
 
-def _results(jobs: Sequence[Job], supply: Supply, change: Change, settings: Settings) -> Generator[Result, None, None]:
+def _results(jobs: Sequence[Job], made: Iterator[Made], settings: Settings) -> Generator[Result, None, None]:
     with Encoding(settings) as encoding:
-        for result in _in_line(jobs, supply, change, encoding, one_at_a_time=settings.fail_fast):
+        for result in _in_line(jobs, made, encoding, one_at_a_time=settings.fail_fast):
             yield result
             if settings.fail_fast and result.status == "failed":
                 return
 
 
-def _in_line(
-    jobs: Sequence[Job], supply: Supply, change: Change, encoding: Encoding, *, one_at_a_time: bool
-) -> Iterator[Result]:
+def _in_line(jobs: Sequence[Job], made: Iterator[Made], encoding: Encoding, *, one_at_a_time: bool) -> Iterator[Result]:
     """``one_at_a_time``: nothing is written before all that comes before it has been."""
-    pictures = iter(supply)
     for job in jobs:
         if job.skip:
             encoding.append(untouched(job))
         else:
-            made = make(next(pictures), change)
+            following = next(made)
             yield from encoding.results(wait=one_at_a_time)
-            encoding.submit(made)
-            del made  # whoever waits for a large picture to be written holds it once
+            encoding.submit(following)
+            del following  # whoever waits for a large picture to be written holds it once
         yield from encoding.results(wait=False)
     yield from encoding.results(wait=True)
-
-
-def make(supplied: Supplied, change: Change) -> Made:
-    """Change one picture. Whatever it makes a library raise is this picture's failure."""
-    job, picture, stages = supplied.job, supplied.picture, Stages(decode=supplied.seconds)
-    if picture is None:
-        return Made(job, None, supplied.error, None, stages)
-    started, size = time.perf_counter(), (picture.width, picture.height)
-    try:
-        changed, error = change(picture, job), None
-    except Exception as caught:
-        changed, error = None, caught
-    return Made(job, changed, error, size, Stages(supplied.seconds, time.perf_counter() - started))

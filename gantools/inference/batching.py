@@ -1,0 +1,95 @@
+"""Pictures of one shape that follow each other go through the network together, where that pays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeAlias
+
+from gantools.images.picture import Picture
+from gantools.inference.encoding import Made
+from gantools.inference.plan import Job
+from gantools.inference.supply import Supplied
+from gantools.jobs.result import Stages
+
+Change: TypeAlias = Callable[[Picture, Job], Picture]
+"""What is done to a job's picture between file and file."""
+
+
+class Batches(Protocol):
+    """A change that can be made to several pictures of one shape and depth at once."""
+
+    def limit(self, picture: Picture) -> int:
+        """How many pictures of this one's shape go together; 1: each alone."""
+        ...
+
+    def make(self, pictures: Sequence[Picture]) -> list[Picture]:
+        """What each of them becomes. Raises whatever the change raises, for all of them."""
+        ...
+
+
+def changed(supplied: Iterable[Supplied], change: Change, batches: Batches | None) -> Iterator[Made]:
+    """Change every picture, in order. Whatever one makes a library raise is this picture's failure."""
+    for group in _groups(supplied, batches):
+        made = _together(group, change, batches)
+        group.clear()  # whoever uses what was made holds nothing else
+        while made:
+            yield made.pop(0)
+
+
+def _groups(supplied: Iterable[Supplied], batches: Batches | None) -> Iterator[list[Supplied]]:
+    group: list[Supplied] = []
+    for each in supplied:
+        if group and not _alike(group[0], each):
+            yield group
+            group = []
+        group.append(each)
+        del each  # it belongs to the group now
+        if _is_full(group, batches):
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _alike(one: Supplied, other: Supplied) -> bool:
+    if one.picture is None or other.picture is None:
+        return False
+    return one.picture.pixels.shape == other.picture.pixels.shape and (
+        one.picture.pixels.dtype == other.picture.pixels.dtype
+    )
+
+
+def _is_full(group: Sequence[Supplied], batches: Batches | None) -> bool:
+    first = group[0].picture
+    return first is None or batches is None or len(group) >= batches.limit(first)
+
+
+def _together(group: Sequence[Supplied], change: Change, batches: Batches | None) -> list[Made]:
+    pictures = [each.picture for each in group if each.picture is not None]
+    if batches is not None and len(pictures) > 1:
+        started = time.perf_counter()
+        try:
+            made = batches.make(pictures)
+        except Exception:  # one of them may be the cause; alone each says for itself
+            return [_alone(each, change) for each in group]
+        seconds = (time.perf_counter() - started) / len(made)
+        return [_made(each, picture, None, seconds) for each, picture in zip(group, made, strict=True)]
+    return [_alone(each, change) for each in group]
+
+
+def _alone(supplied: Supplied, change: Change) -> Made:
+    if supplied.picture is None:
+        return _made(supplied, None, supplied.error, 0.0)
+    started = time.perf_counter()
+    try:
+        made, error = change(supplied.picture, supplied.job), None
+    except Exception as caught:
+        made, error = None, caught
+    return _made(supplied, made, error, time.perf_counter() - started)
+
+
+def _made(supplied: Supplied, picture: Picture | None, error: Exception | None, seconds: float) -> Made:
+    given = supplied.picture
+    size = None if given is None else (given.width, given.height)
+    return Made(supplied.job, picture, error, size, Stages(supplied.seconds, seconds))

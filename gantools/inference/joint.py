@@ -1,0 +1,96 @@
+"""Several pictures through the network at once: as many as pay, and only where each comes out as it does alone."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gantools.images.picture import Picture, Pixels
+from gantools.inference.bundle import Model
+from gantools.inference.forward import translate, translate_batch
+from gantools.inference.settings import Settings
+
+MOST_PICTURES = 8
+FAST_PICTURES = 64
+
+_FEATURE_BYTES_PER_PX = 512
+_CACHED_BYTES = 8 << 20
+_FAST_PX = 1 << 22
+
+Shape = tuple[tuple[int, ...], str]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Batches for a network that takes whole pictures.
+
+    Bits are compared before they are trusted: of the first batch of each shape two pictures are also computed alone,
+    and where they differ, as other kernels for other batch sizes may make them, that shape's pictures go one by one.
+    With ``fast`` they may differ. ``check`` refuses a picture, ``finish`` puts the network's colours into it.
+    """
+
+    model: Model
+    settings: Settings
+    check: Callable[[Picture], None]
+    finish: Callable[[Picture, Pixels], Picture]
+    _equal: dict[Shape, bool] = field(default_factory=dict)
+
+    def limit(self, picture: Picture) -> int:
+        """How many pictures of this one's shape go together."""
+        asked, fast = self.settings.batch, self.settings.fast
+        if self.model.network.training or not (fast or self._equal.get(_shape(picture), True)):
+            return 1  # statistics of a batch, or bits that depend on it
+        on_processor = self._device_type() == "cpu"
+        if asked is not None:
+            return asked
+        if not on_processor:
+            return max(1, min(FAST_PICTURES, _FAST_PX // _pixels(picture))) if fast else 1
+        return self._paying(picture)
+
+    def _paying(self, picture: Picture) -> int:
+        """What a batch saves on a processor is reading the weights again; what it costs is features out of the caches.
+
+        So it is no larger than makes both alike.
+        """
+        weights = sum(each.numel() * each.element_size() for each in self.model.network.parameters())
+        features = _pixels(picture) * _FEATURE_BYTES_PER_PX
+        return max(1, min(MOST_PICTURES, max(weights, _CACHED_BYTES) // features))
+
+    def make(self, pictures: Sequence[Picture]) -> list[Picture]:
+        """What the network makes of pictures of one shape and depth. Raises what ``check`` and the network do."""
+        for each in pictures:
+            self.check(each)
+        given, how = [each.pixels for each in pictures], self.settings
+        made = translate_batch(given, self.model, tile=how.tile, tta=how.tta)
+        if not (how.fast or self._proven(_shape(pictures[0]), given, made)):
+            made = [self._alone(each) for each in given]
+        return [self.finish(each, pixels) for each, pixels in zip(pictures, made, strict=True)]
+
+    def _proven(self, shape: Shape, given: Sequence[Pixels], made: Sequence[Pixels]) -> bool:
+        if shape not in self._equal:
+            ends = (0, len(given) - 1)
+            self._equal[shape] = all(np.array_equal(made[end], self._alone(given[end])) for end in ends)
+            if not self._equal[shape] and self.settings.batch:
+                warnings.warn(
+                    "a batch comes out otherwise here than its pictures alone, which is what is made; "
+                    "--fast takes the batch",
+                    stacklevel=2,
+                )
+        return self._equal[shape]
+
+    def _alone(self, pixels: Pixels) -> Pixels:
+        return translate(pixels, self.model, tile=self.settings.tile, tta=self.settings.tta)
+
+    def _device_type(self) -> str:
+        return next(self.model.network.parameters()).device.type
+
+
+def _shape(picture: Picture) -> Shape:
+    return picture.pixels.shape, str(picture.pixels.dtype)
+
+
+def _pixels(picture: Picture) -> int:
+    return picture.width * picture.height

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gantools.checkpoint.weights import Export
+from gantools.images import writer
+from gantools.images.picture import Picture, Pixels
+from gantools.inference import engine, joint
+from gantools.inference.bundle import Model
+from gantools.inference.forward import translate, translate_batch
+from gantools.inference.joint import Joint
+from gantools.inference.pipeline import Run
+from gantools.inference.plan import Job
+from gantools.inference.settings import Settings
+from gantools.models import GENERATORS
+from gantools.models.options import (
+    CompactRestorationOptions,
+    CompactSROptions,
+    ContextEncoderOptions,
+    FPNOptions,
+    GeneratorOptions,
+    ResNetOptions,
+    ResNetUNetOptions,
+    SRResNetOptions,
+    UNetOptions,
+)
+from gantools.training.recipe import describe_generator
+
+PLAIN = Settings(io_workers=0)
+NETWORKS = [
+    UNetOptions(downs=6, base_channels=8),
+    ResNetOptions(base_channels=8, blocks=2),
+    SRResNetOptions(channels=16, blocks=2),
+    CompactSROptions(channels=16, blocks=2),
+    CompactRestorationOptions(),
+    FPNOptions(base_channels=8, blocks=1, pyramid_channels=8, head_channels=8),
+    ResNetUNetOptions(encoder="resnet18", base_channels=8),
+    ContextEncoderOptions(downs=4, base_channels=8, bottleneck_channels=32),
+]
+
+
+def model_of(options: GeneratorOptions, autocast: torch.dtype | None = None, mode: str = "eval") -> Model:
+    torch.manual_seed(0)
+    network = GENERATORS.build(options)
+    for each in network.modules():
+        if isinstance(each, torch.nn.BatchNorm2d) and each.running_mean is not None and each.running_var is not None:
+            each.running_mean.normal_(0, 0.1)
+            each.running_var.uniform_(0.5, 2)
+    network.requires_grad_(False).train(mode == "train")
+    export: Export = describe_generator("generator", network, options, 64, mode)
+    return Model("demo", export, options, network, autocast, torch.channels_last)
+
+
+def noise(seed: int, width: int = 24, height: int = 24) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("autocast", [None, torch.bfloat16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("options", NETWORKS, ids=lambda options: options.name)
+def test_pictures_come_out_of_a_batch_as_they_do_alone(options: GeneratorOptions, autocast: torch.dtype | None) -> None:
+    """What was measured on the processor at hand; where it does not hold, ``Joint`` takes the pictures one by one."""
+    model = model_of(options, autocast)
+    given = [noise(seed, 64, 64) for seed in range(5)]
+    alone = [translate(pixels, model) for pixels in given]
+    checked = Joint(model, PLAIN, lambda picture: None, lambda picture, pixels: Picture(pixels))
+    made = checked.make([Picture(pixels) for pixels in given])
+    for one, other in zip(alone, made, strict=True):
+        np.testing.assert_array_equal(one, other.pixels)
+
+
+def jobs(folder: Path, sizes: Sequence[tuple[int, int]]) -> list[Job]:
+    for number, (width, height) in enumerate(sizes):
+        writer.write(Picture(noise(number, width, height)), folder / f"{number}.png")
+    names = [f"{number}.png" for number in range(len(sizes))]
+    return [Job(name, folder / name, folder / "out" / name, "png") for name in names]
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pictures went through the network together."""
+    counts: list[int] = []
+
+    def counting(pictures: Sequence[Pixels], *arguments: object, **named: object) -> list[Pixels]:
+        counts.append(len(pictures))
+        return translate_batch(pictures, *arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(joint, "translate_batch", counting)
+    return counts
+
+
+def test_only_neighbours_of_one_shape_go_together(tmp_path: Path, counted: list[int]) -> None:
+    small = model_of(CompactSROptions(channels=4, blocks=1))
+    sizes = [(8, 8)] * 11 + [(9, 8)] + [(8, 8)] * 2 + [(8, 9)] * 3
+    results = list(engine.run(small, jobs(tmp_path, sizes), PLAIN))
+    assert [result.input_size for result in results] == sizes
+    assert {result.status for result in results} == {"done"}
+    assert counted == [8, 3, 2, 3]
+
+
+def test_the_number_can_be_given(tmp_path: Path, counted: list[int]) -> None:
+    small = model_of(CompactSROptions(channels=4, blocks=1))
+    several = jobs(tmp_path, [(8, 8)] * 7)
+    assert len(list(engine.run(small, several, replace(PLAIN, batch=3)))) == 7
+    assert counted == [3, 3]
+    counted.clear()
+    assert len(list(engine.run(small, several, replace(PLAIN, batch=1)))) == 7
+    assert counted == []
+
+
+def test_large_features_go_alone() -> None:
+    local, deep = model_of(CompactSROptions()), model_of(UNetOptions())
+    assert [limit(local, side) for side in (16, 50, 100, 300)] == [8, 6, 1, 1]
+    assert [limit(deep, side) for side in (64, 256, 512)] == [8, 6, 1]
+
+
+def limit(model: Model, side_px: int, **given: object) -> int:
+    settings = replace(PLAIN, **given)  # type: ignore[arg-type]
+    checked = Joint(model, settings, lambda picture: None, lambda picture, pixels: picture)
+    return checked.limit(Picture(np.zeros((side_px, side_px, 3), np.uint8)))
+
+
+def test_batch_statistics_are_a_pictures_own() -> None:
+    playing = model_of(SRResNetOptions(channels=8, blocks=1), mode="train")
+    assert limit(playing, 16, batch=8) == 1
+    assert limit(playing, 16, fast=True) == 1
+
+
+def test_where_a_batch_changes_bits_pictures_go_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def other_kernels(pictures: Sequence[Pixels], *arguments: object, **named: object) -> list[Pixels]:
+        asked.append(len(pictures))
+        made = translate_batch(pictures, *arguments, **named)  # type: ignore[arg-type]
+        made[-1][0, 0, 0] ^= 1
+        return made
+
+    small = model_of(CompactSROptions(channels=4, blocks=1))
+    several = jobs(tmp_path, [(8, 8)] * 12)
+    alone = contents(engine.run(small, several, replace(PLAIN, batch=1)))
+    monkeypatch.setattr(joint, "translate_batch", other_kernels)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert contents(engine.run(small, several, replace(PLAIN, batch=4))) == alone
+    assert asked == [4], "one batch was tried, and no other after it"
+    assert [str(each.message)[:33] for each in told] == ["a batch comes out otherwise here "]
+    assert contents(engine.run(small, several, replace(PLAIN, batch=4, fast=True))) != alone
+
+
+def contents(run: Run) -> list[bytes]:
+    return [result.output.read_bytes() for result in run if result.output]
+
+
+def test_a_failure_in_a_batch_is_its_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = translate
+
+    def failing(pixels: Pixels, *arguments: object, **named: object) -> Pixels:
+        if np.array_equal(pixels, noise(2, 8, 8)):
+            raise MemoryError("too much")
+        return real(pixels, *arguments, **named)  # type: ignore[arg-type]
+
+    def none_together(*arguments: object, **named: object) -> list[Pixels]:
+        raise MemoryError("too much")
+
+    monkeypatch.setattr(joint, "translate_batch", none_together)
+    monkeypatch.setattr(engine, "translate", failing)
+    small = model_of(CompactSROptions(channels=4, blocks=1))
+    results = list(engine.run(small, jobs(tmp_path, [(8, 8)] * 4), PLAIN))
+    assert [result.status for result in results] == ["done", "done", "failed", "done"]
+    assert results[2].error == "MemoryError: too much"
+
+
+@pytest.mark.parametrize("batch", [1, 3, None])
+def test_neighbours_and_order_change_nothing(tmp_path: Path, batch: int | None) -> None:
+    deep = model_of(UNetOptions(downs=5, base_channels=8))
+    several = jobs(tmp_path, [(32, 32)] * 5 + [(40, 32), (32, 40)])
+    alone = {job.input: contents(engine.run(deep, [job], PLAIN))[0] for job in several}
+    shuffled = [several[index] for index in (3, 0, 6, 1, 4, 2, 5)]
+    made = contents(engine.run(deep, shuffled, replace(PLAIN, batch=batch)))
+    assert made == [alone[job.input] for job in shuffled]
