@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export
 from gantools.errors import ModelFileError, UsageError
 from gantools.inference.locate import resolve
+from gantools.inference.optimise import Runnable
 from gantools.inference.settings import Precision
 from gantools.models import GENERATORS
 from gantools.models.contract import Generator
@@ -36,19 +38,30 @@ _AUTOCAST: Mapping[Precision, torch.dtype | None] = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
-_PICTURE_WIDE_NORMS = ("instance", "group")
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A generator ready to run, in the mode that its export asks for. ``autocast`` None means float32."""
+    """A generator ready to run, in the mode that its export asks for. ``autocast`` None means float32.
+
+    ``network`` is what was saved; ``runnable`` computes the same in fewer operations.
+    """
 
     recipe: str
     export: Export
     options: GeneratorOptions
     network: nn.Module
     autocast: torch.dtype | None
-    memory_format: torch.memory_format
+
+    @cached_property
+    def runnable(self) -> Runnable:
+        """The network as it is computed on this device."""
+        return Runnable(self.network, self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's weights lie."""
+        return next(self.network.parameters()).device
 
     @property
     def generator(self) -> Generator:
@@ -72,7 +85,6 @@ def open_model(path: Path, *, export: str | None, device: torch.device, precisio
         options,
         network.train(described.exports[name].mode == "train").to(device),
         _AUTOCAST[precision],
-        _memory_format(options, device),
     )
 
 
@@ -171,9 +183,3 @@ def _fill(network: nn.Module, stored: Mapping[str, Tensor], path: Path) -> None:
     floats = {key: value.float() if value.is_floating_point() else value for key, value in stored.items()}
     network.load_state_dict(floats, assign=True)
     network.requires_grad_(False)
-
-
-def _memory_format(options: GeneratorOptions, device: torch.device) -> torch.memory_format:
-    """channels_last pays for plain convolutions; norms over a picture's positions and Metal are faster without."""
-    picture_wide = options.arguments().get("norm") in _PICTURE_WIDE_NORMS
-    return torch.contiguous_format if picture_wide or device.type == "mps" else torch.channels_last

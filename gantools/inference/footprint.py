@@ -30,8 +30,10 @@ def bytes_per_px(network: Network, channels: int, side_px: int, device: torch.de
 
 def _peak_bytes(network: Network, image: Tensor) -> int:
     ledger = _Ledger()
-    with torch.inference_mode(), ledger:
-        made = network(image)
+    with torch.inference_mode():
+        network(image)  # what is prepared once is no feature
+        with ledger:
+            made = network(image)
     return ledger.most + image.nbytes + made.nbytes
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from weakref import WeakKeyDictionary
@@ -73,12 +72,11 @@ class Way:
 
     def _once(self, image: Tensor) -> Tensor:
         """Dropout, where a network keeps it, draws the same numbers for every picture, whatever came before."""
-        kind, network = image.device.type, self.model.network
-        arithmetic: AbstractContextManager[object] = torch.autocast(kind, self.dtype) if self.dtype else nullcontext()
-        with torch.random.fork_rng([image.device] if kind == "cuda" else [], enabled=network.training), arithmetic:
-            if network.training:
+        devices, training = [image.device] if image.device.type == "cuda" else [], self.model.network.training
+        with torch.random.fork_rng(devices, enabled=training):
+            if training:
                 torch.manual_seed(_SEED)
-            return self.model.generator(image.contiguous(memory_format=self.model.memory_format)).float()
+            return self.model.runnable(image, self.dtype)
 
 
 def translate(

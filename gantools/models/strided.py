@@ -26,13 +26,13 @@ class StridedConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         small = _small_type(input)
-        if small is None or not self._is_narrow(input):
+        if small is None or not self.is_narrow(input):
             return super().forward(input)
         bias = None if self.bias is None else self.bias.float()
         with torch.autocast("cpu", enabled=False):
             return functional.conv2d(input.float(), self.weight.float(), bias, self.stride, self.padding).to(small)
 
-    def _is_narrow(self, fine: Tensor) -> bool:
+    def is_narrow(self, fine: Tensor) -> bool:
         shape = zip(fine.shape[-2:], self.padding, self.kernel_size, self.stride, strict=True)
         coarse = [(side + 2 * padding - kernel) // stride + 1 for side, padding, kernel, stride in shape]
         return 1 in (*fine.shape[-2:], *coarse)
@@ -48,7 +48,7 @@ class StridedConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         small = _small_type(input)
-        if small is None or not self._is_narrow(input):
+        if small is None or not self.is_narrow(input):
             return super().forward(input, output_size)
         bias = None if self.bias is None else self.bias.float()
         with torch.autocast("cpu", enabled=False):
@@ -56,7 +56,7 @@ class StridedConvTranspose2d(nn.ConvTranspose2d):
                 input.float(), self.weight.float(), bias, self.stride, self.padding, self.output_padding
             ).to(small)
 
-    def _is_narrow(self, coarse: Tensor) -> bool:
+    def is_narrow(self, coarse: Tensor) -> bool:
         shape = zip(coarse.shape[-2:], self.stride, self.padding, self.kernel_size, self.output_padding, strict=True)
         fine = [(side - 1) * stride - 2 * padding + kernel + added for side, stride, padding, kernel, added in shape]
         return 1 in (*coarse.shape[-2:], *fine)

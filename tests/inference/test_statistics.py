@@ -72,9 +72,7 @@ def built(options: Any) -> Any:
 
 def opened(options: Any) -> Model:
     network = built(options)
-    return Model(
-        "demo", describe_generator("generator", network, options, 64), options, network, None, torch.contiguous_format
-    )
+    return Model("demo", describe_generator("generator", network, options, 64), options, network, None)
 
 
 def samples(width: int, height: int, seed: int = 0) -> Pixels:

@@ -1,0 +1,97 @@
+"""How a network is computed: rewritten and packed where that is exact and was measured to pay, else as it is.
+
+What was measured is in docs/benchmarks.md; docs/decisions/0009 says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from gantools.inference.packed import packed, works
+from gantools.inference.rewriting import rewritten, sharing_copy
+from gantools.models.blocks import InstanceNorm
+from gantools.models.generators.resnet_unet import ResNetUNet
+from gantools.models.generators.unet import UNet
+
+Form: TypeAlias = Callable[[Tensor], Tensor]
+
+_PICTURE_WIDE = (InstanceNorm, nn.GroupNorm)
+
+
+@dataclass(frozen=True, eq=False)
+class Runnable:
+    """A network in the forms that it is computed in, each made when it is first asked for.
+
+    ``forms`` are kept by the type of their arithmetic; None is float32.
+    """
+
+    network: nn.Module
+    device: torch.device
+    forms: dict[torch.dtype | None, Form] = field(default_factory=dict)
+
+    def __call__(self, image: Tensor, dtype: torch.dtype | None) -> Tensor:
+        """Run the network in a type of arithmetic. Shapes: those of the network; float32 in and out."""
+        return self.form(dtype)(image).float()
+
+    def form(self, dtype: torch.dtype | None) -> Form:
+        """How the network is computed in a type of arithmetic."""
+        if dtype not in self.forms:
+            self.forms[dtype] = _form(self.network, self.device, dtype)
+        return self.forms[dtype]
+
+
+def _form(network: nn.Module, device: torch.device, dtype: torch.dtype | None) -> Form:
+    if network.training or device.type == "mps":
+        return _as_torch_runs(network, device, dtype)
+    if device.type != "cpu":
+        return _as_torch_runs(rewritten(network, enlarge_last=False), device, dtype)
+    if _packing_pays(network, dtype) and works(dtype or torch.float32):
+        return packed(rewritten(network), dtype or torch.float32)
+    return _as_torch_runs(rewritten(network), device, dtype)
+
+
+def _packing_pays(network: nn.Module, dtype: torch.dtype | None) -> bool:
+    """Whether packing is as exact and was measured to be faster.
+
+    Norms over a picture are exact on contiguous maps only. To bring maps there and back takes what packing gains in
+    float32, except in a U-Net, whose wide layers on small maps gain most. A ResNet U-Net's odd widths gain nothing.
+    """
+    if isinstance(network, UNet):
+        return True
+    return not isinstance(network, ResNetUNet) and (dtype is not None or not is_picture_wide(network))
+
+
+def is_picture_wide(network: nn.Module) -> bool:
+    """Whether a norm looks at all of a picture."""
+    return any(isinstance(module, _PICTURE_WIDE) for module in network.modules())
+
+
+def _as_torch_runs(network: nn.Module, device: torch.device, dtype: torch.dtype | None) -> Form:
+    """The modules as they are; channels_last pays for plain convolutions."""
+    contiguous = is_picture_wide(network) or network.training or device.type == "mps"
+    layout = torch.contiguous_format if contiguous else torch.channels_last
+    laid_out = network if contiguous else _channels_last(network)
+
+    def run(image: Tensor) -> Tensor:
+        with torch.autocast(device.type, dtype) if dtype else nullcontext():
+            made: Tensor = laid_out(image.contiguous(memory_format=layout))
+            return made
+
+    return run
+
+
+def _channels_last(network: nn.Module) -> nn.Module:
+    """A copy with the weights of convolutions laid out for channels_last maps."""
+    copy = sharing_copy(network)
+    for layer in copy.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and not is_parametrized(layer):
+            weight = layer.weight.detach().contiguous(memory_format=torch.channels_last)
+            layer.weight = nn.Parameter(weight, requires_grad=False)
+    return copy

@@ -1,0 +1,207 @@
+"""The same network in fewer operations: equal to the original up to the rounding of float32.
+
+Only what is fixed is rewritten: a network in evaluation mode, whose norms use stored statistics. Where a rewriting does
+not apply, layers stay as they are. Weights are shared with the original, never changed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from itertools import chain, pairwise
+from typing import TypeGuard, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from gantools.models.blocks import InstanceNorm
+from gantools.models.encoders import BasicBlock, ResNetEncoder
+from gantools.models.generators.srresnet import SRResNet
+
+Layer = TypeVar("Layer", bound=nn.Module)
+
+_FEW_CHANNELS = 4
+"""Convolutions to fewer channels than this leave vector units idle; as one to each sub-pixel they fill them."""
+
+_FRESH = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.GroupNorm, InstanceNorm)
+"""Layers whose result nobody else holds, so that an activation may overwrite it."""
+
+
+@torch.no_grad()
+def rewritten(network: nn.Module, *, enlarge_last: bool = True) -> nn.Module:
+    """The network with norms folded into convolutions and, with ``enlarge_last``, the last one on small maps.
+
+    The original stays as it is and shares its unchanged weights. A network in training mode comes back itself: its
+    dropout and batch statistics are meant.
+    """
+    if network.training:
+        return network
+    made = sharing_copy(network)
+    replace_children(made, _without_parametrization)
+    _fold_named_norms(made)
+    replace_children(made, _sequence)
+    if enlarge_last:
+        replace_children(made, lambda layer: spread(layer) if _spreads_few(layer) else layer)
+    if enlarge_last and isinstance(made, SRResNet):
+        _enlarge_last(made)
+    return made.requires_grad_(False).eval()
+
+
+def sharing_copy(network: nn.Module) -> nn.Module:
+    """A copy whose modules are its own, and whose tensors are the original's."""
+    tensors: Iterable[Tensor] = chain(network.parameters(), network.buffers())
+    return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
+
+
+def replace_children(parent: nn.Module, change: Callable[[nn.Module], nn.Module]) -> None:
+    """Put ``change(child)`` in the place of every module below ``parent``, the innermost first."""
+    for name, child in list(parent.named_children()):
+        replace_children(child, change)
+        changed = change(child)
+        if changed is not child:
+            parent.register_module(name, changed)
+
+
+def _without_parametrization(layer: nn.Module) -> nn.Module:
+    """A convolution with the weight that its weight or spectral norm comes to, computed once."""
+    if not (isinstance(layer, nn.Conv2d) and is_parametrized(layer)):
+        return layer
+    plain = nn.Conv2d(
+        layer.in_channels,
+        layer.out_channels,
+        cast(tuple[int, int], layer.kernel_size),
+        cast(tuple[int, int], layer.stride),
+        cast(tuple[int, int], layer.padding),
+        bias=layer.bias is not None,
+        device="meta",
+    )
+    plain.weight, plain.bias = nn.Parameter(layer.weight.detach()), layer.bias
+    return plain
+
+
+def _fold_named_norms(network: nn.Module) -> None:
+    """Norms that a forward pass calls by name right after their convolution."""
+    for module in network.modules():
+        if isinstance(module, BasicBlock):
+            module.conv1, module.bn1 = _folded(module.conv1, module.bn1), cast(nn.BatchNorm2d, nn.Identity())
+            module.conv2, module.bn2 = _folded(module.conv2, module.bn2), cast(nn.BatchNorm2d, nn.Identity())
+        elif isinstance(module, ResNetEncoder):
+            module.early["conv1"] = _folded(module.early["conv1"], module.early["bn1"])
+            module.early["bn1"] = nn.Identity()
+
+
+def _folded(convolution: Layer, norm: nn.Module) -> Layer:
+    """The convolution whose result is what ``norm`` made of it, by its stored statistics."""
+    layer, fixed = cast(nn.Conv2d, convolution), cast(nn.BatchNorm2d, norm)
+    deviation = (cast(Tensor, fixed.running_var) + fixed.eps).sqrt()
+    factor = fixed.weight / deviation
+    shape = (1, -1, 1, 1) if isinstance(layer, nn.ConvTranspose2d) else (-1, 1, 1, 1)
+    bias = 0 if layer.bias is None else layer.bias
+    made = copy.copy(layer)
+    made._parameters = dict(layer._parameters)
+    made.weight = nn.Parameter(layer.weight * factor.view(shape))
+    made.bias = nn.Parameter(fixed.bias + (bias - cast(Tensor, fixed.running_mean)) * factor)
+    return cast(Layer, made)
+
+
+def _sequence(layer: nn.Module) -> nn.Module:
+    """A sequence without what does nothing, norms folded, activations in place and before sub-pixels are spread."""
+    if type(layer) is not nn.Sequential:
+        return layer
+    layers = [_slope(each) for each in layer if not isinstance(each, nn.Dropout | nn.Identity)]
+    layers = _with_folded_norms(layers)
+    for position in range(len(layers) - 1):
+        first, second = layers[position : position + 2]
+        if isinstance(first, nn.PixelShuffle) and isinstance(second, nn.ReLU | nn.LeakyReLU):
+            layers[position : position + 2] = second, first
+    return nn.Sequential(*_in_place(layers))
+
+
+def _slope(layer: nn.Module) -> nn.Module:
+    """A PReLU with one slope is a LeakyReLU, which commutes with moving samples about."""
+    if isinstance(layer, nn.PReLU) and layer.num_parameters == 1:
+        return nn.LeakyReLU(layer.weight.item())
+    return layer
+
+
+def _with_folded_norms(layers: list[nn.Module]) -> list[nn.Module]:
+    kept: list[nn.Module] = []
+    for layer in layers:
+        if isinstance(layer, nn.BatchNorm2d) and kept and isinstance(kept[-1], nn.Conv2d | nn.ConvTranspose2d):
+            kept[-1] = _folded(kept[-1], layer)
+        else:
+            kept.append(layer)
+    return kept
+
+
+def _in_place(layers: list[nn.Module]) -> list[nn.Module]:
+    """Activations write over what the layer before them has just made."""
+    for before, layer in pairwise(layers):
+        if isinstance(layer, nn.ReLU | nn.LeakyReLU) and isinstance(before, _FRESH):
+            layer.inplace = True
+    return layers
+
+
+def _spreads_few(layer: nn.Module) -> TypeGuard[nn.ConvTranspose2d]:
+    """Whether it enlarges by its stride, alike in both directions, to few channels."""
+    if not isinstance(layer, nn.ConvTranspose2d) or layer.groups != 1 or layer.dilation != (1, 1):
+        return False
+    padding = cast(tuple[int, int], layer.padding)
+    square = all(len({*pair}) == 1 for pair in (layer.kernel_size, layer.stride, padding, layer.output_padding))
+    grows = layer.kernel_size[0] + layer.output_padding[0] - 2 * padding[0]
+    return square and grows == layer.stride[0] and layer.out_channels < _FEW_CHANNELS
+
+
+def _enlarge_last(network: SRResNet) -> None:
+    """The last convolution at low resolution: it computes all sub-pixels of a position at once.
+
+    Its 9×9 kernel on spread sub-pixels is a 5×5 kernel on channels before they are spread.
+    """
+    *before, shuffle = network.ups if len(network.ups) else (nn.Identity(),)
+    if isinstance(shuffle, nn.PixelShuffle):
+        network.ups = nn.Sequential(*before)
+        wide = before_shuffle(network.last, shuffle.upscale_factor)
+        network.register_module("last", nn.Sequential(wide, nn.PixelShuffle(shuffle.upscale_factor)))
+
+
+def before_shuffle(convolution: nn.Conv2d, factor: int) -> nn.Conv2d:
+    """The convolution that, before PixelShuffle(factor), does what ``convolution`` does after it, borders included.
+
+    Sub-pixel a of position i, at factor·i + a, sees through tap k the sub-pixel b of position i + j where
+    factor·j + b = a + k - padding. ``convolution`` has a square, odd kernel and keeps the size.
+    """
+    padding = convolution.kernel_size[0] // 2
+    reach = -(-padding // factor)
+    taps = torch.zeros(factor, factor, 2 * reach + 1, convolution.kernel_size[0])
+    for a in range(factor):
+        for tap in range(convolution.kernel_size[0]):
+            position, b = divmod(a + tap - padding, factor)
+            taps[a, b, position + reach, tap] = 1
+    kernel = torch.einsum("ocyx,abjy,ABJx->oaAcbBjJ", convolution.weight, taps, taps)
+    return _convolution(kernel.flatten(3, 5).flatten(0, 2), convolution.bias, factor)
+
+
+def spread(convolution: nn.ConvTranspose2d) -> nn.Sequential:
+    """A transposed convolution as a convolution to every sub-pixel, which PixelShuffle then spreads.
+
+    Tap k brings the input at i + j to sub-pixel a of i where factor·j = a + padding - k.
+    """
+    factor, size = convolution.stride[0], convolution.kernel_size[0]
+    padding = cast(tuple[int, int], convolution.padding)[0]
+    reach = max((factor - 1 + padding) // factor, (size - 1 - padding) // factor)
+    taps = torch.zeros(factor, 2 * reach + 1, size)
+    for a in range(factor):
+        for tap in range((a + padding) % factor, size, factor):
+            taps[a, (a + padding - tap) // factor + reach, tap] = 1
+    kernel = torch.einsum("coyx,ajy,AJx->oaAcjJ", convolution.weight, taps, taps)
+    return nn.Sequential(_convolution(kernel.flatten(0, 2), convolution.bias, factor), nn.PixelShuffle(factor))
+
+
+def _convolution(kernel: Tensor, bias: Tensor | None, factor: int) -> nn.Conv2d:
+    """A convolution that keeps the size. ``bias`` is one per channel after PixelShuffle."""
+    outputs, inputs, size, _ = kernel.shape
+    made = nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=bias is not None, device="meta")
+    made.weight = nn.Parameter(kernel)
+    made.bias = None if bias is None else nn.Parameter(bias.repeat_interleave(factor**2))
+    return made

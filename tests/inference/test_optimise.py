@@ -1,0 +1,251 @@
+"""The same network in fewer operations computes the same."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from gantools.inference import optimise, packed
+from gantools.inference.optimise import Runnable
+from gantools.inference.rewriting import before_shuffle, rewritten, spread
+from gantools.models import GENERATORS
+from gantools.models.blocks import InstanceNorm
+from gantools.models.options import (
+    CompactRestorationOptions,
+    CompactSROptions,
+    ContextEncoderOptions,
+    FPNOptions,
+    ResNetOptions,
+    ResNetUNetOptions,
+    SRResNetOptions,
+    UNetOptions,
+)
+from gantools.models.strided import StridedConv2d, StridedConvTranspose2d
+
+CPU = torch.device("cpu")
+NETWORKS: list[Any] = [
+    UNetOptions(downs=4, base_channels=8, max_channels=16),
+    UNetOptions(downs=4, base_channels=8, max_channels=16, norm="instance", skip_activation="leaky_relu"),
+    UNetOptions(downs=3, base_channels=8, max_channels=16, upsampling="resize"),
+    UNetOptions(downs=3, base_channels=8, max_channels=16, upsampling="source"),
+    ResNetOptions(base_channels=8, blocks=2),
+    ResNetOptions(base_channels=8, blocks=2, norm="batch", global_residual=True),
+    SRResNetOptions(channels=8, blocks=2),
+    SRResNetOptions(channels=8, blocks=2, scale=2, tanh=True, body_end="prelu"),
+    SRResNetOptions(channels=8, blocks=1, scale=1),
+    SRResNetOptions(channels=8, blocks=1, norm="group"),
+    CompactSROptions(channels=8, blocks=2),
+    CompactSROptions(channels=8, blocks=2, activation="leaky_relu", scale=3),
+    CompactRestorationOptions(channels=(8, 8, 16), scale_blocks=(1, 1, 2)),
+    CompactRestorationOptions(channels=(8, 8, 16), scale_blocks=(1, 1, 1), activation="prelu"),
+    FPNOptions(base_channels=8, max_channels=16, blocks=1, pyramid_channels=8, head_channels=8),
+    FPNOptions(base_channels=8, max_channels=16, blocks=1, pyramid_channels=8, head_channels=8, norm="batch"),
+    ResNetUNetOptions(encoder="resnet18", base_channels=8),
+    ResNetUNetOptions(encoder="resnet18", base_channels=8, weight_norm=False, blur=False, self_attention=False),
+    ContextEncoderOptions(region="full", downs=3, base_channels=8, bottleneck_channels=16),
+    ContextEncoderOptions(region="full", downs=3, base_channels=8, bottleneck_channels=16, skips=True),
+    ContextEncoderOptions(region="center", downs=3, base_channels=8, bottleneck_channels=16, residual=True),
+]
+EVERY_NETWORK = pytest.mark.parametrize("options", NETWORKS, ids=lambda options: options.name)
+
+
+def built(options: Any) -> nn.Module:
+    """A network as after a training: lively statistics, slopes and last layers, in evaluation mode."""
+    torch.manual_seed(0)
+    network: Any = GENERATORS.build(options)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.1)
+        if isinstance(module, nn.PReLU):
+            nn.init.uniform_(module.weight, -0.5, 0.5)
+    if options.name.startswith("compact"):
+        nn.init.normal_(network.last.weight, std=0.05)
+    trained: nn.Module = network.requires_grad_(False).eval()
+    return trained
+
+
+def picture(height: int = 64, width: int = 96, count: int = 1) -> torch.Tensor:
+    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+def error(made: torch.Tensor, exact: torch.Tensor) -> float:
+    return float((made.double() - exact).abs().max())
+
+
+def exactly(network: nn.Module, given: torch.Tensor) -> torch.Tensor:
+    """What the network makes in float64."""
+    made: torch.Tensor = copy.deepcopy(network).double()(given.double())
+    return made
+
+
+@EVERY_NETWORK
+@pytest.mark.parametrize("count", [1, 2])
+def test_every_form_in_float32_computes_what_the_network_does(options: Any, count: int) -> None:
+    """A network of random weights may magnify rounding; then it does so in every form alike."""
+    network, given = built(options), picture(count=count)
+    with torch.inference_mode():
+        exact, made = exactly(network, given), Runnable(network, CPU)(given, None)
+        assert made.dtype == torch.float32
+        assert error(made, exact) <= max(1e-5, 3 * error(network(given), exact))
+
+
+@EVERY_NETWORK
+def test_16_bits_stay_as_close_as_under_autocast(options: Any) -> None:
+    network, given = built(options), picture()
+    with torch.inference_mode():
+        wanted = network(given)
+        made = Runnable(network, CPU)(given, torch.bfloat16)
+        with torch.autocast("cpu", torch.bfloat16):
+            usual = network(given).float()
+    assert torch.isfinite(made).all()
+    assert (made - wanted).abs().mean() <= 1.3 * (usual - wanted).abs().mean() + 1e-3
+
+
+@EVERY_NETWORK
+def test_the_original_keeps_its_weights_and_result(options: Any) -> None:
+    network, given = built(options), picture()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    runnable = Runnable(network, CPU)
+    with torch.inference_mode():
+        wanted = network(given)
+        for dtype in (None, torch.bfloat16):
+            runnable(given, dtype)
+        assert torch.equal(network(given), wanted)
+    assert network.state_dict().keys() == before.keys()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+@EVERY_NETWORK
+def test_channels_last_maps_give_the_same_picture(options: Any) -> None:
+    """Norms over a picture lose a digit there, which is why they are computed on contiguous ones."""
+    network, given = built(options), picture()
+    with torch.inference_mode():
+        exact = exactly(network, given)
+        usual = error(network(given), exact)
+        laid_out = network.to(memory_format=torch.channels_last)
+        made = laid_out(given.contiguous(memory_format=torch.channels_last))
+    lost = 30 if optimise.is_picture_wide(network) else 3
+    assert error(made, exact) <= max(1e-5, lost * usual)
+
+
+def test_norms_are_folded_and_the_last_convolution_works_on_small_maps() -> None:
+    network = built(SRResNetOptions(channels=8, blocks=2))
+    made = rewritten(network)
+    assert not [module for module in made.modules() if isinstance(module, nn.BatchNorm2d | nn.PReLU)]
+    last = made.last[0]  # type: ignore[index, union-attr]
+    assert isinstance(last, nn.Conv2d)
+    assert (last.in_channels, last.out_channels, last.kernel_size) == (32, 12, (5, 5))
+
+
+def test_weight_norms_are_computed_once() -> None:
+    names = dict(rewritten(built(ResNetUNetOptions(encoder="resnet18", base_channels=8))).named_parameters())
+    assert names
+    assert not [name for name in names if "parametrizations" in name]
+
+
+def test_a_network_that_keeps_its_dropout_is_left_alone() -> None:
+    network = built(UNetOptions(downs=3, base_channels=4, max_channels=8)).train()
+    assert rewritten(network) is network
+    given = picture()
+    torch.manual_seed(3)
+    wanted = network(given)
+    torch.manual_seed(3)
+    torch.testing.assert_close(Runnable(network, CPU)(given, None), wanted, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(("kernel", "factor"), [(9, 2), (3, 2), (5, 3), (1, 2), (9, 4)])
+def test_a_convolution_commutes_with_the_shuffle(kernel: int, factor: int) -> None:
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(2, 3, kernel, padding=kernel // 2).requires_grad_(False)
+    small = torch.randn(1, 2 * factor**2, 7, 5)
+    made = nn.functional.pixel_shuffle(before_shuffle(convolution, factor)(small), factor)
+    wanted = convolution(nn.functional.pixel_shuffle(small, factor))
+    torch.testing.assert_close(made, wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "output_padding"), [(4, 2, 1, 0), (3, 2, 1, 1), (2, 2, 0, 0), (6, 3, 2, 1)]
+)
+def test_a_transposed_convolution_is_one_to_every_sub_pixel(
+    kernel: int, stride: int, padding: int, output_padding: int
+) -> None:
+    torch.manual_seed(0)
+    enlargement = nn.ConvTranspose2d(4, 3, kernel, stride, padding, output_padding).requires_grad_(False)
+    small = torch.randn(1, 4, 6, 9)
+    torch.testing.assert_close(spread(enlargement)(small), enlargement(small), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("layer", [StridedConv2d(8, 16, 4, 2, 1), StridedConvTranspose2d(8, 16, 4, 2, 1)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 9), (2, 2), (3, 12)])
+def test_maps_one_sample_wide_are_right_in_16_bits(layer: nn.Module, size: tuple[int, int]) -> None:
+    """Where a map has one column, some processors compute 16-bit convolutions with a stride wrongly."""
+    torch.manual_seed(0)
+    height, width = size
+    down = isinstance(layer, StridedConv2d)
+    given = torch.randn(1, 8, 2 * height, 2 * width) if down else torch.randn(1, 8, height, width)
+    made = packed.packed(nn.Sequential(layer), torch.bfloat16)[0](given)  # type: ignore[index]
+    assert isinstance(made, torch.Tensor)
+    assert made.dtype == torch.bfloat16
+    with torch.no_grad():
+        torch.testing.assert_close(made.float(), layer(given), atol=0.05, rtol=0)
+
+
+def test_narrow_maps_leave_the_packed_operation_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = packed.PackedConv2d(
+        StridedConv2d(4, 4, 4, 2, 1).requires_grad_(False), torch.bfloat16, packed.Activation(None)
+    )
+    monkeypatch.setattr(layer, "weight", None)  # whatever used it would fail
+    assert layer(torch.randn(1, 4, 2, 2)).shape == (1, 4, 1, 1)
+    with pytest.raises(RuntimeError):
+        layer(torch.randn(1, 4, 8, 8))
+
+
+@pytest.mark.parametrize("side_px", [1, 2, 4, 8, 9, 40])
+def test_transposed_weights_suit_every_size(side_px: int) -> None:
+    torch.manual_seed(0)
+    enlargement = nn.ConvTranspose2d(64, 32, 4, 2, 1).requires_grad_(False)
+    layer = packed.PackedConvTranspose2d(enlargement, torch.float32, packed.Activation(nn.ReLU()))
+    for side in (3, 5, 6, 7, side_px):  # more sizes than layouts are kept
+        given = torch.randn(1, 64, side, side)
+        torch.testing.assert_close(layer(given), enlargement(given).relu(), atol=1e-5, rtol=0)
+    assert len(layer.layouts) <= 4
+
+
+def test_instance_norm_of_far_away_values_keeps_its_digits() -> None:
+    torch.manual_seed(0)
+    maps = (torch.randn(1, 16, 64, 64) + 20).contiguous(memory_format=torch.channels_last)
+    wanted = InstanceNorm(16)(maps.double())
+    made = packed.SteadyInstanceNorm(InstanceNorm(16))(maps)
+    torch.testing.assert_close(made.double(), wanted, atol=1e-5, rtol=0)
+
+
+def test_without_the_operations_the_modules_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, given = built(SRResNetOptions(channels=8, blocks=1)), picture(20, 20)
+    monkeypatch.setattr(optimise, "works", lambda _: False)
+    with torch.inference_mode():
+        runnable = Runnable(network, CPU)
+        torch.testing.assert_close(runnable(given, None), network(given), atol=1e-5, rtol=0)
+        assert torch.isfinite(runnable(given, torch.bfloat16)).all()
+    assert not isinstance(runnable.form(None), nn.Module)
+
+
+def test_operations_that_compute_something_else_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed.works.cache_clear()
+    monkeypatch.setattr(packed, "packed", lambda network, _: lambda image: network(image) + 1)
+    assert not packed.works(torch.float32)
+    packed.works.cache_clear()
+
+
+def test_asking_whether_they_work_leaves_the_random_numbers_alone() -> None:
+    packed.works.cache_clear()
+    torch.manual_seed(5)
+    wanted = torch.rand(1)
+    torch.manual_seed(5)
+    packed.works(torch.float32)
+    assert torch.equal(torch.rand(1), wanted)
