@@ -196,7 +196,12 @@ def find_all(names: Iterable[str]) -> tuple[MetricProtocol, ...]:
     return tuple({metric.name: metric for metric in map(find, names)}.values())
 
 
-RECIPE_FIGURES: Mapping[str, Better] = {"perceptual": "lower", "l1_and_features": "lower", "cycle_l1": "lower"}
+RECIPE_FIGURES: Mapping[str, Better] = {
+    "perceptual": "lower",
+    "l1_and_features": "lower",
+    "frechet": "lower",
+    "cycle_l1": "lower",
+}
 """Validation figures that recipes compute themselves, from the losses they train with."""
 
 

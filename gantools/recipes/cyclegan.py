@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from gantools.config.options import Options, setting
 from gantools.config.schema import Game, RunConfig, StageOptions
 from gantools.data import DATASETS
 from gantools.data.options_unpaired import UnpairedData
-from gantools.losses import ADVERSARIAL, RECONSTRUCTION
-from gantools.losses.options import HingeOptions, L1Options, LeastSquaresOptions, ReconstructionOptions, VanillaOptions
+from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
+from gantools.losses.options import (
+    HingeOptions,
+    L1Options,
+    LeastSquaresOptions,
+    PerceptualOptions,
+    ReconstructionOptions,
+    VanillaOptions,
+)
 from gantools.models import DISCRIMINATORS, GENERATORS
 from gantools.models.options import (
     DiscriminatorOptions,
@@ -20,15 +27,16 @@ from gantools.models.options import (
     PatchGanOptions,
     ResNetOptions,
 )
-from gantools.training.recipe import Judged, LossTerms, Player, Recipe, Stage, describe_generator, initialize
+from gantools.training.recipe import Best, Judged, LossTerms, Player, Recipe, Stage, describe_generator, initialize
 from gantools.training.turns import Alternate
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from gantools.checkpoint.weights import Export
     from gantools.data.batches import Unpaired
     from gantools.data.dataset import Dataset
+    from gantools.losses.perceptual import PerceptualLoss
 
 
 class CycleGanModel(Options):
@@ -59,6 +67,10 @@ class CycleGanModel(Options):
     )
     pool_images: int = setting(
         50, "past fakes of each domain that its discriminator is shown; 0: only new ones", paper=50, source=0, ge=0
+    )
+    perceptual: PerceptualOptions | None = setting(
+        None,
+        "features by which validation holds fakes against their domain's real pictures and chooses the best weights",
     )
 
 
@@ -109,6 +121,8 @@ class CycleGan(Recipe["Unpaired", Fakes]):
         self.history_a, self.history_b = (
             ImagePool(self.options.pool_images, config.seed, stream) for stream in range(2)
         )
+        features = self.options.perceptual
+        self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
         self.share = 0.5 if self.options.directions == "mean" else 1.0
 
     def _require_fit(self, crop_px: int) -> None:
@@ -126,6 +140,7 @@ class CycleGan(Recipe["Unpaired", Fakes]):
                 "generator": Player({"a_to_b": self.a_to_b, "b_to_a": self.b_to_a}, self.generator_loss),
                 "discriminator": Player({"judge_a": self.judge_a, "judge_b": self.judge_b}, self.discriminator_loss),
             },
+            best=Best.by("frechet") if self.perceptual else None,
         )
 
     def forward(self, batch: Unpaired) -> Fakes:
@@ -167,13 +182,26 @@ class CycleGan(Recipe["Unpaired", Fakes]):
     def validate(self, batch: Unpaired) -> Judged:
         """Mean absolute distances, both directions together: ``cycle_l1`` on [0, 1], the others in percent of it.
 
-        There is no figure for how well a picture looks in its new domain, and so no best weights.
+        How well pictures look in their new domain is only seen through a feature network: ``frechet``, both directions'
+        mean. Without one there are no best weights.
         """
         made = self.forward(batch)
         cycle = (_l1(made.back_a, batch.a) + _l1(made.back_b, batch.b)) / 2
         identity = (_l1(self.b_to_a(batch.a), batch.a) + _l1(self.a_to_b(batch.b), batch.b)) / 2
         figures = {"cycle_l1": cycle, "cycle_l1_percent": 100 * cycle, "identity_l1_percent": 100 * identity}
-        return Judged(made.back_a, batch.a, figures)
+        if self.perceptual is None:
+            return Judged(made.back_a, batch.a, figures)
+        pairs = ((made.a, batch.a), (made.b, batch.b))
+        vectors = [(self._vector(fake), self._vector(real)) for fake, real in pairs]
+        return Judged(made.back_a, batch.a, figures, {"frechet": vectors})
+
+    def _vector(self, picture: Tensor) -> Tensor:
+        """What the deepest feature layer says of a picture, over all positions. Shapes: (1, C, H, W) → (C)."""
+        deepest: Tensor = cast("PerceptualLoss", self.perceptual).features(picture.float().clamp(-1, 1))[-1]
+        return deepest.float().mean((0, 2, 3))
+
+    def frozen(self) -> Mapping[str, nn.Module]:
+        return {"perceptual": self.perceptual} if self.perceptual else {}
 
     def preview(self, batch: Unpaired) -> Mapping[str, Tensor]:
         made = self.forward(batch)

@@ -7,7 +7,7 @@ recipes themselves do not import torch when they are imported, so that they can 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
@@ -61,11 +61,17 @@ class Generated:
 
 @dataclass(frozen=True)
 class Judged:
-    """A validation picture beside its truth, and figures only the recipe can give."""
+    """A validation picture beside its truth, and figures only the recipe can give.
+
+    ``vectors`` are for figures of the whole split, where no picture has a truth: per figure one or several pairs of
+    what a feature network says of something made and of something real (Shapes: [C] each). The figure is the Fréchet
+    distance of all made from all real ones, the mean over its pairs.
+    """
 
     fake: Tensor
     real: Tensor
     figures: Mapping[str, float]
+    vectors: Mapping[str, Sequence[tuple[Tensor, Tensor]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

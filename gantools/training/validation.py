@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import chain
-from typing import Any
+from statistics import fmean
+from typing import Any, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gantools.data.batches import to_network
 from gantools.data.dataset import Dataset
@@ -17,9 +18,12 @@ from gantools.data.sampler import SampleKey
 from gantools.data.unreadable import read_or_replace
 from gantools.images import ranges
 from gantools.metrics import pair_metric
+from gantools.metrics.frechet import frechet
 from gantools.training.ema import MovingAverage
 from gantools.training.machine import Machine
 from gantools.training.recipe import Best, Judged, Recipe
+
+Vectors: TypeAlias = dict[str, list[tuple[Tensor, Tensor]]]
 
 
 class Validation:
@@ -44,10 +48,13 @@ class Validation:
         ranks, own = self.machine.ranks, []
         with self.at_rest():
             for index in range(ranks.place.rank, len(self.data), ranks.place.count):
-                own.append((index, self._figures(self.recipe.validate(self.batch([index])))))
+                judged = self.recipe.validate(self.batch([index]))
+                own.append((index, self._figures(judged), _on_cpu(judged.vectors)))
         # In the order of the pictures, so that the sum is the same for any number of ranks.
-        rows = [figures for _, figures in sorted(chain(*ranks.gathered(own)), key=lambda row: row[0])]
-        self.latest = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]} if rows else {}
+        found = sorted(chain(*ranks.gathered(own)), key=lambda row: row[0])
+        rows = [figures for _, figures, _ in found]
+        means = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]} if rows else {}
+        self.latest = {**means, **_distances([vectors for *_, vectors in found])}
         return self.latest
 
     def _figures(self, judged: Judged) -> dict[str, float]:
@@ -82,7 +89,7 @@ class Validation:
         """
         if best is None:
             return False
-        value = figures[best.metric]
+        value = figures.get(best.metric, math.nan)
         if math.isnan(value) or (self.best is not None and not best.beats(value, self.best)):
             self.stale += 1
             return False
@@ -99,3 +106,22 @@ class Validation:
     def load_state(self, state: Mapping[str, Any]) -> None:
         self.best, self.latest = state["best"], state["latest"]
         self.stale = state.get("stale", 0)  # checkpoints of old do not say
+
+
+def _on_cpu(vectors: Mapping[str, Sequence[tuple[Tensor, Tensor]]]) -> Vectors:
+    """Vectors as other processes can be told them."""
+    return {
+        name: [(made.cpu().double(), real.cpu().double()) for made, real in pairs] for name, pairs in vectors.items()
+    }
+
+
+def _distances(rows: Sequence[Vectors]) -> dict[str, float]:
+    """The figures of the whole split; none of fewer than two pictures, which have no spread."""
+    if len(rows) < 2:
+        return {}
+    return {name: fmean(map(_distance, zip(*(row[name] for row in rows), strict=True))) for name in rows[0]}
+
+
+def _distance(pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
+    made, real = (torch.stack(side).numpy() for side in zip(*pairs, strict=True))
+    return frechet(made, real)

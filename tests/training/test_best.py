@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
+import torch
 
 from gantools import api, recipes
 from gantools.config import presets
 from gantools.errors import UsageError
 from gantools.metrics import protocols
+from gantools.metrics.frechet import frechet
 from gantools.training import journal
 from gantools.training.recipe import Best
 from gantools.training.recorder import PLATEAU_VALIDATIONS
 from gantools.training.reporter import Silent
-from gantools.training.validation import Validation
+from gantools.training.validation import Validation, _distances
 
 
 class Listening(Silent):
@@ -82,3 +85,24 @@ def test_with_features_pix2pix_is_judged_by_both(tiny, tmp_path):
     assert figures["perceptual"] > 0
     assert figures["l1_and_features"] == pytest.approx(figures["l1_percent"] + figures["perceptual"], abs=0.2)
     assert (run.path / "weights" / "best.safetensors").exists()
+
+
+def test_with_features_cyclegan_has_best_weights(tiny, tmp_path):
+    features = ["model.perceptual.network=squeezenet1_0", "model.perceptual.weights=random"]
+    settings = tiny("cyclegan/apple2orange-64", *features, "model.perceptual.layers=[features.1]")
+    run = api.train(settings, run_dir=tmp_path / "run", device="cpu")
+    assert run.validation["frechet"] > 0
+    assert (run.path / "weights" / "best.safetensors").exists()
+    plain = api.train(tiny("cyclegan/apple2orange-64"), run_dir=tmp_path / "plain", device="cpu")
+    assert "frechet" not in plain.validation
+    assert not (plain.path / "weights" / "best.safetensors").exists()
+
+
+def test_figures_of_the_whole_split_are_distances_of_sets():
+    rng = np.random.default_rng(0)
+    vectors = [torch.from_numpy(rng.normal(size=(5, 3)) + shift) for shift in (0, 0, 2, 0)]
+    rows = [{"frechet": [(a, b), (c, d)]} for a, b, c, d in zip(*vectors, strict=True)]
+    near, far = (frechet(vectors[one].numpy(), vectors[other].numpy()) for one, other in ((0, 1), (2, 3)))
+    assert far > near + 5
+    assert _distances(rows)["frechet"] == pytest.approx((near + far) / 2)
+    assert _distances(rows[:1]) == _distances([]) == _distances([{}, {}]) == {}
