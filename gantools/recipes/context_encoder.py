@@ -170,10 +170,15 @@ class ContextEncoder(Recipe["Masked", Generated]):
         from gantools.losses.penalties import gradient_penalty  # recipes are listed and checked without torch
 
         real, fake = self.judged(batch.image), self.judged(self.shown(batch, made.fake.detach()))
-        terms = {"adversarial": self.gan.judge(self.discriminator(real), self.discriminator(fake))}
+        real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)
+        terms = {"adversarial": self.gan.judge(real_logits, fake_logits)}
         if self.options.penalty_weight:
             terms["penalty"] = self.options.penalty_weight * gradient_penalty(self.discriminator, real, fake)
-        return LossTerms(**terms)
+        return LossTerms(**terms).noting(real_logit=real_logits.mean(), fake_logit=fake_logits.mean())
+
+    def resembling(self, batch: Masked, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """What is judged: the predicted middle, or everything."""
+        return {"fake": (self.judged(self.shown(batch, outputs.fake)), self.judged(batch.image))}
 
     @property
     def overlapping(self) -> bool:

@@ -162,10 +162,15 @@ class CycleGan(Recipe["Unpaired", Fakes]):
     def discriminator_loss(self, batch: Unpaired, fake: Fakes) -> LossTerms:
         old_a, old_b = self.history_a.swap(fake.a.detach()), self.history_b.swap(fake.b.detach())
         weight = self.options.discriminator_weight
-        return LossTerms(
-            a=weight * self.gan.judge(self.judge_a(batch.a), self.judge_a(old_a)),
-            b=weight * self.gan.judge(self.judge_b(batch.b), self.judge_b(old_b)),
-        )
+        in_a = self.judge_a(batch.a), self.judge_a(old_a)
+        in_b = self.judge_b(batch.b), self.judge_b(old_b)
+        terms = LossTerms(a=weight * self.gan.judge(*in_a), b=weight * self.gan.judge(*in_b))
+        real_logit, fake_logit = ((one.mean() + other.mean()) / 2 for one, other in zip(in_a, in_b, strict=True))
+        return terms.noting(real_logit=real_logit, fake_logit=fake_logit)
+
+    def resembling(self, batch: Unpaired, outputs: Fakes) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """Without a truth: what was translated."""
+        return {"a": (outputs.a, batch.b), "b": (outputs.b, batch.a)}
 
     def exports(self) -> Mapping[str, Export]:
         options, crop_px = self.options.generator, self.config.data.crop_px

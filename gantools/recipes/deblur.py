@@ -183,13 +183,18 @@ class Deblur(Recipe["Restoration", Generated]):
     def discriminator_loss(self, batch: Restoration, made: Generated) -> LossTerms:
         fake = made.fake.detach()
         judges = self.discriminators.values()
-        terms = {"adversarial": _mean([self.gan.judge(judge(batch.clean), judge(fake)) for judge in judges])}
+        logits = [(judge(batch.clean), judge(fake)) for judge in judges]
+        terms = {"adversarial": _mean([self.gan.judge(*pair) for pair in logits])}
         if self.options.adversarial.name == "wasserstein" and self.options.penalty_weight:
             from gantools.losses.penalties import gradient_penalty  # recipes are listed and checked without torch
 
             penalties = [gradient_penalty(judge, batch.clean, fake) for judge in judges]
             terms["penalty"] = self.options.penalty_weight * _mean(penalties)
-        return LossTerms(**terms)
+        real, fake = (_mean([one.mean() for one in side]) for side in zip(*logits, strict=True))
+        return LossTerms(**terms).noting(real_logit=real, fake_logit=fake)
+
+    def resembling(self, batch: Restoration, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
+        return {"fake": (outputs.fake, batch.clean)}
 
     def frozen(self) -> Mapping[str, nn.Module]:
         return {"perceptual": self.perceptual} if self.perceptual else {}

@@ -136,7 +136,8 @@ class Pix2Pix(Recipe["Paired", Generated]):
 
     def discriminator_loss(self, batch: Paired, made: Generated) -> LossTerms:
         real, fake = self.judge(batch.source, batch.target), self.judge(batch.source, made.fake.detach())
-        return LossTerms(adversarial=self.options.discriminator_weight * self.gan.judge(real, fake))
+        judged = self.options.discriminator_weight * self.gan.judge(real, fake)
+        return LossTerms(adversarial=judged).noting(real_logit=real.mean(), fake_logit=fake.mean())
 
     def judge(self, source: Tensor, picture: Tensor) -> Tensor:
         """Logits of a pair; the source always comes first."""
@@ -144,6 +145,9 @@ class Pix2Pix(Recipe["Paired", Generated]):
 
         logits: Tensor = self.discriminator(cat((source, picture), dim=1))
         return logits
+
+    def resembling(self, batch: Paired, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
+        return {"fake": (outputs.fake, batch.target)}
 
     def exports(self) -> Mapping[str, Export]:
         options = self.options

@@ -203,7 +203,11 @@ class Restore(Recipe["Restoration", Generated]):
         """Binary cross-entropy; ``accuracy`` is the share of logits on the right side, real and fake equally often."""
         real, fake = self.judge(batch.clean), self.judge(made.fake.detach())
         accuracy = ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2
-        return LossTerms(adversarial=self.options.critic_weight * self.gan.judge(real, fake)).noting(accuracy=accuracy)
+        terms = LossTerms(adversarial=self.options.critic_weight * self.gan.judge(real, fake))
+        return terms.noting(accuracy=accuracy, real_logit=real.mean(), fake_logit=fake.mean())
+
+    def resembling(self, batch: Restoration, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
+        return {"fake": (outputs.fake, batch.clean)}
 
     def judge(self, picture: Tensor) -> Tensor:
         """Logits of pictures, which the critic sees on ImageNet's statistics, as in the source."""

@@ -163,7 +163,11 @@ class Srgan(Recipe["LowHigh", Generated]):
 
     def discriminator_loss(self, batch: LowHigh, made: Generated) -> LossTerms:
         real, fake = self.discriminator(batch.high), self.discriminator(made.fake.detach())
-        return LossTerms(adversarial=self.gan.judge(real, fake))
+        terms = LossTerms(adversarial=self.gan.judge(real, fake))
+        return terms.noting(real_logit=real.mean(), fake_logit=fake.mean())
+
+    def resembling(self, batch: LowHigh, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
+        return {"fake": (outputs.fake, batch.high)}
 
     def frozen(self) -> Mapping[str, nn.Module]:
         return {"perceptual": self.perceptual} if self.perceptual else {}

@@ -58,6 +58,9 @@ class Bystander(Recorder):
     def row(self, step: int, stage: Stage, figures: Mapping[str, float]) -> None:
         pass
 
+    def warning(self, step: int, stage: Stage, line: str) -> None:
+        pass
+
     def preview(self, step: int) -> None:
         pass
 

@@ -16,6 +16,7 @@ from gantools.errors import GantoolsError, NonFiniteError, UsageError
 from gantools.training import batch_statistics, bystander, finite, optimizers, shares, streams
 from gantools.training.ema import MovingAverage
 from gantools.training.feed import Feed
+from gantools.training.health import Health
 from gantools.training.interruptions import Interruptions
 from gantools.training.interval import Interval
 from gantools.training.keeper import Keeper
@@ -69,6 +70,7 @@ class Loop:
         self.average = MovingAverage(exported, self.options.ema_decay) if self.options.ema_decay else None
         self.validation = Validation(self.recipe, prepared.validation, self.networks, self.machine, self.average)
         self.keeper = Keeper(run.checkpoints, self.options, reporter.message)
+        self.health = Health(self.recipe.resembling, self._warn)
         self.position = Position()
         self.play: StagePlay | None = None
         self.signal: int | None = None
@@ -150,8 +152,8 @@ class Loop:
         if last or step % options.log_every_steps == 0:
             self._check_finite()
             rates = {f"lr/{name}": own.lr * factor for name, own in play.options.items()}
-            figures = self.ranks.means(interval.take(step, self.feed.images_per_step))
-            self.recorder.row(step, stage, figures | rates)
+            figures = self.ranks.means(interval.take(step, self.feed.images_per_step)) | rates
+            self.recorder.row(step, stage, self.health.row(step, stage.name, figures))
         if last or step % options.preview_every_steps == 0:
             self.recorder.preview(step)
         if last or (options.validate_every_steps and step % options.validate_every_steps == 0):
@@ -197,7 +199,11 @@ class Loop:
     def _open(self, stage: Stage) -> StagePlay:
         """A stage's players with fresh optimizers."""
         options = self._options(stage).optimizers
-        return StagePlay(self.recipe, stage, options, self.machine, self.options.max_skipped_steps)
+        most_skipped = self.options.max_skipped_steps
+        return StagePlay(self.recipe, stage, options, self.machine, most_skipped, self.health.see)
+
+    def _warn(self, line: str) -> None:
+        self.recorder.warning(self.position.step, self.stages[self.position.stage], line)
 
     def _feed(self) -> Feed:
         return Feed(self.data, self.config, self.machine, self.position.batches, self.reporter.message)

@@ -161,6 +161,13 @@ class Recipe(ABC, Generic[B, O]):
     def preview(self, batch: B) -> Mapping[str, Tensor]:
         """Columns of the sample sheet: name → pictures of the batch (Shapes: [N, 3, H, W]; Range: [-1, 1])."""
 
+    def resembling(self, batch: B, outputs: O) -> Mapping[str, tuple[Tensor, Tensor]]:  # noqa: ARG002
+        """What each generator made, and the pictures it should be like in light and dark: the health monitor compares.
+
+        Shapes: (N, C, H, W) both, the sizes may differ from one name to the next.
+        """
+        return {}
+
     def composed(self) -> Mapping[str, nn.Module]:
         """Networks put together from parts that learn under names of their own; an export may name one of them."""
         return {}

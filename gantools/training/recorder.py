@@ -56,6 +56,11 @@ class Recorder:
         self._journal.write(row)
         self.reporter.metrics(row)
 
+    def warning(self, step: int, stage: Stage, line: str) -> None:
+        """Append a warning to the journal and tell it."""
+        self._journal.write({"step": step, "stage": stage.name, "warning": line})
+        self.reporter.message(line)
+
     def check_finite(self) -> None:
         """Look at the losses noted since the last look. Raises NonFiniteError naming term, step and files."""
         for step, names, turns in self._unchecked:

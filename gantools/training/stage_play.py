@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,8 +23,15 @@ class StagePlay:
     """
 
     def __init__(
-        self, recipe: Recipe[Any, Any], stage: Stage, options: Options, machine: Machine, max_skipped_steps: int = 20
+        self,
+        recipe: Recipe[Any, Any],
+        stage: Stage,
+        options: Options,
+        machine: Machine,
+        max_skipped_steps: int = 20,
+        watch: Callable[[Any, Any], None] | None = None,
     ) -> None:
+        """``watch`` is shown every batch and what ``recipe.forward`` made of it."""
         self.recipe, self.stage, self.machine = recipe, stage, machine
         self.options: dict[str, optimizers.Optimizer] = dict(options)
         self.optimizers = {
@@ -34,6 +41,7 @@ class StagePlay:
         self.scalers = {name: machine.scaler() for name in stage.players}
         self.max_skipped_steps, self._skipped = max_skipped_steps, 0
         self._totals: dict[str, float] = {}
+        self._watch = watch
 
     def step(self, stage_step: int, batches: Sequence[Any], rate_factor: float) -> dict[str, LossTerms]:
         """Play one step on ``batches`` (gradients of several are averaged). Returns the turns' detached terms.
@@ -53,7 +61,10 @@ class StagePlay:
     def _forward(self, learning: Sequence[str], batch: Any) -> Any:
         self._spotlight(learning)
         with self.machine.autocast():
-            return self.recipe.forward(batch)
+            outputs = self.recipe.forward(batch)
+        if self._watch:
+            self._watch(batch, outputs)
+        return outputs
 
     def _turn(self, name: str, batches: Sequence[Any], shared: Any, rate_factor: float) -> LossTerms:
         optimizer, scaler = self.optimizers[name], self.scalers[name]

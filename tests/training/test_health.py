@@ -1,0 +1,121 @@
+"""The health monitor: what it sees, what it warns of and when, and that a healthy run hears nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gantools.training import health, journal
+from gantools.training.health import LOOK_EVERY, ROWS_IN_A_ROW, THUMBNAILS, YOUNG_STEPS, Health
+
+
+class Watched:
+    """A monitor that looks at pictures given to it, and remembers its warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.health = Health(lambda batch, made: {"fake": (made, batch)}, self.warnings.append)
+        self.step = 0
+
+    def rows(self, make, count: int = ROWS_IN_A_ROW, **losses: float) -> dict[str, float]:
+        """Rows of a run whose generator is ``make``; the last one."""
+        row: dict[str, float] = {}
+        for number in range(count):
+            for look in range(THUMBNAILS // 2 * LOOK_EVERY):
+                stream = torch.Generator().manual_seed(1000 * number + look)
+                truth = torch.rand(2, 3, 16, 16, generator=stream) * 1.6 - 0.8
+                self.health.see(truth, make(truth))
+            self.step += YOUNG_STEPS - 1
+            row = self.health.row(self.step, "adversarial", losses)
+        return row
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda truth: -truth, "exchanged"),
+        (lambda truth: (100 * truth).clamp(-1, 1), "black or white"),
+        (lambda truth: torch.zeros_like(truth) + torch.linspace(-1, 1, 16), "nearly the same picture"),
+    ],
+    ids=["inverted", "saturated", "collapsed"],
+)
+def test_what_stays_wrong_is_told_once(make, says):
+    watched = Watched()
+    watched.rows(make, count=ROWS_IN_A_ROW)
+    assert watched.warnings == []  # the first row was of a young stage, saturation apart
+    watched.rows(make, count=1)
+    assert [line for line in watched.warnings if says in line]
+    watched.rows(make, count=5)
+    assert len(watched.warnings) == 1
+
+
+def test_a_good_generator_is_left_alone():
+    watched = Watched()
+    row = watched.rows(lambda truth: truth * 0.9, count=8)
+    assert watched.warnings == []
+    assert row["health/correlation"] == pytest.approx(1, abs=1e-3)
+    assert row["health/diversity"] == pytest.approx(0.9, abs=0.01)
+    assert row["health/saturation"] == 0
+
+
+def test_one_bad_row_is_none_of_its_business():
+    watched = Watched()
+    watched.rows(lambda truth: truth)
+    for _ in range(4):
+        watched.rows(lambda truth: -truth, count=ROWS_IN_A_ROW - 1)
+        watched.rows(lambda truth: truth, count=1)
+    assert watched.warnings == []
+
+
+def test_a_distance_that_grows_is_told():
+    watched = Watched()
+    watched.rows(lambda truth: truth, **{"loss/generator/pixel": 1.0})
+    watched.rows(lambda truth: truth, **{"loss/generator/pixel": 2.9})
+    assert watched.warnings == []
+    watched.rows(lambda truth: truth, **{"loss/generator/pixel": 3.1})
+    assert watched.warnings == [health._DIVERGED]
+
+
+def test_a_discriminator_that_is_never_wrong_is_told():
+    watched = Watched()
+    fooled = {"loss/generator/adversarial": 1.0}
+    row = watched.rows(lambda truth: truth, **fooled, **{"loss/discriminator/adversarial": 0.5})
+    assert row["health/discriminator_share"] == pytest.approx(1 / 3)
+    watched.rows(lambda truth: truth, **fooled, **{"loss/discriminator/adversarial": 0.0005})
+    assert watched.warnings == [health._BEATEN]
+
+
+def test_logits_of_several_discriminators_are_averaged_under_health():
+    row = Watched().health.row(
+        1, "s", {"figure/discriminator/real_logit": 0.5, "figure/critic/real_logit": 1.5, "x": 1}
+    )
+    assert row == {"health/real_logit": 1.0, "x": 1}
+
+
+@pytest.mark.parametrize("spec", ["pix2pix/shoes-64", "srgan/compact", "cyclegan/apple2orange-64"])
+def test_runs_write_health_into_the_journal(spec, tiny, tmp_path):
+    from gantools import api
+
+    run = api.train(tiny(spec), run_dir=tmp_path / "run")
+    rows = [
+        row
+        for row in journal.read(run.path / "metrics.jsonl")
+        if "loss/discriminator/a" in row or "loss/discriminator/adversarial" in row
+    ]
+    assert rows
+    for name in ("real_logit", "fake_logit", "discriminator_share"):
+        assert all(f"health/{name}" in row for row in rows)
+    assert not [key for row in rows for key in row if key.startswith("figure/")]
+    first = journal.read(run.path / "metrics.jsonl")[0]
+    assert -1 <= first["health/correlation"] <= 1
+    assert first["health/diversity"] == 1
+
+
+def test_a_warning_stands_in_the_journal(tiny, tmp_path, monkeypatch):
+    from gantools import api
+
+    monkeypatch.setattr(health, "DIVERGED_TIMES", 0.5)
+    run = api.train(tiny("pix2pix/shoes-64"), run_dir=tmp_path / "run")
+    warnings = [row for row in journal.read(run.path / "metrics.jsonl") if "warning" in row]
+    assert [row["warning"] for row in warnings] == [health._DIVERGED]
+    assert warnings[0]["step"] == ROWS_IN_A_ROW
