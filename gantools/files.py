@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 STAGED_PREFIX = ".gantools-"
-CHUNK_BYTES = 1 << 24
+CHUNK_BYTES = 1 << 22
 ABANDONED_SECONDS = 900
 """No write pauses for so long that its staged file looks left behind."""
 
@@ -49,18 +49,27 @@ def tell(event: Event, path: Path) -> None:
 
 
 class NewFile:
-    """A file being written for the first time; ``close`` makes it durable, ``sha256`` is the digest so far."""
+    """A file being written for the first time; ``close`` makes it durable, ``sha256`` is then its content's digest."""
 
     def __init__(self, path: Path) -> None:
         tell("create", path)
-        self.path, self._digest = path, hashlib.sha256()
+        self.path, self._digest, self._small = path, hashlib.sha256(), bytearray()
         self._stream = path.open("xb", buffering=0)
 
     def write(self, content: bytes | memoryview) -> None:
-        """Append ``content``; it is not copied."""
+        """Append ``content``. What is small waits to be written with what follows; what is large is not copied."""
         whole = memoryview(content).cast("B")
+        if len(self._small) + len(whole) < CHUNK_BYTES:
+            self._small += whole
+            return
+        self._flush()
         for start in range(0, len(whole), CHUNK_BYTES):
             self._write(whole[start : start + CHUNK_BYTES])
+
+    def _flush(self) -> None:
+        if self._small:
+            small, self._small = self._small, bytearray()
+            self._write(memoryview(small))
 
     def _write(self, part: memoryview) -> None:
         tell("write", self.path)
@@ -70,12 +79,13 @@ class NewFile:
 
     @property
     def sha256(self) -> str:
-        """Hex digest of what was written."""
+        """Hex digest of what was written, once the file is closed."""
         return self._digest.hexdigest()
 
     def close(self) -> None:
         """Sync the file and close it; it is closed also where syncing fails."""
         with self._stream:
+            self._flush()
             tell("sync", self.path)
             os.fsync(self._stream.fileno())
 

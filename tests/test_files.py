@@ -52,6 +52,17 @@ def test_a_large_content_is_written_in_parts_and_its_digest_is_known(tmp_path, m
     assert stream.sha256 == files.sha256(tmp_path / "a")
 
 
+def test_small_contents_are_written_together_and_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "CHUNK_BYTES", 8)
+    events = []
+    with files.observed(lambda event, path: events.append(event)), files.new_file(tmp_path / "a") as stream:
+        for part in (b"", b"012", b"34", b"567", b"89abcdef0123", b"4"):
+            stream.write(part)
+    assert events.count("write") == 5
+    assert (tmp_path / "a").read_bytes() == b"0123456789abcdef01234"
+    assert stream.sha256 == files.sha256(tmp_path / "a")
+
+
 def test_a_failure_to_clean_up_does_not_hide_why(tmp_path, monkeypatch):
     def full(event, path):
         if event in ("sync", "remove"):

@@ -11,6 +11,7 @@ import json
 import re
 import warnings
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, NamedTuple
 
 import torch
@@ -95,6 +96,8 @@ def newest(checkpoints: Path) -> tuple[int, Any]:
 def load(folder: Path) -> Any:
     """Read a checkpoint. Raises ModelFileError when a file is missing, changed or of another schema."""
     try:
+        for name in (MANIFEST, TENSORS, TREE):
+            _require_file(folder / name)
         sums = _read_manifest(folder)
         for name, digest in sums.items():
             if sha256(folder / name) != digest:
@@ -102,6 +105,12 @@ def load(folder: Path) -> Any:
         return _unpack(json.loads((folder / TREE).read_bytes()), load_file(folder / TENSORS))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise ModelFileError(f"{folder}: not an intact checkpoint ({_reason(error)})") from error
+
+
+def _require_file(path: Path) -> None:
+    """Raise ModelFileError for what only looks like a file: a link out of the folder, a pipe that never ends."""
+    if not S_ISREG(path.lstat().st_mode):
+        raise ModelFileError(f"{path}: not a plain file")
 
 
 def _reason(error: Exception) -> str:
@@ -129,7 +138,7 @@ def _rotate(checkpoints: Path, step: int, keep: int) -> None:
 
 
 def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1) + "\n").encode()
+    return (json.dumps(value) + "\n").encode()
 
 
 def _manifest(step: int, sums: dict[str, str]) -> bytes:

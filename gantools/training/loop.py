@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from gantools.checkpoint import state as checkpoints
@@ -251,13 +251,20 @@ class Loop:
             raise UsageError(f"{self.run.path}: step {step} does not fit this configuration ({reason})") from error
         self._saved = self.position
 
+    def _checked(self, position: Position) -> Position:
+        """Raises ValueError for a place where no run can stand."""
+        numbers = [getattr(position, field.name) for field in fields(position)]
+        if not all(type(number) is int and number >= 0 for number in numbers) or position.stage > len(self.stages):
+            raise ValueError(f"no position: {numbers}")
+        return position
+
     def _take(self, state: dict[str, Any]) -> None:
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
         if self.average:
             self.average.load_state(state["average"])
         self.validation.load_state(state["validation"])
-        self.position = self._dealt_anew(Position(**state["position"]), shares.count(state))
+        self.position = self._dealt_anew(self._checked(Position(**state["position"])), shares.count(state))
         if self.position.stage_step:
             self.play = self._open(self.stages[min(self.position.stage, len(self.stages) - 1)])
             self.play.load_state(state["play"])

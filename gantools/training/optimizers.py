@@ -51,12 +51,17 @@ def build(
 
 
 def load(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Restore an optimizer; moments take their parameter's memory layout, which fused kernels rely on."""
+    """Restore an optimizer; moments take their parameter's memory layout, which fused kernels rely on.
+
+    Raises ValueError for moments of other parameters.
+    """
     optimizer.load_state_dict(state)
     for parameter, moments in optimizer.state.items():
         for key, value in moments.items():
             if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
                 moments[key] = torch.empty_like(parameter).copy_(value)
+            elif isinstance(value, torch.Tensor) and value.dim():
+                raise ValueError(f"{key} of shape {tuple(value.shape)} for a parameter of {tuple(parameter.shape)}")
 
 
 def set_rate(optimizer: torch.optim.Optimizer, base: float, factor: float) -> None:

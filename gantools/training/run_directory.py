@@ -28,15 +28,18 @@ class RunDirectory:
         self._require_unused()
         self.path.mkdir(parents=True, exist_ok=True)
         held = lock.Lock(self.path)
-        try:
-            self._require_unused()  # whoever had it until now may have used it
-        except UsageError:
+        if not self._is_unused():  # whoever had it until now has used it
             held.release()
-            raise
+            self._require_unused()
         return held
 
+    def _is_unused(self) -> bool:
+        return not self.path.exists() or (self.path.is_dir() and all(map(_is_scaffolding, self.path.iterdir())))
+
     def _require_unused(self) -> None:
-        if self.path.exists() and not (self.path.is_dir() and all(map(_is_scaffolding, self.path.iterdir()))):
+        if not self._is_unused():
+            if (self.path / lock.FILE).is_file():
+                self.lock().release()  # who is training it is more worth knowing than that it is not empty
             raise UsageError(
                 f"--run-dir {self.path}: not empty; continue that run with --resume {self.path}, or name a new folder"
             )
