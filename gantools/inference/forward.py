@@ -225,10 +225,13 @@ def _no_memory(canvas: Canvas, grid: Grid, failed: Tile, way: Way) -> ImageError
     what = f"not enough memory for {width}×{height} px"
     if grid.halo_px is None:
         return ImageError(f"{what}: {_why_whole(way)}; make the picture smaller or try --device cpu")
+    never = ImageError(f"{what}, not even in the smallest tiles; try --device cpu")
     if not grid.smaller(failed):
-        return ImageError(f"{what}, not even in the smallest tiles; try --device cpu")
+        return never
     seen_px = min(way.memory.free_bytes() / way.bytes_per_px(), failed.seen_px / 2)
     fitting_px = min(grid.largest_side_px(seen_px), failed.side_px // 2)
+    if not grid.fits(fitting_px, seen_px):
+        return never
     whole = way.tile == 0
     return ImageError(f"{what}{' at once' if whole else f' in tiles of {way.tile} px'}; --tile {fitting_px} would fit")
 

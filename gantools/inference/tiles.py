@@ -83,6 +83,10 @@ class Grid:
             low, high = (middle, high) if self._seen_px(middle * self.step_px) <= seen_px else (low, middle - 1)
         return low * self.step_px
 
+    def fits(self, side_px: int, seen_px: float) -> bool:
+        """Whether tiles of this side see at most ``seen_px`` pixels."""
+        return self._seen_px(self._steps(side_px)) <= seen_px
+
     def _seen_px(self, side_px: int) -> int:
         side_px += 2 * self.margin_px
         return min(side_px, self.height) * min(side_px, self.width)

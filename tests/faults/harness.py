@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,15 @@ class Row:
     attempt: Callable[[Trial], Outcome]
 
 
+def tried(row: Row, trial: Trial) -> Outcome:
+    """Try one row. What it raises, a hang that was cut short included, breaks its promise."""
+    try:
+        return row.attempt(trial)
+    except Exception as error:
+        told = "".join(traceback.format_exception(error))
+        return Outcome(1, [f"{type(error).__name__}: {error}", *told.splitlines()[-4:]])
+
+
 def table(rows: Sequence[Row], base: Trial) -> tuple[list[str], bool]:
     """Try every row in a folder of its own. Returns lines to print and whether every promise was kept."""
     lines, kept = [], True
@@ -58,7 +68,7 @@ def table(rows: Sequence[Row], base: Trial) -> tuple[list[str], bool]:
         folder = base.folder / row.name
         folder.mkdir(parents=True)
         started = time.monotonic()
-        outcome = row.attempt(Trial(folder, base.long, base.seed))
+        outcome = tried(row, Trial(folder, base.long, base.seed))
         sound = outcome.cases > 0 and not outcome.broken
         kept &= sound
         lines.append(_line(row, outcome, sound, time.monotonic() - started))

@@ -293,7 +293,7 @@ def creep(trial: Trial) -> Outcome:
         Image.fromarray(damage.photo(*size, seed=number)).save(folder / f"{number:04d}.png", compress_level=1)
     told = subprocess.run(
         [*ground.PYTHON, "-c", CREEP, weights, folder, str(count // 100)],
-        cwd=trial.folder, env=ground.environment(), capture_output=True, timeout=ground.PATIENCE_SECONDS, check=True,
+        cwd=trial.folder, env=ground.environment(), capture_output=True, timeout=1500, check=True,
     )  # fmt: skip
     samples = np.array([json.loads(line) for line in told.stdout.splitlines()])
     late = samples[len(samples) // 2 :]

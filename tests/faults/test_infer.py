@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import Row, Trial
+from tests.faults.harness import Row, Trial, tried
 from tests.faults.infer import ROWS
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_the_promise_is_kept(row: Row, tmp_path: Path) -> None:
-    outcome = row.attempt(Trial(tmp_path))
+    outcome = tried(row, Trial(tmp_path))
     assert outcome.cases > 0
     assert not outcome.broken, outcome.broken[:10]
