@@ -6,11 +6,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from gantools.images.picture import Picture, Pixels
 from gantools.inference.bundle import Model
-from gantools.inference.forward import translate, translate_batch
+from gantools.inference.forward import batch_is_exact, translate, translate_batch
 from gantools.inference.settings import Settings
 
 MOST_PICTURES = 8
@@ -27,21 +25,22 @@ Shape = tuple[tuple[int, ...], str]
 class Joint:
     """Batches for a network that takes whole pictures.
 
-    Bits are compared before they are trusted: of the first batch of each shape two pictures are also computed alone,
-    and where they differ, as other kernels for other batch sizes may make them, that shape's pictures go one by one.
-    With ``fast`` they may differ. ``check`` refuses a picture, ``finish`` puts the network's colours into it.
+    Bits are compared before they are trusted: the pictures of the first batch of each shape and number are also
+    computed alone, and where one differs, as other kernels for other numbers may make it, that shape's pictures go one
+    by one. With ``fast`` they may differ. ``check`` refuses a picture, ``finish`` puts the network's colours into it.
     """
 
     model: Model
     settings: Settings
     check: Callable[[Picture], None]
     finish: Callable[[Picture, Pixels], Picture]
-    _equal: dict[Shape, bool] = field(default_factory=dict)
+    _exact: set[tuple[Shape, int]] = field(default_factory=set)
+    _inexact: set[Shape] = field(default_factory=set)
 
     def limit(self, picture: Picture) -> int:
         """How many pictures of this one's shape go together."""
         asked, fast = self.settings.batch, self.settings.fast
-        if self.model.network.training or not (fast or self._equal.get(_shape(picture), True)):
+        if self.model.network.training or (_shape(picture) in self._inexact and not fast):
             return 1  # statistics of a batch, or bits that depend on it
         on_processor = self._device_type() == "cpu"
         if asked is not None:
@@ -64,22 +63,26 @@ class Joint:
         for each in pictures:
             self.check(each)
         given, how = [each.pixels for each in pictures], self.settings
-        made = translate_batch(given, self.model, tile=how.tile, tta=how.tta)
-        if not (how.fast or self._proven(_shape(pictures[0]), given, made)):
+        if how.fast or len(given) == 1 or self._proven(_shape(pictures[0]), given):
+            made = translate_batch(given, self.model, tile=how.tile, tta=how.tta)
+        else:
             made = [self._alone(each) for each in given]
         return [self.finish(each, pixels) for each, pixels in zip(pictures, made, strict=True)]
 
-    def _proven(self, shape: Shape, given: Sequence[Pixels], made: Sequence[Pixels]) -> bool:
-        if shape not in self._equal:
-            ends = (0, len(given) - 1)
-            self._equal[shape] = all(np.array_equal(made[end], self._alone(given[end])) for end in ends)
-            if not self._equal[shape] and self.settings.batch:
-                warnings.warn(
-                    "a batch comes out otherwise here than its pictures alone, which is what is made; "
-                    "--fast takes the batch",
-                    stacklevel=2,
-                )
-        return self._equal[shape]
+    def _proven(self, shape: Shape, given: Sequence[Pixels]) -> bool:
+        if (shape, len(given)) in self._exact:
+            return True
+        if shape not in self._inexact and batch_is_exact(given, self.model, tta=self.settings.tta):
+            self._exact.add((shape, len(given)))
+            return True
+        if shape not in self._inexact and self.settings.batch:
+            warnings.warn(
+                "a batch comes out otherwise here than its pictures alone, which is what is made; "
+                "--fast takes the batch",
+                stacklevel=2,
+            )
+        self._inexact.add(shape)
+        return False
 
     def _alone(self, pixels: Pixels) -> Pixels:
         return translate(pixels, self.model, tile=self.settings.tile, tta=self.settings.tta)

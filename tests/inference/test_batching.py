@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from gantools.checkpoint.weights import Export
 from gantools.images import writer
 from gantools.images.picture import Picture, Pixels
 from gantools.inference import engine, joint
 from gantools.inference.bundle import Model
-from gantools.inference.forward import translate, translate_batch
+from gantools.inference.forward import Way, batch_is_exact, translate, translate_batch
 from gantools.inference.joint import Joint
 from gantools.inference.pipeline import Run
 from gantools.inference.plan import Job
@@ -55,7 +56,7 @@ def model_of(options: GeneratorOptions, autocast: torch.dtype | None = None, mod
             each.running_var.uniform_(0.5, 2)
     network.requires_grad_(False).train(mode == "train")
     export: Export = describe_generator("generator", network, options, 64, mode)
-    return Model("demo", export, options, network, autocast, torch.channels_last)
+    return Model("demo", export, options, network, autocast)
 
 
 def noise(seed: int, width: int = 24, height: int = 24) -> Pixels:
@@ -134,23 +135,42 @@ def test_batch_statistics_are_a_pictures_own() -> None:
 
 def test_where_a_batch_changes_bits_pictures_go_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
+    real, by = Way.network, [1e-7]
 
-    def other_kernels(pictures: Sequence[Pixels], *arguments: object, **named: object) -> list[Pixels]:
-        asked.append(len(pictures))
-        made = translate_batch(pictures, *arguments, **named)  # type: ignore[arg-type]
-        made[-1][0, 0, 0] ^= 1
+    def other_kernels(way: Way, image: Tensor) -> Tensor:
+        asked.append(len(image))
+        made = real(way, image).clone()
+        made[1:2, 0, 0, 0] += by[0]
         return made
 
     small = model_of(CompactSROptions(channels=4, blocks=1))
     several = jobs(tmp_path, [(8, 8)] * 12)
     alone = contents(engine.run(small, several, replace(PLAIN, batch=1)))
-    monkeypatch.setattr(joint, "translate_batch", other_kernels)
+    monkeypatch.setattr(Way, "network", other_kernels)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         assert contents(engine.run(small, several, replace(PLAIN, batch=4))) == alone
-    assert asked == [4], "one batch was tried, and no other after it"
+    assert asked.count(4) == 1, "one batch was tried, and no other after it"
     assert [str(each.message)[:33] for each in told] == ["a batch comes out otherwise here "]
+    by[0] = 0.5
     assert contents(engine.run(small, several, replace(PLAIN, batch=4, fast=True))) != alone
+
+
+def test_a_batch_that_does_not_fit_the_memory_is_made_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Way.network
+
+    def small_memory(way: Way, image: Tensor) -> Tensor:
+        if len(image) > 1:
+            raise MemoryError
+        return real(way, image)
+
+    model, given = model_of(CompactSROptions(channels=4, blocks=1)), [noise(seed, 8, 8) for seed in range(3)]
+    alone = [translate(pixels, model) for pixels in given]
+    monkeypatch.setattr(Way, "network", small_memory)
+    assert not batch_is_exact(given, model)
+    joined = Joint(model, PLAIN, lambda picture: None, lambda picture, pixels: Picture(pixels))
+    for one, other in zip(alone, joined.make([Picture(pixels) for pixels in given]), strict=True):
+        np.testing.assert_array_equal(one, other.pixels)
 
 
 def contents(run: Run) -> list[bytes]:
