@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
@@ -15,12 +13,12 @@ from gantools.cli.outcomes import PARTLY_FAILED, Json, Overwrite
 from gantools.errors import UsageError
 
 if TYPE_CHECKING:
+    from gantools.cli.progress import Meter
     from gantools.evaluation.limits import Limit
     from gantools.evaluation.result import Evaluation
     from gantools.evaluation.session import Measures
 
 MISSED = 4
-PLAIN_PROGRESS_SECONDS = 30
 
 Model = Annotated[
     str | None, typer.Argument(metavar="RECIPE|RUN|WEIGHTS", help="Installed weights, a run's folder, or a file.")
@@ -99,10 +97,12 @@ def _found(
     if pairs is not None:
         if model or data or export:
             raise UsageError("--pairs compares two folders without a model: leave out the model, --data and --export")
-        return api.evaluate_pairs(*pairs, wanted, advance=_progress())
+        with _Progress() as advance:
+            return api.evaluate_pairs(*pairs, wanted, advance=advance)
     if model is None or data is None:
         raise UsageError("give a model and --data DIR, or --pairs OUT_DIR TRUTH_DIR")
-    return api.evaluate(model, data, wanted, overrides=overrides, export=export, advance=_progress())
+    with _Progress() as advance:
+        return api.evaluate(model, data, wanted, overrides=overrides, export=export, advance=advance)
 
 
 def _write(found: Evaluation, output: Path | None, csv: Path | None) -> None:
@@ -148,15 +148,21 @@ def _conclude(found: Evaluation, bounds: tuple[Limit, ...]) -> int:
     return PARTLY_FAILED if found.failures else MISSED if missed else 0
 
 
-def _progress() -> Callable[[int, int], None]:
-    """A line every half minute."""
-    started = told = time.monotonic()
+class _Progress:
+    """Pictures measured so far, on stderr, from the first to the last or to a failure."""
 
-    def advance(done: int, total: int) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told >= PLAIN_PROGRESS_SECONDS and done < total:
-            told = now
-            console.message(f"{done}/{total}, {(now - started) / done * (total - done):.0f} s left")
+    def __init__(self) -> None:
+        self._meter: Meter | None = None
 
-    return advance
+    def __enter__(self) -> Self:
+        return self
+
+    def __call__(self, done: int, total: int) -> None:
+        from gantools.cli.progress import Meter
+
+        self._meter = self._meter or Meter("pictures", total)
+        self._meter.update(done)
+
+    def __exit__(self, *ended: object) -> None:
+        if self._meter is not None:
+            self._meter.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -34,6 +37,12 @@ def test_a_line_says_all_that_it_takes_to_repeat_a_figure():
         assert part in line
     assert "features of vgg16" in protocols.find("frechet_distance").line("vgg16")
     assert "unknown" not in "".join(metric.line() for metric in protocols.METRICS.values())
+
+
+def test_the_page_of_metrics_names_every_one_of_them():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)(?::N)?`", page))
+    assert {*protocols.METRICS, *protocols.ALIASES, "class_score"} <= named
 
 
 def test_names_typed_short_and_wrong():
