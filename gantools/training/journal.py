@@ -36,9 +36,11 @@ class Journal:
     def sync(self) -> None:
         """Make the rows durable, as the checkpoint of their step is about to be."""
         self._flush()
-        with suppress(OSError):
+        try:
             files.tell("sync", self._path)
             os.fsync(self._stream.fileno())
+        except OSError as error:
+            self._tell(f"{self._path.name}: {error.strerror or error}; its last rows may not outlive a power cut")
 
     def close(self) -> None:
         self._flush()

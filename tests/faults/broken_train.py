@@ -14,18 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults import datasets, forged, resumes, saves, trainings
+from gantools import files
+from gantools.checkpoint import state
+from gantools.data import seeds
+from gantools.recipes.cyclegan import CycleGan
+from gantools.training import finite, journal, streams
+from gantools.training.ema import MovingAverage
+from gantools.training.keeper import Keeper
+from gantools.training.stage_play import StagePlay
+from tests.faults import datasets, resumes, saves, trainings
 from tests.faults.harness import Outcome, Trial
 from tests.faults.offspring import Child
-
-from gantools import files  # isort: skip
-from gantools.checkpoint import state  # isort: skip
-from gantools.data import seeds  # isort: skip
-from gantools.recipes.cyclegan import CycleGan  # isort: skip
-from gantools.training import finite, journal, lock, streams  # isort: skip
-from gantools.training.ema import MovingAverage  # isort: skip
-from gantools.training.keeper import Keeper  # isort: skip
-from gantools.training.stage_play import StagePlay  # isort: skip
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,11 @@ def _forgetful_pool(recipe: CycleGan, content: Any) -> None:
     """The pool begins anew."""
 
 
+def of(spec: str) -> Callable[[Trial], Outcome]:
+    """The row about resuming, with one recipe."""
+    return lambda trial: resumes.resumed(trial, (spec,))
+
+
 VARIANTS: dict[str, Broken] = {
     "no-rename": Broken(saves.killed_saves, _set(files, "_staged", _in_place)),
     "no-fsync": Broken(saves.order, _set(files.NewFile, "close", lambda stream: (stream._flush(), stream.abandon()))),
@@ -88,14 +92,12 @@ VARIANTS: dict[str, Broken] = {
     ),
     "swallowed-error": Broken(trainings.failed_writes, _set(Keeper, "save", _swallowing)),
     "journal-not-rewound": Broken(trainings.killed_at_events, _set(journal, "rewind", lambda path, step: None)),
-    "no-lock": Broken(trainings.started_twice, _set(lock.fcntl, "flock", lambda stream, how: None)),
-    "optimizer-dropped": Broken(resumes.resumed, lambda: _forget_optimizers()),
-    "pool-dropped": Broken(resumes.resumed, _set(CycleGan, "load_extra_state", _forgetful_pool)),
-    "average-dropped": Broken(resumes.resumed, _set(MovingAverage, "load_state", lambda average, content: None)),
-    "streams-dropped": Broken(resumes.resumed, _set(streams, "load_state", lambda content: None)),
+    "optimizer-dropped": Broken(of("pix2pix/paper"), lambda: _forget_optimizers()),
+    "pool-dropped": Broken(of("cyclegan/paper"), _set(CycleGan, "load_extra_state", _forgetful_pool)),
+    "average-dropped": Broken(of("pix2pix/paper"), _set(MovingAverage, "load_state", lambda average, content: None)),
+    "streams-dropped": Broken(of("pix2pix/paper"), _set(streams, "load_state", lambda content: None)),
     "not-numbers-saved": Broken(resumes.not_numbers, _set(finite, "spoiled", lambda content, path="": iter(()))),
     "workers-alike": Broken(datasets.augmentation, _set(seeds, "generator", lambda *key: _by_process())),
-    "link-followed": Broken(forged.forged, _set(state, "_require_file", lambda path: None)),
 }
 
 

@@ -17,8 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a forked process cannot use what its parent has opened
-
 import cv2
 import torch
 import torch._dynamo  # as trying shapes on the meta device does, seconds later in every child
@@ -68,6 +66,7 @@ class Child:
 
     def _be(self, work: Callable[[], int]) -> None:
         code = 99
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a forked process cannot use what its parent has opened
         try:
             for stream, path in ((1, self._out), (2, self._err)):
                 os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ from tests.faults.trainings import not_whole
 LOG_INTERVAL = 2
 
 
-def resumed(trial: Trial) -> Outcome:
+def resumed(trial: Trial, specs: Sequence[str] = SPECS) -> Outcome:
     """From the middle of an epoch and from its edge, with and without workers, every recipe: the same in every bit."""
     outcome = Outcome()
     workers = (0, 2)
-    for number, spec in enumerate(SPECS):
+    for number, spec in enumerate(specs):
         training = micro(trial.folder, spec)
         whole = trial.folder / spec.replace("/", "-")
         ended = run(trial.folder / "said", *training.start(whole, "train.keep_checkpoints=99"))
@@ -37,7 +37,7 @@ def resumed(trial: Trial) -> Outcome:
             for count in workers if trial.long else workers[(number + step) % 2 :][:1]:
                 problem = _resumed_from(whole, step, count)
                 outcome.case(problem is None, f"{spec} from step {step} with {count} workers: {problem}")
-    outcome.figures["recipes"] = str(len(SPECS))
+    outcome.figures["recipes"] = str(len(specs))
     return outcome
 
 

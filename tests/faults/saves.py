@@ -15,6 +15,7 @@ import torch
 
 from gantools import files
 from gantools.checkpoint import state
+from gantools.errors import ModelFileError
 from tests.faults.harness import Outcome, Trial
 from tests.faults.micro import micro, run
 from tests.faults.offspring import Child
@@ -71,7 +72,9 @@ def killed_saves(trial: Trial) -> Outcome:
             number += 1
             folder = trial.folder / f"{again}-{number}"
             _two_checkpoints(folder)
-            if _killed_save(folder, step, number) == 0:
+            code = _killed_save(folder, step, number)
+            if code != -signal.SIGKILL:
+                outcome.case(code == 0, f"saving step {step} ends with {code}")
                 break
             outcome.case(_survives(folder, step), f"event {number} of saving step {step}: {sorted(os.listdir(folder))}")
         outcome.figures["saved again" if again else "next step"] = f"{number - 1} events"
@@ -96,7 +99,10 @@ def _survives(folder: Path, step: int) -> bool:
     """Whether a whole checkpoint is found, without a word of damage, and the next start cleans up and saves."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = state.newest(folder)
+        try:
+            found = state.newest(folder)
+        except (ModelFileError, UserWarning):
+            return False
     sound = found[0] in (2, step) and is_whole(found[1], found[0])
     files.remove_stale(folder)
     state.save(folder, 4, content(4), keep=2)

@@ -142,25 +142,31 @@ def failed_writes(trial: Trial) -> Outcome:
     for turn, number in enumerate(range(1 + trial.seed % 3, events + 1, trial.count(23, 1))):
         folder = trial.folder / f"run-{number}"
         error, for_good = ERRORS[turn % len(ERRORS)], turn % 2 == 1
-        ended = run(
-            trial.folder / "said" / str(number), *training.start(folder), watch=_bad_disk(number, error, for_good)
-        )
+        failed = trial.folder / "failed"
+        disk = _bad_disk(number, error, failed, for_good=for_good)
+        ended = run(trial.folder / "said" / str(number), *training.start(folder), watch=disk)
         went_on += ended.code == 0
         problem = _after_failed_write(ended, training, folder, wanted)
+        if failed.exists() and os.strerror(error) not in ended.err:
+            problem = f"{failed.read_text()[:200]} failed, and nothing was said of it"
         outcome.case(problem is None, f"{errno.errorcode[error]} at event {number}{' on' * for_good}: {problem}")
         shutil.rmtree(folder, ignore_errors=True)
+        failed.unlink(missing_ok=True)
     outcome.figures["file events of a training"] = str(events)
     outcome.figures["went on to the end"] = str(went_on)
     return outcome
 
 
-def _bad_disk(number: int, error: int, for_good: bool) -> files.Observer:
+def _bad_disk(number: int, error: int, failed: Path, *, for_good: bool) -> files.Observer:
+    """Fails the ``number``-th event, or all from there on; what is more than cleaning up is noted in ``failed``."""
     seen = 0
 
     def observer(event: files.Event, path: Path) -> None:
         nonlocal seen
         seen += 1
         if seen == number or (for_good and seen > number and event != "remove"):
+            if event != "remove":
+                failed.write_text(f"{event} {path}")
             raise OSError(error, os.strerror(error), str(path))
 
     return observer
