@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,8 +71,18 @@ def _file(job: Job, mask: Path) -> Path:
     if not mask.is_dir():
         return mask
     name = stem(Path(job.input))
-    found = sorted(path for path in mask.iterdir() if path.is_file() and known(path) and stem(path) == name)
+    found = _masks(mask, mask.stat().st_mtime_ns).get(name, [])
     if len(found) != 1:
         what = "no mask" if not found else f"{len(found)} masks"
         raise UsageError(f"--mask {str(mask)!r}: {what} called {name!r} in it; one for each picture, with its name")
     return found[0]
+
+
+@lru_cache(maxsize=1)
+def _masks(folder: Path, changed_ns: int) -> dict[str, list[Path]]:  # noqa: ARG001 - a changed folder is read anew
+    """A folder's pictures by their names, read once for all the pictures of a run."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(folder.iterdir()):
+        if known(path) and path.is_file():
+            found[stem(path)].append(path)
+    return dict(found)

@@ -16,7 +16,7 @@ from gantools.errors import ModelFileError, UsageError
 from gantools.images import reader, writer
 from gantools.images.holes import mean_filled
 from gantools.images.picture import Metadata, Picture
-from gantools.inference import composer, engine, forward
+from gantools.inference import composer, engine, forward, missing
 from gantools.inference.bundle import Model, open_model
 from gantools.inference.plan import Job
 from gantools.inference.session import infer
@@ -240,6 +240,20 @@ def test_a_folder_of_masks_goes_by_name(full: Path, tmp_path: Path) -> None:
     results = list(infer(full, tmp_path / "in", output=tmp_path / "out", device="cpu", settings=settings))
     assert [result.status for result in results] == ["done", "done", "failed"]
     assert "no mask called 'c' in it" in (results[2].error or "")
+
+
+def test_a_folder_of_masks_is_read_once(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        writer.write(Picture(samples(40, 30, seed=number)), tmp_path / "in" / f"{number}.png")
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        saved_mask(tmp_path / "masks" / f"{number}.png", square_hole(40, 30, 4))
+    looked_at: list[object] = []
+    monkeypatch.setattr(missing, "known", lambda name: looked_at.append(name) or True)
+    settings = Settings(mask=str(tmp_path / "masks"))
+    results = list(infer(full, tmp_path / "in", output=tmp_path / "out", device="cpu", settings=settings))
+    assert [result.status for result in results] == ["done"] * 6
+    assert len(looked_at) == 6
 
 
 def test_a_missing_mask_is_refused_before_any_work(full: Path, tmp_path: Path) -> None:
