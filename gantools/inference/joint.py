@@ -27,7 +27,8 @@ class Joint:
 
     Bits are compared before they are trusted: the pictures of the first batch of each shape and number are also
     computed alone, and where one differs, as other kernels for other numbers may make it, that shape's pictures go one
-    by one. With ``fast`` they may differ. ``check`` refuses a picture, ``finish`` puts the network's colours into it.
+    by one; so do fewer than a whole batch. With ``fast`` they may differ. ``check`` refuses a picture, ``finish`` puts
+    the network's colours into it.
     """
 
     model: Model
@@ -63,15 +64,17 @@ class Joint:
         for each in pictures:
             self.check(each)
         given, how = [each.pixels for each in pictures], self.settings
-        if how.fast or len(given) == 1 or self._proven(_shape(pictures[0]), given):
+        if how.fast or len(given) == 1 or self._proven(_shape(pictures[0]), given, self.limit(pictures[0])):
             made = translate_batch(given, self.model, tile=how.tile, tta=how.tta)
         else:
             made = [self._alone(each) for each in given]
         return [self.finish(each, pixels) for each, pixels in zip(pictures, made, strict=True)]
 
-    def _proven(self, shape: Shape, given: Sequence[Pixels]) -> bool:
+    def _proven(self, shape: Shape, given: Sequence[Pixels], limit: int) -> bool:
         if (shape, len(given)) in self._exact:
             return True
+        if len(given) < limit:
+            return False  # the proof costs more than these few would save
         if shape not in self._inexact and batch_is_exact(given, self.model, tta=self.settings.tta):
             self._exact.add((shape, len(given)))
             return True
