@@ -8,8 +8,9 @@ from typing import Any
 
 from gantools.config.schema import RunConfig, StageOptions
 from gantools.data import loader
-from gantools.data.batches import to_network
+from gantools.data.batches import Batch, to_network
 from gantools.data.dataset import Dataset
+from gantools.training.ahead import Ahead, CudaSide
 from gantools.training.machine import Machine
 from gantools.training.optimizers import Progress
 
@@ -37,13 +38,18 @@ class Feed:
             warn=warn,
         )
 
+        on_cuda = machine.device.type == "cuda"
+        self._ahead = Ahead(self._stream, self._moved, CudaSide(machine.device)) if on_cuda else None
+
     def step(self) -> list[Any]:
         """The batches of the next step, as network tensors on the device."""
-        machine = self._machine
-        return [
-            to_network(next(self._stream), machine.device, channels_last=machine.channels_last)
-            for _ in range(self.batches_per_step)
-        ]
+        return [self._next() for _ in range(self.batches_per_step)]
+
+    def _next(self) -> Any:
+        return next(self._ahead) if self._ahead else self._moved(next(self._stream))
+
+    def _moved(self, batch: Batch) -> Batch:
+        return to_network(batch, self._machine.device, channels_last=self._machine.channels_last)
 
     def length(self, options: StageOptions[Any]) -> int:
         """A stage's length in steps, also where it is given in epochs."""

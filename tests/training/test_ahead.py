@@ -1,0 +1,70 @@
+"""One batch ahead, in the order of streams that a GPU needs; a stand-in notes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from gantools.data.batches import Batch
+from gantools.errors import DataError
+from gantools.training.ahead import Ahead
+
+
+@dataclass(frozen=True)
+class Numbered(Batch):
+    number: int
+
+
+class NotedSide:
+    """Notes what is queued where."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        self.events.append("side")
+        yield
+        self.events.append("back")
+
+    def hand_over(self, batch: Batch) -> None:
+        assert isinstance(batch, Numbered)
+        self.events.append(f"hand over {batch.number}")
+
+
+def ahead(numbers: Iterator[int]) -> tuple[Ahead[Numbered], NotedSide]:
+    side = NotedSide()
+
+    def move(batch: Numbered) -> Numbered:
+        side.events.append(f"move {batch.number}")
+        return batch
+
+    return Ahead(map(Numbered, numbers), move, side), side
+
+
+def test_the_next_batch_moves_once_the_present_one_is_handed_over() -> None:
+    batches, side = ahead(iter(range(9)))
+    assert next(batches).number == 0
+    assert side.events == ["side", "move 0", "back", "hand over 0", "side", "move 1", "back"]
+    assert [next(batches).number for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_failure_comes_when_its_batch_is_due() -> None:
+    def numbers() -> Iterator[int]:
+        yield 0
+        yield 1
+        raise DataError("no more pictures")
+
+    batches, _ = ahead(numbers())
+    assert [next(batches).number, next(batches).number] == [0, 1]
+    for _ in range(2):
+        with pytest.raises(DataError, match="no more pictures"):
+            next(batches)
+
+
+def test_the_end_is_the_end() -> None:
+    batches, _ = ahead(iter([5]))
+    assert [batch.number for batch in batches] == [5]
