@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -13,7 +13,8 @@ from gantools import api
 from gantools.benchmark import noise, plain
 from gantools.data.batches import Batch
 from gantools.devices import has_bf16
-from gantools.training import streams
+from gantools.training import compiling, streams
+from gantools.training.compiling import CompileName
 from gantools.training.machine import Machine
 from gantools.training.recipe import Recipe, Stage, networks_of
 from gantools.training.stage_play import StagePlay
@@ -28,23 +29,29 @@ class Mode:
 
     precision: Literal["fp32", "bf16"]
     channels_last: bool
+    compiled: CompileName = "off"
 
     @property
     def name(self) -> str:
-        return f"{self.precision}{' channels_last' if self.channels_last else ''}"
+        compiled = {"off": "", "networks": " compiled", "graphs": " compiled, graphs"}[self.compiled]
+        return f"{self.precision}{' channels_last' if self.channels_last else ''}{compiled}"
 
     def machine(self, device: torch.device) -> Machine:
         """What the loop computes with in this mode."""
-        return Machine(device, self.precision, self.channels_last)
+        return Machine(device, self.precision, self.channels_last, compiled=self.compiled)
 
 
 FP32 = Mode("fp32", channels_last=False)
+_COMPILED: tuple[CompileName, CompileName] = ("networks", "graphs")
 
 
 def modes(device: torch.device) -> tuple[Mode, ...]:
     """The modes that make sense on a device: bf16 only where it is computed in hardware."""
     precisions: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16") if has_bf16(device) else ("fp32",)
-    return tuple(Mode(precision, layout) for precision in precisions for layout in (False, True))
+    found = [Mode(precision, layout) for precision in precisions for layout in (False, True)]
+    if compiling.obstacle(device) is None:
+        found += [replace(mode, compiled=how) for mode in found for how in _COMPILED]
+    return tuple(found)
 
 
 def plain_step(settings: api.Settings, stage_name: str, device: torch.device) -> Step:
@@ -78,6 +85,7 @@ def built(settings: api.Settings, stage_name: str, machine: Machine) -> tuple[Re
     stages = list(recipe.stages())
     for network in (*networks_of(stages).values(), *recipe.frozen().values()):
         machine.place(network)
+    machine.compile(networks_of(stages), recipe.composed())
     return recipe, next(stage for stage in stages if stage.name == stage_name)
 
 

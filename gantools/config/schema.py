@@ -127,6 +127,11 @@ class TrainOptions(Options):
     memory_format: Literal["contiguous", "channels_last"] = setting(
         "contiguous", "layout of network tensors; channels_last pays for networks with BatchNorm or no norm"
     )
+    compile: Literal["off", "networks", "graphs"] = setting(
+        "off",
+        "torch.compile of every network, on CUDA only; graphs: launched as CUDA graphs too",
+        why="neither has been run on a GPU yet: try it, and compare a run's figures",
+    )
     accumulate_batches: int = setting(1, "batches whose gradients are averaged into one step", ge=1)
     sync_batch_norm: bool = setting(
         False, "with several processes, take a batch norm's statistics over all of them; costs two exchanges a layer"

@@ -66,6 +66,7 @@ class Loop:
         self.ranks.begin_alike(self.networks.values())
         for network in self.recipe.frozen().values():
             self.machine.place(network)
+        self.machine.compile(self.networks, self.recipe.composed())
         exported = exported_networks(self.recipe, self.networks)
         self.average = MovingAverage(exported, self.options.ema_decay) if self.options.ema_decay else None
         self.validation = Validation(self.recipe, prepared.validation, self.networks, self.machine, self.average)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,7 +13,8 @@ from torch import nn
 
 from gantools.devices import choose_device, has_bf16
 from gantools.errors import UsageError
-from gantools.training import ranks
+from gantools.training import compiling, ranks
+from gantools.training.compiling import CompileName
 from gantools.training.ranks import Alone, Place, Ranks
 
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
@@ -25,6 +28,7 @@ class Machine:
     precision: Literal["fp32", "bf16", "fp16"]
     channels_last: bool = False
     ranks: Ranks = field(default_factory=Alone)
+    compiled: CompileName = "off"
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which networks and losses are computed."""
@@ -32,6 +36,19 @@ class Machine:
             return nullcontext()
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
         return torch.autocast(self.device.type, dtype)
+
+    def compile(self, networks: Mapping[str, nn.Module], composed: Mapping[str, nn.Module]) -> None:
+        """Let a recipe's networks be compiled, where the run wants that."""
+        compiling.prepare(compiling.roots(networks, composed), self.compiled)
+
+    def begin_step(self) -> None:
+        """Tell CUDA graphs, where there are any, that the last step's results are done with."""
+        if self.compiled == "graphs":
+            compiling.begin_step()
+
+    def uncompiled(self) -> AbstractContextManager[object]:
+        """The context for pictures of other sizes than training's."""
+        return nullcontext() if self.compiled == "off" else compiling.eagerly()
 
     def scaler(self) -> torch.amp.GradScaler:
         """A loss scaler; it does nothing but in fp16."""
@@ -48,13 +65,19 @@ class Machine:
         return self.device.type != "cpu"
 
 
-def choose(device: str, precision: PrecisionName, memory_format: str = "contiguous") -> Machine:
+def choose(
+    device: str, precision: PrecisionName, memory_format: str = "contiguous", compiled: CompileName = "off"
+) -> Machine:
     """The machine for ``--device`` and ``--precision``. Raises UsageError when this computer lacks it.
 
     Of several processes on this computer each has a CUDA device of its own.
     """
     found = _choose_device(device, ranks.place())
-    return Machine(found, _choose_precision(found, precision), memory_format == "channels_last")
+    if compiled != "off" and (reason := compiling.obstacle(found)):
+        warnings.warn(f"train.compile: {reason}; training without", stacklevel=2)
+        compiled = "off"
+    layout = memory_format == "channels_last"
+    return Machine(found, _choose_precision(found, precision), layout, compiled=compiled)
 
 
 def _choose_device(name: str, where: Place) -> torch.device:

@@ -37,7 +37,8 @@ def prepare(
     kind: type[Recipe[Any, Any]], config: RunConfig, device: str, init_from: str | Path | None = None
 ) -> Prepared:
     """Choose the machine, look at the data, build the networks. Raises UsageError, DataError or ModelFileError."""
-    where = machine.choose(device, config.train.precision, config.train.memory_format)
+    train = config.train
+    where = machine.choose(device, train.precision, train.memory_format, train.compile)
     where = replace(where, ranks=distributed.join(where.device))
     training, validation = kind.dataset(config, "training"), kind.dataset(config, "validation")
     for data in (training, validation):

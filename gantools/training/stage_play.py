@@ -49,6 +49,7 @@ class StagePlay:
         With several batches the forward pass is computed again for each player, so that only one batch's graph is held:
         a player after the first then sees what the already updated networks make.
         """
+        self.machine.begin_step()
         playing = self.stage.policy.turns(stage_step, self._totals)
         shared = None
         if len(batches) == 1:

@@ -73,7 +73,8 @@ class Validation:
         """
         for network in self.networks.values():
             network.eval()
-        with self.exported_weights(), torch.random.fork_rng(), torch.no_grad(), self.machine.autocast():
+        arithmetic = self.machine.autocast(), self.machine.uncompiled()
+        with self.exported_weights(), torch.random.fork_rng(), torch.no_grad(), arithmetic[0], arithmetic[1]:
             yield
 
     def batch(self, indices: Sequence[int]) -> Any:

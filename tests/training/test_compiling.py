@@ -1,0 +1,111 @@
+"""Compiling as far as it can be tried without a GPU: networks are traced, and run as they were traced."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from gantools.benchmark.contenders import FP32, our_play
+from gantools.training import compiling
+from gantools.training.machine import Machine, choose
+
+CPU = torch.device("cpu")
+
+
+class Traced:
+    """Runs each graph as it was traced; counts them."""
+
+    def __init__(self) -> None:
+        self.graphs = 0
+
+    def __call__(self, graph: Any, _inputs: Any, _options: dict[str, Any]) -> Any:
+        self.graphs += 1
+        return graph.forward
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+def losses(tiny, lower) -> list[dict[str, float]]:
+    play, batch = our_play(tiny("pix2pix/shoes-64"), "adversarial", FP32.machine(CPU))
+    if lower:
+        networks = {name: one for player in play.stage.players.values() for name, one in player.networks.items()}
+        compiling.prepare(compiling.roots(networks, play.recipe.composed()), "networks", lower)
+    return [{name: float(terms.total) for name, terms in play.step(n, [batch], 1.0).items()} for n in range(3)]
+
+
+def test_compiled_steps_make_the_same_losses_from_few_graphs(tiny):
+    lower = Traced()
+    compiled, wanted = losses(tiny, lower), losses(tiny, None)
+    for one, other in zip(compiled, wanted, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+    assert 2 <= lower.graphs <= 8
+    assert not torch._dynamo.utils.counters["graph_break"]
+
+
+def test_what_cannot_be_lowered_runs_as_it_is_and_is_told_once(tiny):
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("no\ncompiler here")
+
+    with pytest.warns(UserWarning, match=r"runs uncompiled \(no compiler here\)") as told:
+        compiled = losses(tiny, fails)
+    assert len([one for one in told if "uncompiled" in str(one.message)]) == 1
+    assert compiled == losses(tiny, None)
+
+
+def test_the_graphs_mode_asks_for_cuda_graphs_and_nothing_is_compiled_when_off():
+    seen: list[dict[str, Any]] = []
+
+    def lower(graph: Any, _inputs: Any, options: dict[str, Any]) -> Any:
+        seen.append(options)
+        return graph.forward
+
+    for how in ("off", "networks", "graphs"):
+        layer = nn.Linear(2, 2)
+        compiling.prepare([layer], how, lower)
+        layer(torch.ones(1, 2))
+    assert seen == [{}, {"triton.cudagraphs": True}]
+
+
+def test_other_sizes_run_uncompiled():
+    lower, layer = Traced(), nn.Conv2d(1, 1, 1)
+    compiling.prepare([layer], "networks", lower)
+    machine = Machine(CPU, "fp32", compiled="networks")
+    for side_px in (4, 5, 6):
+        with machine.uncompiled():
+            layer(torch.ones(1, 1, side_px, side_px))
+    assert lower.graphs == 0
+    layer(torch.ones(1, 1, 4, 4))
+    assert lower.graphs == 1
+
+
+def test_the_whole_stands_for_its_parts():
+    encoder, decoder, critic = nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1)
+    whole = nn.Sequential(encoder, decoder)
+    networks = {"encoder": encoder, "decoder": decoder, "critic": critic}
+    assert compiling.roots(networks, {"generator": whole}) == [whole, critic]
+
+
+def test_a_processor_trains_without_and_says_so():
+    with pytest.warns(UserWarning, match=r"train\.compile: compiled steps are no faster on cpu; training without"):
+        machine = choose("cpu", "fp32", compiled="graphs")
+    assert machine.compiled == "off"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        choose("cpu", "fp32")
+
+
+def test_a_step_is_marked_for_graphs_alone(monkeypatch):
+    marks: list[int] = []
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: marks.append(1))
+    for how in ("off", "networks", "graphs"):
+        Machine(CPU, "fp32", compiled=how).begin_step()
+    assert marks == [1]
