@@ -1,6 +1,6 @@
 """A network as a list of steps on rows: what each one needs of those before it, so that it can be computed in stripes.
 
-Only networks with norms over the whole picture are taken apart like this; the others are computed in tiles.
+Networks with norms over the whole picture are taken apart like this, and those whose context is as large as a tile.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from gantools.inference.packed import PackedConv2d, PackedConvTranspose2d
 from gantools.models.blocks import InstanceNorm
 from gantools.models.encoders import ChannelAffine
 from gantools.models.reach import Reach
@@ -22,7 +23,7 @@ from gantools.models.reach import Reach
 Run: TypeAlias = Callable[..., Tensor]
 Norm: TypeAlias = InstanceNorm | nn.GroupNorm
 
-_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, PackedConv2d, PackedConvTranspose2d)
 _PADDINGS = (nn.ReflectionPad2d, nn.ZeroPad2d, nn.ReplicationPad2d)
 _RESIZING = (nn.PixelShuffle, nn.PixelUnshuffle, nn.Upsample)
 _POINTWISE_MODULES = (
@@ -75,13 +76,12 @@ class Graph:
         return [number for number, step in enumerate(self.steps) if step.norm is not None]
 
 
-def graph_of(network: nn.Module, side_px: int, channels: int) -> Graph:
+def graph_of(network: nn.Module, side_px: int, channels: int, device: torch.device) -> Graph:
     """Take a network apart, looking at what it does to a picture of ``side_px``. Raises NotStriped."""
     try:
         traced = _Tracer().trace(network)
     except Exception as error:  # tracing raises whatever a network's own code does with what is no tensor
         raise NotStriped(str(error)) from error
-    device = next(network.parameters()).device
     recorder = _Recorder(fx.GraphModule(network, traced))
     with torch.inference_mode():
         recorder.run(torch.zeros(1, channels, side_px, side_px, device=device))
@@ -141,7 +141,8 @@ class _Builder:
         given = cast(fx.Node, node.args[0])
         padding = self.modules[str(given.target)] if self._is_padding(given) else None
         run: Run = layer if padding is None else nn.Sequential(padding, layer)
-        inputs = (given if padding is None else cast(fx.Node, given.args[0]),)
+        first = given if padding is None else cast(fx.Node, given.args[0])
+        inputs = (first, *(other for other in node.all_input_nodes if other is not given))
         norm = layer if isinstance(layer, InstanceNorm | nn.GroupNorm) else None
         reach = _layer_reach(layer, 0 if padding is None else cast("tuple[int, ...]", padding.padding)[2])
         return self._made(node, inputs, run, reach, norm, isinstance(layer, _CONVOLUTIONS))
@@ -195,11 +196,11 @@ def _nothing() -> Tensor:
 
 def _layer_reach(layer: nn.Module, padded: int) -> Reach:
     """What an aligned edge of a layer's result needs beyond it."""
-    if isinstance(layer, nn.ConvTranspose2d):
-        return Reach().transposed(layer.kernel_size[0], layer.stride[0], cast("tuple[int, ...]", layer.padding)[0])
-    if isinstance(layer, nn.Conv2d):
-        own = cast("tuple[int, ...]", layer.padding)[0]
-        return Reach().convolution(layer.kernel_size[0], layer.stride[0], own + padded)
+    if isinstance(layer, _CONVOLUTIONS):
+        own, kernel = cast("tuple[int, ...]", layer.padding)[0], layer.weight.shape[-2]
+        if isinstance(layer, nn.ConvTranspose2d | PackedConvTranspose2d):
+            return Reach().transposed(kernel, layer.stride[0], own)
+        return Reach().convolution(kernel, layer.stride[0], own + padded)
     if padded or (isinstance(layer, nn.Upsample) and layer.mode != "nearest"):
         raise NotStriped(type(layer).__name__)
     return Reach()

@@ -88,15 +88,13 @@ class Passes:
         for number in self.graph.norms:
             self._fix(number)
         last = len(self.graph.steps) - 1
-        for stripe in self._sweep(last):
-            if stripe.step == last:
-                yield stripe
+        yield from self._sweep(last, {last})
 
     def _fix(self, number: int) -> None:
         """Learn what a norm's input is like and make the norm a factor and a shift."""
         (given,) = self.graph.steps[number].inputs
         sums, keeping = Sums(), self._worth_keeping(given)
-        for stripe in self._sweep(given):
+        for stripe in self._sweep(given, {given, *keeping}):
             if stripe.step == given:
                 sums.add(stripe.made)
             if stripe.step in keeping:
@@ -109,11 +107,11 @@ class Passes:
         self.runs[number] = _Affine(factor, shift)
         self._drop_unneeded()
 
-    def _sweep(self, target: int) -> Iterator[Stripe]:
+    def _sweep(self, target: int, wanted: set[int]) -> Iterator[Stripe]:
         known = self._known()
         if target in known:
             return iter(())
-        return Sweep(self.graph, target, known, self.runs).stripes(self.height, self.stripe_px)
+        return Sweep(self.graph, target, known, self.runs).stripes(self.height, self.stripe_px, wanted)
 
     def _known(self) -> dict[int, Rows]:
         return {0: self.picture, **{number: self._rows(number) for number in self.kept}}

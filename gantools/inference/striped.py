@@ -1,4 +1,4 @@
-"""Pictures through networks with norms over the whole picture, in stripes: see ``statistics`` for the way."""
+"""Pictures through networks in stripes of rows: see ``statistics`` for the way."""
 
 from __future__ import annotations
 
@@ -14,43 +14,63 @@ from gantools.inference.bundle import Model
 from gantools.inference.canvas import Canvas
 from gantools.inference.graph import Graph, NotStriped, graph_of
 from gantools.inference.memory import Memory, ProcessorMemory
+from gantools.inference.optimise import is_picture_wide
 from gantools.inference.statistics import Passes
 from gantools.inference.stripes import Stripe
 from gantools.inference.tiles import Span, Tile
 
-_known: WeakKeyDictionary[nn.Module, Graph | None] = WeakKeyDictionary()
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """A network in steps on rows, and the type that torch has to be told to compute them in, if any."""
+
+    graph: Graph
+    autocast: torch.dtype | None
 
 
-def graph_for(model: Model) -> Graph | None:
-    """The network in steps on rows, or None where it can only be computed as a whole."""
-    if model.network not in _known:
-        says = model.generator
-        side_px = -(-2 * max(8, says.minimum_size_px) // says.size_multiple) * says.size_multiple
-        try:
-            _known[model.network] = graph_of(model.network, side_px, model.options.in_channels)
-        except NotStriped:
-            _known[model.network] = None
-    return None if model.network.training else _known[model.network]
+_known: WeakKeyDictionary[nn.Module, dict[torch.dtype | None, Steps | None]] = WeakKeyDictionary()
+
+
+def steps_of(model: Model, dtype: torch.dtype | None) -> Steps | None:
+    """The network in steps on rows, as it is computed in ``dtype``; None where it can only be computed as a whole."""
+    known = _known.setdefault(model.network, {})
+    if dtype not in known:
+        known[dtype] = None if model.network.training else _taken_apart(model, dtype)
+    return known[dtype]
+
+
+def _taken_apart(model: Model, dtype: torch.dtype | None) -> Steps | None:
+    """Rewritten forms are taken apart where they are modules; norms over the picture, only as they were written."""
+    form, says = model.runnable.form(dtype), model.generator
+    side_px = -(-2 * max(8, says.minimum_size_px) // says.size_multiple) * says.size_multiple
+    rewritten = form if isinstance(form, nn.Module) and not is_picture_wide(model.network) else None
+    try:
+        graph = graph_of(rewritten or model.network, side_px, model.options.in_channels, model.device)
+    except NotStriped:
+        return None
+    return Steps(graph, None if rewritten else dtype)
 
 
 @dataclass(frozen=True, eq=False)
 class Striping:
-    """A picture, a network in steps, and what it is computed with. ``stripe_px`` is in rows of the input."""
+    """A band of a picture, a network in steps, and what it is computed with. ``stripe_px`` is in rows of the input."""
 
     canvas: Canvas
-    graph: Graph
+    columns: Span
+    steps: Steps
     device: torch.device
-    dtype: torch.dtype | None
     memory: Memory
     stripe_px: int
 
     def fill(self) -> bool:
-        """Make the whole result; False where it is not finite. Raises ImageError where its features do not fit."""
+        """Make the band's result; False where it is not finite. Raises ImageError where its features do not fit."""
+        autocast = self.steps.autocast
         arithmetic: AbstractContextManager[object] = (
-            torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
+            torch.autocast(self.device.type, autocast) if autocast else nullcontext()
         )
+        width = self.columns.last - self.columns.first
         passes = Passes(
-            self.graph, self._rows, self.canvas.height, self.canvas.width, self.device, self.stripe_px, self._claim
+            self.steps.graph, self._rows, self.canvas.height, width, self.device, self.stripe_px, self._claim
         )
         with torch.inference_mode(), arithmetic:
             return all(self._written(stripe) for stripe in passes.result())
@@ -67,7 +87,7 @@ class Striping:
         return finite
 
     def _tile(self, start: int, stop: int) -> Tile:
-        return Tile(Span(start, stop, start, stop), Span(0, self.canvas.width, 0, self.canvas.width))
+        return Tile(Span(start, stop, start, stop), self.columns)
 
     def _claim(self, wanted_bytes: int) -> None:
         """Features between sweeps lie in the computer's memory, wherever the network is computed."""

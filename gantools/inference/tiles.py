@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -61,8 +61,16 @@ class Grid:
         """Tiles of about the same size, no side longer than ``side_px`` or one step; 0: the picture in one piece."""
         if side_px == 0 or self.halo_px is None:
             return [self.whole()]
-        columns = list(self._spans(0, self.width, self.width, side_px))
+        columns = self.columns(side_px)
         return [Tile(rows, span) for rows in self._spans(0, self.height, self.height, side_px) for span in columns]
+
+    def columns(self, side_px: int) -> list[Span]:
+        """Bands from top to bottom, no wider than ``side_px`` or one step."""
+        return list(self._spans(0, self.width, self.width, side_px))
+
+    def work(self, tiles: Sequence[Tile]) -> float:
+        """Pixels that the network sees of the tiles, per pixel of the picture."""
+        return sum(tile.seen_px for tile in tiles) / (self.height * self.width)
 
     def smaller(self, tile: Tile) -> list[Tile]:
         """A tile in parts of half its longer side; no parts where it is one step."""

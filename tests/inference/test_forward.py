@@ -16,8 +16,9 @@ from gantools.images.picture import Pixels
 from gantools.inference import forward
 from gantools.inference.bundle import Model
 from gantools.inference.canvas import Canvas
-from gantools.inference.forward import Way, translate, translate_batch
+from gantools.inference.forward import translate, translate_batch
 from gantools.inference.memory import ProcessorMemory
+from gantools.inference.way import Way, measured
 from gantools.models import GENERATORS
 from gantools.models.options import (
     CompactRestorationOptions,
@@ -209,7 +210,7 @@ class Exhausted(nn.Module):
         self.eval()
 
     def forward(self, image: Tensor) -> Tensor:
-        self.sides.append((image.shape[-2], image.shape[-1]))
+        self.sides.append((int(image.shape[-2]), int(image.shape[-1])))  # int: it cannot be taken apart into stripes
         if len(self.sides) in self.failing:
             raise self.error
         made: Tensor = self.network(image)
@@ -237,7 +238,7 @@ def test_a_tile_out_of_memory_is_halved_and_made_again(error: Exception, failing
     model, pixels = built(ALWAYS_ALIKE), samples(90, 70)
     memory = Cap(int(1500 * bytes_per_px(model)))
     network = Exhausted(model.network, failing, error)
-    forward._measured[network] = {None: bytes_per_px(model)}
+    measured[network] = {None: bytes_per_px(model)}
     made = translate(pixels, replace(model, network=network), memory=memory)
     assert np.array_equal(made, translate(pixels, model, tile=0))
     assert memory.released == len(failing)

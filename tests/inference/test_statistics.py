@@ -81,7 +81,7 @@ def samples(width: int, height: int, seed: int = 0) -> Pixels:
 
 
 def striped(network: Any, image: Tensor, stripe_px: int, claim: Callable[[int], None] = lambda _: None) -> Tensor:
-    graph = graph_of(network, 2 * max(8, network.minimum_size_px), image.shape[1])
+    graph = graph_of(network, 2 * max(8, network.minimum_size_px), image.shape[1], torch.device("cpu"))
 
     def rows(start: int, stop: int) -> Tensor:
         return image[:, :, start:stop]
@@ -110,12 +110,12 @@ def test_stripes_are_the_whole(options: Any, steps: int) -> None:
 def test_networks_that_see_everything_are_no_stripes(options: Any) -> None:
     network = built(options)
     with pytest.raises(NotStriped):
-        graph_of(network, 2 * network.minimum_size_px, 3)
+        graph_of(network, 2 * network.minimum_size_px, 3, torch.device("cpu"))
 
 
 def test_another_interpolation_is_no_stripes() -> None:
     with pytest.raises(NotStriped, match="interpolation"):
-        graph_of(built(CompactSROptions(channels=4, blocks=1)), 16, 3)
+        graph_of(built(CompactSROptions(channels=4, blocks=1)), 16, 3, torch.device("cpu"))
 
 
 def check_sums(sums: Sums, norm: Any, features: Tensor) -> None:
