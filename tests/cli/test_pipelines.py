@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -219,6 +220,42 @@ def test_words_for_people(shell: Shell, photos: Path) -> None:
     assert "photo.jpg → photo.demo.jpg (16×12): decode " in told.stderr.decode()
     assert re.search(rb"decode [0-9.]+ ms, network [0-9.]+ ms, encode [0-9.]+ ms", told.stderr)
     assert shell("gantools infer $MODEL photo.jpg --overwrite -q").stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("options", "term", "animated", "coloured"),
+    [
+        ([], "xterm-256color", True, True),
+        (["--no-color"], "xterm-256color", True, False),
+        (["-q"], "xterm-256color", False, False),
+        ([], "dumb", False, False),
+    ],
+)
+def test_a_terminal_gets_a_bar(
+    tmp_path: Path,
+    environment: dict[str, str],
+    photos: Path,
+    options: list[str],
+    term: str,
+    animated: bool,
+    coloured: bool,
+) -> None:
+    screen, stderr = pty.openpty()
+    line = [sys.executable, "-m", "gantools", "infer", environment["MODEL"], "photos", "-o", "out", *options]
+    given = {**{name: value for name, value in environment.items() if name not in ("NO_COLOR", "CI")}, "TERM": term}
+    run = subprocess.Popen(line, cwd=tmp_path, env=given, stdout=subprocess.DEVNULL, stderr=stderr)
+    os.close(stderr)
+    shown = b""
+    try:
+        while part := os.read(screen, 4096):
+            shown += part
+    except OSError:  # Linux says so when the other side is closed
+        pass
+    finally:
+        os.close(screen)
+    assert run.wait(60) == 0
+    assert (b"\x1b[?25l" in shown) == animated, "the cursor is hidden while the bar moves"
+    assert bool(re.search(rb"\x1b\[[0-9;]*3[0-9]m|\x1b\[38;", shown)) == coloured
 
 
 # Signals.

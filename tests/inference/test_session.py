@@ -48,3 +48,15 @@ def test_refusals_come_before_the_first_result(doubling: Path, photo: Path) -> N
         infer(doubling, photo, output=photo.with_name("x.jpg"), settings=Settings(depth=16))
     with pytest.raises(ModelFileError, match="not an intact safetensors file"):
         infer(photo, photo)
+
+
+def test_shares_and_stopping_from_python(doubling: Path, photo: Path) -> None:
+    for number in range(5):
+        photo.with_name(f"{number}.png").write_bytes(photo.read_bytes())
+    photo.unlink()
+    folder, target = photo.parent, photo.parent / "out"
+    with infer(doubling, folder, output=target, shard=(2, 2), device="cpu") as results:
+        assert [Path(result.input).name for result in results] == ["1.png", "3.png"]
+    with infer(doubling, folder, output=target, existing="skip", device="cpu") as results:
+        assert next(results).status == "done"
+    assert next(results, None) is None, "what is closed gives nothing more"
