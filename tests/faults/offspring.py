@@ -11,6 +11,7 @@ import os
 import pkgutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -67,6 +68,7 @@ class Child:
     def _be(self, work: Callable[[], int]) -> None:
         code = 99
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a forked process cannot use what its parent has opened
+        os.environ["TMPDIR"] = tempfile.tempdir = str(self._out.parent)  # what the killed leave goes with the row
         try:
             for stream, path in ((1, self._out), (2, self._err)):
                 os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
