@@ -88,8 +88,8 @@ def _announced(staged: Path) -> Iterator[BinaryIO]:
     """A staged file whose events can be watched like those of ``files.new_file``."""
     files.tell("create", staged)
     with staged.open("xb") as out:
-        yield out
         files.tell("write", staged)
+        yield out
 
 
 def _append(stored: Stored, kind: str, quality: int, metadata: str, out: BinaryIO) -> None:

@@ -22,8 +22,8 @@ from gantools.training.recipe import describe_generator
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PYTHON = (sys.executable, "-W", "ignore::RuntimeWarning")
-PATIENCE_SECONDS = 300
-"""After so long a command is said to hang."""
+PATIENCE_SECONDS = 900
+"""After so long a command is said to hang, on a machine that does other things too."""
 
 
 @dataclass(frozen=True)

@@ -112,11 +112,14 @@ def _needed(pixels: Pixels, model: Model) -> float:
 def _named_tile(outcome: Outcome, pixels: Pixels, model: Model, whole: Pixels, wanted: float) -> None:
     """A whole picture that does not fit: the error names tiles that do, or says that none does."""
     refused = _attempt(pixels, model, tile=0, memory=Capped(wanted * 0.6))
+    if not isinstance(refused, ImageError):
+        outcome.case(False, f"{model.options.name}, --tile 0: made, though it does not fit")
+        return
     named = re.search(r"--tile (\d+) would fit", str(refused))
     tile = int(named[1]) if named else model.generator.size_multiple
     made = _attempt(pixels, model, tile=tile, memory=Capped(wanted * 0.6))
     kept = _same(made, whole) if named else _gave_up(refused) and _gave_up(made)
-    outcome.case(isinstance(refused, ImageError) and kept, f"{model.options.name}, --tile 0: {refused}; {tile}: {made}")
+    outcome.case(kept, f"{model.options.name}, --tile 0: {refused}; {tile}: {made}")
 
 
 def _attempt(pixels: Pixels, model: Model, *, tile: int | None = None, memory: Capped) -> Pixels | Exception:
