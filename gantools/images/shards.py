@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -118,14 +119,25 @@ def _member(path: Path) -> Member | None:
 @lru_cache(maxsize=64)
 def _opened(folder: Path, _changed: int) -> Packed | None:
     """What a folder's tars hold; None where it is no packed folder."""
-    visible = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    tars = sorted(path for path in visible if path.suffix == ".tar")
-    if not tars or any(path.suffix not in _BESIDE for path in visible):
+    tars = _tars(folder)
+    if not tars:
         return None
     places = _stored(folder, tars) or _scanned(folder, tars)
     members = {name: Member(folder / tar, *place) for tar, held in places.items() for name, place in held.items()}
     parents = {str(parent) for name in members for parent in PurePosixPath(name).parents}
     return Packed(folder, members, frozenset({"" if name == "." else name for name in parents} | {""}))
+
+
+def _tars(folder: Path) -> list[Path]:
+    """The tars of a folder that holds nothing else; of an ordinary one not even all names are looked at."""
+    tars = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            suffix = "" if entry.name.startswith(".") else PurePosixPath(entry.name).suffix
+            if suffix not in _BESIDE and not entry.name.startswith("."):
+                return []
+            tars += [folder / entry.name] if suffix == ".tar" else []
+    return sorted(tars)
 
 
 Places = Mapping[str, Mapping[str, tuple[int, int]]]
