@@ -190,7 +190,7 @@ def train(
 
     if ranks.may_restart() and run_dir is None:
         raise UsageError("torchrun --max-restarts: give --run-dir, so that a restarted run is found again")
-    if ranks.is_restart() and (Path(str(run_dir)) / "config.yaml").exists():
+    if ranks.attempt() and (Path(str(run_dir)) / "config.yaml").exists():
         return resume(str(run_dir), device=device, max_steps=max_steps, max_seconds=max_seconds, reporter=reporter)
     limits = Limits(max_steps, max_seconds)
     prepared = session.prepare(settings.recipe, settings.config, device, init_from)

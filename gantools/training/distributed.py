@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed import Store  # type: ignore[attr-defined]
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
 from gantools.errors import GantoolsError, PeerError
@@ -40,8 +40,10 @@ def join(device: torch.device) -> Ranks:
         return Alone()
     if _Meeting.ranks is None:
         with _peers_needed(None):
-            store, rank, count = next(rendezvous("env://", timeout=PATIENCE))
-            store.set_timeout(PATIENCE)
+            met, rank, count = next(rendezvous("env://", timeout=PATIENCE))
+            met.set_timeout(PATIENCE)
+            # torchrun keeps one store for all its attempts: the addresses of ranks that are gone are still in it.
+            store = PrefixStore(f"attempt {ranks.attempt()}", met)
             backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
             dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
         _Meeting.ranks = Together(where, store)

@@ -43,9 +43,9 @@ def may_restart(environment: Mapping[str, str] = os.environ) -> bool:
     return int(environment.get("TORCHELASTIC_MAX_RESTARTS") or 0) > 0
 
 
-def is_restart(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether ``torchrun --max-restarts`` started these processes again after one of them had ended."""
-    return int(environment.get("TORCHELASTIC_RESTART_COUNT") or 0) > 0
+def attempt(environment: Mapping[str, str] = os.environ) -> int:
+    """How often ``torchrun --max-restarts`` started these processes again after one of them had ended."""
+    return int(environment.get("TORCHELASTIC_RESTART_COUNT") or 0)
 
 
 class Ranks(Protocol):
