@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults import datasets, forged, resumes, saves, trainings
+from tests.faults import datasets, forged, ranks, resumes, saves, trainings
 from tests.faults.harness import Row
 
 ROWS = (
@@ -33,4 +33,5 @@ ROWS = (
     Row("gauntlet", "wrong settings and data: one line, exit 2, nothing written, < 5 s", datasets.gauntlet),
     Row("augmentation", "the same samples from 0, 1, 2 and 4 workers", datasets.augmentation),
     Row("orphans", "workers end with their training", trainings.orphans),
+    *ranks.ROWS,
 )

@@ -35,13 +35,13 @@ SHARED = (
 )
 LONGER = ("stages.adversarial.steps=4",)
 BOTH = ("model.generator.norm=none", "model.discriminator.norm=none")
-# Every recipe in a form in which no picture is seen by another one's: no batch statistics, no dropout, no pools. (The
-# restorer's encoder has batch norms: its statistics are shared.)
+# Every recipe in a form in which no picture meets another one: no batch statistics, dropout, pools or relativistic
+# loss. (The restorer's encoder has batch norms: its statistics are shared.)
 EQUAL = {
     "pix2pix/paper": (*LONGER, *BOTH, "model.generator.dropout=0"),
     "cyclegan/paper": (*LONGER, *BOTH, "model.pool_images=0"),
     "context_encoder/center": (*LONGER, *BOTH),
-    "deblur/fpn": (*LONGER, *BOTH, "model.full_discriminator.norm=none"),
+    "deblur/fpn": (*LONGER, *BOTH, "model.full_discriminator.norm=none", "model.adversarial={name: lsgan}"),
     "srgan/mse": BOTH,
     "restore/crappify-64": ("train.sync_batch_norm=true", "model.critic.dropout=0"),
 }
