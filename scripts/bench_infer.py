@@ -207,7 +207,7 @@ def process_table(cases: dict[str, Case], folder: Path, given: argparse.Namespac
     cv2.imwrite(str(small), np.zeros((16, 16, 3), np.uint8))
     cv2.imwrite(str(large), noise(LARGE.width, LARGE.height))
     start = [sys.executable, "-m", "gantools", "-q", "infer"]
-    first = [*start, "srgan-psnr", str(small), "-o", str(folder / "small-out.png"), "--overwrite"]
+    first = [*start, "srgan/psnr", str(small), "-o", str(folder / "small-out.png"), "--overwrite"]
     imports = [sys.executable, "-c", "import torch"]
     runs = {"import torch": lambda: command(imports), "first picture": lambda: command(first)}
     seconds = {key: statistics.median(took) for key, took in alternated(runs, 2 * given.rounds + 1).items()}

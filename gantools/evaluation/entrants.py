@@ -10,6 +10,7 @@ from pathlib import Path
 from gantools.errors import DataError, UsageError
 from gantools.inference import locate
 from gantools.jobs import pictures
+from gantools.pretrained import catalogue
 from gantools.pretrained.catalogue import SUFFIX
 
 
@@ -54,5 +55,6 @@ def _pictures(path: Path) -> list[Path]:
 
 def _named(models: dict[str, Path]) -> dict[str, Path]:
     """Short names where they tell the models apart, else what was typed."""
-    short = {Path(word).name.removesuffix(SUFFIX): path for word, path in models.items()}
+    installed = {weights.name for weights in catalogue.installed()}
+    short = {word if word in installed else Path(word).name.removesuffix(SUFFIX): path for word, path in models.items()}
     return short if len(short) == len(models) else models

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export
 from gantools.errors import ModelFileError, UsageError
+from gantools.inference.blending import Blend, mixed
 from gantools.inference.locate import resolve
 from gantools.inference.optimise import Runnable
 from gantools.inference.settings import Precision
@@ -69,16 +70,25 @@ class Model:
         return cast(Generator, self.network)
 
 
-def open_model(path: Path, *, export: str | None, device: torch.device, precision: Precision = "auto") -> Model:
+def open_model(
+    path: Path,
+    *,
+    export: str | None,
+    device: torch.device,
+    precision: Precision = "auto",
+    blend: Blend | None = None,
+) -> Model:
     """Open the generator called ``export`` (None: the only one) of a weights file and put it on ``device``.
 
-    Raises ModelFileError when the file does not hold what it describes, UsageError when ``export`` is not in it.
+    With ``blend`` its weights lie between these and others. Raises ModelFileError when the file does not hold what it
+    describes, UsageError when ``export`` is not in it or the others are not of such a network.
     """
     described = weights.describe(path)
     name = _chosen(described.exports, export, path)
     options = _options(described.exports[name], path)
     network = _empty_network(options, _stored_shapes(path, name), described.exports[name], path)
-    _fill(network, weights.load(path).tensors[name], path)
+    tensors = weights.load(path).tensors[name]
+    _fill(network, tensors if blend is None else mixed(tensors, described.exports[name], blend, path), path)
     return Model(
         described.recipe,
         described.exports[name],

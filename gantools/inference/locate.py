@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from gantools.errors import ModelFileError, UsageError
 from gantools.pretrained import catalogue
+from gantools.pretrained.card import read_card
 
 
 def resolve(spec: str | Path) -> Path:
     """Return the weights file that ``spec`` means: the name of installed weights, a run directory, or a file.
 
-    A plain word is a name first and a path second; ``./word`` and a ``Path`` are paths.
+    ``word`` and ``word/word`` are a name first and a path second; ``./word`` and a ``Path`` are paths.
     Raises UsageError, with the nearest names where it could have been a name.
     """
     path = Path(spec)
-    if isinstance(spec, str) and os.sep not in spec and path.suffix != catalogue.SUFFIX:
+    if isinstance(spec, str) and _may_be_a_name(spec):
         try:
             return catalogue.find(spec).path
         except UsageError:
             if not path.exists():
                 raise
     return _best_of_run(path) if path.is_dir() else _existing(path)
+
+
+def resolve_blend(path: Path, share: float, other: str | Path | None) -> Path:
+    """Return the weights that those at ``path`` are blended with: ``other``, else those their card names.
+
+    Raises UsageError when there are none, or when ``share`` is not within 0 and 1.
+    """
+    if not 0 <= share <= 1:
+        raise UsageError(f"--blend {share:g}: give a number from 0 to 1")
+    if other is None:
+        card = read_card(path)
+        other = card.blends_with if card else None
+    if other is None:
+        raise UsageError(f"--blend: the card of {str(path)!r} names nothing to blend with; add --blend-with WEIGHTS")
+    return resolve(other)
 
 
 def recipe_of(path: Path) -> str:
@@ -42,6 +57,14 @@ def recipe_of(path: Path) -> str:
     if not isinstance(recipe, str) or not recipe.isidentifier():  # it becomes part of file names
         raise ModelFileError(f"{str(path)!r}: its recipe has no proper name: {recipe!r}")
     return recipe
+
+
+def _may_be_a_name(spec: str) -> bool:
+    """Whether it looks like ``deblur`` or ``srgan/psnr``. Of two words the first is that of a folder of weights."""
+    first, *others = spec.split("/")
+    if spec.endswith(catalogue.SUFFIX) or first in ("", ".", "..") or "\\" in spec or len(others) > 1:
+        return False
+    return not others or any(known.name.startswith(f"{first}/") for known in catalogue.installed())
 
 
 def _best_of_run(run: Path) -> Path:

@@ -38,6 +38,7 @@ class Session:
     export: str | None = None
     device: str = "auto"
     precision: Precision = "auto"
+    blend: tuple[Path, float] | None = None
 
     def run(self) -> Run:
         """Open the weights and put the pictures through them; results come as they are done, in order.
@@ -59,11 +60,18 @@ class Session:
     def _put_through(self, run: Run) -> Run:
         from gantools.devices import choose_device, make_fast
         from gantools.inference import bundle, engine
+        from gantools.inference.blending import Blend
 
         device = choose_device(self.device)
         if self.settings.fast:
             make_fast(device)
-        model = bundle.open_model(self.weights, export=self.export, device=device, precision=self._precision(device))
+        model = bundle.open_model(
+            self.weights,
+            export=self.export,
+            device=device,
+            precision=self._precision(device),
+            blend=Blend(*self.blend) if self.blend else None,
+        )
         if self.settings.mask is not None and model.export.takes != "masked":
             raise UsageError(f"--mask: {self.recipe} takes whole pictures, it fills no holes")
         return engine.put_through(model, run, self.settings)
@@ -92,11 +100,14 @@ def prepare(
     export: str | None = None,
     device: str = "auto",
     precision: Precision = "auto",
+    blend: float | None = None,
+    blend_with: str | Path | None = None,
     settings: Settings = _DEFAULTS,
 ) -> Session:
     """Find the weights and plan every output. Raises UsageError for all that can be known to be wrong without torch."""
     weights = locate.resolve(model)
     recipe = locate.recipe_of(weights)
+    blended = None if blend is None else (locate.resolve_blend(weights, blend, blend_with), blend)
     names = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     jobs = plan(
         [os.fspath(name) for name in names],
@@ -110,7 +121,7 @@ def prepare(
     )
     require_depth(jobs, settings)
     _require_mask(settings.mask)
-    return Session(weights, recipe, jobs, settings, export, device, precision)
+    return Session(weights, recipe, jobs, settings, export, device, precision, blended)
 
 
 def infer(
@@ -126,10 +137,13 @@ def infer(
     export: str | None = None,
     device: str = "auto",
     precision: Precision = "auto",
+    blend: float | None = None,
+    blend_with: str | Path | None = None,
     settings: Settings = _DEFAULTS,
 ) -> Run:
     """Put pictures through a model: installed weights by name, a run directory, or a weights file.
 
+    ``blend`` (0 to 1) puts its weights between those of ``blend_with`` (None: what their card names) and its own.
     One result per picture in the order of the inputs, as soon as it is done. Letting go of the results, their ``close``
     and the end of ``with`` stop the run: nothing further is written. Raises UsageError before anything is written.
     """
@@ -145,6 +159,8 @@ def infer(
         export=export,
         device=device,
         precision=precision,
+        blend=blend,
+        blend_with=blend_with,
         settings=settings,
     )
     return session.run()

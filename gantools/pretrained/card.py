@@ -44,6 +44,7 @@ class Card(Options):
     seed: int = setting(..., "the run's seed")
     measured: tuple[Measured, ...] = setting(..., "figures on pictures not trained on", min_length=1)
     limits: tuple[str, ...] = setting(..., "what they do badly, one line each", min_length=1)
+    blends_with: str | None = setting(None, "name of the weights that --blend 0 gives: these were trained from them")
 
 
 def card_path(weights: Path) -> Path:

@@ -17,7 +17,10 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class Installed:
-    """A weights file that goes by a name. ``shipped`` ones came with gantools, the others lie in ``$GANTOOLS_HOME``."""
+    """A weights file that goes by a name: its path in the folder, ``deblur`` or ``srgan/psnr``.
+
+    ``shipped`` ones came with gantools, the others lie in ``$GANTOOLS_HOME``.
+    """
 
     name: str
     path: Path
@@ -47,21 +50,24 @@ def installed() -> list[Installed]:
 def find(name: str) -> Installed:
     """The weights called ``name``, else the first of the recipe ``name``; the user's own come before shipped ones.
 
+    Of ``srgan/gan`` and ``srgan/psnr`` the first is thus what ``srgan`` means.
+
     Raises UsageError with the nearest name.
     """
     known = installed()
     for weights in known:
         if weights.name == name:
             return weights
+    recipes = {weights.name: card.recipe for weights in known if (card := weights.card()) is not None}
     for weights in known:
-        card = weights.card()
-        if card is not None and card.recipe == name:
+        if recipes.get(weights.name) == name:
             return weights
-    near = did_you_mean(name, [weights.name for weights in known])
+    near = did_you_mean(name, sorted({*recipes.values(), *(weights.name for weights in known)}))
     raise UsageError(f"no weights of {name!r} are installed{near}; `gantools weights list` shows what is")
 
 
 def _in_folder(folder: Path, *, shipped: bool) -> Iterator[Installed]:
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        if path.stem not in FEATURE_NETWORKS and not path.name.startswith("."):
-            yield Installed(path.stem, path, shipped)
+    for path in sorted([*folder.glob(f"*{SUFFIX}"), *folder.glob(f"*/*{SUFFIX}")]):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name not in FEATURE_NETWORKS and not path.name.startswith("."):
+            yield Installed(name, path, shipped)

@@ -43,21 +43,21 @@ class Page(HTMLParser):
 
 
 def test_a_page_needs_no_network_and_no_script(gantools, small_pictures, here):
-    done = gantools("compare", "srgan", "srgan-psnr", "low", "--truth", "high", "-o", "c.html")
+    done = gantools("compare", "srgan", "srgan/psnr", "low", "--truth", "high", "-o", "c.html")
     assert done.code == 0, done.err
-    assert [line.split()[0] for line in done.out.splitlines()[1:4]] == ["bicubic", "srgan", "srgan-psnr"]
+    assert [line.split()[0] for line in done.out.splitlines()[1:4]] == ["bicubic", "srgan", "srgan/psnr"]
     page = Page((here / "c.html").read_text())
     assert "script" not in page.tags
     assert page.tags.count("img") == 2 * 4
     assert all(address.startswith("data:image/") for address in page.addresses)
     assert not re.search(r"https?://", (here / "c.html").read_text())
-    for word in ("srgan-psnr", "truth", "psnr_y", "32×24", "a.png"):
+    for word in ("srgan/psnr", "truth", "psnr_y", "32×24", "a.png"):
         assert word in page.text or word == "32×24"
     assert "64×48" in page.text
 
 
 def test_a_picture_of_all(gantools, small_pictures, here):
-    done = gantools("compare", "srgan", "srgan-psnr", "low", "-o", "c.png")
+    done = gantools("compare", "srgan", "srgan/psnr", "low", "-o", "c.png")
     drawn = reader.read_rgb8(here / "c.png")
     assert done.out.splitlines() == ["c.png"]
     assert drawn.shape[0] > 2 * 48

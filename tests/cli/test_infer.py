@@ -263,6 +263,17 @@ def test_names_are_bytes_and_stdout_may_be_closed(doubling: str) -> None:
         assert process(doubling, name, "-o", "full/", stdout=full, stderr=subprocess.DEVNULL).returncode == 1
 
 
+def test_a_blend_lies_between_two_weights(doubling: str) -> None:
+    writer.write(Picture(np.random.default_rng(0).integers(0, 256, (9, 8, 3), np.uint8)), Path("a.png"))
+    for out, options in {"one": ["--blend", "1"], "half": ["--blend", "0.5"], "other": ["--blend", "0"]}.items():
+        assert run("srgan", "a.png", "-o", f"{out}.png", *options).exit_code == 0
+    one, half, other = (reader.read(f"{name}.png").pixels.astype(int) for name in ("one", "half", "other"))
+    assert 0 < np.abs(half - other).mean() < np.abs(one - other).mean()
+    assert 0 < np.abs(half - one).mean() < np.abs(one - other).mean()
+    refused = run(doubling, "a.png", "-o", "no.png", "--blend-with", "srgan")
+    assert (refused.exit_code, "add --blend" in refused.stderr) == (2, True)
+
+
 def test_torchvision_is_not_imported(doubling: str) -> None:
     photo("in.png")
     done = process(doubling, "in.png", script=TELLS_IMPORTS, capture_output=True)

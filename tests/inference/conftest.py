@@ -29,8 +29,8 @@ def _save(path: Path, options: GeneratorOptions, network: nn.Module, **given: An
 def save_weights(tmp_path: Path) -> SaveWeights:
     """Write fresh weights of the given generator options and return their path."""
 
-    def save(options: GeneratorOptions, name: str = "weights.safetensors", **given: Any) -> Path:
-        torch.manual_seed(0)
+    def save(options: GeneratorOptions, name: str = "weights.safetensors", seed: int = 0, **given: Any) -> Path:
+        torch.manual_seed(seed)
         return _save(tmp_path / name, options, GENERATORS.build(options), **given)
 
     return save

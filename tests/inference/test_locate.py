@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gantools.errors import ModelFileError, UsageError
-from gantools.inference.locate import recipe_of, resolve
+from gantools.inference.locate import recipe_of, resolve, resolve_blend
 
 
 @pytest.fixture(autouse=True)
@@ -89,3 +89,24 @@ def test_truncated_weights_are_refused(tmp_path: Path, identity: Path) -> None:
     path.write_bytes(identity.read_bytes()[:-100])
     with pytest.raises(ModelFileError, match="not an intact safetensors file"):
         recipe_of(path)
+
+
+def test_two_words_are_a_name_where_such_weights_are_installed(tmp_path: Path, identity: Path) -> None:
+    weights, run = tmp_path / "home" / "weights" / "demo" / "soft.safetensors", tmp_path / "runs" / "demo" / "weights"
+    for folder in (weights.parent, run):
+        folder.mkdir(parents=True)
+    shutil.copy(identity, weights)
+    shutil.copy(identity, run / "last.safetensors")
+    assert resolve("demo/soft") == weights
+    assert resolve("runs/demo") == Path("runs/demo/weights/last.safetensors")
+    with pytest.raises(UsageError, match='did you mean "demo/soft"'):
+        resolve("demo/sof")
+
+
+def test_a_blend_needs_a_share_and_something_to_blend_with(identity: Path) -> None:
+    assert resolve_blend(resolve("srgan/gan"), 0.5, None) == resolve("srgan/psnr")
+    assert resolve_blend(identity, 1, identity) == identity
+    with pytest.raises(UsageError, match=r"--blend 1\.5: give a number from 0 to 1"):
+        resolve_blend(identity, 1.5, identity)
+    with pytest.raises(UsageError, match="names nothing to blend with; add --blend-with"):
+        resolve_blend(identity, 0.5, None)

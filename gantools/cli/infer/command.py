@@ -59,6 +59,8 @@ def infer(
     timeout: given.Timeout = 60.0,
     export: given.Export = None,
     direction: given.DirectionOption = None,
+    blend: given.Blend = None,
+    blend_with: given.BlendWith = None,
     mask: given.Mask = None,
     source: given.From = Source.drawing,
     kernel: given.KernelOption = None,
@@ -91,8 +93,10 @@ def infer(
     how = replace(how, tile=count_of(tile, "--tile", least=0), batch=count_of(batch, "--batch", least=1))
     existing, wanted = outcomes.existing(skip_existing, overwrite), None if format is Format.keep else format.value
     share, end = shard_of(shard), "\0" if print0 else "\n"
+    if blend_with is not None and blend is None:
+        raise UsageError(f"--blend-with {blend_with}: add --blend and how much of {model}, from 0 to 1")
     if kernel is not None:
-        refuse_networks(model, mask=mask, export=export, direction=direction, source=source, tta=tta)
+        refuse_networks(model, mask=mask, export=export, direction=direction, blend=blend, source=source, tta=tta)
         inverse = deconvolution.Inverse(kernel, _word(method), balance, iterations)
         jobs = plan(
             inputs,
@@ -118,6 +122,8 @@ def infer(
         export=_export(export, direction),
         device=device,
         precision=_word(precision),
+        blend=blend,
+        blend_with=blend_with,
         settings=how,
     )
     if listed and not inputs:

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 
 def refuse_networks(
-    model: str, *, mask: str | None, export: str | None, direction: Direction | None, source: Source, tta: bool
+    model: str,
+    *,
+    mask: str | None,
+    export: str | None,
+    direction: Direction | None,
+    blend: float | None,
+    source: Source,
+    tta: bool,
 ) -> None:
     """Raise UsageError for a network beside a kernel, or options that only networks have."""
     if model != "deblur":
@@ -23,6 +30,7 @@ def refuse_networks(
         "--mask": mask,
         "--export": export,
         "--direction": direction,
+        "--blend": blend,
         "--from": source is Source.photo or None,
         "--tta": tta or None,
     }

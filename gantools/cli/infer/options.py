@@ -91,6 +91,14 @@ Export = Annotated[str | None, typer.Option(metavar="NAME", help="Which of sever
 DirectionOption = Annotated[
     Direction | None, typer.Option(help="Which way a model translates that learnt both (CycleGAN).")
 ]
+Blend = Annotated[
+    float | None,
+    typer.Option(metavar="0..1", help="Weights between two: srgan 0 is srgan/psnr, 1 srgan/gan; 0.5 half way."),
+]
+BlendWith = Annotated[
+    str | None,
+    typer.Option("--blend-with", metavar="RECIPE|RUN|WEIGHTS", help="What --blend 0 is [what the card names]."),
+]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")]
 Device = Annotated[str, typer.Option(envvar="GANTOOLS_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic of the network; auto: fp32, the exact one.")]
