@@ -37,7 +37,7 @@ def resolve_blend(path: Path, share: float, other: str | Path | None) -> Path:
         raise UsageError(f"--blend {share:g}: give a number from 0 to 1")
     if other is None:
         card = read_card(path)
-        other = card.blends_with if card else None
+        other = card.starts_from if card else None
     if other is None:
         raise UsageError(f"--blend: the card of {str(path)!r} names nothing to blend with; add --blend-with WEIGHTS")
     return resolve(other)

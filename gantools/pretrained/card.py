@@ -17,6 +17,7 @@ class TrainingSet(Options):
     images: int = setting(..., "pictures used", ge=1)
     licence: str = setting(..., "licence of the pictures")
     source: str = setting(..., "where the set comes from")
+    drawn_by: str | None = setting(None, "what `gantools data synth` draws it with, where it is drawn: pix2pix -n 2000")
 
 
 class Measured(Options):
@@ -34,7 +35,9 @@ class Card(Options):
 
     purpose: str = setting(..., "one line: what a picture becomes")
     recipe: str = setting(..., "the recipe they were trained by")
-    config: str = setting(..., "the preset or configuration file they were trained with")
+    config: str = setting(..., "the preset they were trained with: RECIPE/PRESET")
+    settings: tuple[str, ...] = setting((), "what was changed in it, as KEY=VALUE")
+    starts_from: str | None = setting(None, "name of the weights that this training began with; --blend goes there")
     licence: str = setting(..., "licence of the weights")
     trained: str = setting(..., "date of the training")
     data: tuple[TrainingSet, ...] = setting(..., "what they learnt from", min_length=1)
@@ -44,7 +47,6 @@ class Card(Options):
     seed: int = setting(..., "the run's seed")
     measured: tuple[Measured, ...] = setting(..., "figures on pictures not trained on", min_length=1)
     limits: tuple[str, ...] = setting(..., "what they do badly, one line each", min_length=1)
-    blends_with: str | None = setting(None, "name of the weights that --blend 0 gives: these were trained from them")
 
 
 def card_path(weights: Path) -> Path:

@@ -75,8 +75,16 @@ class SrganModel(Options):
 class SrganStages(Options):
     """SRResNet by pixel distance, then the game that starts from it."""
 
-    pretraining: StageOptions[GeneratorOnly] = setting(..., "the generator alone, by pixel distance")
-    adversarial: StageOptions[Game] = setting(..., "generator and discriminator play in turn")
+    pretraining: StageOptions[GeneratorOnly] | None = setting(
+        None, "the generator alone, by pixel distance; null: straight to the game"
+    )
+    adversarial: StageOptions[Game] | None = setting(None, "generator and discriminator play in turn; null: no game")
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.pretraining is None and self.adversarial is None:
+            raise ValueError("give pretraining, adversarial, or both")
+        return self
 
 
 class SrganConfig(RunConfig):
@@ -113,7 +121,7 @@ class Srgan(Recipe["LowHigh", Generated]):
         initialize(self.options.initialization, self.discriminator)
         self.gan = ADVERSARIAL.build(self.options.adversarial)
         self.pixel = RECONSTRUCTION.build(self.options.pixel)
-        features = self.options.perceptual
+        features = self.options.perceptual if config.stages.adversarial else None
         self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
 
     def _require_fit(self, crop_px: int, scale: int) -> None:
@@ -125,21 +133,19 @@ class Srgan(Recipe["LowHigh", Generated]):
 
     def stages(self) -> Iterator[Stage]:
         generator = {"generator": self.generator}
-        yield Stage(
-            "pretraining",
-            Solo("generator"),
-            {"generator": Player(generator, self.pretraining_loss)},
-            best=Best.by("psnr_y"),
-        )
-        yield Stage(
-            "adversarial",
-            Alternate("discriminator", "generator"),
-            {
-                "generator": Player(generator, self.generator_loss),
-                "discriminator": Player({"discriminator": self.discriminator}, self.discriminator_loss),
-            },
-            best=Best.by("perceptual") if self.perceptual else Best.by("psnr_y"),
-        )
+        if self.config.stages.pretraining is not None:
+            players = {"generator": Player(generator, self.pretraining_loss)}
+            yield Stage("pretraining", Solo("generator"), players, best=Best.by("psnr_y"))
+        if self.config.stages.adversarial is not None:
+            yield Stage(
+                "adversarial",
+                Alternate("discriminator", "generator"),
+                {
+                    "generator": Player(generator, self.generator_loss),
+                    "discriminator": Player({"discriminator": self.discriminator}, self.discriminator_loss),
+                },
+                best=Best.by("perceptual") if self.perceptual else Best.by("psnr_y"),
+            )
 
     def forward(self, batch: LowHigh) -> Generated:
         return Generated(self.generator(batch.low))

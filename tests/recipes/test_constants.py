@@ -110,6 +110,17 @@ def test_srgan_mse_has_no_feature_network():
     assert (settings.model.pixel.name, settings.model.pixel_weight) == ("mse", 1)
 
 
+@pytest.mark.parametrize("left", ["pretraining", "adversarial"])
+def test_srgan_plays_one_stage_alone(left):
+    other = {"pretraining": "adversarial", "adversarial": "pretraining"}[left]
+    recipe = built("srgan/compact", f"stages.{other}=null", "model.perceptual=null")
+    assert [stage.name for stage in recipe.stages()] == [left]
+
+
+def test_srgan_without_the_game_needs_no_feature_weights():
+    assert built("srgan/compact", "stages.adversarial=null").perceptual is None
+
+
 def test_srgan_compact_judges_relative_to_the_originals():
     recipe = built("srgan/compact", "model.perceptual=null")
     assert recipe.options.adversarial.name == "relativistic"

@@ -1,0 +1,41 @@
+"""Shipped weights can be trained once more: what their cards say is what `gantools train` takes."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gantools import api
+from gantools.pretrained import catalogue
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_starter"
+SHIPPED = [weights for weights in catalogue.installed() if weights.shipped]
+
+
+@pytest.mark.parametrize("weights", SHIPPED, ids=lambda weights: weights.name)
+def test_a_cards_settings_are_sound_and_its_steps_those_of_the_preset(weights):
+    card = weights.card()
+    assert card is not None
+    settings = api.configure(card.config, data=["photos"], overrides=card.settings)
+    stages = settings.config.stages.model_dump(exclude_none=True)
+    for name, steps in card.steps.items():
+        assert stages[name].get("steps") in (steps, None), "None: counted in epochs"
+    if card.starts_from:
+        assert catalogue.find(card.starts_from).shipped
+
+
+def test_it_says_what_would_be_run():
+    done = subprocess.run([sys.executable, SCRIPT, "srgan/gan", "--list"], capture_output=True, text=True, check=True)
+    words = shlex.split(done.stdout.splitlines()[-1])
+    assert words[:4] == ["gantools", "train", "srgan/compact", "--data"]
+    assert words[words.index("--init-from") + 1].endswith("srgan/psnr.safetensors")
+    assert words[words.index("--run-dir") + 1] == "runs/srgan/gan"
+
+
+def test_photos_must_be_given():
+    done = subprocess.run([sys.executable, SCRIPT, "srgan/gan"], capture_output=True, text=True)
+    assert (done.returncode, "--data: give the folders" in done.stderr) == (2, True)
