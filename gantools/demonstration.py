@@ -11,7 +11,7 @@ from gantools import api
 from gantools.data import seeds, synth
 from gantools.data.degrade import edges
 from gantools.data.options import EdgeOptions
-from gantools.errors import ImageError
+from gantools.errors import GantoolsError, ImageError
 from gantools.files import write_bytes
 from gantools.images import color, grid, reader, writer
 from gantools.images.picture import Picture, Pixels
@@ -31,6 +31,14 @@ TRAINING = (
     "train.preview_every_steps=200",
     "train.ema_decay=0.99",
 )
+
+
+class Interrupted(GantoolsError):
+    """A signal stopped the demo's training, which saved; there is nothing to show. The exit code is the signal's."""
+
+    def __init__(self, folder: Path, signal: int) -> None:
+        super().__init__(f"the demo was stopped while it trained; begin again in a new folder, or remove {folder}")
+        self.exit_code = 128 + signal
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,13 @@ class Shown:
 
 
 def run(folder: Path, steps: int, reporter: Reporter, tell: Callable[[str], None]) -> Shown:
-    """Draw, train, infer and write ``index.html`` into ``folder``."""
+    """Draw, train, infer and write ``index.html`` into ``folder``. Raises Interrupted."""
     tell(f"1/4 drawing {PICTURES} shoes")
     drawings = synth.synthesise("shoes", folder / "drawn", PICTURES, SIDE_PX, seed=0)
     tell(f"2/4 training pix2pix on them, {steps} steps at {SIDE_PX} px")
     training = _train(folder, steps, reporter)
+    if training.signal is not None:
+        raise Interrupted(folder, training.signal)
     tell("3/4 running the trained pix2pix on shoes it has not seen")
     shoes = _shoes(folder, training.path)
     tell("4/4 enlarging sample photos with the shipped srgan weights")
