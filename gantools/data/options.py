@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from gantools.config.options import Options, setting
 from gantools.config.schema import DataSection
+from gantools.data.options_degradations import Wear, require_ordered
 
 Direction = Literal["a2b", "b2a"]
 Fit = Literal["stretch", "crop", "pad"]
@@ -123,12 +124,18 @@ class ResolutionData(DataOptions):
         paper=(1.0,),
         min_length=1,
     )
+    degradations: tuple[Wear, ...] = setting(
+        (),
+        "what is done to the small version in training: jpeg and noise, which photos of real cameras have",
+        paper=(),
+    )
     flip: bool = setting(True, "mirror half of the samples")
     rotate: bool = setting(True, "turn half of the samples by 90 degrees; with flip all eight positions occur")
     batch_images: int = setting(16, "images in a batch", paper=16, ge=1)
 
     @model_validator(mode="after")
-    def _whole_pixels(self) -> Self:
+    def _sound(self) -> Self:
+        require_ordered(self.degradations)
         if self.crop_px % self.scale:
             raise ValueError(f"crop_px: must be a multiple of scale ({self.scale})")
         return self

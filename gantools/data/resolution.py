@@ -12,6 +12,7 @@ from gantools.data.batches import LowHigh
 from gantools.data.cache import BoundedCache, Images
 from gantools.data.dataset import gather
 from gantools.data.degrade import resolution as degrade
+from gantools.data.degrade.crappify import crappify
 from gantools.data.options import ResolutionData
 from gantools.data.sampler import SampleKey
 from gantools.data.split import Split
@@ -78,4 +79,5 @@ class ResolutionImages:
         margin_px = 2 * degrade.MARGIN_LOW_PX * options.scale
         photo = degrade.finer(photo, options.downscale, options.crop_px, margin_px, rng)
         pair = degrade.crop_pair(photo, options.scale, options.crop_px, rng)
-        return transforms.random_position(pair, rng, flip=options.flip, rotate=options.rotate)
+        low, high = transforms.random_position(pair, rng, flip=options.flip, rotate=options.rotate)
+        return (crappify(low, options.degradations, rng) if options.degradations else low), high

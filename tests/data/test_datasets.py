@@ -12,6 +12,7 @@ from gantools.data import transforms
 from gantools.data.dataset import fingerprint
 from gantools.data.degrade import resolution as degrade
 from gantools.data.options import EdgeOptions, PairedData, ResolutionData
+from gantools.data.options_degradations import JpegOptions, NoiseOptions
 from gantools.data.paired import PairedImages
 from gantools.data.resolution import ResolutionImages
 from gantools.data.sampler import SampleKey
@@ -184,6 +185,21 @@ def test_photos_smaller_than_the_crop_are_mirrored(tmp_path: Path, width: int, h
     low, high, _ = ResolutionImages(options, "training", seed=0)[FIRST]
     assert low.shape == (4, 4, 3)
     assert high.shape == (16, 16, 3)
+
+
+def test_small_versions_are_worn_in_training_only_and_their_originals_never(tmp_path: Path) -> None:
+    noise_photo(tmp_path, 32, 32)
+    clean = ResolutionData(dir=str(tmp_path), validation_share=0.0, crop_px=16)
+    worn = clean.model_copy(update={"degradations": (JpegOptions(quality=(30, 60)), NoiseOptions())})
+    (low, high, _), (bad, same, _) = (ResolutionImages(each, "training", seed=0)[FIRST] for each in (clean, worn))
+    np.testing.assert_array_equal(high, same)
+    assert bad.shape == low.shape
+    assert np.abs(bad.astype(int) - low).max() > 8
+    whole = [
+        ResolutionImages(each.model_copy(update={"validation_dir": str(tmp_path)}), "validation", seed=0)[FIRST].low
+        for each in (clean, worn)
+    ]
+    np.testing.assert_array_equal(*whole)
 
 
 def test_a_photo_of_less_than_one_small_pixel_cannot_be_used(tmp_path: Path) -> None:

@@ -12,16 +12,16 @@ from pydantic import ValidationError
 from gantools.data.degrade import crappify as degrade
 from gantools.data.degrade.crappify import Chance, crappify
 from gantools.data.options import PairedData
-from gantools.data.options_restoration import (
+from gantools.data.options_degradations import (
     CRAPPIFY,
     GrayOptions,
     JpegOptions,
     LowResolutionOptions,
     MissingOptions,
     NoiseOptions,
-    RestorationData,
     TextOptions,
 )
+from gantools.data.options_restoration import RestorationData
 from gantools.data.paired import PairedImages
 from gantools.data.restoration import RestorationImages
 from gantools.data.sampler import SampleKey

@@ -16,8 +16,8 @@ from gantools.data.batches import Batch
 from gantools.data.degrade import blur, crappify, masks
 from gantools.data.options import EdgeOptions, PairedData
 from gantools.data.options_blur import BlurOptions
+from gantools.data.options_degradations import CRAPPIFY
 from gantools.data.options_masks import CenterMask, RandomRegionMask
-from gantools.data.options_restoration import CRAPPIFY
 from gantools.data.paired import PairedImages
 from gantools.data.processes import each
 from gantools.data.sampler import SampleKey

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from gantools.data.options_restoration import (
+from gantools.data.options_degradations import (
     Degradation,
     GrayOptions,
     JpegOptions,

@@ -13,8 +13,8 @@ from gantools.data import seeds
 from gantools.data.degrade import crappify, edges, masks
 from gantools.data.options import EdgeOptions, Fit
 from gantools.data.options_blur import BlurOptions
+from gantools.data.options_degradations import Degradation
 from gantools.data.options_masks import MaskOptions
-from gantools.data.options_restoration import Degradation
 from gantools.data.workshop.runner import Sizes, size_of, write
 from gantools.data.workshop.tasks import Task
 from gantools.images import reader

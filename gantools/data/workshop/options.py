@@ -7,8 +7,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from gantools.config.options import Options, setting
-from gantools.data.options_masks import CenterMask, RandomBlockMask, RandomRegionMask
-from gantools.data.options_restoration import (
+from gantools.data.options_degradations import (
     Degradation,
     GrayOptions,
     JpegOptions,
@@ -18,6 +17,7 @@ from gantools.data.options_restoration import (
     TextOptions,
     require_ordered,
 )
+from gantools.data.options_masks import CenterMask, RandomBlockMask, RandomRegionMask
 
 DegradationName = Literal["low_resolution", "text", "jpeg", "gray", "noise", "missing"]
 MaskName = Literal["center", "random_block", "random_region"]
