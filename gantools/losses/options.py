@@ -88,6 +88,13 @@ class PerceptualOptions(Options):
     normalise_channels: bool | None = setting(
         None, "unit-length feature vectors, summed over channels (LPIPS); null: on for squeezenet only", paper=False
     )
+    shift_px: int = setting(
+        0,
+        "rows and columns, at most, that both pictures lose at random: against a lattice at the network's strides",
+        paper=0,
+        ge=0,
+        le=64,
+    )
 
 
 AdversarialOptions: TypeAlias = Annotated[

@@ -47,6 +47,10 @@ class PerceptualLoss(nn.Module):
     that is ``feature_distance``. The network is frozen and always in eval mode; gradients flow to ``fake`` only. It
     belongs to no network: a recipe names it as frozen, so that it is moved but neither trained nor saved.
 
+    The strides of a feature network look at a picture through a grid. A generator that enlarges by whole factors learns
+    to please it at the grid's points, and leaves a lattice in flat areas. With ``shift_px`` both pictures lose a random
+    number of rows and columns, at most that many, wherever ``fake`` has a gradient: the grid has no fixed place then.
+
     Shapes: two batches (N, 3, H, W), or (N, 1, H, W) taken as gray. Range: [-1, 1].
     Raises: UsageError for an unknown layer or missing weights, ModelFileError for an unfit weights file.
     Paper: Johnson 2016, arXiv 1603.08155; Ledig 2017, arXiv 1609.04802 (VGG54 = ``relu5_4``).
@@ -64,8 +68,10 @@ class PerceptualLoss(nn.Module):
         criterion: Criterion = "mse",
         feature_scale: float | None = None,
         normalise_channels: bool | None = None,
+        shift_px: int = 0,
     ) -> None:
         super().__init__()
+        self._shift_px = shift_px
         untrained = _untrained_features(network)
         self._taken = _layer_indices(untrained, network, _wanted_layers(network, layers))
         self._network = _with_weights(untrained[: max(self._taken) + 1], network, weights)
@@ -77,6 +83,9 @@ class PerceptualLoss(nn.Module):
         self.register_buffer("_deviation", torch.tensor(IMAGENET_DEVIATION).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        if self._shift_px and fake.requires_grad:
+            top, left = torch.randint(self._shift_px + 1, (2,)).tolist()
+            fake, real = fake[..., top:, left:], real[..., top:, left:]
         with torch.no_grad():
             targets = self.features(real)
         distances = [self._distance(*pair) for pair in zip(self.features(fake), targets, strict=True)]

@@ -181,3 +181,14 @@ def test_unknown_layers_are_refused_with_a_suggestion() -> None:
     with pytest.raises(UsageError, match="belongs to squeezenet1_0"):
         PerceptualLoss(network="vgg16", layers="feature_distance", weights="random")
     assert len(FEATURE_DISTANCE) == 9
+
+
+def test_a_shifted_loss_sees_both_pictures_alike_and_only_where_it_teaches() -> None:
+    fake, real = pictures()
+    still, shifted = (PerceptualLoss(network="squeezenet1_0", weights="random", shift_px=px) for px in (0, 5))
+    assert torch.equal(still(fake, real), shifted(fake, real)), "without a gradient it is a measurement"
+    seen = {float(shifted(fake.requires_grad_(), real)) for _ in range(40)}
+    offsets = {float(still(fake[..., y:, x:], real[..., y:, x:])) for y in range(6) for x in range(6)}
+    assert seen <= offsets
+    assert len(seen) > 10
+    assert float(shifted(real.clone().requires_grad_(), real)) == 0

@@ -1,0 +1,84 @@
+"""What the shipped weights make of sample photos that something was done to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gantools import api
+from gantools.data import seeds
+from gantools.data.options_blur import BlurOptions
+from gantools.data.options_degradations import JpegOptions, LowResolutionOptions, TextOptions
+from gantools.data.options_masks import RandomRegionMask
+from gantools.data.workshop.change import Blur, Change, Crappify, Mask, gray
+from gantools.errors import ImageError
+from gantools.images import grid, reader, writer
+from gantools.images.picture import Picture, Pixels
+from gantools.inference.settings import Settings
+from gantools.jobs.result import Result
+
+SAMPLES = Path(__file__).resolve().parent.parent / "samples"
+HOLES = RandomRegionMask()
+MOTION = BlurOptions(motion_weight=1, defocus_weight=0, gaussian_weight=0, motion_px=(7, 10), noise_sigma=(1, 1))
+
+
+@dataclass(frozen=True)
+class Wear:
+    """Something that is done to photos, and the weights that undo it."""
+
+    weights: str
+    label: str
+    change: Change
+
+
+WORN = (
+    Wear("deblur", "blurred", Blur(MOTION)),
+    Wear("restore", "small, written on, JPEG", Crappify((LowResolutionOptions(), TextOptions(), JpegOptions()))),
+    Wear("colorize", "gray", gray),
+    Wear("context_encoder", "missing", Mask(HOLES, alone=False)),
+)
+
+
+def show_worn(folder: Path) -> dict[str, Path]:
+    """Wear the sample photos, mend them, and draw a sheet for each of the weights into ``folder``; paths by weights."""
+    return {wear.weights: _shown(wear, folder) for wear in WORN}
+
+
+def _shown(wear: Wear, folder: Path) -> Path:
+    place, truths = folder / wear.weights, sorted(SAMPLES.glob("*.jpg"))
+    worn = [_write(place / "worn" / f"{path.stem}.png", _changed(wear.change, path)) for path in truths]
+    for path in truths:  # the same seed as above, hence the holes of above
+        _write(place / "missing" / f"{path.stem}.png", _changed(Mask(HOLES, alone=True), path))
+    settings = Settings(mask=str(place / "missing")) if wear.weights == "context_encoder" else Settings()
+    mended = outputs(api.infer(wear.weights, worn, output=place / "mended", settings=settings))
+    rows = [[reader.read_rgb8(path) for path in row] for row in zip(worn, mended, truths, strict=True)]
+    return sheet(folder / f"{wear.weights}.png", rows, [wear.label, wear.weights, "truth"])
+
+
+def _changed(change: Change, path: Path) -> Pixels:
+    return change(reader.read_rgb8(path), seeds.named(0, path.stem))
+
+
+def _write(path: Path, pixels: Pixels) -> Path:
+    is_gray = pixels.ndim == 2
+    writer.write(Picture(np.dstack([pixels] * 3) if is_gray else pixels, gray=is_gray), path)
+    return path
+
+
+def outputs(results: Iterable[Result]) -> list[Path]:
+    """The written files of an inference. Raises ImageError for the first that failed."""
+    made = []
+    for result in results:
+        if result.output is None or result.error:
+            raise ImageError(f"{result.input}: {result.error}")
+        made.append(Path(result.output))
+    return made
+
+
+def sheet(path: Path, rows: Sequence[Sequence[Pixels]], labels: list[str]) -> Path:
+    """Draw rows of pictures under their labels."""
+    writer.write(Picture(grid.grid([list(row) for row in rows], labels)), path)
+    return path
