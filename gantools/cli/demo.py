@@ -20,11 +20,11 @@ def demo(
     steps: Annotated[int, typer.Option("--steps", min=1, help="Length of the small training.")] = 1000,
 ) -> None:
     """Train a small recipe on drawn shoes, run it and the shipped weights on samples, and show the pictures."""
-    from gantools import demonstration
+    from gantools.demonstration import tour
 
     if output.exists() and any(output.iterdir()):
         raise UsageError(f"-o {output}: exists and is not empty; name a new folder, or remove it")
-    shown = demonstration.run(output, steps, TrainingReporter(rows_as_json=False), console.message)
+    shown = tour.run(output, steps, TrainingReporter(rows_as_json=False), console.message)
     console.result(str(shown.page))
     for line in shown.closing_lines():
         console.message(line)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gantools import api, demonstration
+from gantools import api
+from gantools.demonstration import tour
 
 
 def test_it_leaves_pictures_and_a_page_that_shows_them(gantools, here, monkeypatch):
-    monkeypatch.setattr(demonstration, "PICTURES", 40)
+    monkeypatch.setattr(tour, "PICTURES", 40)
     done = gantools("demo", "-o", "d", "--steps", "1")
     assert (done.code, done.out) == (0, "d/index.html\n")
     page = (here / "d" / "index.html").read_text()
@@ -18,7 +19,7 @@ def test_it_leaves_pictures_and_a_page_that_shows_them(gantools, here, monkeypat
 
 
 def test_a_signal_while_it_trains_ends_it(gantools, here, monkeypatch):
-    monkeypatch.setattr(demonstration, "PICTURES", 1)
+    monkeypatch.setattr(tour, "PICTURES", 1)
     stopped = api.TrainingRun(Path("d/run"), "interrupted", 3, {}, signal=15)
     monkeypatch.setattr(api, "train", lambda *_, **__: stopped)
     done = gantools("demo", "-o", "d")

@@ -1,9 +1,8 @@
-"""A tour in a few minutes, offline: draw shoes, train a small pix2pix, run it and the shipped srgan, show it."""
+"""Draw shoes, train a small pix2pix on them, run it and the shipped weights, show it all on a page."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +10,15 @@ from gantools import api
 from gantools.data import seeds, synth
 from gantools.data.degrade import edges
 from gantools.data.options import EdgeOptions
-from gantools.errors import GantoolsError, ImageError
+from gantools.demonstration import page as pages
+from gantools.demonstration.worn import SAMPLES, outputs, sheet, show_worn
+from gantools.errors import GantoolsError
 from gantools.files import write_bytes
-from gantools.images import color, grid, reader, writer
+from gantools.images import color, reader, writer
 from gantools.images.picture import Picture, Pixels
-from gantools.jobs.result import Result
 from gantools.training.reporter import Reporter
 
 PICTURES, HELD_OUT, SIDE_PX = 240, 6, 64
-SAMPLES = Path(__file__).parent / "samples"
 TRAINING = (
     "data.batch_images=8",
     "data.validation_share=0.025",
@@ -71,10 +70,10 @@ def run(folder: Path, steps: int, reporter: Reporter, tell: Callable[[str], None
         raise Interrupted(folder, training.signal)
     tell("3/4 running the trained pix2pix on shoes it has not seen")
     shoes = _shoes(folder, training.path)
-    tell("4/4 enlarging sample photos with the shipped srgan weights")
-    photos = _photos(folder)
+    tell("4/4 enlarging and mending sample photos with the shipped weights")
+    photos, mended = _photos(folder), show_worn(folder)
     page = folder / "index.html"
-    write_bytes(page, _page(training, shoes, photos, len(drawings)).encode())
+    write_bytes(page, pages.render(training, shoes, photos, mended, len(drawings)).encode())
     return Shown(page, training.path, shoes, photos)
 
 
@@ -89,9 +88,9 @@ def _shoes(folder: Path, run: Path) -> Path:
     """Outlines with dabs of colour of shoes from another seed through the trained network, beside the truth."""
     truths = synth.synthesise("shoes", folder / "truth", HELD_OUT, SIDE_PX, seed=1)
     drawn = [_drawing(truth, folder / "outlines" / truth.name, seed) for seed, truth in enumerate(truths)]
-    made = _outputs(api.infer(run, drawn, output=folder / "generated"))
+    made = outputs(api.infer(run, drawn, output=folder / "generated"))
     rows = [[reader.read_rgb8(path) for path in row] for row in zip(drawn, made, truths, strict=True)]
-    return _sheet(folder / "shoes.png", rows, ["outline", "generated", "truth"])
+    return sheet(folder / "shoes.png", rows, ["outline", "generated", "truth"])
 
 
 def _drawing(photo: Path, path: Path, seed: int) -> Path:
@@ -104,61 +103,10 @@ def _drawing(photo: Path, path: Path, seed: int) -> Path:
 
 def _photos(folder: Path) -> Path:
     samples = sorted(SAMPLES.glob("*.jpg"))
-    enlarged = _outputs(api.infer("srgan", samples, output=folder / "enlarged", format="png"))
+    enlarged = outputs(api.infer("srgan", samples, output=folder / "enlarged", format="png"))
     rows = [[_bicubic(small), reader.read_rgb8(large)] for small, large in zip(samples, enlarged, strict=True)]
-    return _sheet(folder / "photos.png", rows, ["bicubic x4", "srgan x4"])
+    return sheet(folder / "photos.png", rows, ["bicubic x4", "srgan x4"])
 
 
 def _bicubic(path: Path) -> Pixels:
     return color.resize_bicubic(reader.read_rgb8(path), scale=4)
-
-
-def _outputs(results: Iterable[Result]) -> list[Path]:
-    made = []
-    for result in results:
-        if result.output is None or result.error:
-            raise ImageError(f"{result.input}: {result.error}")
-        made.append(Path(result.output))
-    return made
-
-
-def _sheet(path: Path, rows: Sequence[Sequence[Pixels]], labels: list[str]) -> Path:
-    writer.write(Picture(grid.grid([list(row) for row in rows], labels)), path)
-    return path
-
-
-def _page(training: api.TrainingRun, shoes: Path, photos: Path, drawings: int) -> str:
-    figures = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{value:.2f}</td></tr>" for name, value in training.validation.items()
-    )
-    sheets = sorted((training.path / "samples").glob("*.png"))
-    strip = "".join(
-        f"<figure><img src='run/samples/{sheet.name}' alt=''><figcaption>step {int(sheet.stem)}</figcaption></figure>"
-        for sheet in sheets
-    )
-    return _TEMPLATE.format(
-        steps=training.step, drawings=drawings, figures=figures, shoes=shoes.name, photos=photos.name, strip=strip
-    )
-
-
-_TEMPLATE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>gantools demo</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
-img {{ max-width: 100%; height: auto }} .strip {{ display: flex; gap: 1rem; overflow-x: auto }}
-figure {{ margin: 0 }} figcaption, td {{ font-size: .9rem }} td {{ padding-right: 1.5rem }}
-.shoes img {{ width: 36rem; image-rendering: pixelated }} .strip img {{ width: 16rem; max-width: none }}
-</style></head><body>
-<h1>gantools demo</h1>
-<h2>Super-resolution with the shipped weights</h2>
-<p>Left: enlarged four times by bicubic interpolation. Right: by <code>gantools infer srgan</code>.</p>
-<p><img src="{photos}" alt="bicubic beside srgan"></p>
-<h2>An outline becomes a shoe</h2>
-<p>A pix2pix trained just now for {steps} steps on {drawings} drawn shoes. These six are from another seed.</p>
-<p class="shoes"><img src="{shoes}" alt="outline, generated, truth"></p>
-<table>{figures}</table>
-<h2>How it learnt</h2>
-<div class="strip">{strip}</div>
-</body></html>
-"""
