@@ -187,8 +187,8 @@ def test_a_shifted_loss_sees_both_pictures_alike_and_only_where_it_teaches() -> 
     fake, real = pictures()
     still, shifted = (PerceptualLoss(network="squeezenet1_0", weights="random", shift_px=px) for px in (0, 5))
     assert torch.equal(still(fake, real), shifted(fake, real)), "without a gradient it is a measurement"
-    seen = {float(shifted(fake.requires_grad_(), real)) for _ in range(40)}
-    offsets = {float(still(fake[..., y:, x:], real[..., y:, x:])) for y in range(6) for x in range(6)}
+    seen = {shifted(fake.requires_grad_(), real).item() for _ in range(40)}
+    offsets = {still(fake[..., y:, x:], real[..., y:, x:]).item() for y in range(6) for x in range(6)}
     assert seen <= offsets
     assert len(seen) > 10
-    assert float(shifted(real.clone().requires_grad_(), real)) == 0
+    assert shifted(real.clone().requires_grad_(), real).item() == 0
