@@ -48,8 +48,9 @@ class PerceptualLoss(nn.Module):
     belongs to no network: a recipe names it as frozen, so that it is moved but neither trained nor saved.
 
     The strides of a feature network look at a picture through a grid. A generator that enlarges by whole factors learns
-    to please it at the grid's points, and leaves a lattice in flat areas. With ``shift_px`` both pictures lose a random
-    number of rows and columns, at most that many, wherever ``fake`` has a gradient: the grid has no fixed place then.
+    to please it at the grid's points, and leaves a lattice in flat areas. With ``shift_px`` both pictures lose that many
+    rows and columns, a random part of them above and on the left, wherever ``fake`` has a gradient: the grid has no
+    fixed place then.
 
     Shapes: two batches (N, 3, H, W), or (N, 1, H, W) taken as gray. Range: [-1, 1].
     Raises: UsageError for an unknown layer or missing weights, ModelFileError for an unfit weights file.
@@ -85,7 +86,8 @@ class PerceptualLoss(nn.Module):
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
         if self._shift_px and fake.requires_grad:
             top, left = torch.randint(self._shift_px + 1, (2,)).tolist()
-            fake, real = fake[..., top:, left:], real[..., top:, left:]
+            height, width = (side - self._shift_px for side in fake.shape[2:])
+            fake, real = (image[..., top : top + height, left : left + width] for image in (fake, real))
         with torch.no_grad():
             targets = self.features(real)
         distances = [self._distance(*pair) for pair in zip(self.features(fake), targets, strict=True)]
