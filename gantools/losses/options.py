@@ -90,7 +90,7 @@ class PerceptualOptions(Options):
     )
     shift_px: int = setting(
         0,
-        "rows and columns that both pictures lose, at random on either side: against a lattice at the network's strides",
+        "rows and columns that both pictures lose, at random on either side: against a lattice at its strides",
         paper=0,
         ge=0,
         le=64,

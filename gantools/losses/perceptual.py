@@ -47,10 +47,10 @@ class PerceptualLoss(nn.Module):
     that is ``feature_distance``. The network is frozen and always in eval mode; gradients flow to ``fake`` only. It
     belongs to no network: a recipe names it as frozen, so that it is moved but neither trained nor saved.
 
-    The strides of a feature network look at a picture through a grid. A generator that enlarges by whole factors learns
-    to please it at the grid's points, and leaves a lattice in flat areas. With ``shift_px`` both pictures lose that many
-    rows and columns, a random part of them above and on the left, wherever ``fake`` has a gradient: the grid has no
-    fixed place then.
+    The strides of a feature network look at a picture through a grid. A generator that enlarges by whole factors
+    learns to please it at the grid's points, and leaves a lattice in flat areas. With ``shift_px`` both pictures lose
+    that many rows and columns, a random part of them above and on the left, wherever ``fake`` has a gradient: the grid
+    has no fixed place then.
 
     Shapes: two batches (N, 3, H, W), or (N, 1, H, W) taken as gray. Range: [-1, 1].
     Raises: UsageError for an unknown layer or missing weights, ModelFileError for an unfit weights file.
