@@ -62,8 +62,9 @@ def _table(told: Story) -> Table:
     for panel in told.panels:
         for curve in panel.curves:
             table.add_row(Text(_label(panel, curve)), f"{curve.values[-1]:.4g}", spark(curve.values))
-    for step, text in told.warnings[-3:]:
-        table.add_row(Text(f"step {step}: {text}", style="yellow"), "", "")
+    for said, style in ((told.warnings, "yellow"), (told.advice, "cyan")):
+        for step, text in said[-3:]:
+            table.add_row(Text(f"step {step}: {text}", style=style), "", "")
     return table
 
 

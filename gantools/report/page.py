@@ -34,7 +34,8 @@ def render(story: Story, recipe: str, differences: Sequence[Difference]) -> str:
     return template.substitute(
         title=html.escape(f"{recipe}: {story.path.name}"),
         summary=_summary(story),
-        warnings=_warnings(story),
+        warnings=_lines("Warnings", story.warnings),
+        advice=_lines("Advice", story.advice),
         curves="".join(_panel(panel, story.stages) for panel in story.panels if _leads(panel)),
         more_curves="".join(_panel(panel, story.stages) for panel in story.panels if not _leads(panel)),
         stages=_stages(story),
@@ -62,11 +63,12 @@ def _started(story: Story) -> str:
     return str(story.facts.get("started", "unknown")).replace("T", " ")[:16] + " UTC"
 
 
-def _warnings(story: Story) -> str:
-    if not story.warnings:
+def _lines(title: str, said: Sequence[tuple[int, str]]) -> str:
+    """What the run was told, each with its step; nothing where it was told nothing."""
+    if not said:
         return ""
-    items = "".join(f"<li>step {step}: {_text(text)}</li>" for step, text in story.warnings)
-    return f'<section class="warnings"><h2>Warnings</h2><ul>{items}</ul></section>'
+    items = "".join(f"<li>step {step}: {_text(text)}</li>" for step, text in said)
+    return f'<section class="said {title.lower()}"><h2>{title}</h2><ul>{items}</ul></section>'
 
 
 def _panel(panel: Panel, stages: Sequence[tuple[int, str]]) -> str:

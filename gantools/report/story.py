@@ -35,7 +35,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Story:
-    """A run as its folder tells it. ``stages`` are (first step, name); ``warnings`` are (step, text)."""
+    """A run as its folder tells it. ``stages`` are (first step, name); ``warnings`` and ``advice`` are (step, text)."""
 
     path: Path
     facts: Mapping[str, Any]
@@ -43,6 +43,7 @@ class Story:
     panels: tuple[Panel, ...]
     stages: tuple[tuple[int, str], ...]
     warnings: tuple[tuple[int, str], ...]
+    advice: tuple[tuple[int, str], ...]
     latest: Mapping[str, float]
     samples: tuple[Path, ...]
 
@@ -66,7 +67,8 @@ def read(run: Path) -> Story:
         config.read_text(encoding="utf-8"),
         tuple(_panels(rows)),
         tuple(_stages(rows)),
-        tuple((row["step"], row["warning"]) for row in rows if "warning" in row),
+        _said(rows, "warning"),
+        _said(rows, "advice"),
         _latest(rows),
         tuple(sorted(run.glob("samples/*.png"))),
     )
@@ -82,6 +84,10 @@ def is_running(run: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def _said(rows: Sequence[Mapping[str, Any]], kind: str) -> tuple[tuple[int, str], ...]:
+    return tuple((row["step"], row[kind]) for row in rows if kind in row)
 
 
 def _facts(path: Path) -> dict[str, Any]:
@@ -102,7 +108,7 @@ def _panels(rows: Sequence[Mapping[str, Any]]) -> Iterator[Panel]:
 
 
 def _curves(rows: Sequence[Mapping[str, Any]]) -> Iterator[Curve]:
-    names = dict.fromkeys(key for row in rows for key in row if key not in ("step", "stage", "warning"))
+    names = dict.fromkeys(key for row in rows for key in row if key not in ("step", "stage", "warning", "advice"))
     for name in names:
         points = [(row["step"], row[name]) for row in rows if _number(row.get(name))]
         if points:

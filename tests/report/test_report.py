@@ -21,7 +21,7 @@ from gantools.report.story import Curve, Panel
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run of two stages with a warning, as its folder would look."""
+    """A run of two stages with a warning and a piece of advice, as its folder would look."""
     folder = tmp_path / "run <b>"
     (folder / "samples").mkdir(parents=True)
     settings = api.configure("srgan/compact")
@@ -32,6 +32,7 @@ def run(tmp_path: Path) -> Path:
         for step in range(10, 1010, 10):
             log.write(json.dumps(row(step)) + "\n")
         log.write(json.dumps({"step": 1000, "stage": "adversarial", "warning": "the critic <wins>"}) + "\n")
+        log.write(json.dumps({"step": 900, "stage": "adversarial", "advice": "psnr_y <stands> still"}) + "\n")
         log.write('{"step": 1010, "sta')
     for step in range(0, 1000, 50):
         pixels = np.random.default_rng(step).integers(0, 256, (600, 1400, 3), np.uint8)
@@ -92,7 +93,8 @@ def test_the_page_tells_the_run(run: Path) -> None:
         "srgan: run <b>",
         "finished",
         "2026-11-21 10:31 UTC",
-        "step 1000: the critic <wins>",
+        "Warnings step 1000: the critic <wins>",
+        "Advice step 900: psnr_y <stands> still",
         "validation: psnr_y",
         "losses of the generator",
         "adversarial from step 500",
@@ -102,6 +104,13 @@ def test_the_page_tells_the_run(run: Path) -> None:
         "step 950",
     ):
         assert text in said, text
+
+
+def test_a_run_that_was_told_nothing_has_no_such_box(run: Path) -> None:
+    (run / "metrics.jsonl").write_text(json.dumps(row(10)) + "\n")
+    text = api.report(run).read_text()
+    assert "<h2>Warnings" not in text
+    assert "<h2>Advice" not in text
 
 
 def test_differences_from_the_paper_are_those_that_show_tells(run: Path) -> None:
