@@ -71,7 +71,7 @@ class Loop:
         self.average = MovingAverage(exported, self.options.ema_decay) if self.options.ema_decay else None
         self.validation = Validation(self.recipe, prepared.validation, self.networks, self.machine, self.average)
         self.keeper = Keeper(run.checkpoints, self.options, reporter.message)
-        self.health = Health(self.recipe.resembling, self._warn)
+        self.health = Health(self.recipe.resembling, self._warn, self.networks)
         self.position = Position()
         self.play: StagePlay | None = None
         self.signal: int | None = None
@@ -110,6 +110,7 @@ class Loop:
         self.play = play
         length = self.feed.length(options)
         self.reporter.stage(stage.name, length, self.position.stage_step)
+        self.health.begin(self.position.step)
         interval = Interval(self.position.step)
         while self.position.stage_step < length:
             if ending := self._stop_reason(interruptions):
@@ -154,7 +155,7 @@ class Loop:
             self._check_finite()
             rates = {f"lr/{name}": own.lr * factor for name, own in play.options.items()}
             figures = self.ranks.means(interval.take(step, self.feed.images_per_step)) | rates
-            self.recorder.row(step, stage, self.health.row(step, stage.name, figures))
+            self.recorder.row(step, stage, self.health.row(step, figures))
         if last or step % options.preview_every_steps == 0:
             self.recorder.preview(step)
         if last or (options.validate_every_steps and step % options.validate_every_steps == 0):

@@ -56,10 +56,14 @@ class Micro:
 
     def start(self, run: Path, *more: str | Path) -> tuple[str | Path, ...]:
         """The arguments that begin it in the folder ``run``."""
+        return (*self.typed(*more), "--run-dir", run)
+
+    def typed(self, *more: str | Path) -> tuple[str | Path, ...]:
+        """``start`` without the folder of the run."""
         recipe = self.spec.partition("/")[0]
         single = LENGTH if recipe in ("pix2pix", "cyclegan", "context_encoder") else ()
         small = [*SMALL[recipe], *SMALL_PRESET.get(self.spec, [])]
-        return ("train", self.spec, "--data", self.data, "--run-dir", run, *SHARED, *small, *single, *more)
+        return ("train", self.spec, "--data", self.data, *SHARED, *small, *single, *more)
 
 
 def micro(folder: Path, spec: str = SPECS[0]) -> Micro:

@@ -57,12 +57,12 @@ def every_recipe(trial: Trial) -> Outcome:
     specs = list(together.EQUAL)[: trial.count(2, len(together.EQUAL))]
     for spec in specs:
         run = trial.folder / spec
-        names = together.settings(spec, trial.folder / "pictures").config.stages.model_dump()
-        lengths = [f"stages.{name}.steps={steps}" for name, stage in names.items() if stage]
-        lengths += [f"stages.{name}.epochs=null" for name, stage in names.items() if stage]
+        stages = together.settings(spec, trial.folder / "pictures").config.stages.model_dump()
+        played = [name for name, stage in stages.items() if stage]
+        lengths = [f"stages.{name}.{length}" for name in played for length in (f"steps={steps}", "epochs=null")]
         codes = _train(trial.folder, run, spec, *lengths)
         sums = {path.read_text() for path in run.parent.glob(f"{run.name}-*.sha256")}
-        finished = codes == [0, 0] and state.steps(run / "checkpoints")[-1] == steps * len(names)
+        finished = codes == [0, 0] and state.steps(run / "checkpoints")[-1] == steps * len(played)
         outcome.case(finished and len(sums) == 1, f"{spec}: exit codes {codes}, {len(sums)} different results")
     return outcome
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults import datasets, forged, ranks, resumes, saves, trainings
+from tests.faults import collapse, datasets, forged, ranks, resumes, saves, trainings
 from tests.faults.harness import Row
 
 ROWS = (
@@ -33,5 +33,10 @@ ROWS = (
     Row("gauntlet", "wrong settings and data: one line, exit 2, nothing written, < 5 s", datasets.gauntlet),
     Row("augmentation", "the same samples from 0, 1, 2 and 4 workers", datasets.augmentation),
     Row("orphans", "workers end with their training", trainings.orphans),
+    Row(
+        "collapse",
+        "a hundred times the learning rate is told within 500 steps, a healthy run hears nothing",
+        collapse.flagged,
+    ),
     *ranks.ROWS,
 )

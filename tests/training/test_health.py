@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from gantools.training import health, journal
-from gantools.training.health import LOOK_EVERY, ROWS_IN_A_ROW, THUMBNAILS, YOUNG_STEPS, Health
+from gantools.training.health import (
+    LASTING_STEPS,
+    LOOK_EVERY,
+    MARK_EVERY,
+    ROWS_IN_A_ROW,
+    THUMBNAILS,
+    YOUNG_STEPS,
+    Health,
+)
+from gantools.training.movement import KEPT_WAYS, Movement
 
 
 class Watched:
@@ -14,7 +24,10 @@ class Watched:
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
-        self.health = Health(lambda batch, made: {"fake": (made, batch)}, self.warnings.append)
+        self.network = nn.Linear(64, 64)
+        self.health = Health(
+            lambda batch, made: {"fake": (made, batch)}, self.warnings.append, {"generator": self.network}
+        )
         self.step = 0
 
     def rows(self, make, count: int = ROWS_IN_A_ROW, **losses: float) -> dict[str, float]:
@@ -26,7 +39,7 @@ class Watched:
                 truth = torch.rand(2, 3, 16, 16, generator=stream) * 1.6 - 0.8
                 self.health.see(truth, make(truth))
             self.step += YOUNG_STEPS - 1
-            row = self.health.row(self.step, "adversarial", losses)
+            row = self.health.row(self.step, losses)
         return row
 
 
@@ -85,11 +98,90 @@ def test_a_discriminator_that_is_never_wrong_is_told():
     assert watched.warnings == [health._BEATEN]
 
 
+def test_losses_that_exploded_do_not_make_a_good_one_look_like_a_victory():
+    watched = Watched()
+    fooled = {"loss/generator/adversarial": 1.0}
+    watched.rows(lambda truth: truth, **fooled, **{"loss/discriminator/adversarial": 1e6})
+    watched.rows(lambda truth: truth, **fooled, **{"loss/discriminator/adversarial": 0.5})
+    assert watched.warnings == []
+
+
+def test_rows_that_come_often_count_only_when_they_last():
+    watched = Watched()
+    watched.rows(lambda truth: truth)
+    start = watched.step
+    for step in range(1, LASTING_STEPS + 1):
+        watched.health.row(start + step, {"loss/generator/pixel": 1.0 if step == 1 else 5.0})
+    assert watched.warnings == []
+    watched.health.row(start + LASTING_STEPS + 2, {"loss/generator/pixel": 5.0})
+    assert watched.warnings == [health._DIVERGED]
+
+
+def test_figures_are_those_of_all_looks_since_the_last_row():
+    watched = Watched()
+    bright = torch.rand(2, 3, 16, 16) * 1.6 - 0.8
+    for made in (bright, -bright):
+        for _ in range(LOOK_EVERY):
+            watched.health.see(bright, made)
+    assert watched.health.row(1, {})["health/correlation"] == pytest.approx(0, abs=1e-5)
+
+
+def stepped(watched: Watched, factor: float, steps: int = MARK_EVERY) -> float:
+    """So many steps, in which the weights become ``factor`` times what they were; the row's movement."""
+    picture = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        watched.network.weight.mul_(factor)
+    for _ in range(steps):
+        watched.health.see(picture, picture)
+    watched.step += steps
+    return watched.health.row(watched.step, {})["health/movement"]
+
+
+def test_weights_that_run_away_are_told_even_when_they_rest_afterwards():
+    watched = Watched()
+    assert stepped(watched, 3.0) == pytest.approx(2)
+    assert stepped(watched, 1.0) == pytest.approx(2)
+    assert watched.warnings == []
+    stepped(watched, 1.0)
+    assert watched.warnings == [health._RESTLESS]
+    later = [stepped(watched, 1.0) for _ in range(KEPT_WAYS - 2)]
+    assert [way > 1 for way in later] == [True] * (KEPT_WAYS - 3) + [False]
+
+
+def test_weights_that_walk_slowly_or_were_taken_from_elsewhere_are_left_alone():
+    watched = Watched()
+    assert max(stepped(watched, 1.4) for _ in range(20)) == pytest.approx(0.4, abs=1e-4)
+    with torch.no_grad():
+        watched.network.weight.mul_(10)  # a stage begins with other weights
+    watched.health.begin(watched.step)
+    assert stepped(watched, 1.0) == 0
+    assert watched.warnings == []
+
+
+def test_movement_is_of_a_sample_of_large_layers_and_of_the_network_that_moves_most():
+    large, small = nn.Linear(1000, 1000), nn.Conv2d(3, 8, 3)
+    movement = Movement({"large": large, "small": small, "norm": nn.BatchNorm2d(3)})
+    assert movement.longest() == 0
+    with torch.no_grad():
+        large.weight.mul_(1.5)
+        small.weight.mul_(1.2)
+    movement.mark()
+    assert movement.longest() == pytest.approx(0.5, abs=1e-5)
+    assert sum(values.numel() for values in movement._sample().values()) < 10_000
+
+
+def test_networks_without_matrices_or_with_nothing_in_them_do_not_move():
+    zero = nn.Linear(4, 4)
+    nn.init.zeros_(zero.weight)
+    for movement in (Movement({"norm": nn.BatchNorm2d(3), "zero": zero}), Movement({})):
+        nn.init.ones_(zero.weight)
+        movement.mark()
+        assert movement.longest() == 0
+
+
 def test_logits_of_several_discriminators_are_averaged_under_health():
-    row = Watched().health.row(
-        1, "s", {"figure/discriminator/real_logit": 0.5, "figure/critic/real_logit": 1.5, "x": 1}
-    )
-    assert row == {"health/real_logit": 1.0, "x": 1}
+    row = Watched().health.row(1, {"figure/discriminator/real_logit": 0.5, "figure/critic/real_logit": 1.5, "x": 1})
+    assert row == {"health/real_logit": 1.0, "health/movement": 0.0, "x": 1}
 
 
 @pytest.mark.parametrize("spec", ["pix2pix/shoes-64", "srgan/compact", "cyclegan/apple2orange-64"])
@@ -115,6 +207,7 @@ def test_a_warning_stands_in_the_journal(tiny, tmp_path, monkeypatch):
     from gantools import api
 
     monkeypatch.setattr(health, "DIVERGED_TIMES", 0.5)
+    monkeypatch.setattr(health, "LASTING_STEPS", 2)
     run = api.train(tiny("pix2pix/shoes-64"), run_dir=tmp_path / "run")
     warnings = [row for row in journal.read(run.path / "metrics.jsonl") if "warning" in row]
     assert [row["warning"] for row in warnings] == [health._DIVERGED]
