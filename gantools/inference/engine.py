@@ -40,7 +40,7 @@ def put_through(model: Model, run: Run, settings: Settings) -> Run:
     """Put the pictures of a run, which the run prepares itself, through the network."""
     prepared = replace(settings, prepare=None)
     finish = partial(finished, model=model, settings=prepared)
-    joint = Joint(model, prepared, partial(_require_size, model=model, settings=prepared), finish)
+    joint = Joint(model, prepared, partial(_require_size, model=model, settings=prepared), finish, run.pictures)
     masked = model.export.takes == "masked"
     return run.change(lambda picture, job: make(picture, job, model, prepared), None if masked else joint)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gantools.errors import ImageError
 from gantools.images.picture import Pixels
@@ -34,7 +36,7 @@ def translate(
     """
     canvas = Canvas.of(pixels, model)
     for dtype in _precisions(pixels, model):
-        way = Way(model, dtype, tile, tta, memory or memory_of(next(model.network.parameters()).device))
+        way = Way(model, dtype, tile, tta, memory or memory_of(model.device))
         if _filled(canvas, way):
             return canvas.made
     raise ImageError("the network's result has NaN or infinite values")
@@ -49,33 +51,73 @@ def translate_batch(
     memory: Memory | None = None,
 ) -> list[Pixels]:
     """What the network makes of pictures of one shape and depth, together where they fit; else one after the other."""
-    canvases = [Canvas.of(pixels, model) for pixels in pictures]
-    held = memory or memory_of(next(model.network.parameters()).device)
-    way = Way(model, _precisions(pictures[0], model)[0], tile, tta, held)
-    grid = _grid(canvases[0], model)
-    together_px = grid.whole().seen_px * len(pictures)
-    fits = together_px <= held.carefree_px or way.bytes_of(together_px) <= held.comfortable_bytes()
-    if not model.network.training and not tile and fits and _made_together(canvases, grid.whole(), way):
-        return [canvas.made for canvas in canvases]
-    return [translate(pixels, model, tile=tile, tta=tta, memory=memory) for pixels in pictures]
+    batch = _Batch.of(pictures, model, tile, tta, memory)
+    made = batch.together()
+    if made is None:
+        return [translate(pixels, model, tile=tile, tta=tta, memory=memory) for pixels in pictures]
+    return batch.written(made)
 
 
-def batch_is_exact(pictures: Sequence[Pixels], model: Model, *, tta: bool = False) -> bool:
-    """Whether the network gives each of these pictures of one shape the same bits together as alone.
+def translate_proven(
+    pictures: Sequence[Pixels],
+    model: Model,
+    *,
+    tile: int | None = None,
+    tta: bool = False,
+    memory: Memory | None = None,
+) -> list[Pixels] | None:
+    """What the network makes of pictures of one shape together; None unless each gets the bits that it gets alone.
 
     Floats are compared: a last digit that differs shows in few samples of 8 bits, and in others each time.
     """
-    way = Way(model, _precisions(pictures[0], model)[0], 0, tta, memory_of(next(model.network.parameters()).device))
-    canvases = [Canvas.of(pixels, model) for pixels in pictures]
-    whole = _grid(canvases[0], model).whole()
-    given = [canvas.seen(whole, way.device) for canvas in canvases]
-    try:
-        together = way.network(torch.cat(given))
-    except Exception as error:
-        if says_no_memory(error):
-            return False
-        raise
-    return all(torch.equal(together[at : at + 1], way.network(image)) for at, image in enumerate(given))
+    batch = _Batch.of(pictures, model, tile, tta, memory)
+    made = batch.together()
+    return batch.written(made) if made is not None and batch.is_each_alone(made) else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Pictures of one shape and depth, and the way that they go through a network together."""
+
+    canvases: Sequence[Canvas]
+    whole: Tile
+    way: Way
+
+    @staticmethod
+    def of(pictures: Sequence[Pixels], model: Model, tile: int | None, tta: bool, memory: Memory | None) -> _Batch:
+        canvases = [Canvas.of(pixels, model) for pixels in pictures]
+        way = Way(model, _precisions(pictures[0], model)[0], tile, tta, memory or memory_of(model.device))
+        return _Batch(canvases, _grid(canvases[0], model).whole(), way)
+
+    def together(self) -> Tensor | None:
+        """What the network makes of all at once; None where they do not fit, must not be or one is not finite."""
+        if self.way.model.network.training or self.way.tile or not self._fits():
+            return None
+        try:
+            made = self.way.network(torch.cat([self._seen(canvas) for canvas in self.canvases]))
+        except Exception as error:
+            if not says_no_memory(error):
+                raise
+            return None
+        return made if torch.isfinite(made).all() else None
+
+    def is_each_alone(self, made: Tensor) -> bool:
+        """Whether the network makes the same bits of each picture alone."""
+        alone = (self.way.network(self._seen(canvas)) for canvas in self.canvases)
+        return all(torch.equal(one, other) for one, other in zip(torch.split(made, 1), alone, strict=True))
+
+    def written(self, made: Tensor) -> list[Pixels]:
+        """The pictures."""
+        for canvas, one in zip(self.canvases, torch.split(made, 1), strict=True):
+            canvas.write(one, self.whole)
+        return [canvas.made for canvas in self.canvases]
+
+    def _fits(self) -> bool:
+        memory, together_px = self.way.memory, self.whole.seen_px * len(self.canvases)
+        return together_px <= memory.carefree_px or self.way.bytes_of(together_px) <= memory.comfortable_bytes()
+
+    def _seen(self, canvas: Canvas) -> Tensor:
+        return canvas.seen(self.whole, self.way.device)
 
 
 def _precisions(pixels: Pixels, model: Model) -> list[torch.dtype | None]:
@@ -139,21 +181,6 @@ def _made(canvas: Canvas, tile: Tile, way: Way) -> Outcome:
             raise
         return "no memory"
     return "made"
-
-
-def _made_together(canvases: Sequence[Canvas], tile: Tile, way: Way) -> bool:
-    """Make pictures of one shape at once; False where they do not fit or one is not finite."""
-    try:
-        made = way.network(torch.cat([canvas.seen(tile, way.device) for canvas in canvases]))
-    except Exception as error:
-        if not says_no_memory(error):
-            raise
-        return False
-    if not torch.isfinite(made).all():
-        return False
-    for number, canvas in enumerate(canvases):
-        canvas.write(made[number : number + 1], tile)
-    return True
 
 
 def _halved(waiting: Sequence[Tile], grid: Grid, canvas: Canvas, way: Way) -> list[Tile]:

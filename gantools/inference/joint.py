@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from gantools.images.picture import Picture, Pixels
 from gantools.inference.bundle import Model
-from gantools.inference.forward import batch_is_exact, translate, translate_batch
+from gantools.inference.forward import translate, translate_batch, translate_proven
 from gantools.inference.settings import Settings
 
 MOST_PICTURES = 8
@@ -16,6 +16,9 @@ FAST_PICTURES = 64
 
 _FEATURE_BYTES_PER_PX = 512
 _CACHED_BYTES = 8 << 20
+_PAYING_BATCHES = 4
+"""The proof computes a batch's pictures once more; so many batches save about as much."""
+
 _FAST_PX = 1 << 22
 
 Shape = tuple[tuple[int, ...], str]
@@ -27,14 +30,15 @@ class Joint:
 
     Bits are compared before they are trusted: the pictures of the first batch of each shape and number are also
     computed alone, and where one differs, as other kernels for other numbers may make it, that shape's pictures go one
-    by one; so do fewer than a whole batch. With ``fast`` they may differ. ``check`` refuses a picture, ``finish`` puts
-    the network's colours into it.
+    by one; so do fewer than a whole batch, and runs of few ``pictures``, unless a number was asked for. With ``fast``
+    they may differ. ``check`` refuses a picture, ``finish`` puts the network's colours into it.
     """
 
     model: Model
     settings: Settings
     check: Callable[[Picture], None]
     finish: Callable[[Picture, Pixels], Picture]
+    pictures: int
     _exact: set[tuple[Shape, int]] = field(default_factory=set)
     _inexact: set[Shape] = field(default_factory=set)
 
@@ -43,55 +47,54 @@ class Joint:
         asked, fast = self.settings.batch, self.settings.fast
         if self.model.network.training or (_shape(picture) in self._inexact and not fast):
             return 1  # statistics of a batch, or bits that depend on it
-        on_processor = self._device_type() == "cpu"
         if asked is not None:
             return asked
-        if not on_processor:
+        if self.model.device.type != "cpu":
             return max(1, min(FAST_PICTURES, _FAST_PX // _pixels(picture))) if fast else 1
-        return self._paying(picture)
+        paying = self._paying(picture)
+        return paying if fast or self.pictures >= _PAYING_BATCHES * paying else 1
 
     def _paying(self, picture: Picture) -> int:
         """What a batch saves on a processor is reading the weights again; what it costs is features out of the caches.
 
-        So it is no larger than makes both alike.
+        So it is no larger than makes both alike, and features that no cache holds even alone go alone.
         """
         weights = sum(each.numel() * each.element_size() for each in self.model.network.parameters())
         features = _pixels(picture) * _FEATURE_BYTES_PER_PX
-        return max(1, min(MOST_PICTURES, max(weights, _CACHED_BYTES) // features))
+        return 1 if features > _CACHED_BYTES else min(MOST_PICTURES, max(weights, _CACHED_BYTES) // features)
 
     def make(self, pictures: Sequence[Picture]) -> list[Picture]:
         """What the network makes of pictures of one shape and depth. Raises what ``check`` and the network do."""
         for each in pictures:
             self.check(each)
-        given, how = [each.pixels for each in pictures], self.settings
-        if how.fast or len(given) == 1 or self._proven(_shape(pictures[0]), given, self.limit(pictures[0])):
-            made = translate_batch(given, self.model, tile=how.tile, tta=how.tta)
-        else:
-            made = [self._alone(each) for each in given]
+        given = [each.pixels for each in pictures]
+        made = self._together(_shape(pictures[0]), given, self.limit(pictures[0])) or [
+            self._alone(one) for one in given
+        ]
         return [self.finish(each, pixels) for each, pixels in zip(pictures, made, strict=True)]
 
-    def _proven(self, shape: Shape, given: Sequence[Pixels], limit: int) -> bool:
-        if (shape, len(given)) in self._exact:
-            return True
-        if len(given) < limit:
-            return False  # the proof costs more than these few would save
-        if shape not in self._inexact and batch_is_exact(given, self.model, tta=self.settings.tta):
+    def _together(self, shape: Shape, given: Sequence[Pixels], limit: int) -> list[Pixels] | None:
+        """What is made at once; None where that may change bits, or where to find out would cost more than it saves."""
+        how = self.settings
+        if how.fast or len(given) == 1 or (shape, len(given)) in self._exact:
+            return translate_batch(given, self.model, tile=how.tile, tta=how.tta)
+        if len(given) < limit or shape in self._inexact:
+            return None
+        made = translate_proven(given, self.model, tile=how.tile, tta=how.tta)
+        if made is not None:
             self._exact.add((shape, len(given)))
-            return True
-        if shape not in self._inexact and self.settings.batch:
+            return made
+        if how.batch:
             warnings.warn(
                 "a batch comes out otherwise here than its pictures alone, which is what is made; "
                 "--fast takes the batch",
                 stacklevel=2,
             )
         self._inexact.add(shape)
-        return False
+        return None
 
     def _alone(self, pixels: Pixels) -> Pixels:
         return translate(pixels, self.model, tile=self.settings.tile, tta=self.settings.tta)
-
-    def _device_type(self) -> str:
-        return next(self.model.network.parameters()).device.type
 
 
 def _shape(picture: Picture) -> Shape:

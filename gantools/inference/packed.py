@@ -18,9 +18,12 @@ from gantools.models.blocks import InstanceNorm, Residual
 from gantools.models.strided import StridedConv2d, StridedConvTranspose2d
 
 Strided: TypeAlias = StridedConv2d | StridedConvTranspose2d
+Laid: TypeAlias = tuple[Tensor, Tensor | None]
+"""Weight and bias as the operations want them."""
+Size: TypeAlias = tuple[int, int]
 
-_SMALL_SIDE_PX = 8
-"""Transposed convolutions of maps up to this side want the weights in a layout of that size's own."""
+_SMALL_SIDE_PX = 16
+"""Convolutions of maps up to this side want the weights in a layout of that size's own."""
 _LARGE_PX = (32, 32)
 _MOST_LAYOUTS = 4
 
@@ -42,26 +45,41 @@ class Activation:
 
 
 class Packed(nn.Module):
-    """What both kinds share: the type of their arithmetic, and which maps are left to ``source`` in float32."""
+    """What both kinds share: the type of their arithmetic, and weights that are laid out when they are first needed.
+
+    Which layout a map takes depends on its size alone, not on the past; it changes the time, never a bit.
+    """
 
     def __init__(self, source: nn.Conv2d | nn.ConvTranspose2d, dtype: torch.dtype, activation: Activation) -> None:
         super().__init__()
         self.padding, self.stride = list(cast(tuple[int, int], source.padding)), list(source.stride)
         self.dilation, self.groups = list(source.dilation), source.groups
-        self.bias = _in_type(source.bias, dtype)
+        self.weight, self.bias = source.weight.detach(), None if source.bias is None else source.bias.detach()
         self.dtype, self.activation = dtype, activation
         careful = dtype != torch.float32 and isinstance(source, StridedConv2d | StridedConvTranspose2d)
-        self.exact: Strided | None = cast(Strided, source) if careful else None
+        self.careful: Strided | None = cast(Strided, source) if careful else None
+        self.layouts: dict[tuple[torch.dtype, Size], Laid] = {}
 
-    def narrow(self, features: Tensor) -> Tensor | None:
-        """The result for maps one sample wide, which 16 bits compute wrongly (:mod:`gantools.models.strided`)."""
-        if self.exact is None or not self.exact.is_narrow(features):
-            return None
-        made: Tensor = self.activation.after(self.exact(features.float()))
-        return made.to(self.dtype)
+    def prepared(self, features: Tensor) -> tuple[Tensor, Laid]:
+        """The map and the weights as they are computed with: float32 where 16 bits are wrong (``models.strided``)."""
+        narrow = self.careful is not None and self.careful.is_narrow(features)
+        dtype = torch.float32 if narrow else self.dtype
+        key = dtype, self.size(features)
+        if key not in self.layouts:
+            if len(self.layouts) == _MOST_LAYOUTS:
+                self.layouts.pop(next(iter(self.layouts)))
+            weight = self.weight.to(dtype, memory_format=torch.channels_last)
+            self.layouts[key] = self.laid_out(weight, key[1]), None if self.bias is None else self.bias.to(dtype)
+        return _given(features, dtype), self.layouts[key]
 
-    def given(self, features: Tensor) -> Tensor:
-        return features.to(self.dtype).contiguous(memory_format=torch.channels_last)
+    def size(self, features: Tensor) -> Size:
+        """The size of map whose layout this one takes."""
+        height, width = features.shape[-2:]
+        return (height, width) if max(height, width) <= _SMALL_SIDE_PX else _LARGE_PX
+
+    def laid_out(self, weight: Tensor, size: Size) -> Tensor:
+        """The weight as maps of this size want it."""
+        raise NotImplementedError
 
 
 class PackedConv2d(Packed):
@@ -70,27 +88,20 @@ class PackedConv2d(Packed):
     Shapes: those of the convolution; channels_last out. Computed in the type it was packed for.
     """
 
-    def __init__(self, source: nn.Conv2d, dtype: torch.dtype, activation: Activation) -> None:
-        super().__init__(source, dtype, activation)
-        weight = source.weight.detach().to(dtype).contiguous(memory_format=torch.channels_last)
-        self.weight = torch.ops.mkldnn._reorder_convolution_weight(
-            weight, self.padding, self.stride, self.dilation, self.groups
-        )
-
     def forward(self, features: Tensor, added: Tensor | None = None) -> Tensor:
-        where = (self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups)
-        given, kind = self.given(features), self.activation
-        if added is not None:
-            whole = torch.ops.mkldnn._convolution_pointwise(
-                given, self.given(added), *where, "add", 1.0, None, [], None
-            )
-            return cast(Tensor, whole)
-        narrow = self.narrow(features)
-        return (
-            cast(Tensor, torch.ops.mkldnn._convolution_pointwise(given, *where, kind.name, kind.numbers, ""))
-            if narrow is None
-            else narrow
-        )
+        given, laid = self.prepared(features)
+        where = (*laid, self.padding, self.stride, self.dilation, self.groups)
+        kind, compute = self.activation, torch.ops.mkldnn._convolution_pointwise
+        if added is None:
+            made = compute(given, *where, kind.name, kind.numbers, "")
+        else:
+            made = compute(given, _given(added, self.dtype), *where, "add", 1.0, None, [], None)
+        return cast(Tensor, made).to(self.dtype)
+
+    def laid_out(self, weight: Tensor, size: Size) -> Tensor:
+        where = (self.padding, self.stride, self.dilation, self.groups)
+        shape = [1, weight.shape[1] * self.groups, *size]
+        return cast(Tensor, torch.ops.mkldnn._reorder_convolution_weight(weight, *where, shape))
 
 
 class PackedConvTranspose2d(Packed):
@@ -101,41 +112,22 @@ class PackedConvTranspose2d(Packed):
 
     def __init__(self, source: nn.ConvTranspose2d, dtype: torch.dtype, activation: Activation) -> None:
         super().__init__(source, dtype, activation)
-        self.weight = source.weight.detach()
         self.output_padding = list(source.output_padding)
-        self.layouts: dict[tuple[int, int], Tensor] = {}
 
     def forward(self, features: Tensor) -> Tensor:
-        narrow = self.narrow(features)
-        if narrow is not None:
-            return narrow
+        given, laid = self.prepared(features)
+        where = (*laid, self.padding, self.output_padding, self.stride, self.dilation, self.groups)
+        kind = self.activation
+        made = torch.ops.mkldnn._convolution_transpose_pointwise(given, *where, kind.name, kind.numbers, "")
+        return cast(Tensor, made).to(self.dtype)
+
+    def size(self, features: Tensor) -> Size:  # noqa: ARG002 - these want the same for maps of every size
+        return _LARGE_PX
+
+    def laid_out(self, weight: Tensor, size: Size) -> Tensor:
         where = (self.padding, self.output_padding, self.stride, self.dilation, self.groups)
-        made = torch.ops.mkldnn._convolution_transpose_pointwise(
-            self.given(features),
-            self._layout(features),
-            self.bias,
-            *where,
-            self.activation.name,
-            self.activation.numbers,
-            "",
-        )
-        return cast(Tensor, made)
-
-    def _layout(self, features: Tensor) -> Tensor:
-        """The weights as a map of this size wants them. What is chosen depends on the size alone, not on the past."""
-        height, width = features.shape[-2:]
-        size = (height, width) if max(height, width) <= _SMALL_SIDE_PX else _LARGE_PX
-        if size not in self.layouts:
-            if len(self.layouts) == _MOST_LAYOUTS:
-                self.layouts.pop(next(iter(self.layouts)))
-            self.layouts[size] = self._packed(size)
-        return self.layouts[size]
-
-    def _packed(self, size: tuple[int, int]) -> Tensor:
-        weight = self.weight.to(self.dtype).contiguous(memory_format=torch.channels_last)
         shape = [1, weight.shape[0], *size]
-        where = (self.padding, self.output_padding, self.stride, self.dilation, self.groups, shape)
-        return cast(Tensor, torch.ops.mkldnn._reorder_convolution_transpose_weight(weight, *where))
+        return cast(Tensor, torch.ops.mkldnn._reorder_convolution_transpose_weight(weight, *where, shape))
 
 
 class SteadyInstanceNorm(nn.Module):
@@ -192,7 +184,7 @@ def _with_activations(layers: list[nn.Module]) -> list[nn.Module]:
 
 def _with_sum(residual: Residual) -> nn.Module:
     *before, last = residual.body
-    if isinstance(last, PackedConv2d) and last.activation.name == "none" and last.exact is None:
+    if isinstance(last, PackedConv2d) and last.activation.name == "none" and last.careful is None:
         return PackedResidual(nn.Sequential(*before), last)
     return residual
 
@@ -205,8 +197,8 @@ def _packed_layer(layer: nn.Module, dtype: torch.dtype) -> nn.Module:
     return PackedConvTranspose2d(layer, dtype, Activation(None))
 
 
-def _in_type(tensor: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    return None if tensor is None else tensor.detach().to(dtype)
+def _given(features: Tensor, dtype: torch.dtype) -> Tensor:
+    return features.to(dtype).contiguous(memory_format=torch.channels_last)
 
 
 @cache

@@ -35,6 +35,11 @@ class Run(Iterator[Result]):
         self._results = _results(self._jobs, made, self._settings)
         return self
 
+    @property
+    def pictures(self) -> int:
+        """How many pictures are to be changed."""
+        return len(self._supply.jobs)
+
     def __next__(self) -> Result:
         return next(self._results)
 

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from gantools.images import writer
 from gantools.images.picture import Picture, Pixels
 from gantools.inference import engine, joint
 from gantools.inference.bundle import Model
-from gantools.inference.forward import Way, batch_is_exact, translate, translate_batch
+from gantools.inference.forward import Way, translate, translate_batch, translate_proven
 from gantools.inference.joint import Joint
 from gantools.inference.pipeline import Run
 from gantools.inference.plan import Job
@@ -70,10 +71,14 @@ def test_pictures_come_out_of_a_batch_as_they_do_alone(options: GeneratorOptions
     model = model_of(options, autocast)
     given = [noise(seed, 64, 64) for seed in range(5)]
     alone = [translate(pixels, model) for pixels in given]
-    checked = Joint(model, replace(PLAIN, batch=5), lambda picture: None, lambda picture, pixels: Picture(pixels))
+    checked = joined(model, replace(PLAIN, batch=5))
     made = checked.make([Picture(pixels) for pixels in given])
     for one, other in zip(alone, made, strict=True):
         np.testing.assert_array_equal(one, other.pixels)
+
+
+def joined(model: Model, settings: Settings, pictures: int = 1000) -> Joint:
+    return Joint(model, settings, lambda picture: None, lambda picture, pixels: Picture(pixels), pictures)
 
 
 def jobs(folder: Path, sizes: Sequence[tuple[int, int]]) -> list[Job]:
@@ -88,21 +93,45 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many pictures went through the network together."""
     counts: list[int] = []
 
-    def counting(pictures: Sequence[Pixels], *arguments: object, **named: object) -> list[Pixels]:
-        counts.append(len(pictures))
-        return translate_batch(pictures, *arguments, **named)  # type: ignore[arg-type]
+    def counting(compute: Any) -> Any:
+        def run(pictures: Sequence[Pixels], *arguments: object, **named: object) -> Any:
+            counts.append(len(pictures))
+            return compute(pictures, *arguments, **named)
 
-    monkeypatch.setattr(joint, "translate_batch", counting)
+        return run
+
+    monkeypatch.setattr(joint, "translate_batch", counting(translate_batch))
+    monkeypatch.setattr(joint, "translate_proven", counting(translate_proven))
     return counts
 
 
 def test_only_neighbours_of_one_shape_go_together(tmp_path: Path, counted: list[int]) -> None:
     small = model_of(CompactSROptions(channels=4, blocks=1))
-    sizes = [(8, 8)] * 11 + [(9, 8)] + [(8, 8)] * 2 + [(8, 9)] * 3
+    sizes = [(8, 8)] * 35 + [(9, 8)] + [(8, 8)] * 2 + [(8, 9)] * 3
     results = list(engine.run(small, jobs(tmp_path, sizes), PLAIN))
     assert [result.input_size for result in results] == sizes
     assert {result.status for result in results} == {"done"}
-    assert counted == [8], "fewer than a batch are not worth its proof"
+    assert counted == [8] * 4, "fewer than a batch are not worth its proof"
+
+
+def test_few_pictures_are_not_worth_the_proof(tmp_path: Path, counted: list[int]) -> None:
+    small = model_of(CompactSROptions(channels=4, blocks=1))
+    assert len(list(engine.run(small, jobs(tmp_path, [(8, 8)] * 31), PLAIN))) == 31
+    assert counted == []
+
+
+def test_the_proof_is_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    real = Way.network
+
+    def noting(way: Way, image: Tensor) -> Tensor:
+        asked.append(len(image))
+        return real(way, image)
+
+    monkeypatch.setattr(Way, "network", noting)
+    small = model_of(CompactSROptions(channels=4, blocks=1))
+    assert len(list(engine.run(small, jobs(tmp_path, [(8, 8)] * 6), replace(PLAIN, batch=3)))) == 6
+    assert asked == [3, 1, 1, 1, 3]
 
 
 def test_the_number_can_be_given(tmp_path: Path, counted: list[int]) -> None:
@@ -118,13 +147,12 @@ def test_the_number_can_be_given(tmp_path: Path, counted: list[int]) -> None:
 def test_large_features_go_alone() -> None:
     local, deep = model_of(CompactSROptions()), model_of(UNetOptions())
     assert [limit(local, side) for side in (16, 50, 100, 300)] == [8, 6, 1, 1]
-    assert [limit(deep, side) for side in (64, 256, 512)] == [8, 6, 1]
+    assert [limit(deep, side) for side in (64, 128, 256, 512)] == [8, 8, 1, 1]
 
 
 def limit(model: Model, side_px: int, **given: object) -> int:
     settings = replace(PLAIN, **given)  # type: ignore[arg-type]
-    checked = Joint(model, settings, lambda picture: None, lambda picture, pixels: picture)
-    return checked.limit(Picture(np.zeros((side_px, side_px, 3), np.uint8)))
+    return joined(model, settings).limit(Picture(np.zeros((side_px, side_px, 3), np.uint8)))
 
 
 def test_batch_statistics_are_a_pictures_own() -> None:
@@ -167,9 +195,9 @@ def test_a_batch_that_does_not_fit_the_memory_is_made_one_by_one(monkeypatch: py
     model, given = model_of(CompactSROptions(channels=4, blocks=1)), [noise(seed, 8, 8) for seed in range(3)]
     alone = [translate(pixels, model) for pixels in given]
     monkeypatch.setattr(Way, "network", small_memory)
-    assert not batch_is_exact(given, model)
-    joined = Joint(model, replace(PLAIN, batch=3), lambda picture: None, lambda picture, pixels: Picture(pixels))
-    for one, other in zip(alone, joined.make([Picture(pixels) for pixels in given]), strict=True):
+    assert translate_proven(given, model) is None
+    made = joined(model, replace(PLAIN, batch=3)).make([Picture(pixels) for pixels in given])
+    for one, other in zip(alone, made, strict=True):
         np.testing.assert_array_equal(one, other.pixels)
 
 
@@ -188,7 +216,7 @@ def test_a_failure_in_a_batch_is_its_pictures(tmp_path: Path, monkeypatch: pytes
     def none_together(*arguments: object, **named: object) -> list[Pixels]:
         raise MemoryError("too much")
 
-    monkeypatch.setattr(joint, "translate_batch", none_together)
+    monkeypatch.setattr(joint, "translate_proven", none_together)
     monkeypatch.setattr(engine, "translate", failing)
     small = model_of(CompactSROptions(channels=4, blocks=1))
     results = list(engine.run(small, jobs(tmp_path, [(8, 8)] * 4), replace(PLAIN, batch=4)))

@@ -196,25 +196,40 @@ def test_maps_one_sample_wide_are_right_in_16_bits(layer: nn.Module, size: tuple
         torch.testing.assert_close(made.float(), layer(given), atol=0.05, rtol=0)
 
 
-def test_narrow_maps_leave_the_packed_operation_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer = packed.PackedConv2d(
-        StridedConv2d(4, 4, 4, 2, 1).requires_grad_(False), torch.bfloat16, packed.Activation(None)
-    )
-    monkeypatch.setattr(layer, "weight", None)  # whatever used it would fail
-    assert layer(torch.randn(1, 4, 2, 2)).shape == (1, 4, 1, 1)
-    with pytest.raises(RuntimeError):
-        layer(torch.randn(1, 4, 8, 8))
+@pytest.mark.parametrize(("make", "narrow_px"), [(StridedConv2d, 2), (StridedConvTranspose2d, 1)])
+def test_only_narrow_maps_are_computed_in_float32(make: Any, narrow_px: int) -> None:
+    layer = packed.packed(nn.Sequential(make(4, 4, 4, 2, 1)), torch.bfloat16)[0]  # type: ignore[index]
+    for side_px, dtype in {narrow_px: torch.float32, 8: torch.bfloat16}.items():
+        layer.layouts.clear()
+        layer(torch.randn(1, 4, side_px, side_px))
+        assert {used for used, _ in layer.layouts} == {dtype}
 
 
-@pytest.mark.parametrize("side_px", [1, 2, 4, 8, 9, 40])
-def test_transposed_weights_suit_every_size(side_px: int) -> None:
+@pytest.mark.parametrize("size", [(2, 2), (3, 4), (4, 4), (8, 6), (8, 8), (9, 9), (16, 16), (40, 24)])
+@pytest.mark.parametrize("make", [nn.Conv2d, nn.ConvTranspose2d])
+def test_weights_suit_every_size(make: Any, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    enlargement = nn.ConvTranspose2d(64, 32, 4, 2, 1).requires_grad_(False)
-    layer = packed.PackedConvTranspose2d(enlargement, torch.float32, packed.Activation(nn.ReLU()))
-    for side in (3, 5, 6, 7, side_px):  # more sizes than layouts are kept
-        given = torch.randn(1, 64, side, side)
-        torch.testing.assert_close(layer(given), enlargement(given).relu(), atol=1e-5, rtol=0)
-    assert len(layer.layouts) <= 4
+    source = make(64, 32, 4, 2, 1).requires_grad_(False)
+    layer: Any = packed.packed(nn.Sequential(nn.Sequential(source, nn.ReLU())), torch.float32)[0][0]  # type: ignore[index]
+    for height, width in ((3, 3), (5, 5), (6, 6), (7, 7), size):  # more sizes than layouts are kept
+        given = torch.randn(1, 64, height, width)
+        torch.testing.assert_close(layer(given), source(given).relu(), atol=1e-5, rtol=0)
+    assert 1 <= len(layer.layouts) <= 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_weights_are_laid_out_once(dtype: torch.dtype, capfd: pytest.CaptureFixture[str]) -> None:
+    """oneDNN tells what it brings into another layout: from the second call on, no weights."""
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not packed.works(dtype):
+        pytest.skip("layouts were chosen for AVX512")
+    network = packed.packed(rewritten(built(UNetOptions(downs=6))), dtype)
+    with torch.inference_mode():
+        network(picture(64, 64))
+        capfd.readouterr()
+        with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):
+            network(picture(64, 64))
+    told = [line.split(",") for line in capfd.readouterr().out.splitlines() if ",reorder," in line]
+    assert [row[-2] for row in told if row[-2].endswith("x4x4")] == []
 
 
 def test_instance_norm_of_far_away_values_keeps_its_digits() -> None:
