@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 Network = Callable[[Tensor], Tensor]
 
 ALLOWANCE = 1.2
-"""For what convolutions take besides their results."""
+"""For what convolutions take besides their results. What the C library keeps is the memory's affair (``memory``)."""
 
 
 def bytes_per_px(network: Network, channels: int, side_px: int, device: torch.device) -> float:

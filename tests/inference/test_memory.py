@@ -1,0 +1,50 @@
+"""What a network's features take, as it is estimated and as a process of its own finds it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from gantools.inference import memory
+from gantools.inference.memory import KEPT_BYTES, ProcessorMemory
+
+_MEASURE = """
+import resource, sys
+from pathlib import Path
+import torch
+from gantools.inference.footprint import bytes_per_px
+from gantools.inference.optimise import Runnable
+from gantools.models import GENERATORS
+from gantools.models.options import CompactRestorationOptions, CompactSROptions
+options, side_px = {"restoration": CompactRestorationOptions, "sr": CompactSROptions}[sys.argv[1]](), int(sys.argv[2])
+torch.set_num_threads(1)
+torch.manual_seed(0)
+network = GENERATORS.build(options).eval().requires_grad_(False)
+runnable = Runnable(network, torch.device("cpu"))
+estimate = bytes_per_px(lambda image: runnable(image, None), 3, 16, torch.device("cpu")) * side_px**2
+pages = int(Path("/proc/self/statm").read_text().split()[1])
+with torch.inference_mode():
+    runnable(torch.rand(1, 3, side_px, side_px), None)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(int(estimate), peak - pages * resource.getpagesize())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(("network", "side_px"), [("restoration", 1328), ("sr", 384)])
+def test_the_peak_is_what_is_counted_on(network: str, side_px: int) -> None:
+    """Features as estimated, and what the C library keeps of them."""
+    told = subprocess.run([sys.executable, "-c", _MEASURE, network, str(side_px)], check=True, capture_output=True)
+    estimate, peak = map(int, told.stdout.split())
+    print(f"{network}: estimated {estimate >> 20} MB, peak {peak >> 20} MB")
+    assert estimate / 1.5 <= peak <= estimate + min(estimate, KEPT_BYTES)
+
+
+@pytest.mark.parametrize(("available", "free"), [(1 << 20, 0.4 * (1 << 20)), (4 << 30, 0.8 * (4 << 30) - KEPT_BYTES)])
+def test_what_is_kept_is_not_free(monkeypatch: pytest.MonkeyPatch, available: int, free: float) -> None:
+    monkeypatch.setattr(memory, "_available_bytes", lambda: iter([available]))
+    assert ProcessorMemory().free_bytes() == pytest.approx(free, abs=1)
+    with pytest.raises(MemoryError):
+        ProcessorMemory().claim(int(free) + 2)
