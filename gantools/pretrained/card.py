@@ -27,6 +27,7 @@ class Measured(Options):
     value: float = setting(..., "what was measured")
     data: str = setting(..., "the pictures it was measured on, none of them trained on")
     protocol: str = setting(..., "how: down-scaling, border, colour channel, precision")
+    settings: tuple[str, ...] = setting((), "what `gantools eval` is told besides the data, as KEY=VALUE")
     baselines: dict[str, float] = setting({}, "the same figure of simpler methods: bicubic")
 
 
