@@ -19,7 +19,7 @@ from gantools.config import presets
 from gantools.config import report as mistakes
 from gantools.config.schema import RunConfig
 from gantools.config.source import Tree, read_yaml
-from gantools.errors import ConfigError, GantoolsError, UsageError
+from gantools.errors import ConfigError, UsageError
 from gantools.evaluation.contest import compare
 from gantools.evaluation.session import evaluate_model as evaluate
 from gantools.evaluation.session import evaluate_pairs
@@ -272,7 +272,7 @@ def _report_quietly(outcome: Outcome) -> None:
     """Leave the report in a run's folder; it can be made again, so that its failure is no failure of the training."""
     try:
         _write_report(outcome.run.path, outcome.loop.config, outcome.run.path / "report.html")
-    except (GantoolsError, OSError) as error:
+    except Exception as error:  # a mistake of ours in it shall not end a training with a traceback either
         warnings.warn(f"no report was written: {error}", stacklevel=2)
 
 

@@ -81,4 +81,10 @@ def shown(value: Any) -> str:
         return value
     if isinstance(value, float):
         return f"{value:g}"
-    return json.dumps(value)
+    return json.dumps(value, default=_changed_options)
+
+
+def _changed_options(options: Options) -> dict[str, Any]:
+    """What stands in a configuration of an item of a list: its name, and what differs from its defaults."""
+    named = {"name": options.name} if hasattr(options, "name") else {}
+    return {**named, **options.model_dump(mode="json", exclude_defaults=True)}

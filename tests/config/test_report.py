@@ -240,3 +240,11 @@ def test_a_list_of_named_options_is_shown_item_by_item() -> None:
     shown = {line.split()[0]: line for line in lines if line.startswith("data.degradations")}
     assert shown["data.degradations.1.numbers"].endswith("the number, from - to [source [10, 70]]")
     assert shown["data.degradations.2.name"].split()[1] == "jpeg"
+
+
+def test_a_list_of_named_options_that_is_not_the_papers_can_be_told_in_a_line() -> None:
+    from gantools.config.describe import differences, shown
+
+    settings = api.configure("srgan", overrides=["data.degradations=[{name: jpeg, quality: [60, 95]}, {name: noise}]"])
+    (found,) = (one for one in differences(settings.config) if one.key == "data.degradations")
+    assert shown(found.value) == '[{"name": "jpeg", "quality": [60, 95]}, {"name": "noise"}]'
