@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from gantools.pretrained import catalogue
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCRIPTS = ("scripts/demo", "scripts/test", "scripts/check", ".ci/run")
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/index.md")
@@ -169,6 +171,7 @@ def test_every_command_that_the_documents_show_exists():
 def test_every_preset_that_the_documents_name_exists():
     known = {f"{path.parent.name}/{path.stem}" for path in (REPOSITORY / "configs").rglob("*.yaml")}
     recipes = "|".join({name.partition("/")[0] for name in known})
+    known |= {weights.name for weights in catalogue.installed() if weights.shipped}
     for document in DOCUMENTS:
         text = (REPOSITORY / document).read_text(encoding="utf-8")
         assert set(re.findall(rf"\b(?:{recipes})/[\w-]+(?!\.)\b", text)) <= known, document
