@@ -93,6 +93,7 @@ class Loop:
                 if ending != "finished":
                     self._save(final=True)
                     return ending
+            recorder.settle(self.position.step)
             self._save(final=True)
             recorder.save_last(self.position.step)
         return "finished"

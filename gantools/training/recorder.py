@@ -40,6 +40,7 @@ class Recorder:
         self.previews = Previews(validation, run.samples)
         self._journal = Journal(run.journal, reporter.message)
         self._unchecked: list[tuple[int, Sequence[str], Mapping[str, LossTerms]]] = []
+        self._owed: tuple[int, float | None] | None = None  # step and figure of best weights that were not written
         self.last_batch: Sequence[str] = ()
 
     def note(self, step: int, names: Sequence[str], turns: Mapping[str, LossTerms], interval: Interval) -> None:
@@ -74,9 +75,10 @@ class Recorder:
         if not figures:
             return
         self.row(step, stage, {f"validation/{name}": value for name, value in figures.items()})
-        before = self.validation.best
+        before, self._owed = self.validation.best, None
         if self.validation.is_best(stage.best, figures) and not self.attempt_weights("best", step):
-            self.validation.best = before  # the next good figure tries again
+            self._owed = step, self.validation.best
+            self.validation.best = before  # the next good figure tries again, or the end where there is none
         if stage.best is not None and self.validation.stale == PLATEAU_VALIDATIONS:
             self._advise(step, stage, stage.best.metric)
 
@@ -92,6 +94,11 @@ class Recorder:
     def preview(self, step: int) -> None:
         """Draw the sheet of this step."""
         self._attempt(f"the sample sheet of step {step}", lambda: self.previews.write(step))
+
+    def settle(self, step: int) -> None:
+        """Try once more to write the best weights, where the last validation found them and the disk refused."""
+        if self._owed is not None and self._owed[0] == step and self.attempt_weights("best", step):
+            self.validation.best, self._owed = self._owed[1], None
 
     def save_last(self, step: int) -> None:
         """Write what the run was made for. Raises TrainingError where that fails."""

@@ -69,7 +69,7 @@ def unreadable(trial: Trial) -> Outcome:
     outcome.case(one == other, "two workers make other samples")
     strict = PairedImages(_tolerant(folder, 0.001), "training", seed=3)
     outcome.case(_stops(strict, count // 2), "too many damaged pictures do not end the loading")
-    found = run(trial.folder / "said", "data", "inspect", folder)
+    found = run(trial.folder / "said", "data", "inspect", "--json", folder)
     outcome.case(all(path.name in found.out + found.err for path in damaged), "inspect does not find them all")
     outcome.figures["damaged"] = f"{bad} of {count}"
     return outcome
