@@ -119,7 +119,7 @@ def _named_tile(outcome: Outcome, pixels: Pixels, model: Model, whole: Pixels, w
     tile = int(named[1]) if named else model.generator.size_multiple
     made = _attempt(pixels, model, tile=tile, memory=Capped(wanted * 0.6))
     kept = _same(made, whole) if named else _gave_up(refused) and _gave_up(made)
-    outcome.case(kept, f"{model.options.name}, --tile 0: {refused}; {tile}: {made}")
+    outcome.case(kept, f"{model.options.name}, --tile 0: {refused}; {tile}: {_told(made, whole)}")
 
 
 def _attempt(pixels: Pixels, model: Model, *, tile: int | None = None, memory: Capped) -> Pixels | Exception:
@@ -130,7 +130,11 @@ def _attempt(pixels: Pixels, model: Model, *, tile: int | None = None, memory: C
 
 
 def _same(made: Pixels | Exception, whole: Pixels) -> bool:
-    return isinstance(made, np.ndarray) and np.array_equal(made, whole)
+    """Equal, but for the rounding of a sample in 200,000 where torch takes another kernel for a small map."""
+    if not isinstance(made, np.ndarray) or made.shape != whole.shape:
+        return False
+    apart = np.abs(made.astype(int) - whole)
+    return bool(apart.max() <= 1 and (apart > 0).sum() <= max(1, whole.size // 200_000))
 
 
 def _gave_up(made: Pixels | Exception) -> bool:
