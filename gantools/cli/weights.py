@@ -123,7 +123,7 @@ def _facts(spec: str) -> dict[str, Any]:
 
     if spec in FEATURE_NETWORKS:
         return _network_row(FEATURE_NETWORKS[spec])
-    path = Path(spec) if "/" in spec or Path(spec).is_file() else _installed(spec)
+    path = Path(spec) if Path(spec).is_file() or spec.startswith((".", "/")) else _installed(spec)
     card = read_card(path)
     return {"path": str(path), "card": card.model_dump(mode="json") if card else None, "file": _description(path)}
 

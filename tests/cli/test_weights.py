@@ -67,6 +67,12 @@ def test_info_tells_what_the_file_says(run, tmp_path):
     assert "vgg16-397923af.pth" in run("info", "vgg16").stdout
 
 
+def test_a_name_may_have_two_words(run, tmp_path):
+    path = put_weights(tmp_path / "home" / "weights" / "mine", "soft")
+    assert f"path: {path}" in run("info", "mine/soft").stdout
+    assert 'did you mean "mine/soft"' in run("info", "mine/sof").stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
