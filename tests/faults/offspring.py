@@ -73,6 +73,8 @@ class Child:
             for stream, path in ((1, self._out), (2, self._err)):
                 os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
             code = work()
+        except SystemExit as ended:  # of a signal that came when the command line had answered already
+            code = ended.code if isinstance(ended.code, int) else 99
         except BaseException:
             traceback.print_exc()
         finally:
