@@ -118,6 +118,17 @@ class StageOptions(Options, Generic[P]):
         return self
 
 
+class SomeStages(Options):
+    """Stages of which any may be left out by null, but not all."""
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        stages = dict(self)
+        if all(stage is None for stage in stages.values()):
+            raise ValueError(f"give at least one of {', '.join(stages)}")
+        return self
+
+
 class TrainOptions(Options):
     """How the loop runs, whatever the recipe."""
 

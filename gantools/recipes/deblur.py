@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast
 from pydantic import model_validator
 
 from gantools.config.options import Options, setting
-from gantools.config.schema import Game, GeneratorOnly, RunConfig, StageOptions
+from gantools.config.schema import Game, GeneratorOnly, RunConfig, SomeStages, StageOptions
 from gantools.data import DATASETS
 from gantools.data.options_blur import BlurredData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
@@ -85,19 +85,13 @@ class DeblurModel(Options):
         return self
 
 
-class DeblurStages(Options):
+class DeblurStages(SomeStages):
     """The generator alone, then the game; either may be left out."""
 
     content: StageOptions[GeneratorOnly] | None = setting(
         None, "the generator alone, by pixel and feature distance; null: straight to the game"
     )
     adversarial: StageOptions[Game] | None = setting(None, "generator and discriminators play; null: no game")
-
-    @model_validator(mode="after")
-    def _some(self) -> Self:
-        if self.content is None and self.adversarial is None:
-            raise ValueError("give content, adversarial, or both")
-        return self
 
 
 class DeblurConfig(RunConfig):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import model_validator
 
 from gantools.config.options import Options, setting
-from gantools.config.schema import Game, GeneratorOnly, RunConfig, StageOptions
+from gantools.config.schema import Game, GeneratorOnly, RunConfig, SomeStages, StageOptions
 from gantools.data import DATASETS
 from gantools.data.options import ResolutionData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
@@ -72,19 +72,13 @@ class SrganModel(Options):
         return self
 
 
-class SrganStages(Options):
+class SrganStages(SomeStages):
     """SRResNet by pixel distance, then the game that starts from it."""
 
     pretraining: StageOptions[GeneratorOnly] | None = setting(
         None, "the generator alone, by pixel distance; null: straight to the game"
     )
     adversarial: StageOptions[Game] | None = setting(None, "generator and discriminator play in turn; null: no game")
-
-    @model_validator(mode="after")
-    def _some(self) -> Self:
-        if self.pretraining is None and self.adversarial is None:
-            raise ValueError("give pretraining, adversarial, or both")
-        return self
 
 
 class SrganConfig(RunConfig):

@@ -150,7 +150,7 @@ def test_the_penalty_has_one_norm_per_picture():
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["stages.content=null"], "give content, adversarial, or both"),
+        (["stages.content=null"], "give at least one of content, adversarial"),
         (["model.pixel_weight=0"], "needs a content loss"),
         (["data.crop_px=100"], "cannot take 100×100 px"),
         (["model.generator={name: compact_sr}"], "makes 512×512 px"),
