@@ -80,15 +80,27 @@ def no_memory(canvas: Canvas, grid: Grid, failed: Tile, way: Way) -> ImageError:
     what = f"not enough memory for {width}×{height} px"
     if grid.halo_px is None:
         return ImageError(f"{what}: {why_whole(way)}; make the picture smaller or try --device cpu")
-    never = ImageError(f"{what}, not even in the smallest tiles; try --device cpu")
-    if not grid.smaller(failed):
-        return never
-    seen_px = min(way.memory.free_bytes() / way.bytes_per_px(), failed.seen_px / 2)
-    fitting_px = min(grid.largest_side_px(seen_px), failed.side_px // 2)
-    if not grid.fits(fitting_px, seen_px):
-        return never
+    fitting_px = _side_that_would_fit_px(grid, failed, way)
+    if fitting_px is None:
+        return ImageError(f"{what}, not even in the smallest tiles; try --device cpu")
     how = "at once" if way.tile == 0 else f"in tiles of {way.tile} px"
     return ImageError(f"{what} {how}; --tile {fitting_px} would fit")
+
+
+def _side_that_would_fit_px(grid: Grid, failed: Tile, way: Way) -> int | None:
+    """The side of tiles that the free memory holds; None where even the smallest see too much.
+
+    An allocator may have less than it says: tiles that see half of what failed are better than such as see a bit less.
+    """
+    if not grid.smaller(failed):
+        return None
+    free_px = way.memory.free_bytes() / way.bytes_per_px()
+    for promising_px in (failed.seen_px / 2, failed.seen_px - 1):
+        seen_px = min(free_px, promising_px)
+        side_px = min(grid.largest_side_px(seen_px), failed.side_px // 2)
+        if grid.fits(side_px, seen_px):
+            return side_px
+    return None
 
 
 def why_whole(way: Way) -> str:

@@ -269,6 +269,23 @@ def test_an_explicit_tile_that_does_not_fit_names_one_that_does(tile: int, said:
     assert np.array_equal(translate(pixels, model, tile=fitting, memory=memory), translate(pixels, model, tile=0))
 
 
+@pytest.mark.parametrize("side_px", [20, 26, 32, 48])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_tile_is_named_whenever_one_fits(side_px: int, share: float) -> None:
+    model, pixels = built(ALWAYS_ALIKE), samples(side_px, side_px)
+    memory = Cap(int(share * side_px**2 * bytes_per_px(model)))
+    with pytest.raises(ImageError, match="not enough memory") as caught:
+        translate(pixels, model, tile=0, memory=memory)
+    named = "would fit" in str(caught.value)
+    tile = int(str(caught.value).partition("--tile ")[2].split()[0]) if named else model.generator.size_multiple
+    try:
+        translate(pixels, model, tile=tile, memory=memory)
+    except ImageError:
+        assert not named
+    else:
+        assert named
+
+
 def test_what_is_not_finite_in_a_small_type_is_made_again_as_a_whole() -> None:
     model = built(CompactSROptions(channels=8, blocks=1), autocast=torch.float16)
     model.network.last.weight.mul_(1e6)  # type: ignore[operator, union-attr]
