@@ -78,7 +78,7 @@ def fetch(
         console.message(f"{network.url} ({network.megabytes:g} MB unless it is here already)")
         with _progress(name) as progress:
             path = feature_networks.fetch(network, weights_folder(), progress)
-    console.message(f"{name}: installed, sha256 begins with {network.digest} as it should")
+    console.message(f"{name}: installed, its sha256 is what it should be")
     console.result(console.quoted(str(path)))
 
 

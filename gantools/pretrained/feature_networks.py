@@ -16,29 +16,54 @@ ADDRESS = "https://download.pytorch.org/models"
 
 @dataclass(frozen=True)
 class FeatureNetwork:
-    """Weights in torchvision's layout. ``digest`` is the start of the file's sha256, as its publisher states it."""
+    """Weights in torchvision's layout, whose publisher puts the first eight digits of their sha256 into their name.
+
+    ``sha256`` is all of it; of squeezenet1_0 only those eight digits are known.
+    """
 
     name: str
-    digest: str
+    sha256: str
     megabytes: float
     used_for: str
     published_as: str | None = None
 
     @property
     def url(self) -> str:
-        return f"{ADDRESS}/{self.published_as or self.name}-{self.digest}.pth"
+        return f"{ADDRESS}/{self.published_as or self.name}-{self.sha256[:8]}.pth"
 
 
 FEATURE_NETWORKS = {
     network.name: network
     for network in (
-        FeatureNetwork("vgg16", "397923af", 528, "perceptual loss, lpips_vgg"),
-        FeatureNetwork("vgg19", "dcbb9e9d", 548, "perceptual loss; SRGAN's VGG54"),
+        FeatureNetwork(
+            "vgg16",
+            "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+            528,
+            "perceptual loss, lpips_vgg",
+        ),
+        FeatureNetwork(
+            "vgg19",
+            "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+            548,
+            "perceptual loss; SRGAN's VGG54",
+        ),
         FeatureNetwork("squeezenet1_0", "b66bff10", 4.8, "perceptual loss, feature_distance"),
-        FeatureNetwork("squeezenet1_1", "b8a52dc0", 4.7, "lpips_squeeze"),
-        FeatureNetwork("alexnet", "7be5be79", 233, "lpips_alex", published_as="alexnet-owt"),
-        FeatureNetwork("resnet18", "f37072fd", 44.7, "encoder of a U-Net"),
-        FeatureNetwork("resnet34", "b627a593", 83.3, "encoder of a U-Net"),
+        FeatureNetwork(
+            "squeezenet1_1", "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b", 4.7, "lpips_squeeze"
+        ),
+        FeatureNetwork(
+            "alexnet",
+            "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+            233,
+            "lpips_alex",
+            published_as="alexnet-owt",
+        ),
+        FeatureNetwork(
+            "resnet18", "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec", 44.7, "encoder of a U-Net"
+        ),
+        FeatureNetwork(
+            "resnet34", "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f", 83.3, "encoder of a U-Net"
+        ),
     )
 }
 
@@ -62,9 +87,9 @@ def fetch(network: FeatureNetwork, folder: Path, progress: download.Progress = d
     Raises GantoolsError when the network cannot be reached, ModelFileError when another file came.
     """
     target = _target(network, folder)
-    if not (target.is_file() and download.matches(target, network.digest)):
+    if not (target.is_file() and download.matches(target, network.sha256)):
         try:
-            download.download(network.url, target, network.digest, progress=progress)
+            download.download(network.url, target, network.sha256, progress=progress)
         except ConnectionError as error:
             raise GantoolsError(
                 f"{error}; with the file from elsewhere: gantools weights fetch {network.name} --from FILE"
@@ -76,9 +101,9 @@ def install(network: FeatureNetwork, file: Path, folder: Path) -> Path:
     """Copy a file that is already at hand into ``folder``. Raises UsageError or ModelFileError for any other file."""
     if not file.is_file():
         raise UsageError(f"--from {file}: no such file")
-    if not download.matches(file, network.digest):
+    if not download.matches(file, network.sha256):
         raise ModelFileError(
-            f"--from {file}: its sha256 does not begin with {network.digest}, so it is not {network.url};"
+            f"--from {file}: its sha256 is not {network.sha256}, so it is not {network.url};"
             " other weights can be named in a configuration as `weights: FILE`"
         )
     target = _target(network, folder)

@@ -80,7 +80,7 @@ def test_a_name_may_have_two_words(run, tmp_path):
         (["info", "./none.safetensors"], "no such file"),
         (["fetch", "vgg17"], 'did you mean "vgg1'),
         (["fetch", "vgg16", "--from", "none.pth"], "no such file"),
-        (["fetch", "vgg16", "--from", "README.md"], "sha256 does not begin with 397923af"),
+        (["fetch", "vgg16", "--from", "README.md"], "sha256 is not 397923af"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(run, tmp_path, monkeypatch, words, said):
