@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gantools.cli import console
-from gantools.errors import ModelFileError, UsageError
 
 if TYPE_CHECKING:
     from gantools.pretrained.catalogue import Installed
@@ -45,7 +44,9 @@ def list_weights(json_lines: Json = False) -> None:
 @app.command("info")
 @console.guarded
 def info(
-    weights: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Installed weights, feature network or file.")],
+    weights: Annotated[
+        str, typer.Argument(metavar="NAME|RUN|FILE", help="Installed weights, a feature network, a run or a file.")
+    ],
     json_lines: Json = False,
 ) -> None:
     """Show the card of weights (data, licence, figures, limits) and what the file says of its networks."""
@@ -118,28 +119,15 @@ def _line(row: dict[str, Any]) -> str:
 
 def _facts(spec: str) -> dict[str, Any]:
     """What is known of a name or file, the card first."""
+    from gantools.inference.locate import resolve
     from gantools.pretrained.card import read_card
     from gantools.pretrained.feature_networks import FEATURE_NETWORKS
 
     if spec in FEATURE_NETWORKS:
         return _network_row(FEATURE_NETWORKS[spec])
-    path = Path(spec) if Path(spec).is_file() or spec.startswith((".", "/")) else _installed(spec)
+    path = resolve(spec, also=FEATURE_NETWORKS)
     card = read_card(path)
     return {"path": str(path), "card": card.model_dump(mode="json") if card else None, "file": _description(path)}
-
-
-def _installed(name: str) -> Path:
-    from gantools.pretrained import catalogue
-    from gantools.pretrained.feature_networks import FEATURE_NETWORKS
-    from gantools.registry import did_you_mean
-
-    try:
-        return catalogue.find(name).path
-    except UsageError as error:
-        known = [*(weights.name for weights in catalogue.installed()), *FEATURE_NETWORKS]
-        raise UsageError(
-            f"no weights, feature network or file is called {name!r}{did_you_mean(name, known)}"
-        ) from error
 
 
 def _description(path: Path) -> dict[str, Any]:
@@ -147,8 +135,6 @@ def _description(path: Path) -> dict[str, Any]:
 
     from gantools.checkpoint.weights import describe
 
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such file")
     described = asdict(describe(path))
     del described["tensors"]
     return described

@@ -27,18 +27,19 @@ MOTION = BlurOptions(motion_weight=1, defocus_weight=0, gaussian_weight=0, motio
 
 @dataclass(frozen=True)
 class Wear:
-    """Something that is done to photos, and the weights that undo it."""
+    """Something that is done to photos, and the weights that undo it, told where by what ``mask`` makes of a photo."""
 
     weights: str
     label: str
     change: Change
+    mask: Change | None = None
 
 
 WORN = (
     Wear("deblur", "blurred", Blur(MOTION)),
     Wear("restore", "small, written on, JPEG", Crappify((LowResolutionOptions(), TextOptions(), JpegOptions()))),
     Wear("colorize", "gray", gray),
-    Wear("context_encoder", "missing", Mask(HOLES, alone=False)),
+    Wear("context_encoder", "missing", Mask(HOLES, alone=False), mask=Mask(HOLES, alone=True)),
 )
 
 
@@ -49,17 +50,22 @@ def show_worn(folder: Path) -> dict[str, Path]:
 
 def _shown(wear: Wear, folder: Path) -> Path:
     place, truths = folder / wear.weights, sorted(SAMPLES.glob("*.jpg"))
-    worn = [_write(place / "worn" / f"{path.stem}.png", _changed(wear.change, path)) for path in truths]
-    for path in truths:  # the same seed as above, hence the holes of above
-        _write(place / "missing" / f"{path.stem}.png", _changed(Mask(HOLES, alone=True), path))
-    settings = Settings(mask=str(place / "missing")) if wear.weights == "context_encoder" else Settings()
+    worn = _changed(wear.change, truths, place / "worn")
+    settings = Settings()
+    if wear.mask:
+        _changed(wear.mask, truths, place / "missing")
+        settings = Settings(mask=str(place / "missing"))
     mended = outputs(api.infer(wear.weights, worn, output=place / "mended", settings=settings))
     rows = [[reader.read_rgb8(path) for path in row] for row in zip(worn, mended, truths, strict=True)]
     return sheet(folder / f"{wear.weights}.png", rows, [wear.label, wear.weights, "truth"])
 
 
-def _changed(change: Change, path: Path) -> Pixels:
-    return change(reader.read_rgb8(path), seeds.named(0, path.stem))
+def _changed(change: Change, photos: Iterable[Path], folder: Path) -> list[Path]:
+    """Write what ``change`` makes of each photo; chance is the photo's name alone, so that holes and masks agree."""
+    return [
+        _write(folder / f"{path.stem}.png", change(reader.read_rgb8(path), seeds.named(0, path.stem)))
+        for path in photos
+    ]
 
 
 def _write(path: Path, pixels: Pixels) -> Path:

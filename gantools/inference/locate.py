@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -12,16 +13,16 @@ from gantools.pretrained import catalogue
 from gantools.pretrained.card import read_card
 
 
-def resolve(spec: str | Path) -> Path:
+def resolve(spec: str | Path, also: Iterable[str] = ()) -> Path:
     """Return the weights file that ``spec`` means: the name of installed weights, a run directory, or a file.
 
     ``word`` and ``word/word`` are a name first and a path second; ``./word`` and a ``Path`` are paths.
-    Raises UsageError, with the nearest names where it could have been a name.
+    Raises UsageError, with the nearest names where it could have been a name, or one of what is ``also`` known.
     """
     path = Path(spec)
     if isinstance(spec, str) and _may_be_a_name(spec):
         try:
-            return catalogue.find(spec).path
+            return catalogue.find(spec, also).path
         except UsageError:
             if not path.exists():
                 raise

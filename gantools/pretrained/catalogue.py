@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,12 +47,12 @@ def installed() -> list[Installed]:
     return [*_in_folder(weights_folder(), shipped=False), *_in_folder(shipped_folder(), shipped=True)]
 
 
-def find(name: str) -> Installed:
+def find(name: str, also: Iterable[str] = ()) -> Installed:
     """The weights called ``name``, else the first of the recipe ``name``; the user's own come before shipped ones.
 
     Of ``srgan/gan`` and ``srgan/psnr`` the first is thus what ``srgan`` means.
 
-    Raises UsageError with the nearest name.
+    Raises UsageError with the nearest name, of what could ``also`` be meant too.
     """
     known = installed()
     for weights in known:
@@ -62,7 +62,7 @@ def find(name: str) -> Installed:
     for weights in known:
         if recipes.get(weights.name) == name:
             return weights
-    near = did_you_mean(name, sorted({*recipes.values(), *(weights.name for weights in known)}))
+    near = did_you_mean(name, sorted({*recipes.values(), *(weights.name for weights in known), *also}))
     raise UsageError(f"no weights of {name!r} are installed{near}; `gantools weights list` shows what is")
 
 

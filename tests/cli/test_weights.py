@@ -67,6 +67,11 @@ def test_info_tells_what_the_file_says(run, tmp_path):
     assert "vgg16-397923af.pth" in run("info", "vgg16").stdout
 
 
+def test_info_of_a_run_is_that_of_its_best_weights(run, tmp_path):
+    path = put_weights(tmp_path / "run" / "weights", "best")
+    assert f"path: {path}" in run("info", str(tmp_path / "run")).stdout
+
+
 def test_a_name_may_have_two_words(run, tmp_path):
     path = put_weights(tmp_path / "home" / "weights" / "mine", "soft")
     assert f"path: {path}" in run("info", "mine/soft").stdout
@@ -77,7 +82,7 @@ def test_a_name_may_have_two_words(run, tmp_path):
     ("words", "said"),
     [
         (["info", "vgg17"], 'did you mean "vgg1'),
-        (["info", "./none.safetensors"], "no such file"),
+        (["info", "./none.safetensors"], "no such weights file"),
         (["fetch", "vgg17"], 'did you mean "vgg1'),
         (["fetch", "vgg16", "--from", "none.pth"], "no such file"),
         (["fetch", "vgg16", "--from", "README.md"], "sha256 is not 397923af"),
