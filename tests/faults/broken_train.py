@@ -18,11 +18,12 @@ from gantools import files
 from gantools.checkpoint import state
 from gantools.data import seeds
 from gantools.recipes.cyclegan import CycleGan
-from gantools.training import finite, journal, streams
+from gantools.training import finite, health, journal, streams
 from gantools.training.ema import MovingAverage
 from gantools.training.keeper import Keeper
+from gantools.training.movement import Movement
 from gantools.training.stage_play import StagePlay
-from tests.faults import datasets, resumes, saves, trainings
+from tests.faults import collapse, datasets, resumes, saves, trainings
 from tests.faults.harness import Outcome, Trial
 from tests.faults.offspring import Child
 
@@ -82,6 +83,11 @@ def of(spec: str) -> Callable[[Trial], Outcome]:
     return lambda trial: resumes.resumed(trial, (spec,))
 
 
+def collapsing(trial: Trial) -> Outcome:
+    """The row about learning rates that are far too high, with one recipe."""
+    return collapse.flagged(trial, collapse.SHORT_SPECS[:1])
+
+
 VARIANTS: dict[str, Broken] = {
     "no-rename": Broken(saves.killed_saves, _set(files, "_staged", _in_place)),
     "no-fsync": Broken(saves.order, _set(files.NewFile, "close", lambda stream: (stream._flush(), stream.abandon()))),
@@ -98,6 +104,8 @@ VARIANTS: dict[str, Broken] = {
     "streams-dropped": Broken(of("pix2pix/paper"), _set(streams, "load_state", lambda content: None)),
     "not-numbers-saved": Broken(resumes.not_numbers, _set(finite, "spoiled", lambda content, path="": iter(()))),
     "workers-alike": Broken(datasets.augmentation, _set(seeds, "generator", lambda *key: _by_process())),
+    "movement-unmeasured": Broken(collapsing, _set(Movement, "mark", lambda movement: None)),
+    "threshold-lost": Broken(collapsing, _set(health, "MOVED_ABOVE", 0.0)),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,10 +112,13 @@ _SHORT = (
 )
 
 
-def flagged(trial: Trial) -> Outcome:
-    """Each training twice, side by side: as its preset has it, and at a hundred times the rate."""
+def flagged(trial: Trial, specs: Sequence[str] = SHORT_SPECS) -> Outcome:
+    """Each training twice, side by side: as its preset has it, and at a hundred times the rate.
+
+    The short form trains ``specs``.
+    """
     outcome = Outcome()
-    for spec, arguments in _trainings(trial):
+    for spec, arguments in _trainings(trial, specs):
         rates = tuple(_rates(spec, TOO_FAST))
         runs = {factor: trial.folder / spec / f"x{factor}" for factor in (TOO_FAST, 1)}
         children = [
@@ -134,10 +137,10 @@ def flagged(trial: Trial) -> Outcome:
     return outcome
 
 
-def _trainings(trial: Trial) -> Iterator[tuple[str, tuple[str | Path, ...]]]:
+def _trainings(trial: Trial, short: Sequence[str]) -> Iterator[tuple[str, tuple[str | Path, ...]]]:
     """Presets with what is typed for them, but for the run's folder and the rates."""
     if not trial.long:
-        for spec in SHORT_SPECS:
+        for spec in short:
             yield spec, micro(trial.folder, spec).typed(*_SHORT)
         return
     pictures = Path(os.environ.get("GANTOOLS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
