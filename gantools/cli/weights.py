@@ -120,14 +120,19 @@ def _line(row: dict[str, Any]) -> str:
 def _facts(spec: str) -> dict[str, Any]:
     """What is known of a name or file, the card first."""
     from gantools.inference.locate import resolve
-    from gantools.pretrained.card import read_card
+    from gantools.pretrained.card import find_picture, read_card
     from gantools.pretrained.feature_networks import FEATURE_NETWORKS
 
     if spec in FEATURE_NETWORKS:
         return _network_row(FEATURE_NETWORKS[spec])
     path = resolve(spec, also=FEATURE_NETWORKS)
-    card = read_card(path)
-    return {"path": str(path), "card": card.model_dump(mode="json") if card else None, "file": _description(path)}
+    card, picture = read_card(path), find_picture(path)
+    return {
+        "path": str(path),
+        "picture": str(picture) if picture else None,
+        "card": card.model_dump(mode="json") if card else None,
+        "file": _description(path),
+    }
 
 
 def _description(path: Path) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""The card of a weights file: ``<name>.json`` beside ``<name>.safetensors``, what one must know before using it."""
+"""The card of a weights file: ``<name>.json`` beside ``<name>.safetensors``, what one must know before using it.
+
+``<name>.jpg`` beside them shows what the weights make of pictures that they were not trained on.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,9 @@ class Card(Options):
     recipe: str = setting(..., "the recipe they were trained by")
     config: str = setting(..., "the preset they were trained with: RECIPE/PRESET")
     settings: tuple[str, ...] = setting((), "what was changed in it, as KEY=VALUE")
+    pretraining: tuple[str, ...] = setting(
+        (), "what was changed in the preset for an earlier training whose weights do not ship and this one began with"
+    )
     starts_from: str | None = setting(None, "name of the weights that this training began with; --blend goes there")
     licence: str = setting(..., "licence of the weights")
     trained: str = setting(..., "date of the training")
@@ -53,6 +59,12 @@ class Card(Options):
 def card_path(weights: Path) -> Path:
     """Where the card of a weights file lies."""
     return weights.with_suffix(".json")
+
+
+def find_picture(weights: Path) -> Path | None:
+    """The picture beside a weights file, None where there is none."""
+    path = weights.with_suffix(".jpg")
+    return path if path.is_file() else None
 
 
 def read_card(weights: Path) -> Card | None:

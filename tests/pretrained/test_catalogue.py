@@ -12,7 +12,7 @@ import pytest
 
 from gantools.errors import GantoolsError, ModelFileError, UsageError
 from gantools.pretrained import catalogue, feature_networks, feature_weights
-from gantools.pretrained.card import read_card
+from gantools.pretrained.card import find_picture, read_card
 
 CARD = {
     "purpose": "a photo, four times as large",
@@ -91,11 +91,12 @@ def test_a_card_is_read_and_a_wrong_one_refused(home):
 
 
 def test_all_shipped_weights_have_a_sound_card():
-    shipped = sorted(catalogue.shipped_folder().glob("*.safetensors"))
-    cards = sorted(catalogue.shipped_folder().glob("*.json"))
+    shipped = sorted(catalogue.shipped_folder().rglob("*.safetensors"))
+    cards = sorted(catalogue.shipped_folder().rglob("*.json"))
     assert [path.stem for path in shipped] == [path.stem for path in cards]
     for path in shipped:
         assert read_card(path) is not None
+        assert find_picture(path) is not None
 
 
 def test_every_network_comes_over_https_and_is_pinned():
