@@ -21,7 +21,7 @@ _WIDEST = 10_000
 def figures(means: Mapping[str, Mapping[str, float]], metrics: Sequence[MetricProtocol]) -> None:
     """Print a row per candidate and a column per metric; on a terminal the best figure of each stands out."""
     heads = ["", *(f"{metric.name}{ARROWS[metric.better]}" for metric in metrics)]
-    rows = [[name, *(shown(values[metric.name]) for metric in metrics)] for name, values in means.items()]
+    rows = [[name, *(_cell(values.get(metric.name)) for metric in metrics)] for name, values in means.items()]
     if not sys.stdout.isatty() or not _rich(heads, rows, [metric.best_of(means) for metric in metrics]):
         _plain([heads, *rows])
 
@@ -29,6 +29,11 @@ def figures(means: Mapping[str, Mapping[str, float]], metrics: Sequence[MetricPr
 def shown(value: float) -> str:
     """A figure with the digits that count: as many for 0.8113 as for 28.4314."""
     return f"{value:.4f}" if math.isfinite(value) else str(value)
+
+
+def _cell(value: float | None) -> str:
+    """A figure, or nothing where there is none: the truth's distance from itself."""
+    return "" if value is None else shown(value)
 
 
 def _plain(rows: Sequence[Sequence[str]]) -> None:

@@ -77,7 +77,8 @@ def _table(means: Mapping[str, Mapping[str, float]], metrics: Sequence[MetricPro
 
 def _cell(name: str, metric: MetricProtocol, means: Mapping[str, Mapping[str, float]]) -> str:
     best = ' class="best"' if metric.best_of(means) == name else ""
-    return f"<td{best}>{means[name][metric.name]:.4f}</td>"
+    value = means[name].get(metric.name)
+    return f"<td{best}>{'' if value is None else f'{value:.4f}'}</td>"
 
 
 def _items(kind: str, lines: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ class Limit:
 
 
 def parse(texts: Iterable[str]) -> tuple[Limit, ...]:
-    """Limits from ``METRIC=NUMBER`` words. Raises UsageError for other words and unknown metrics."""
+    """Limits from ``METRIC=NUMBER`` words. Raises UsageError for other words and for metrics without a better side."""
     return tuple(map(_limit, texts))
 
 
@@ -45,4 +45,7 @@ def _limit(text: str) -> Limit:
         value = math.nan
     if not equals or not math.isfinite(value):
         raise UsageError(f"--fail-under {text}: a limit is METRIC=NUMBER, such as psnr_y=28")
-    return Limit(protocols.find(name), value)
+    metric = protocols.find(name)
+    if metric.better == "neither":
+        raise UsageError(f"--fail-under {text}: {metric.direction}, so it has no limit")
+    return Limit(metric, value)

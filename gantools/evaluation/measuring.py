@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,10 @@ from gantools.evaluation.example import Example, Examples
 from gantools.evaluation.result import Failure, Row
 from gantools.evaluation.sheet import Sheet
 from gantools.metrics.frechet import Vectors, frechet
-from gantools.metrics.instruments import Instruments
+from gantools.metrics.instruments import Instruments, Judge
+
+if TYPE_CHECKING:
+    from gantools.images.picture import Pixels
 
 TRUTH = "truth"
 
@@ -30,17 +34,20 @@ class Measurement:
 
     def add(self, example: Example) -> None:
         """Measure every candidate of an example. Raises ImageError, and then keeps nothing of it."""
-        rows = [Row(example.name, candidate, self._figures(example, candidate)) for candidate in example.candidates]
+        judges = self.instruments.judges
+        rows = [Row(example.name, name, _figures(judges, made, example)) for name, made in example.candidates.items()]
         embedded = {metric: self._embedded(example, metric) for metric in self.instruments.embedders}
-        self.rows += rows
+        self.rows += [*rows, *self._of_truth(example)]
         self.sheet.add(example)
         for metric, vectors in embedded.items():
             for candidate, vector in vectors.items():
                 self.vectors.setdefault(metric, {}).setdefault(candidate, []).append(vector)
 
-    def _figures(self, example: Example, candidate: str) -> dict[str, float]:
-        made = example.candidates[candidate]
-        return {name: judge(made, example.truth, example.hole) for name, judge in self.instruments.judges.items()}
+    def _of_truth(self, example: Example) -> list[Row]:
+        """The truth's own figures of undirected metrics, where there is a truth."""
+        judges = {name: self.instruments.judges[name] for name in self.instruments.undirected}
+        known = judges and example.kin is None
+        return [Row(example.name, TRUTH, _figures(judges, example.truth, example))] if known else []
 
     def _embedded(self, example: Example, metric: str) -> dict[str, Vectors]:
         """A vector for each candidate, and for what they are held against."""
@@ -57,6 +64,10 @@ class Measurement:
             for candidate, vectors in stacked.items():
                 found.setdefault(candidate, {})[metric] = frechet(vectors, truth) if len(truth) > 1 else math.nan
         return found
+
+
+def _figures(judges: Mapping[str, Judge], made: Pixels, example: Example) -> dict[str, float]:
+    return {name: judge(made, example.truth, example.hole) for name, judge in judges.items()}
 
 
 def silent(_done: int, _total: int) -> None:

@@ -15,7 +15,7 @@ from gantools.metrics.protocols import MetricProtocol
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one candidate for one picture."""
+    """The figures of one candidate for one picture; of the truth, its undirected ones."""
 
     picture: str
     candidate: str
@@ -100,7 +100,7 @@ class Evaluation:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["picture", "candidate", *names])
         for row in self.rows:
-            writer.writerow([row.picture, row.candidate, *(row.figures[name] for name in names)])
+            writer.writerow([row.picture, row.candidate, *(row.figures.get(name, "") for name in names)])
         return text.getvalue()
 
 

@@ -45,6 +45,11 @@ class Instruments:
     embedders: Mapping[str, Embedder] = field(default_factory=dict)
     networks: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def undirected(self) -> tuple[str, ...]:
+        """The metrics of which neither more nor less is better: the truth's own figure is the one to come near."""
+        return tuple(protocol.name for protocol in self.protocols if protocol.better == "neither")
+
     def lines(self) -> list[str]:
         """The protocol of every metric, a line each."""
         return [protocol.line(self.networks.get(protocol.name)) for protocol in self.protocols]

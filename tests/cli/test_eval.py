@@ -45,6 +45,14 @@ def test_json_lines_and_files(gantools, folders, here):
     assert (here / "r.csv").read_text().splitlines()[0] == "picture,candidate,psnr_rgb"
 
 
+def test_what_has_no_better_side_stands_beside_the_truths(gantools, folders, here):
+    done = gantools("eval", "--pairs", *folders, "--metrics", "psnr_rgb,colorfulness", "--csv", "r.csv")
+    truth = next(line for line in done.out.splitlines() if line.startswith("truth"))
+    assert len(truth.split()) == 2
+    kept = [line.split(",") for line in (here / "r.csv").read_text().splitlines()]
+    assert [(row[1], bool(row[2])) for row in kept[1:3]] == [("result", True), ("truth", False)]
+
+
 @pytest.mark.parametrize(
     ("limits", "code"),
     [(["psnr_rgb=34"], 0), (["psnr_rgb=35"], 4), (["l1=2"], 0), (["l1=1.9"], 4), (["psnr_rgb=34", "ssim_y=1"], 4)],
@@ -74,6 +82,7 @@ def test_a_picture_without_partner_ends_with_3(gantools, folders, here):
         (["eval", "--pairs", ".", "."], "holds no images"),
         (["eval", "srgan", "--data", ".", "--fail-under", "28"], "a limit is METRIC=NUMBER"),
         (["eval", "srgan", "--data", ".", "--fail-under", "psnr=x"], "a limit is METRIC=NUMBER"),
+        (["eval", "srgan", "--data", ".", "--fail-under", "colorfulness=30"], "neither more nor less is better"),
         (["eval", "srgan", "--pairs", ".", "."], "compares two folders without a model"),
     ],
 )

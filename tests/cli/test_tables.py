@@ -21,6 +21,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch):
     def of_width(columns: int) -> None:
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
         monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("LINES", "25")  # without it rich takes a dumb terminal for one of 80 columns
         monkeypatch.setenv("TERM", "dumb")
 
     return of_width

@@ -36,11 +36,13 @@ def test_every_recipe_is_measured_beside_its_baselines(spec, model, pictures):
     export = "a2b" if recipe == "cyclegan" else None
     found = api.evaluate(model(spec), pictures[recipe], CPU, export=export)
     means = found.means()
+    truth = means.pop("truth", {})
     after = ["there and back"] if recipe == "cyclegan" else []
     assert list(means) == [*BASELINES[recipe], "model", *after]
+    assert list(truth) == (["colorfulness"] if recipe in ("restore", "pix2pix") else [])
     assert found.pictures >= 2
     assert not found.failures
-    assert len(found.rows) == found.pictures * len(means)
+    assert len(found.rows) == found.pictures * (len(means) + bool(truth))
     assert all(set(figures) == {metric.name for metric in found.metrics} for figures in means.values())
     assert len(found.protocol) == len(found.metrics)
     assert means["model"] != means[BASELINES[recipe][0]]
