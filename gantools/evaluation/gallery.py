@@ -36,14 +36,15 @@ class Gallery:
 
     def _figure(self, title: str, pixels: Pixels, row: Row | None) -> str:
         number = f"{len(self._sections)}-{title}"
-        told = "; ".join(f"{name} {value:.4f}" for name, value in row.figures.items()) if row else ""
+        figures = row.figures.items() if row else ()
+        told = "".join(f"<span>{_text(name)} {value:.4f}</span>" for name, value in figures)
         height, width = pixels.shape[:2]
         look = "small" if width < SMALL_PX else "large"
         return (
             f'<figure><input type="checkbox" id="{_text(number)}"><label for="{_text(number)}">'
             f'<img class="{look}" src="{data_uri(pixels)}" width="{width}" height="{height}" alt="{_text(title)}">'
             f"</label><figcaption><b>{_text(title)}</b><span>{width}×{height}</span>"
-            f"<span>{told}</span></figcaption></figure>"
+            f"{told}</figcaption></figure>"
         )
 
     def page(self, title: str, evaluation: Evaluation | None, failures: Iterable[Failure]) -> str:

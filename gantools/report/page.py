@@ -24,6 +24,10 @@ _FACTS = (
     ("python", "Python"),
     ("data", "data fingerprint"),
 )
+_ENDINGS = {"limit": "stopped at a limit", "interrupted": "stopped by a signal"}
+_SMALL_PX = 480
+"""Sheets that fit into this width twice or more are drawn that many times as large, pixel by pixel."""
+
 _OPENED = ("validation", "losses", "health")
 
 
@@ -53,7 +57,8 @@ def _leads(panel: Panel) -> bool:
 
 
 def _summary(story: Story) -> str:
-    rows = [("status", story.facts.get("status", "unknown")), ("step", story.step), ("started", _started(story))]
+    status = story.facts.get("status", "unknown")
+    rows = [("status", _ENDINGS.get(status, status)), ("step", story.step), ("started", _started(story))]
     figures = [(name, curves.figure(value)) for name, value in story.latest.items()]
     return "".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in [*rows, *figures])
 
@@ -87,27 +92,31 @@ def _stages(story: Story) -> str:
 
 def _strip(sheets: Sequence[Sheet]) -> str:
     return "".join(
-        f'<figure><img src="{sheet.uri}" width="{sheet.width}" height="{sheet.height}" alt="">'
-        f"<figcaption>step {sheet.step}</figcaption></figure>"
-        for sheet in sheets
+        f"<figure>{_image(sheet, '')}<figcaption>step {sheet.step}</figcaption></figure>" for sheet in sheets
     )
 
 
 def _final(sheet: Sheet) -> str:
     """A check box without a script lets the picture grow to its full size."""
     return (
-        f'<input type="checkbox" id="zoom"><label for="zoom"><img src="{sheet.uri}" width="{sheet.width}" '
-        f'height="{sheet.height}" alt="samples at step {sheet.step}"></label>'
+        f'<input type="checkbox" id="zoom"><label for="zoom">{_image(sheet, f"samples at step {sheet.step}")}</label>'
         f'<p class="hint">Step {sheet.step}. Click to enlarge, click again to shrink.</p>'
     )
+
+
+def _image(sheet: Sheet, told: str) -> str:
+    times = max(1, _SMALL_PX // sheet.width)
+    look = "small" if times > 1 else "large"
+    size = f'width="{times * sheet.width}" height="{times * sheet.height}"'
+    return f'<img class="{look}" src="{sheet.uri}" {size} alt="{told}">'
 
 
 def _differences(differences: Sequence[Difference]) -> str:
     if not differences:
         return "<p>Every value that the paper states is the paper's.</p>"
     rows = "".join(
-        f"<tr><td><code>{_text(one.key)}</code></td><td>{_text(shown(one.value))}</td>"
-        f"<td>{_text(shown(one.paper))}</td><td>{_text(one.why or '')}</td></tr>"
+        f'<tr><td><code>{_text(one.key)}</code></td><td data-is="here">{_text(shown(one.value))}</td>'
+        f'<td data-is="paper">{_text(shown(one.paper))}</td><td data-is="why">{_text(one.why or "")}</td></tr>'
         for one in differences
     )
     return f"<table><tr><th>option</th><th>here</th><th>paper</th><th>why</th></tr>{rows}</table>"

@@ -15,6 +15,17 @@ from gantools.training import journal
 MOST_POINTS = 400
 """Points of a curve; longer journals are averaged."""
 
+_INPUT = "input_"
+"""Before a validation figure's name: what doing nothing would give."""
+
+_PLAINER = {"lr": "learning rate", "data_wait_share": "share of time waiting for data"}
+_OF_HEALTH = {
+    "movement": "movement of the weights",
+    "correlation": "the pictures made",
+    "saturation": "the pictures made",
+    "diversity": "the pictures made",
+}
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -134,21 +145,20 @@ def _title(name: str) -> str:
         case "loss":
             return f"losses of the {rest.partition('/')[0]}"
         case "validation":
-            return f"validation: {rest}"
+            return f"validation: {rest.removeprefix(_INPUT)}"
         case "figure":
             return f"{rest.rpartition('/')[2]}"
         case "health":
-            return "health of the game"
-        case "lr":
-            return "learning rate"
-        case "images_per_second" | "data_wait_share":
-            return {"images_per_second": "images per second", "data_wait_share": "share of time waiting for data"}[kind]
+            return f"health: {_OF_HEALTH.get(rest, 'opinion of the discriminator')}"
         case _:
-            return kind.replace("_", " ")
+            return _PLAINER.get(kind, kind.replace("_", " "))
 
 
 def _renamed(curve: Curve) -> Curve:
-    return Curve(curve.name.rpartition("/")[2].replace("_", " "), curve.steps, curve.values)
+    kind, _, name = curve.name.partition("/")
+    if kind == "validation":
+        return Curve("input" if name.startswith(_INPUT) else "model", curve.steps, curve.values)
+    return Curve(name.rpartition("/")[2].replace("_", " ") or kind.replace("_", " "), curve.steps, curve.values)
 
 
 def _rank(title: str) -> tuple[int, str]:

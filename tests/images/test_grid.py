@@ -37,3 +37,14 @@ def test_labels_are_drawn_above_the_columns():
 def test_labels_must_match_the_columns():
     with pytest.raises(ValueError, match="shorter"):
         grid([[tile(4, 4, 0), tile(4, 4, 0)]], ["input"])
+
+
+def test_titles_of_a_wide_sheet_grow_within_their_columns():
+    def title_px(*widths):
+        return (
+            grid([[tile(20, width, 9) for width in widths]], ["low", "made"][: len(widths)]).shape[0] - 20 - 2 * GAP_PX
+        )
+
+    assert title_px(300, 300) == LABEL_PX
+    assert title_px(700, 1400) == 3 * LABEL_PX
+    assert LABEL_PX < title_px(40, 2060) < 3 * LABEL_PX

@@ -132,6 +132,19 @@ def test_a_long_journal_is_thinned_and_its_end_is_kept(run: Path) -> None:
     assert sum(curve.values) / len(curve.values) == pytest.approx(2500.5, rel=0.01)
 
 
+def test_figures_stand_beside_those_that_say_what_they_mean(run: Path) -> None:
+    judged = {"validation/l1": 2.0, "validation/input_l1": 9.0}
+    healthy = {"health/real_logit": 1.0, "health/fake_logit": 0.1, "health/movement": 0.2, "health/diversity": 1.0}
+    (run / "metrics.jsonl").write_text(json.dumps({"step": 1, "stage": "s", **judged, **healthy}))
+    found = {panel.title: [curve.name for curve in panel.curves] for panel in story.read(run).panels}
+    assert found == {
+        "validation: l1": ["model", "input"],
+        "health: movement of the weights": ["movement"],
+        "health: opinion of the discriminator": ["real logit", "fake logit"],
+        "health: the pictures made": ["diversity"],
+    }
+
+
 def test_curves_lie_within_the_picture() -> None:
     values = (1.0, float(10**6), 2.0, 0.5, *(float(i % 7) for i in range(200)))
     drawn = curves.svg(Panel("losses", (Curve("a", tuple(range(len(values))), values),)), [])
@@ -160,6 +173,15 @@ def test_sheets_are_few_and_fit_their_budget(run: Path) -> None:
     assert len(sheets) == pictures.MOST_SHEETS
     assert (sheets[0].step, sheets[-1].step) == (0, 950)
     assert sum(len(sheet.uri) for sheet in sheets) < 1.4 * pictures.STRIP_BYTES
+
+
+def test_small_sheets_are_drawn_larger(run: Path) -> None:
+    for sheet in run.glob("samples/*"):
+        sheet.unlink()
+    writer.write(Picture(np.zeros((90, 200, 3), np.uint8)), run / "samples" / "000050.png")
+    text = page.render(story.read(run), "srgan", [])
+    assert text.count('class="small"') == 2
+    assert text.count('width="400" height="180"') == 2
 
 
 def test_a_run_without_pictures_and_facts_still_has_a_page(run: Path) -> None:
