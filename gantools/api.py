@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gantools.images.picture import Picture
-    from gantools.training.loop import Ending
     from gantools.training.recipe import Recipe
     from gantools.training.reporter import Reporter
     from gantools.training.session import Outcome
+    from gantools.training.stopping import Ending
 
 
 __all__ = [
@@ -186,7 +186,7 @@ def train(
     Under ``torchrun`` each process calls this; a run that torchrun starts again goes on where it was saved.
     """
     from gantools.training import ranks, session
-    from gantools.training.loop import Limits
+    from gantools.training.stopping import Limits
 
     if ranks.may_restart() and run_dir is None:
         raise UsageError("torchrun --max-restarts: give --run-dir, so that a restarted run is found again")
@@ -218,7 +218,7 @@ def resume(
     from gantools.config.dump import to_yaml
     from gantools.training import bystander, ranks, session
     from gantools.training.continuation import Revision, weights_to_begin_with
-    from gantools.training.loop import Limits
+    from gantools.training.stopping import Limits
 
     run = bystander.run_directory(ranks.place()).open(Path(run_dir))
     with run.lock():
@@ -265,7 +265,7 @@ def _told(outcome: Outcome) -> TrainingRun:
     loop = outcome.loop
     if loop.ranks.place.is_first:
         _report_quietly(outcome)
-    return TrainingRun(outcome.run.path, outcome.ending, loop.position.step, loop.validation.latest, loop.signal)
+    return TrainingRun(outcome.run.path, outcome.ending, loop.position.step, loop.cast.validation.latest, loop.signal)
 
 
 def _report_quietly(outcome: Outcome) -> None:

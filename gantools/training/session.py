@@ -17,11 +17,13 @@ from gantools.data.unreadable import require_readable
 from gantools.errors import GantoolsError, ModelFileError, PeerError
 from gantools.files import sha256
 from gantools.training import bystander, continuation, distributed, machine, run_directory, streams
+from gantools.training.cast import Prepared
 from gantools.training.continuation import Revision
-from gantools.training.loop import Ending, Limits, Loop, Prepared
+from gantools.training.loop import Loop
 from gantools.training.recipe import Recipe, exported_networks, networks_of
 from gantools.training.reporter import Reporter, Silent
 from gantools.training.run_directory import RunDirectory
+from gantools.training.stopping import Ending, Limits
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def _train(loop: Loop, limits: Limits) -> Outcome:
             loop.ranks.give_up(reason)
         _conclude(loop, {"status": "failed", "reason": reason})
         raise
-    _conclude(loop, {"status": ending, "validation": loop.validation.latest})
+    _conclude(loop, {"status": ending, "validation": loop.cast.validation.latest})
     return Outcome(loop.run, ending, loop)
 
 

@@ -70,7 +70,7 @@ class Poison:
 
 
 def _first_parameter(loop: Loop, network: str) -> torch.nn.Parameter:
-    return next(iter(loop.networks[network].parameters()))
+    return next(iter(loop.cast.networks[network].parameters()))
 
 
 def _weight(network: str) -> Callable[[Loop, float], None]:
@@ -97,8 +97,8 @@ def _moment(loop: Loop, value: float) -> None:
 
 
 def _average(loop: Loop, value: float) -> None:
-    assert loop.average is not None
-    tensors = next(iter(loop.average.average.values()))
+    assert loop.cast.average is not None
+    tensors = next(iter(loop.cast.average.average.values()))
     next(iter(tensors.values())).view(-1)[0] = value
 
 

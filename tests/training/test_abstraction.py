@@ -25,8 +25,8 @@ from gantools.data.batches import Unpaired
 from gantools.data.sampler import SampleKey
 from gantools.losses.penalties import gradient_penalty
 from gantools.training import journal, session
-from gantools.training.loop import Limits
 from gantools.training.recipe import Judged, LossTerms, Player, Recipe, Stage
+from gantools.training.stopping import Limits
 from gantools.training.turns import Alternate, CriticRatio, Solo, ThresholdSwitch
 
 SIDE_PX = 8

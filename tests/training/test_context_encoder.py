@@ -12,7 +12,7 @@ from gantools import api
 from gantools.data import loader, synth
 from gantools.data.batches import to_network
 from gantools.training import session
-from gantools.training.loop import Limits
+from gantools.training.stopping import Limits
 
 STEPS = 4
 TINY = (

@@ -13,7 +13,7 @@ from gantools.data import loader
 from gantools.data.batches import to_network
 from gantools.training import journal, session
 from gantools.training.history import ImagePool
-from gantools.training.loop import Limits
+from gantools.training.stopping import Limits
 
 SPEC = "cyclegan/apple2orange-64"
 NETWORKS = ("a_to_b", "b_to_a", "judge_a", "judge_b")

@@ -13,7 +13,7 @@ from gantools.checkpoint import state
 from gantools.data import loader, synth
 from gantools.data.batches import to_network
 from gantools.training import session
-from gantools.training.loop import Limits
+from gantools.training.stopping import Limits
 
 GAME = "{steps: 10, optimizers: {generator: {name: adam}, discriminator: {name: adam}}}"
 SHARED = (
@@ -77,7 +77,7 @@ def assert_same_weights(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
 
 def test_five_critic_turns_to_one_equal_a_hand_written_loop(photos: Path, tmp_path: Path) -> None:
     settings = settings_of(photos, "deblur/motion")
-    ours = trained(settings, tmp_path / "run").loop.recipe
+    ours = trained(settings, tmp_path / "run").loop.cast.recipe
 
     hand = session.prepare(settings.recipe, settings.config, "cpu").recipe
     g, d = hand.generator.train(), hand.discriminators["discriminator"].train()
@@ -114,7 +114,7 @@ def test_the_content_stage_equals_a_hand_written_loop(photos: Path, tmp_path: Pa
         "stages.content.optimizers.generator.clip_norm=null",
         "train.memory_format=contiguous",
     )
-    ours = trained(settings, tmp_path / "run").loop.recipe
+    ours = trained(settings, tmp_path / "run").loop.cast.recipe
     g = session.prepare(settings.recipe, settings.config, "cpu").recipe.generator.train()
     adam = torch.optim.Adam(g.parameters(), 5e-4, (0.9, 0.999), fused=True)
     for _, batch in zip(range(3), batches(settings), strict=False):
@@ -171,7 +171,7 @@ def test_validation_puts_the_blurred_pictures_figure_beside_its_own(photos: Path
     outcome = trained(
         settings_of(photos, "deblur/compact", "stages.content.optimizers.generator.lr=1e-9"), tmp_path / "run"
     )
-    figures = outcome.loop.validation.latest
+    figures = outcome.loop.cast.validation.latest
     assert set(figures) == {"psnr_rgb", "input_psnr_rgb"}
     # A network that has learnt nothing yet returns its input, and 30 px are padded and cut back.
     assert figures["psnr_rgb"] == pytest.approx(figures["input_psnr_rgb"], abs=0.01)
@@ -182,11 +182,11 @@ def test_validation_puts_the_blurred_pictures_figure_beside_its_own(photos: Path
 
 def test_an_interrupted_game_goes_on_bit_for_bit(photos: Path, tmp_path: Path) -> None:
     settings = settings_of(photos, "deblur/motion")
-    whole = trained(settings, tmp_path / "whole").loop.recipe
+    whole = trained(settings, tmp_path / "whole").loop.cast.recipe
     prepared = session.prepare(settings.recipe, settings.config, "cpu")
     stopped = session.start(prepared, settings.tree, tmp_path / "parts", Limits(max_steps=7), None)
     assert state.steps(tmp_path / "parts" / "checkpoints") == [7]
     again = session.prepare(settings.recipe, settings.config, "cpu")
-    resumed = session.resume(again, stopped.run, Limits(), None).loop.recipe
+    resumed = session.resume(again, stopped.run, Limits(), None).loop.cast.recipe
     assert_same_weights(whole.generator, resumed.generator)
     assert_same_weights(whole.discriminators["discriminator"], resumed.discriminators["discriminator"])

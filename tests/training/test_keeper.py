@@ -156,14 +156,15 @@ def test_weights_that_were_spoiled_before_are_told_with_the_step_and_the_files(t
             next(networks["discriminator"].parameters()).data[0] = float("nan")
 
     from gantools.training import session
-    from gantools.training.loop import Limits, Loop
+    from gantools.training.loop import Loop
     from gantools.training.run_directory import RunDirectory
+    from gantools.training.stopping import Limits
 
     prepared = session.prepare(settings.recipe, settings.config, "cpu")
     run = RunDirectory(tmp_path / "run")
     run.begin("")
     loop = Loop(prepared, run, listener)
-    networks.update(loop.networks)
+    networks.update(loop.cast.networks)
     listener.step = poison
     with pytest.raises(NonFiniteError, match=r"step 2: networks/discriminator/\S+: NaN.*nothing was saved.*batch: "):
         loop.fit(Limits())

@@ -14,7 +14,7 @@ from gantools.data import loader, synth
 from gantools.data.batches import to_network
 from gantools.images.imagenet import normalised
 from gantools.training import journal, session
-from gantools.training.loop import Limits
+from gantools.training.stopping import Limits
 
 TINY = (
     "data.load_px=40",

@@ -10,10 +10,10 @@ from gantools import api
 from gantools.data import loader
 from gantools.data.batches import to_network
 from gantools.training import session
-from gantools.training.loop import Limits
 from gantools.training.machine import Machine
 from gantools.training.recipe import LossTerms, Player, Stage
 from gantools.training.stage_play import StagePlay
+from gantools.training.stopping import Limits
 from gantools.training.turns import Alternate
 
 STEPS = 4
