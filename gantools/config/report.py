@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeGuard, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -91,27 +91,42 @@ def _locate(detail: ErrorDetails, schema: Any, values: Any) -> tuple[Path_, type
     Pydantic's location also names the members of unions, and the items that a list lacks: those were not written.
     """
     path: list[str | int] = []
-    current: Any = schema
-    group: type[BaseModel] | None = schema
+    expected, group = schema, schema
     for step in detail["loc"]:
-        current = _unwrapped(current)
-        tagged = _tagged(current)
-        if step in tagged and not (isinstance(values, Mapping) and step in values):
-            current = tagged[str(step)]
+        expected = _unwrapped(expected)
+        if not _is_written(step, expected, values):
+            expected = _tagged(expected).get(str(step))
             continue
-        if get_origin(current) in (Union, UnionType) or (isinstance(values, list) and step not in range(len(values))):
-            current = None
-            continue
-        if get_origin(current) in (tuple, list) and isinstance(step, int):
-            current = get_args(current)[0]
-        elif isinstance(current, type) and issubclass(current, BaseModel):
-            group = current
-            current = group.model_fields[step].annotation if step in group.model_fields else None
+        group = expected if _is_group(expected) else group
+        expected, values = _below(expected, step), _inside(values, step)
         path.append(step)
-        values = _inside(values, step)
     if detail["type"] == "union_tag_invalid":
         path.append("name")
     return tuple(path), group
+
+
+def _is_written(step: str | int, expected: Any, values: Any) -> bool:
+    """Whether a step of a location is a key or an item in the file."""
+    if isinstance(values, Mapping) and step in values:
+        return not _is_union(expected)
+    lacks = isinstance(values, list) and step not in range(len(values))
+    return not (lacks or _is_union(expected) or step in _tagged(expected))
+
+
+def _is_union(expected: Any) -> bool:
+    return get_origin(expected) in (Union, UnionType)
+
+
+def _is_group(expected: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(expected, type) and issubclass(expected, BaseModel)
+
+
+def _below(expected: Any, step: str | int) -> Any:
+    """What is expected at a key or item of what is expected."""
+    if _is_group(expected):
+        field = expected.model_fields.get(str(step))
+        return field.annotation if field else None
+    return get_args(expected)[0] if get_origin(expected) in (tuple, list) and isinstance(step, int) else expected
 
 
 def _inside(values: Any, step: str | int) -> Any:
@@ -124,7 +139,7 @@ def _unwrapped(annotation: Any) -> Any:
     """Strip ``Annotated`` and ``| None`` from around a single type."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
-    if get_origin(annotation) in (Union, UnionType):
+    if _is_union(annotation):
         inner = [one for one in get_args(annotation) if one is not type(None)]
         return _unwrapped(inner[0]) if len(inner) == 1 else annotation
     return annotation
@@ -132,11 +147,9 @@ def _unwrapped(annotation: Any) -> Any:
 
 def _tagged(annotation: Any) -> dict[str, type[BaseModel]]:
     """The members of a union of named options, by name."""
-    members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    members = get_args(annotation) if _is_union(annotation) else (annotation,)
     models = [_unwrapped(one) for one in members]
-    named = [
-        one for one in models if isinstance(one, type) and issubclass(one, BaseModel) and "name" in one.model_fields
-    ]
+    named = [one for one in models if _is_group(one) and "name" in one.model_fields]
     return {
         str(tag): model
         for model in named

@@ -109,6 +109,7 @@ def test_a_missing_key_says_what_it_is(edit: Edit) -> None:
         (f"{OPTIMIZER}.lr=.inf", f"{OPTIMIZER}.lr: should be a finite number, not Infinity"),
         (f"{OPTIMIZER}.lr=.nan", f"{OPTIMIZER}.lr: should be a finite number, not NaN"),
         (f"{OPTIMIZER}.lrr=1", f'{OPTIMIZER}.lrr: unknown option of "adam"; did you mean "lr"?'),
+        (f"{OPTIMIZER}.adam=1", f'{OPTIMIZER}.adam: unknown option of "adam"; known: betas, '),
         (f"{OPTIMIZER}.name=adamx", f"{OPTIMIZER}.name: unknown name 'adamx'; did you mean \"adam\"?"),
         (f"{OPTIMIZER}.betas=[0.9]", f"{OPTIMIZER}.betas: too few items in [0.9]"),
         (f"{OPTIMIZER}.betas=[]", f"{OPTIMIZER}.betas: too few items in []"),
