@@ -29,19 +29,26 @@ def resolve(spec: str | Path, also: Iterable[str] = ()) -> Path:
     return _best_of_run(path) if path.is_dir() else _existing(path)
 
 
-def resolve_blend(path: Path, share: float, other: str | Path | None) -> Path:
-    """Return the weights that those at ``path`` are blended with: ``other``, else those their card names.
+def resolve_blend(path: Path, share: float | None, other: str | Path | None) -> tuple[Path, float] | None:
+    """Return the weights that those at ``path`` are blended with, and how much of ``path``'s own; None: not at all.
 
-    Raises UsageError when there are none, or when ``share`` is not within 0 and 1.
+    The others are ``other``, else those that the card names. Raises UsageError when there are none, when ``share`` is
+    not within 0 and 1, or when there is an ``other`` without it.
     """
+    if share is None:
+        if other is not None:
+            raise UsageError(f"--blend-with {other}: add --blend and how much of {str(path)!r}, from 0 to 1")
+        return None
     if not 0 <= share <= 1:
         raise UsageError(f"--blend {share:g}: give a number from 0 to 1")
-    if other is None:
-        card = read_card(path)
-        other = card.starts_from if card else None
-    if other is None:
+    return resolve(other or _named_by_card(path)), share
+
+
+def _named_by_card(path: Path) -> str:
+    card = read_card(path)
+    if card is None or card.starts_from is None:
         raise UsageError(f"--blend: the card of {str(path)!r} names nothing to blend with; add --blend-with WEIGHTS")
-    return resolve(other)
+    return card.starts_from
 
 
 def recipe_of(path: Path) -> str:

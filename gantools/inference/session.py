@@ -107,7 +107,7 @@ def prepare(
     """Find the weights and plan every output. Raises UsageError for all that can be known to be wrong without torch."""
     weights = locate.resolve(model)
     recipe = locate.recipe_of(weights)
-    blended = None if blend is None else (locate.resolve_blend(weights, blend, blend_with), blend)
+    blended = locate.resolve_blend(weights, blend, blend_with)
     names = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     jobs = plan(
         [os.fspath(name) for name in names],

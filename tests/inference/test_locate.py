@@ -104,8 +104,11 @@ def test_two_words_are_a_name_where_such_weights_are_installed(tmp_path: Path, i
 
 
 def test_a_blend_needs_a_share_and_something_to_blend_with(identity: Path) -> None:
-    assert resolve_blend(resolve("srgan/gan"), 0.5, None) == resolve("srgan/psnr")
-    assert resolve_blend(identity, 1, identity) == identity
+    assert resolve_blend(resolve("srgan/gan"), 0.5, None) == (resolve("srgan/psnr"), 0.5)
+    assert resolve_blend(identity, 1, identity) == (identity, 1)
+    assert resolve_blend(identity, None, None) is None
+    with pytest.raises(UsageError, match="add --blend and how much of"):
+        resolve_blend(identity, None, "srgan")
     with pytest.raises(UsageError, match=r"--blend 1\.5: give a number from 0 to 1"):
         resolve_blend(identity, 1.5, identity)
     with pytest.raises(UsageError, match="names nothing to blend with; add --blend-with"):
