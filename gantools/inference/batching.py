@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from gantools.images.picture import Picture
@@ -14,6 +15,10 @@ from gantools.jobs.result import Stages
 
 Change: TypeAlias = Callable[[Picture, Job], Picture]
 """What is done to a job's picture between file and file."""
+
+
+Arrival: TypeAlias = Callable[[], "list[Picture] | None"]
+"""Waits for what becomes of pictures that are under way; None: they have to be made after all."""
 
 
 class Batches(Protocol):
@@ -27,14 +32,59 @@ class Batches(Protocol):
         """What each of them becomes. Raises whatever the change raises, for all of them."""
         ...
 
+    def begin(self, pictures: Sequence[Picture]) -> Arrival | None:
+        """Start on them, where they can be under way while others are made; None: ``make`` has to."""
+        ...
+
 
 def changed(supplied: Iterable[Supplied], change: Change, batches: Batches | None) -> Iterator[Made]:
-    """Change every picture, in order. Whatever one makes a library raise is this picture's failure."""
+    """Change every picture, in order. Whatever one makes a library raise is this picture's failure.
+
+    Where pictures can be under way, the next ones are begun before these are waited for.
+    """
+    under_way: list[Callable[[], list[Made]]] = []
     for group in _groups(supplied, batches):
-        made = _together(group, change, batches)
-        group.clear()  # whoever uses what was made holds nothing else
-        while made:
-            yield made.pop(0)
+        begun = _begun(group, change, batches)
+        while under_way:
+            yield from _given_away(under_way.pop()())
+        if begun is None:
+            made = _together(group, change, batches)
+            group.clear()  # whoever uses what was made holds nothing else
+            yield from _given_away(made)
+        else:
+            under_way.append(begun)
+    while under_way:
+        yield from _given_away(under_way.pop()())
+
+
+def _given_away(made: list[Made]) -> Iterator[Made]:
+    while made:
+        yield made.pop(0)
+
+
+def _begun(group: Sequence[Supplied], change: Change, batches: Batches | None) -> Callable[[], list[Made]] | None:
+    """What waits for pictures that are under way; None where they are not."""
+    pictures = [each.picture for each in group if each.picture is not None]
+    if batches is None or not pictures:
+        return None
+    started = time.perf_counter()
+    try:
+        arrival = batches.begin(pictures)
+    except Exception:  # one of them may be the cause; alone each says for itself
+        return None
+    return arrival and partial(_arrived, list(group), change, arrival, time.perf_counter() - started)
+
+
+def _arrived(group: Sequence[Supplied], change: Change, arrival: Arrival, spent_seconds: float) -> list[Made]:
+    started = time.perf_counter()
+    try:
+        made = arrival()
+    except Exception:
+        made = None
+    if made is None:
+        return [_alone(each, change) for each in group]
+    seconds = (spent_seconds + time.perf_counter() - started) / len(made)
+    return [_made(each, picture, None, seconds) for each, picture in zip(group, made, strict=True)]
 
 
 def _groups(supplied: Iterable[Supplied], batches: Batches | None) -> Iterator[list[Supplied]]:

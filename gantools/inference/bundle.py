@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ from gantools.checkpoint.weights import Export
 from gantools.errors import ModelFileError, UsageError
 from gantools.inference.blending import Blend, mixed
 from gantools.inference.locate import resolve
-from gantools.inference.optimise import Runnable
+from gantools.inference.optimise import Runnable, obstacle
 from gantools.inference.settings import Precision
 from gantools.models import GENERATORS
 from gantools.models.contract import Generator
@@ -53,11 +54,12 @@ class Model:
     options: GeneratorOptions
     network: nn.Module
     autocast: torch.dtype | None
+    compile: bool = False
 
     @cached_property
     def runnable(self) -> Runnable:
         """The network as it is computed on this device."""
-        return Runnable(self.network, self.device)
+        return Runnable(self.network, self.device, self.compile)
 
     @property
     def device(self) -> torch.device:
@@ -77,10 +79,12 @@ def open_model(
     device: torch.device,
     precision: Precision = "auto",
     blend: Blend | None = None,
+    compile: bool = False,
 ) -> Model:
     """Open the generator called ``export`` (None: the only one) of a weights file and put it on ``device``.
 
-    With ``blend`` its weights lie between these and others. Raises ModelFileError when the file does not hold what it
+    With ``blend`` its weights lie between these and others. ``compile``: by torch's compiler, where that may help; else
+    a warning says why not. Raises ModelFileError when the file does not hold what it
     describes, UsageError when ``export`` is not in it or the others are not of such a network.
     """
     described = weights.describe(path)
@@ -89,13 +93,17 @@ def open_model(
     network = _empty_network(options, _stored_shapes(path, name), described.exports[name], path)
     tensors = weights.load(path).tensors[name]
     _fill(network, tensors if blend is None else mixed(tensors, described.exports[name], blend, path), path)
-    return Model(
-        described.recipe,
-        described.exports[name],
-        options,
-        network.train(described.exports[name].mode == "train").to(device),
-        _AUTOCAST[precision],
-    )
+    network = network.train(described.exports[name].mode == "train").to(device)
+    wanted = compile and _is_compiled(network, device)
+    return Model(described.recipe, described.exports[name], options, network, _AUTOCAST[precision], wanted)
+
+
+def _is_compiled(network: nn.Module, device: torch.device) -> bool:
+    """Whether a network is compiled where that is wanted; why it is not is told."""
+    why_not = obstacle(network, device)
+    if why_not:
+        warnings.warn(f"--compile: this network runs uncompiled ({why_not})", stacklevel=2)
+    return why_not is None
 
 
 def _chosen(exports: Mapping[str, Export], wanted: str | None, path: Path) -> str:

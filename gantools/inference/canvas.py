@@ -47,10 +47,14 @@ class Canvas:
 
     def seen(self, tile: Tile, device: torch.device) -> Tensor:
         """What the network sees of a tile. Shapes: [1, channels, h, w]. Range: [-1, 1]."""
+        return ranges.to_tensor(self.samples(tile), device)
+
+    def samples(self, tile: Tile) -> Pixels:
+        """The same before it becomes float. Shapes: [h, w, channels]."""
         rows = _places(tile.rows, self.pixels.shape[0])
         columns = _places(tile.columns, self.pixels.shape[1])
         part = self.pixels[rows][:, columns]
-        return ranges.to_tensor(luma(part)[..., None] if self.channels == 1 else part, device)
+        return luma(part)[..., None] if self.channels == 1 else part
 
     def write(self, made: Tensor, tile: Tile) -> None:
         """Put what the network made of what it saw of a tile in its place. Shapes: [1, 1 or 3, scale·h, scale·w]."""

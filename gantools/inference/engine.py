@@ -18,6 +18,7 @@ from gantools.images.picture import Picture, Pixels
 from gantools.inference import composer, missing
 from gantools.inference.bundle import Model
 from gantools.inference.canvas import from_gray, luma
+from gantools.inference.cuda import Ferry
 from gantools.inference.forward import translate
 from gantools.inference.joint import Joint
 from gantools.inference.pipeline import Run
@@ -40,7 +41,9 @@ def put_through(model: Model, run: Run, settings: Settings) -> Run:
     """Put the pictures of a run, which the run prepares itself, through the network."""
     prepared = replace(settings, prepare=None)
     finish = partial(finished, model=model, settings=prepared)
-    joint = Joint(model, prepared, partial(_require_size, model=model, settings=prepared), finish, run.pictures)
+    check = partial(_require_size, model=model, settings=prepared)
+    ferry = Ferry(model.device) if model.device.type == "cuda" else None
+    joint = Joint(model, prepared, check, finish, run.pictures, ferry)
     masked = model.export.takes == "masked"
     return run.change(lambda picture, job: make(picture, job, model, prepared), None if masked else joint)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -11,9 +12,11 @@ import torch
 from torch import Tensor
 
 from gantools.errors import ImageError
+from gantools.images import ranges
 from gantools.images.picture import Pixels
 from gantools.inference.bundle import Model
 from gantools.inference.canvas import Canvas
+from gantools.inference.cuda import Ferry, Landing
 from gantools.inference.cutting import Cut, choose, no_memory, stripes
 from gantools.inference.memory import Memory, memory_of, says_no_memory
 from gantools.inference.striped import Striping
@@ -21,6 +24,8 @@ from gantools.inference.tiles import Grid, Tile
 from gantools.inference.way import Way
 
 Outcome: TypeAlias = Literal["made", "no memory", "not finite"]
+Arrival: TypeAlias = Callable[[], "list[Pixels] | None"]
+"""Waits for pictures that are under way; None where one is not finite."""
 
 
 def translate(
@@ -75,6 +80,23 @@ def translate_proven(
     return batch.written(made) if made is not None and batch.is_each_alone(made) else None
 
 
+def begin_batch(
+    pictures: Sequence[Pixels],
+    model: Model,
+    ferry: Ferry,
+    *,
+    tile: int | None = None,
+    tta: bool = False,
+    memory: Memory | None = None,
+) -> Arrival | None:
+    """Start on pictures of one shape, of 8 bits, on a GPU; call what is returned for what becomes of them.
+
+    None, now or then: they have to be made in another way, as ``translate_batch`` makes them.
+    """
+    batch = _Batch.of(pictures, model, tile, tta, memory)
+    return batch.begun(ferry) if pictures[0].dtype == np.uint8 and batch.may_be() else None
+
+
 @dataclass(frozen=True, eq=False)
 class _Batch:
     """Pictures of one shape and depth, and the way that they go through a network together."""
@@ -91,7 +113,7 @@ class _Batch:
 
     def together(self) -> Tensor | None:
         """What the network makes of all at once; None where they do not fit, must not be or one is not finite."""
-        if self.way.model.network.training or self.way.tile or not self._fits():
+        if not self.may_be():
             return None
         try:
             made = self.way.network(torch.cat([self._seen(canvas) for canvas in self.canvases]))
@@ -100,6 +122,33 @@ class _Batch:
                 raise
             return None
         return made if torch.isfinite(made).all() else None
+
+    def may_be(self) -> bool:
+        """Whether they may go through at once, and are thought to fit."""
+        return not self.way.model.network.training and not self.way.tile and self._fits()
+
+    @torch.inference_mode()
+    def begun(self, ferry: Ferry) -> Arrival | None:
+        """As ``together``, without waiting for what a GPU computes."""
+        try:
+            samples = ferry.there(torch.from_numpy(np.stack([each.samples(self.whole) for each in self.canvases])))
+            made = self.way.network(ranges.batch_to_float(samples))
+            landing = ferry.back((ranges.batch_from_float(made), torch.isfinite(made).all()))
+        except Exception as error:
+            if not says_no_memory(error):
+                raise
+            self.way.memory.release()
+            return None
+        return partial(self._arrived, landing)
+
+    def _arrived(self, landing: Landing) -> list[Pixels] | None:
+        made, finite = landing.wait()
+        if not finite:
+            return None
+        for canvas, samples in zip(self.canvases, made.numpy(), strict=True):
+            height, width = canvas.made.shape[:2]
+            canvas.made[:] = samples[:height, :width]
+        return [canvas.made for canvas in self.canvases]
 
     def is_each_alone(self, made: Tensor) -> bool:
         """Whether the network makes the same bits of each picture alone."""

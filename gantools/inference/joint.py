@@ -5,10 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from gantools.images.picture import Picture, Pixels
+from gantools.inference.batching import Arrival
 from gantools.inference.bundle import Model
-from gantools.inference.forward import translate, translate_batch, translate_proven
+from gantools.inference.cuda import Ferry
+from gantools.inference.forward import begin_batch, translate, translate_batch, translate_proven
 from gantools.inference.settings import Settings
 
 MOST_PICTURES = 8
@@ -31,7 +34,8 @@ class Joint:
     Bits are compared before they are trusted: the pictures of the first batch of each shape and number are also
     computed alone, and where one differs, as other kernels for other numbers may make it, that shape's pictures go one
     by one; so do fewer than a whole batch, and runs of few ``pictures``, unless a number was asked for. With ``fast``
-    they may differ. ``check`` refuses a picture, ``finish`` puts the network's colours into it.
+    they may differ. ``check`` refuses a picture, ``finish`` puts the network's colours into it. With a ``ferry`` one
+    batch is brought and fetched while another is computed.
     """
 
     model: Model
@@ -39,6 +43,7 @@ class Joint:
     check: Callable[[Picture], None]
     finish: Callable[[Picture, Pixels], Picture]
     pictures: int
+    ferry: Ferry | None = None
     _exact: set[tuple[Shape, int]] = field(default_factory=set)
     _inexact: set[Shape] = field(default_factory=set)
 
@@ -73,10 +78,30 @@ class Joint:
         ]
         return [self.finish(each, pixels) for each, pixels in zip(pictures, made, strict=True)]
 
+    def begin(self, pictures: Sequence[Picture]) -> Arrival | None:
+        """Start on pictures of one shape and depth where a ferry takes them; None, now or then: ``make`` has to."""
+        if self.ferry is None or not self._is_known(_shape(pictures[0]), len(pictures)):
+            return None
+        for each in pictures:
+            self.check(each)
+        how, given = self.settings, [each.pixels for each in pictures]
+        arrival = begin_batch(given, self.model, self.ferry, tile=how.tile, tta=how.tta)
+        return None if arrival is None else partial(self._arrived, pictures, arrival)
+
+    def _arrived(self, pictures: Sequence[Picture], arrival: Callable[[], list[Pixels] | None]) -> list[Picture] | None:
+        made = arrival()
+        if made is None:
+            return None
+        return [self.finish(each, pixels) for each, pixels in zip(pictures, made, strict=True)]
+
+    def _is_known(self, shape: Shape, pictures: int) -> bool:
+        """Whether so many at once need no proof that each comes out as it does alone."""
+        return self.settings.fast or pictures == 1 or (shape, pictures) in self._exact
+
     def _together(self, shape: Shape, given: Sequence[Pixels], limit: int) -> list[Pixels] | None:
         """What is made at once; None where that may change bits, or where to find out would cost more than it saves."""
         how = self.settings
-        if how.fast or len(given) == 1 or (shape, len(given)) in self._exact:
+        if self._is_known(shape, len(given)):
             return translate_batch(given, self.model, tile=how.tile, tta=how.tta)
         if len(given) < limit or shape in self._inexact:
             return None

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from gantools.inference.compiled import compiled
 from gantools.inference.packed import packed, works
 from gantools.inference.rewriting import rewritten, sharing_copy
 from gantools.models.blocks import InstanceNorm
@@ -29,16 +30,19 @@ _PICTURE_WIDE = (InstanceNorm, nn.GroupNorm)
 class Runnable:
     """A network in the forms that it is computed in, each made when it is first asked for.
 
-    ``forms`` are kept by the type of their arithmetic; None is float32.
+    ``forms`` are kept by the type of their arithmetic; None is float32. With ``compile`` pictures go through what the
+    compiler made for their shape.
     """
 
     network: nn.Module
     device: torch.device
+    compile: bool = False
     forms: dict[torch.dtype | None, Form] = field(default_factory=dict)
+    compiled_forms: dict[torch.dtype | None, Form] = field(default_factory=dict)
 
     def __call__(self, image: Tensor, dtype: torch.dtype | None) -> Tensor:
         """Run the network in a type of arithmetic. Shapes: those of the network; float32 in and out."""
-        return self.form(dtype)(image).float()
+        return (self.compiled_form(dtype) if self.compile else self.form(dtype))(image).float()
 
     def form(self, dtype: torch.dtype | None) -> Form:
         """How the network is computed in a type of arithmetic."""
@@ -46,15 +50,30 @@ class Runnable:
             self.forms[dtype] = _form(self.network, self.device, dtype)
         return self.forms[dtype]
 
+    def compiled_form(self, dtype: torch.dtype | None) -> Form:
+        """How the network is computed in a type of arithmetic, as torch's compiler has it."""
+        if dtype not in self.compiled_forms:
+            self.compiled_forms[dtype] = _compiled_form(self.network, self.device, dtype)
+        return self.compiled_forms[dtype]
+
 
 def _form(network: nn.Module, device: torch.device, dtype: torch.dtype | None) -> Form:
+    arithmetic = dtype or torch.float32
+    if device.type == "cpu" and not network.training and _packing_pays(network, dtype) and works(arithmetic):
+        return packed(rewritten(network), arithmetic)
+    return _plain_form(network, device, dtype)
+
+
+def _plain_form(network: nn.Module, device: torch.device, dtype: torch.dtype | None) -> Form:
+    """In fewer operations, where that is known to be exact, by the layers that torch offers to everyone."""
     if network.training or device.type == "mps":
         return _as_torch_runs(network, device, dtype)
-    if device.type != "cpu":
-        return _as_torch_runs(rewritten(network, enlarge_last=False), device, dtype)
-    if _packing_pays(network, dtype) and works(dtype or torch.float32):
-        return packed(rewritten(network), dtype or torch.float32)
-    return _as_torch_runs(rewritten(network), device, dtype)
+    return _as_torch_runs(rewritten(network, enlarge_last=device.type == "cpu"), device, dtype)
+
+
+def _compiled_form(network: nn.Module, device: torch.device, dtype: torch.dtype | None) -> Form:
+    """The compiler joins layers by itself, from what everyone has."""
+    return compiled(_plain_form(network, device, dtype), dtype)
 
 
 def _packing_pays(network: nn.Module, dtype: torch.dtype | None) -> bool:
@@ -66,6 +85,17 @@ def _packing_pays(network: nn.Module, dtype: torch.dtype | None) -> bool:
     if isinstance(network, UNet):
         return True
     return not isinstance(network, ResNetUNet) and (dtype is not None or not is_picture_wide(network))
+
+
+def obstacle(network: nn.Module, device: torch.device) -> str | None:
+    """Why a network is not compiled; None where it is."""
+    if network.training:
+        return "it keeps dropout or batch statistics"
+    if device.type == "mps":
+        return "torch compiles for processors and CUDA"
+    if device.type == "cpu" and isinstance(network, UNet):
+        return "on a processor a U-Net with its weights laid out is more than twice as fast as compiled"
+    return None
 
 
 def is_picture_wide(network: nn.Module) -> bool:

@@ -71,6 +71,7 @@ class Session:
             device=device,
             precision=self._precision(device),
             blend=Blend(*self.blend) if self.blend else None,
+            compile=self.settings.compile,
         )
         if self.settings.mask is not None and model.export.takes != "masked":
             raise UsageError(f"--mask: {self.recipe} takes whole pictures, it fills no holes")

@@ -56,8 +56,11 @@ class Way:
         if self.dtype not in known:
             says = self.model.generator
             side_px = -(-max(16, says.minimum_size_px) // says.size_multiple) * says.size_multiple
-            known[self.dtype] = bytes_per_px(self._once, self.model.options.in_channels, side_px, self.device)
+            known[self.dtype] = bytes_per_px(self._uncompiled, self.model.options.in_channels, side_px, self.device)
         return known[self.dtype]
+
+    def _uncompiled(self, image: Tensor) -> Tensor:
+        return self.model.runnable.form(self.dtype)(image).float()
 
     def _once(self, image: Tensor) -> Tensor:
         """Dropout, where a network keeps it, draws the same numbers for every picture, whatever came before."""

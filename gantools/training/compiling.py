@@ -7,8 +7,7 @@ runs as it is, after one line.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any, Literal
@@ -16,8 +15,9 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from gantools.lowering import Complaint, Lower, inductor
+
 CompileName = Literal["off", "networks", "graphs"]
-Lower = Callable[[Any, Any, dict[str, Any]], Any]
 
 
 def obstacle(device: torch.device) -> str | None:
@@ -35,11 +35,11 @@ def roots(networks: Mapping[str, nn.Module], composed: Mapping[str, nn.Module]) 
     return [*composed.values(), *(network for network in networks.values() if id(network) not in parts)]
 
 
-def prepare(modules: Iterable[nn.Module], how: CompileName, lower: Lower | None = None) -> None:
+def prepare(modules: Iterable[nn.Module], how: CompileName, lower: Lower = inductor) -> None:
     """Let ``modules`` be compiled when they are first called. ``lower`` turns a traced graph into a function."""
     if how == "off":
         return
-    backend = _Backend(lower or _inductor, _OPTIONS[how])
+    backend = _Backend(lower, _OPTIONS[how])
     for module in modules:
         module.compile(backend=backend, dynamic=False)
 
@@ -63,21 +63,14 @@ class _Backend:
     """Lowers graphs; one that cannot be lowered runs as it was traced, which is told once."""
 
     def __init__(self, lower: Lower, options: dict[str, Any]) -> None:
-        self._lower, self._options, self._told = lower, options, False
+        self._lower, self._options, self._complaint = lower, options, Complaint("train.compile: a network")
 
     def __call__(self, graph: Any, inputs: Any) -> Any:
         try:
             return self._lower(graph, inputs, self._options)
         except Exception as error:  # a compiler can fail in any way, and training goes on without it
-            if not self._told:
-                self._told = True
-                reason = " ".join(str(error).split())[:200] or type(error).__name__
-                warnings.warn(f"train.compile: a network runs uncompiled ({reason})", stacklevel=2)
+            self._complaint.tell(error)
             return graph.forward
-
-
-def _inductor(graph: Any, inputs: Any, options: dict[str, Any]) -> Any:
-    return import_module("torch._inductor.compile_fx").compile_fx(graph, inputs, config_patches=options)
 
 
 _OPTIONS: Mapping[CompileName, dict[str, Any]] = {"networks": {}, "graphs": {"triton.cudagraphs": True}}
