@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from gantools.cli import console, crew
+from gantools.cli.gathered import gathered
 from gantools.errors import UsageError
 from gantools.training import rank_process, ranks
 
@@ -20,64 +22,67 @@ if TYPE_CHECKING:
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
 
-@console.guarded
-def train(
-    recipe: Annotated[str | None, typer.Argument(metavar="RECIPE[/PRESET]", help="See `gantools list`.")] = None,
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="Take the settings from this file.")] = None,
+@dataclass(frozen=True)
+class Asked:
+    """The arguments and options of ``gantools train``, in the order of its help."""
+
+    recipe: Annotated[str | None, typer.Argument(metavar="RECIPE[/PRESET]", help="See `gantools list`.")] = None
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")] = None
+    config: Annotated[Path | None, typer.Option("--config", help="Take the settings from this file.")] = None
     data: Annotated[
         list[str] | None, typer.Option("--data", metavar="DIR", help="Folder of pictures (may be repeated).")
-    ] = None,
-    run_dir: Annotated[Path | None, typer.Option("--run-dir", help="Folder of the run [runs/RECIPE/TIME].")] = None,
+    ] = None
+    run_dir: Annotated[Path | None, typer.Option("--run-dir", help="Folder of the run [runs/RECIPE/TIME].")] = None
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run; settings given are changed.")
-    ] = None,
+    ] = None
     extend: Annotated[
         str | None, typer.Option("--extend", metavar="500|2epochs", help="With --resume: a longer last stage.")
-    ] = None,
+    ] = None
     init_from: Annotated[
         Path | None, typer.Option("--init-from", metavar="WEIGHTS", help="Fine-tune these weights.")
-    ] = None,
-    device: Annotated[
-        str, typer.Option("--device", envvar="GANTOOLS_DEVICE", help="auto, cpu, cuda[:N] or mps.")
-    ] = "auto",
-    precision: Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")] = None,
+    ] = None
+    device: Annotated[str, typer.Option("--device", envvar="GANTOOLS_DEVICE", help="auto, cpu, cuda[:N] or mps.")] = (
+        "auto"
+    )
+    precision: Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")] = None
     seed: Annotated[
         int | None, typer.Option("--seed", help="Seed of weights, data order, augmentation and dropout.")
-    ] = None,
+    ] = None
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", min=1, help="Stop after this many steps; resume goes on.")
-    ] = None,
+    ] = None
     max_time: Annotated[
         str | None, typer.Option("--max-time", metavar="2h30m", help="Stop after this time; resume goes on.")
-    ] = None,
+    ] = None
     processes: Annotated[
         int | None, typer.Option("--nproc", min=1, help="Train with this many processes on this computer.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Journal rows as JSON Lines on stdout.")] = False,
-) -> None:
+    ] = None
+    json: Annotated[bool, typer.Option("--json", help="Journal rows as JSON Lines on stdout.")] = False
+
+    @property
+    def changes(self) -> list[str]:
+        """The settings that are to be other than in the preset or the run, as ``KEY=VALUE``."""
+        precision = [f"train.precision={self.precision}"] if self.precision else []
+        return [*(self.overrides or ()), *precision, *([] if self.seed is None else [f"seed={self.seed}"])]
+
+    @property
+    def max_seconds(self) -> float | None:
+        """How long to train. Raises UsageError."""
+        return None if self.max_time is None else parse_duration(self.max_time)
+
+
+@console.guarded
+@gathered(Asked)
+def train(asked: Asked) -> None:
     """Train a recipe on a folder of pictures, or go on with a run."""
-    if processes is not None:
-        crew.start(processes)
+    if asked.processes is not None:
+        crew.start(asked.processes)
     rank_process.follow_launcher()
-    seconds = None if max_time is None else parse_duration(max_time)
-    changes = [*(overrides or ()), *([f"train.precision={precision}"] if precision else ())]
-    changes += [] if seed is None else [f"seed={seed}"]
-    how = _How(device, max_steps, seconds, crew.reporter(rows_as_json=json))
-    if resume is not None:
-        # With --resume no recipe is named, so that what stands in its place is a setting.
-        changes = [*([recipe] if recipe and "=" in recipe else []), *changes]
-        unwanted = {recipe if recipe and "=" not in recipe else None: recipe, "--config": config}
-        _refuse_with_resume(unwanted | {"--run-dir": run_dir, "--init-from": init_from})
-        run = _go_on(resume, data, changes, extend, how)
-    elif recipe is None:
-        raise UsageError("name a recipe (see `gantools list`), or go on with a run: --resume RUN")
-    elif extend is not None:
-        raise UsageError("--extend goes with --resume RUN; the length of a new run is a setting of its stages")
-    else:
-        run = _begin(recipe, config, data, changes, run_dir, init_from, how)
+    how = _How(asked.device, asked.max_steps, asked.max_seconds, crew.reporter(rows_as_json=asked.json))
+    run = _begin(asked, how) if asked.resume is None else _go_on(asked, asked.resume, how)
     crew.part()
-    _finish(run, json)
+    _finish(run, asked.json)
 
 
 class _How(NamedTuple):
@@ -89,27 +94,27 @@ class _How(NamedTuple):
     reporter: Reporter
 
 
-def _begin(
-    recipe: str,
-    config: Path | None,
-    data: Sequence[str] | None,
-    overrides: Sequence[str],
-    run_dir: Path | None,
-    init_from: Path | None,
-    how: _How,
-) -> TrainingRun:
+def _begin(asked: Asked, how: _How) -> TrainingRun:
+    if asked.recipe is None:
+        raise UsageError("name a recipe (see `gantools list`), or go on with a run: --resume RUN")
+    if asked.extend is not None:
+        raise UsageError("--extend goes with --resume RUN; the length of a new run is a setting of its stages")
     from gantools import api
 
-    settings = api.configure(recipe, config, data or (), overrides)
-    return api.train(settings, run_dir=run_dir, init_from=init_from, **how._asdict())
+    settings = api.configure(asked.recipe, asked.config, asked.data or (), asked.changes)
+    return api.train(settings, run_dir=asked.run_dir, init_from=asked.init_from, **how._asdict())
 
 
-def _go_on(
-    run: Path, data: Sequence[str] | None, overrides: Sequence[str], extend: str | None, how: _How
-) -> TrainingRun:
+def _go_on(asked: Asked, run: Path, how: _How) -> TrainingRun:
+    """Go on with a run. No recipe is named then, so that what stands in its place is a setting."""
+    settings = [asked.recipe] if asked.recipe and "=" in asked.recipe else []
+    recipe = {asked.recipe: asked.recipe} if asked.recipe and not settings else {}
+    others = {"--config": asked.config, "--run-dir": asked.run_dir, "--init-from": asked.init_from}
+    _refuse_with_resume({**recipe, **others})
     from gantools import api
 
-    return api.resume(run, data=data or (), overrides=overrides, extend=extend, **how._asdict())
+    changes = [*settings, *asked.changes]
+    return api.resume(run, data=asked.data or (), overrides=changes, extend=asked.extend, **how._asdict())
 
 
 def parse_duration(text: str) -> float:
@@ -121,8 +126,8 @@ def parse_duration(text: str) -> float:
     return 3600.0 * hours + 60 * minutes + seconds
 
 
-def _refuse_with_resume(unwanted: Mapping[str | None, object]) -> None:
-    given = [name for name, value in unwanted.items() if name and value is not None]
+def _refuse_with_resume(unwanted: Mapping[str, object]) -> None:
+    given = [name for name, value in unwanted.items() if value is not None]
     if given:
         raise UsageError(f"--resume goes on with a run in its folder; leave out {', '.join(given)}")
 

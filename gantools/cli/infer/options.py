@@ -84,6 +84,13 @@ Fast = Annotated[
         "--fast", help="bf16 where the hardware has it, batches by size: quicker, and pixels differ by a few of 255."
     ),
 ]
+Compile = Annotated[
+    bool,
+    typer.Option(
+        "--compile/--no-compile",
+        help="Make code for each size of picture: up to a minute each, kept for other runs. One picture never pays.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No messages and no progress; failures only.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for every picture, with what it took.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours; so does the variable NO_COLOR.")]
