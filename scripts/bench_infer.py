@@ -2,6 +2,7 @@
 """How fast pictures go through networks: gantools beside the loop that one writes by hand, on the same work.
 
     scripts/bench_infer.py [network] [folder] [process] [--images 64] [--rounds 5] [--networks unet,…] [--small]
+    scripts/bench_infer.py folder --images 1000 --rounds 1 --cold --contenders fp32,bf16
 
 folder: JPEGs → PNGs; the plain loop decodes with Pillow, computes in fp32, encodes with Pillow, one after the other.
 network: the network alone. process: seconds to the first picture beyond `import torch`, and peak memory of ×4 of
@@ -92,6 +93,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--networks", default=",".join(CASES))
+    parser.add_argument("--contenders", default=",".join(OURS), help="of the folder, beside the plain loop")
+    parser.add_argument("--cold", action="store_true", help="without the turn that warms up: for long folders")
     parser.add_argument("--small", action="store_true", help="a minute: few pictures, one round")
     given = parser.parse_args()
     if given.small:
@@ -103,9 +106,10 @@ def parsed() -> argparse.Namespace:
 
 
 def folder_table(cases: dict[str, Case], folder: Path, given: argparse.Namespace) -> None:
+    contenders = given.contenders.split(",")
     print("| folder of JPEGs → PNGs | plain loop, pictures/s |", end="")
-    print("".join(f" {name}: ratio, difference (busy) |" for name in OURS))
-    print("|---|---" + "|---" * len(OURS) + "|")
+    print("".join(f" {name}: ratio, difference (busy) |" for name in contenders))
+    print("|---|---" + "|---" * len(contenders) + "|")
     for name, case in cases.items():
         place = folder / name
         path, network = save(case, place)
@@ -116,17 +120,19 @@ def folder_table(cases: dict[str, Case], folder: Path, given: argparse.Namespace
 
 def folder_row(name: str, case: Case, place: Path, path: Path, network: nn.Module, given: argparse.Namespace) -> str:
     shares: dict[str, list[str]] = {}
+    contenders = given.contenders.split(",")
     runs: dict[str, Callable[[], None]] = {"plain": lambda: plain_loop(network, place / "in", place / "plain")}
-    for ours, (precision, fast) in OURS.items():
+    for ours in contenders:
+        precision, fast = OURS[ours]
         runs[ours] = lambda ours=ours, precision=precision, fast=fast: shares.setdefault(ours, []).append(
             own_run(path, place / "in", place / ours, precision, fast)
         )
-    seconds = alternated(runs, given.rounds)
+    seconds = alternated(runs, given.rounds, warm=not given.cold)
     plain = statistics.median(seconds["plain"])
     cells = [
         f"{plain / statistics.median(seconds[ours]):.2f}, {difference(place / 'plain', place / ours)}"
         f" ({shares[ours][-1]})"
-        for ours in OURS
+        for ours in contenders
     ]
     return (
         f"| {name}, {case.width} × {case.height}, {given.images} | {given.images / plain:.1f} | {' | '.join(cells)} |"
@@ -237,14 +243,14 @@ def peak_mb(line: Sequence[str]) -> float:
 # --- shared
 
 
-def alternated(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def alternated(runs: dict[str, Callable[[], object]], rounds: int, *, warm: bool = True) -> dict[str, list[float]]:
     """Seconds of each contender; they take turns, and a first turn warms everything up."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(rounds + 1):
+    for turn in range(rounds + warm):
         for name, run in runs.items():
             started = time.perf_counter()
             run()
-            if turn:
+            if turn or not warm:
                 seconds[name].append(time.perf_counter() - started)
     return seconds
 
