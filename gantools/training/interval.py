@@ -43,6 +43,13 @@ class Interval:
         yield
         self._waited += time.monotonic() - start
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time spent within is not the training's: validation, sample sheets and saves say nothing of its speed."""
+        start = time.monotonic()
+        yield
+        self._start += time.monotonic() - start
+
     def take(self, step: int, images_per_step: int) -> dict[str, float]:
         """The interval's figures; a new interval begins."""
         seconds = max(time.monotonic() - self._start, 1e-9)

@@ -138,12 +138,13 @@ class Loop:
             rates = {f"lr/{name}": own.lr * factor for name, own in play.options.items()}
             figures = self.ranks.means(interval.take(step, self.feed.images_per_step)) | rates
             self.recorder.row(step, stage, self.health.row(step, figures))
-        if last or step % options.preview_every_steps == 0:
-            self.recorder.preview(step)
-        if last or (options.validate_every_steps and step % options.validate_every_steps == 0):
-            self.recorder.validate(step, stage)
-        if self.saves.are_due(step):
-            self._save()
+        with interval.paused():
+            if last or step % options.preview_every_steps == 0:
+                self.recorder.preview(step)
+            if last or (options.validate_every_steps and step % options.validate_every_steps == 0):
+                self.recorder.validate(step, stage)
+            if self.saves.are_due(step):
+                self._save()
 
     def _finish(self, stage: Stage) -> None:
         """Leave a stage: its weights are kept under its name where there are several."""
