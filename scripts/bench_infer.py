@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """How fast pictures go through networks: gantools beside the loop that one writes by hand, on the same work.
 
-    scripts/bench_infer.py [network] [folder] [process] [--images 64] [--rounds 5] [--networks unet,…] [--small]
+    scripts/bench_infer.py [network] [folder] [process] [compile] [--images 64] [--rounds 5] [--networks unet,…]
+    scripts/bench_infer.py --small
     scripts/bench_infer.py folder --images 1000 --rounds 1 --cold --contenders fp32,bf16
 
 folder: JPEGs → PNGs; the plain loop decodes with Pillow, computes in fp32, encodes with Pillow, one after the other.
 network: the network alone. process: seconds to the first picture beyond `import torch`, and peak memory of ×4 of
-480 × 270. Contenders take turns, so that a busy moment meets them all; medians and their ratio to the plain loop are
-printed as Markdown, with the largest difference of any 8-bit sample to the plain loop's results. Pictures are parts of
-the photos in ../shared/data where they are there, else drawn ones.
+480 × 270. compile, if named: the network with and without --compile, and what compiling takes. Contenders take turns,
+so that a busy moment meets them all; medians and their ratio to the plain loop are printed as Markdown, with the
+largest difference of any 8-bit sample to the plain loop's results. Pictures are parts of the photos in ../shared/data
+where they are there, else drawn ones.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from gantools.images import reader
 from gantools.images.picture import Pixels
 from gantools.inference import bundle
 from gantools.inference.bundle import Model
+from gantools.inference.optimise import Runnable
 from gantools.inference.session import infer
 from gantools.inference.settings import Settings
 from gantools.models import GENERATORS
@@ -83,7 +86,7 @@ def main() -> None:
     cases = {name: CASES[name] for name in given.networks.split(",")}
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}\n")
     with tempfile.TemporaryDirectory(prefix="gantools-bench-") as folder:
-        for what in given.what or TABLES:
+        for what in given.what or [table for table in TABLES if table != "compile"]:
             TABLES[what](cases, Path(folder), given)
 
 
@@ -185,11 +188,8 @@ def network_table(cases: dict[str, Case], folder: Path, given: argparse.Namespac
 
 
 def network_row(name: str, case: Case, path: Path, network: nn.Module, given: argparse.Namespace) -> str:
-    model, image = opened(path), torch.rand(1, 3, case.height, case.width) * 2 - 1
-    height, width = (
-        -(-side // model.generator.size_multiple) * model.generator.size_multiple for side in image.shape[2:]
-    )
-    image = nn.functional.pad(image, (0, width - case.width, 0, height - case.height), mode="replicate")
+    model = opened(path)
+    image = network_input(case, model)
     made: dict[str, torch.Tensor] = {}
     with torch.inference_mode():
         runs = {
@@ -201,8 +201,53 @@ def network_row(name: str, case: Case, path: Path, network: nn.Module, given: ar
     exact = float((made["fp32"] - made["plain"]).abs().max())
     rounded = float((made["bf16"].float() - made["plain"]).abs().mean())
     fp32, bf16 = (seconds["plain"] / seconds[key] for key in ("fp32", "bf16"))
-    shape = f"{name}, {width} × {height}"
+    shape = f"{name}, {image.shape[3]} × {image.shape[2]}"
     return f"| {shape} | {seconds['plain']:.3f} | {fp32:.2f}, {exact:.1e} | {bf16:.2f}, {rounded:.1e} |"
+
+
+def network_input(case: Case, model: Model) -> torch.Tensor:
+    """Noise of a size that the network takes."""
+    multiple = model.generator.size_multiple
+    height, width = (-(-side // multiple) * multiple for side in (case.height, case.width))
+    return torch.rand(1, 3, height, width) * 2 - 1
+
+
+# --- compiled
+
+
+def compile_table(cases: dict[str, Case], folder: Path, given: argparse.Namespace) -> None:
+    print(
+        "| network alone, one picture | without, s | compiled: ratio, largest difference | first call, s | again, s |"
+    )
+    print("|---|---|---|---|---|")
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "compiled")
+    for name, case in cases.items():
+        path, _ = save(case, folder / name)
+        for dtype in (None, torch.bfloat16):
+            print(compile_row(name, case, opened(path), dtype, given), flush=True)
+    print()
+
+
+def compile_row(name: str, case: Case, model: Model, dtype: torch.dtype | None, given: argparse.Namespace) -> str:
+    image, made = network_input(case, model), dict[str, torch.Tensor]()
+    compiled, again = (replace(model, compile=True).runnable for _ in range(2))
+    with torch.inference_mode():
+        first, second = seconds_of(compiled, image, dtype), seconds_of(again, image, dtype)
+        runs = {
+            "plain": lambda: made.update(plain=model.runnable(image, dtype)),
+            "compiled": lambda: made.update(compiled=compiled(image, dtype)),
+        }
+        seconds = {key: statistics.median(took) for key, took in alternated(runs, 2 * given.rounds + 1).items()}
+    apart = float((made["compiled"] - made["plain"]).abs().max())
+    shape = f"{name}, {image.shape[3]} × {image.shape[2]}, {'bf16' if dtype else 'fp32'}"
+    ratio = seconds["plain"] / seconds["compiled"]
+    return f"| {shape} | {seconds['plain']:.3f} | {ratio:.2f}, {apart:.1e} | {first:.0f} | {second:.1f} |"
+
+
+def seconds_of(run: Runnable, image: torch.Tensor, dtype: torch.dtype | None) -> float:
+    started = time.perf_counter()
+    run(image, dtype)
+    return time.perf_counter() - started
 
 
 # --- whole processes
@@ -292,7 +337,7 @@ def noise(width: int, height: int) -> Pixels:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
-TABLES = {"network": network_table, "folder": folder_table, "process": process_table}
+TABLES = {"network": network_table, "compile": compile_table, "folder": folder_table, "process": process_table}
 
 if __name__ == "__main__":
     main()
