@@ -20,6 +20,7 @@ SHIPPED = [weights for weights in catalogue.installed() if weights.shipped]
 def test_a_cards_settings_are_sound_and_its_steps_those_of_the_preset(weights):
     card = weights.card()
     assert card is not None
+    api.configure(card.config, data=["photos"], overrides=card.pretraining)
     settings = api.configure(card.config, data=["photos"], overrides=card.settings)
     stages = settings.config.stages.model_dump(exclude_none=True)
     for name, steps in card.steps.items():
@@ -34,6 +35,15 @@ def test_it_says_what_would_be_run():
     assert words[:4] == ["gantools", "train", "srgan/compact", "--data"]
     assert words[words.index("--init-from") + 1].endswith("srgan/psnr.safetensors")
     assert words[words.index("--run-dir") + 1] == "runs/srgan/gan"
+
+
+def test_what_was_trained_before_is_trained_before():
+    done = subprocess.run([sys.executable, SCRIPT, "deblur", "--list"], capture_output=True, text=True, check=True)
+    earlier, later = (shlex.split(line) for line in done.stdout.splitlines()[-2:])
+    first = earlier[earlier.index("--run-dir") + 1]
+    assert "stages.content.steps=12500" in earlier
+    assert later[later.index("--init-from") + 1] == f"{first}/weights/last.safetensors"
+    assert later[later.index("--run-dir") + 1] == "runs/deblur"
 
 
 def test_photos_must_be_given():
