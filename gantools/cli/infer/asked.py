@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from gantools.cli import outcomes
 from gantools.cli.infer import options as given
@@ -27,6 +27,17 @@ if TYPE_CHECKING:
     from gantools.inference.plan import Shard
     from gantools.inference.settings import Settings
     from gantools.jobs.outputs import Existing
+
+
+class Placing(TypedDict):
+    """What a plan is made of besides its inputs; ``format`` None: that of each input."""
+
+    output: str | None
+    recursive: bool
+    format: str | None
+    existing: Existing
+    shard: Shard | None
+    listed: bool
 
 
 @dataclass(frozen=True)
@@ -84,19 +95,16 @@ class Asked:
         return self.files_from is not None
 
     @property
-    def file_format(self) -> str | None:
-        """The format of results; None: that of the inputs."""
-        return None if self.format is Format.keep else self.format.value
-
-    @property
-    def existing(self) -> Existing:
-        """What is done about results that exist. Raises UsageError."""
-        return outcomes.existing(self.skip_existing, self.overwrite)
-
-    @property
-    def share(self) -> Shard | None:
-        """Which of how many shares. Raises UsageError."""
-        return shard_of(self.shard)
+    def placing(self) -> Placing:
+        """Which inputs are taken and where their results go. Raises UsageError."""
+        return {
+            "output": self.output,
+            "recursive": self.recursive,
+            "format": None if self.format is Format.keep else self.format.value,
+            "existing": outcomes.existing(self.skip_existing, self.overwrite),
+            "shard": shard_of(self.shard),
+            "listed": self.listed,
+        }
 
     @property
     def line_end(self) -> str:

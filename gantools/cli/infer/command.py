@@ -14,8 +14,7 @@ from gantools.cli.infer.asked import Asked, word
 from gantools.cli.infer.choices import Direction, Source
 from gantools.cli.infer.kernel import undo
 from gantools.cli.infer.names import check_streams, inputs_of
-from gantools.cli.infer.progress import progress
-from gantools.cli.outcomes import Teller
+from gantools.cli.infer.telling import tell_all
 from gantools.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,10 +36,10 @@ def _put_through(asked: Asked, inputs: Sequence[str]) -> int:
     session = _session(asked, inputs)
     if asked.listed and not inputs:
         console.message("nothing to do: --files-from names no pictures")
-    teller = Teller(asked.json_lines, len(session.jobs), asked.line_end)
-    if asked.dry_run:
-        return _rehearse(session, teller)
-    return _run(session, asked.source, asked.direction, teller)
+    if not asked.dry_run:
+        session = _made_ready(session, asked.source, asked.direction)
+        console.message(f"weights: {console.quoted(str(session.weights))} ({session.recipe})")
+    return tell_all(session, asked, {"recipe": session.recipe, "weights": str(session.weights)})
 
 
 def _session(asked: Asked, inputs: Sequence[str]) -> Session:
@@ -49,12 +48,7 @@ def _session(asked: Asked, inputs: Sequence[str]) -> Session:
     return prepare(
         asked.model,
         inputs,
-        output=asked.output,
-        recursive=asked.recursive,
-        format=asked.file_format,
-        existing=asked.existing,
-        shard=asked.share,
-        listed=asked.listed,
+        **asked.placing,
         export=asked.network,
         device=asked.device,
         precision=word(asked.precision),
@@ -75,28 +69,14 @@ def _check_direction(session: Session, direction: Direction | None) -> None:
         raise UsageError(f"--direction {direction.value}: {path!r} has no directions; leave it out")
 
 
-def _facts(session: Session) -> dict[str, str]:
-    return {"recipe": session.recipe, "weights": str(session.weights)}
+def _made_ready(session: Session, source: Source, direction: Direction | None) -> Session:
+    """The session with its direction checked and its photos to be outlined, where anything is to be made at all."""
+    if all(job.skip for job in session.jobs):
+        return session
+    _check_direction(session, direction)
+    if source is not Source.photo:
+        return session
+    from gantools import api
 
-
-def _rehearse(session: Session, teller: Teller) -> int:
-    for result in session.rehearse():
-        teller.tell(result)
-    return teller.conclude(_facts(session))
-
-
-def _run(session: Session, source: Source, direction: Direction | None, teller: Teller) -> int:
-    idle = all(job.skip for job in session.jobs)
-    if not idle:
-        _check_direction(session, direction)
-    if source is Source.photo and not idle:
-        from gantools import api
-
-        outline = api.outline_from_weights(session.weights)
-        session = replace(session, settings=replace(session.settings, prepare=outline))
-    console.message(f"weights: {console.quoted(str(session.weights))} ({session.recipe})")
-    with session.run() as results, progress(len(session.jobs)) as advance:
-        for result in results:
-            teller.tell(result)
-            advance()
-    return teller.conclude(_facts(session))
+    outline = api.outline_from_weights(session.weights)
+    return replace(session, settings=replace(session.settings, prepare=outline))

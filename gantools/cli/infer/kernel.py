@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from gantools.cli.infer.asked import Asked, word
 from gantools.cli.infer.choices import Source
-from gantools.cli.infer.progress import progress
-from gantools.cli.outcomes import Teller
+from gantools.cli.infer.telling import tell_all
 from gantools.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,16 +18,8 @@ def undo(asked: Asked, kernel: str, inputs: Sequence[str]) -> int:
     """Deconvolve by a known kernel; the exit code. Raises UsageError for what only networks have."""
     _refuse_networks(asked)
     undone = _deconvolution(asked, kernel, inputs)
-    teller = Teller(asked.json_lines, len(undone.jobs), asked.line_end)
-    if asked.dry_run:
-        for result in undone.rehearse():
-            teller.tell(result)
-    else:
-        with undone.run() as results, progress(len(undone.jobs)) as advance:
-            for result in results:
-                teller.tell(result)
-                advance()
-    return teller.conclude({"recipe": "deblur", "kernel": undone.inverse.kernel, "method": undone.inverse.method})
+    facts = {"recipe": "deblur", "kernel": undone.inverse.kernel, "method": undone.inverse.method}
+    return tell_all(undone, asked, facts)
 
 
 def _refuse_networks(asked: Asked) -> None:
@@ -54,15 +45,6 @@ def _deconvolution(asked: Asked, kernel: str, inputs: Sequence[str]) -> Deconvol
     from gantools.inference import deconvolution
     from gantools.inference.plan import plan
 
-    jobs = plan(
-        inputs,
-        recipe=deconvolution.RECIPE,
-        output=asked.output,
-        recursive=asked.recursive,
-        format=asked.file_format,
-        existing=asked.existing,
-        shard=asked.share,
-        listed=asked.listed,
-    )
+    jobs = plan(inputs, recipe=deconvolution.RECIPE, **asked.placing)
     inverse = deconvolution.Inverse(kernel, word(asked.method), asked.balance, asked.iterations)
     return deconvolution.prepare(inverse, jobs, asked.settings())
