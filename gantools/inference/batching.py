@@ -75,11 +75,12 @@ def _begun(group: Sequence[Supplied], change: Change, batches: Batches | None) -
     return arrival and partial(_arrived, list(group), change, arrival, time.perf_counter() - started)
 
 
-def _arrived(group: Sequence[Supplied], change: Change, arrival: Arrival, spent_seconds: float) -> list[Made]:
+def _arrived(group: Sequence[Supplied], change: Change, arrival: Arrival, spent_seconds: float = 0.0) -> list[Made]:
+    """What ``arrival`` gives for a group; alone each where it gives nothing or fails, and says for itself."""
     started = time.perf_counter()
     try:
         made = arrival()
-    except Exception:
+    except Exception:  # one of them may be the cause
         made = None
     if made is None:
         return [_alone(each, change) for each in group]
@@ -118,13 +119,7 @@ def _is_full(group: Sequence[Supplied], batches: Batches | None) -> bool:
 def _together(group: Sequence[Supplied], change: Change, batches: Batches | None) -> list[Made]:
     pictures = [each.picture for each in group if each.picture is not None]
     if batches is not None and len(pictures) > 1:
-        started = time.perf_counter()
-        try:
-            made = batches.make(pictures)
-        except Exception:  # one of them may be the cause; alone each says for itself
-            return [_alone(each, change) for each in group]
-        seconds = (time.perf_counter() - started) / len(made)
-        return [_made(each, picture, None, seconds) for each, picture in zip(group, made, strict=True)]
+        return _arrived(group, change, partial(batches.make, pictures))
     return [_alone(each, change) for each in group]
 
 

@@ -76,7 +76,7 @@ class Joint:
         made = self._together(_shape(pictures[0]), given, self.limit(pictures[0])) or [
             self._alone(one) for one in given
         ]
-        return [self.finish(each, pixels) for each, pixels in zip(pictures, made, strict=True)]
+        return self._finished(pictures, made)
 
     def begin(self, pictures: Sequence[Picture]) -> Arrival | None:
         """Start on pictures of one shape and depth where a ferry takes them; None, now or then: ``make`` has to."""
@@ -90,8 +90,9 @@ class Joint:
 
     def _arrived(self, pictures: Sequence[Picture], arrival: Callable[[], list[Pixels] | None]) -> list[Picture] | None:
         made = arrival()
-        if made is None:
-            return None
+        return None if made is None else self._finished(pictures, made)
+
+    def _finished(self, pictures: Sequence[Picture], made: Sequence[Pixels]) -> list[Picture]:
         return [self.finish(each, pixels) for each, pixels in zip(pictures, made, strict=True)]
 
     def _is_known(self, shape: Shape, pictures: int) -> bool:
