@@ -96,7 +96,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--networks", default=",".join(CASES))
-    parser.add_argument("--contenders", default=",".join(OURS), help="of the folder, beside the plain loop")
+    parser.add_argument(
+        "--contenders",
+        type=lambda text: text.split(","),
+        default=list(OURS),
+        help="of the folder, beside the plain loop",
+    )
     parser.add_argument("--cold", action="store_true", help="without the turn that warms up: for long folders")
     parser.add_argument("--small", action="store_true", help="a minute: few pictures, one round")
     given = parser.parse_args()
@@ -109,7 +114,7 @@ def parsed() -> argparse.Namespace:
 
 
 def folder_table(cases: dict[str, Case], folder: Path, given: argparse.Namespace) -> None:
-    contenders = given.contenders.split(",")
+    contenders = given.contenders
     print("| folder of JPEGs → PNGs | plain loop, pictures/s |", end="")
     print("".join(f" {name}: ratio, difference (busy) |" for name in contenders))
     print("|---|---" + "|---" * len(contenders) + "|")
@@ -123,7 +128,7 @@ def folder_table(cases: dict[str, Case], folder: Path, given: argparse.Namespace
 
 def folder_row(name: str, case: Case, place: Path, path: Path, network: nn.Module, given: argparse.Namespace) -> str:
     shares: dict[str, list[str]] = {}
-    contenders = given.contenders.split(",")
+    contenders = given.contenders
     runs: dict[str, Callable[[], None]] = {"plain": lambda: plain_loop(network, place / "in", place / "plain")}
     for ours in contenders:
         precision, fast = OURS[ours]
