@@ -99,6 +99,9 @@ class CompactSROptions(Options):
     channels: int = setting(48, "feature channels", ge=1)
     blocks: int = setting(10, "residual blocks", ge=1)
     activation: Literal["prelu", "relu", "leaky_relu"] = setting("prelu", "non-linearity inside the blocks")
+    upsampling_channels: int | None = setting(
+        None, "feature channels after the first enlargement, halved by each further one; null: all in one step", ge=1
+    )
 
     @model_validator(mode="after")
     def _enlargement_fits(self) -> Self:

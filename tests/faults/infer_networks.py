@@ -46,6 +46,7 @@ GENERATORS: tuple[GeneratorOptions, ...] = (
     ResNetOptions(base_channels=4, blocks=1),
     SRResNetOptions(channels=4, blocks=1, scale=4),
     CompactSROptions(channels=4, blocks=1, scale=2),
+    CompactSROptions(channels=4, blocks=1, scale=4, upsampling_channels=4),
     CompactRestorationOptions(channels=(4, 4), scale_blocks=(1, 1)),
     FPNOptions(base_channels=2, blocks=0, pyramid_channels=4, head_channels=4),
     ContextEncoderOptions(region="full", downs=3, base_channels=4, max_channels=8, bottleneck_channels=8),

@@ -36,6 +36,7 @@ LOCAL: list[Any] = [
     SRResNetOptions(channels=8, blocks=2),
     SRResNetOptions(channels=8, blocks=1, scale=1, norm="none"),
     CompactSROptions(channels=8, blocks=2),
+    CompactSROptions(channels=8, blocks=1, upsampling_channels=8),
     CompactSROptions(channels=8, blocks=1, scale=3),
     CompactSROptions(channels=4, blocks=1, scale=2, in_channels=1, out_channels=1),
     CompactRestorationOptions(channels=(8, 48), scale_blocks=(1, 1)),

@@ -39,6 +39,7 @@ NETWORKS: list[Any] = [
     SRResNetOptions(channels=8, blocks=1, scale=1),
     SRResNetOptions(channels=8, blocks=1, norm="group"),
     CompactSROptions(channels=8, blocks=2),
+    CompactSROptions(channels=8, blocks=1, upsampling_channels=8),
     CompactSROptions(channels=8, blocks=2, activation="leaky_relu", scale=3),
     CompactRestorationOptions(channels=(8, 8, 16), scale_blocks=(1, 1, 2)),
     CompactRestorationOptions(channels=(8, 8, 16), scale_blocks=(1, 1, 1), activation="prelu"),

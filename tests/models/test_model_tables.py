@@ -56,6 +56,7 @@ SMALL_GENERATORS: list[Any] = [
     SRResNetOptions(channels=8, blocks=1, scale=1, norm="none"),
     CompactSROptions(channels=8, blocks=2),
     CompactSROptions(channels=8, blocks=1, scale=3, activation="leaky_relu"),
+    CompactSROptions(channels=8, blocks=1, upsampling_channels=8),
     CompactRestorationOptions(channels=(4, 8), scale_blocks=(1, 2)),
     CompactRestorationOptions(channels=(8, 4, 4), scale_blocks=(1, 1, 1), activation="prelu"),
     CompactRestorationOptions(channels=(4,), scale_blocks=(1,)),
@@ -97,6 +98,9 @@ MORE_LOCAL_GENERATORS: list[Any] = [
     FPNOptions(base_channels=2, max_channels=4, blocks=1, pyramid_channels=4, head_channels=2, norm="none"),
     SRResNetOptions(channels=4, blocks=1, scale=8),
     CompactSROptions(channels=4, blocks=1, scale=8),
+    CompactSROptions(channels=4, blocks=1, scale=2, upsampling_channels=4),
+    CompactSROptions(channels=4, blocks=1, scale=3, upsampling_channels=4),
+    CompactSROptions(channels=4, blocks=1, scale=8, upsampling_channels=2),
     ResNetUNetOptions(encoder="resnet18", base_channels=8, self_attention=False),
 ]
 BOUNDED = {"unet", "fpn", "resnet", "context_encoder"}

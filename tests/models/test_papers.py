@@ -133,14 +133,38 @@ def test_srresnet_sees_unit_pictures() -> None:
     torch.testing.assert_close(network(image), raw((image + 1) / 2))
 
 
+@pytest.mark.parametrize("upsampling_channels", [None, 6])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_compact_sr_starts_as_bilinear_enlargement(scale: Any) -> None:
-    network: Any = GENERATORS.build(CompactSROptions(scale=scale))
+def test_compact_sr_starts_as_bilinear_enlargement(scale: Any, upsampling_channels: int | None) -> None:
+    network: Any = GENERATORS.build(CompactSROptions(scale=scale, upsampling_channels=upsampling_channels))
     ramp = torch.linspace(-1, 1, 8).expand(1, 3, 8, 8).contiguous()
     output = network(ramp).detach()
     expected = nn.functional.interpolate(ramp, scale_factor=scale, mode="bilinear", align_corners=False)
     torch.testing.assert_close(output, expected, rtol=0, atol=2e-7 if scale == 3 else 0)
     torch.testing.assert_close(output.mean(), ramp.mean())  # nothing is shifted
+
+
+@pytest.mark.parametrize(
+    ("scale", "factors", "widths"),
+    [(1, [], []), (2, [2], [24]), (3, [3], [24]), (4, [2, 2], [24, 12]), (8, [2, 2, 2], [24, 12, 6])],
+)
+def test_compact_sr_enlarges_by_one_prime_factor_after_the_other(
+    scale: Any, factors: list[int], widths: list[int]
+) -> None:
+    network = on_meta(CompactSROptions(scale=scale, channels=8, blocks=1, upsampling_channels=24))
+    assert [step[1].upscale_factor for step in network.upsampling] == factors
+    assert [
+        step[0].out_channels // factor**2 for step, factor in zip(network.upsampling, factors, strict=True)
+    ] == widths
+    assert network.last.in_channels == ([8, *widths][-1])
+    assert network(torch.empty(1, 3, 5, 7, device="meta")).shape == (1, 3, 5 * scale, 7 * scale)
+
+
+def test_compact_sr_of_several_steps_makes_a_cells_samples_alike_at_first() -> None:
+    network: Any = GENERATORS.build(CompactSROptions(channels=8, blocks=1, upsampling_channels=8))
+    grown = network.upsampling(torch.randn(1, 8, 9, 9)).detach()[..., 8:-8, 8:-8]  # the borders see zeros
+    cells = nn.functional.pixel_unshuffle(grown, 2).unflatten(1, (-1, 4))
+    torch.testing.assert_close(cells, cells[:, :, :1].expand_as(cells))
 
 
 @pytest.mark.parametrize(("downs", "expected_px"), [(0, 1), (1, 16), (2, 34), (3, 70), (4, 142), (5, 286)])
