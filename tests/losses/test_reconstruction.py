@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gantools.losses.reconstruction import charbonnier, l1, mse, total_variation, weighted_region_l2
+from gantools.losses.reconstruction import charbonnier, l1, lattice, mse, total_variation, weighted_region_l2
 
 FAKE = torch.tensor([[[[1.0, -1.0], [0.5, 0.0]]]])
 REAL = torch.tensor([[[[0.0, -1.0], [-0.5, 2.0]]]])
@@ -42,3 +42,39 @@ def test_total_variation() -> None:
 def test_half_precision_is_widened_before_the_difference() -> None:
     fake, real = torch.full((1, 3, 64, 64), 1.0), torch.full((1, 3, 64, 64), 1.0 - 2**-8)
     assert l1(fake.bfloat16(), real).item() == pytest.approx(2**-8)
+
+
+def cells(pattern: torch.Tensor, times: int) -> torch.Tensor:
+    """Each channel tiled with a pattern of 4 × 4 px."""
+    return pattern.repeat(1, 3, times, times)
+
+
+def test_lattice_is_what_the_cells_of_a_window_share() -> None:
+    pattern = torch.zeros(1, 1, 4, 4)
+    pattern[..., 1, 2] = 0.5
+    truth = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    variance = 0.5**2 * (1 / 16) * (15 / 16)
+    assert lattice(truth + cells(pattern, 8), truth, 4).item() == pytest.approx(variance, rel=1e-4)
+    assert lattice(truth + 0.3, truth, 4).item() == pytest.approx(0, abs=1e-10)  # an offset is no lattice
+    assert lattice(truth, truth, 4).item() == 0
+
+
+def test_lattice_hardly_counts_texture_that_is_guessed_wrong() -> None:
+    stream = torch.Generator().manual_seed(1)
+    texture = torch.randn(2, 3, 64, 64, generator=stream)
+    shared = lattice(texture, torch.zeros_like(texture), 4).item()
+    assert shared == pytest.approx(1 / 16 * 15 / 16, rel=0.2)  # a window of 16 cells averages its variance away
+    same = torch.randn(1, 1, 4, 4, generator=stream)
+    repeated = cells(same, 16)
+    assert lattice(repeated, torch.zeros_like(repeated), 4).item() == pytest.approx(same.var(correction=0).item())
+
+
+@pytest.mark.parametrize("side_px", [4, 7, 18])
+def test_lattice_takes_pictures_smaller_than_a_window_and_broken_cells(side_px: int) -> None:
+    pattern = torch.arange(16.0).view(1, 1, 4, 4)
+    picture = cells(pattern, 5)[..., :side_px, :side_px].requires_grad_()
+    distance = lattice(picture, torch.zeros_like(picture), 4)
+    assert distance.item() == pytest.approx(pattern.var(correction=0).item())
+    torch.autograd.backward(distance)
+    assert picture.grad is not None
+    assert bool(picture.grad.isfinite().all())
