@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import model_validator
@@ -62,6 +63,9 @@ class SrganModel(Options):
         PerceptualOptions(), "feature distance within the game; null leaves it out", paper="VGG19 relu5_4"
     )
     perceptual_weight: float = setting(1.0, "weight of the feature distance", paper=1.0, ge=0)
+    lattice_weight: float = setting(
+        0.0, "weight of what the difference repeats in each cell of scale × scale px, within the game", paper=0, ge=0
+    )
     adversarial: AdversarialOptions = setting(VanillaOptions(), "the game", paper="vanilla")
     adversarial_weight: float = setting(1e-3, "weight of the adversarial term", paper=1e-3, ge=0)
 
@@ -154,12 +158,19 @@ class Srgan(Recipe["LowHigh", Generated]):
         return LossTerms(adversarial=adversarial, **self._content(batch, made))
 
     def _content(self, batch: LowHigh, made: Generated) -> dict[str, Tensor]:
-        content: dict[str, Tensor] = {}
-        if self.options.pixel_weight:
-            content["pixel"] = self.options.pixel_weight * self.pixel(made.fake, batch.high)
-        if self.perceptual and self.options.perceptual_weight:
-            content["perceptual"] = self.options.perceptual_weight * self.perceptual(made.fake, batch.high)
-        return content
+        from gantools.losses.reconstruction import lattice  # needs torch
+
+        options = self.options
+        terms = {
+            "pixel": (options.pixel_weight, self.pixel),
+            "perceptual": (options.perceptual_weight, self.perceptual),
+            "lattice": (options.lattice_weight, partial(lattice, cell_px=self.config.data.scale)),
+        }
+        return {
+            name: weight * distance(made.fake, batch.high)
+            for name, (weight, distance) in terms.items()
+            if weight and distance is not None
+        }
 
     def discriminator_loss(self, batch: LowHigh, made: Generated) -> LossTerms:
         real, fake = self.discriminator(batch.high), self.discriminator(made.fake.detach())

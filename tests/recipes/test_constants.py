@@ -124,4 +124,4 @@ def test_srgan_without_the_game_needs_no_feature_weights():
 def test_srgan_compact_judges_relative_to_the_originals():
     recipe = built("srgan/compact", "model.perceptual=null")
     assert recipe.options.adversarial.name == "relativistic"
-    assert millions(recipe.generator) < 0.6
+    assert millions(recipe.generator) < 0.8
