@@ -34,6 +34,13 @@ class Measured(Options):
     baselines: dict[str, float] = setting({}, "the same figure of simpler methods: bicubic")
 
 
+class Blended(Options):
+    """Another training from the same start, between whose weights and the first one's the shipped weights lie."""
+
+    settings: tuple[str, ...] = setting((), "what was changed in the preset for it, as KEY=VALUE")
+    share: float = setting(..., "how much of the shipped weights comes from the first training", gt=0, lt=1)
+
+
 class Card(Options):
     """Where weights come from, what they can do and what they cannot."""
 
@@ -44,6 +51,7 @@ class Card(Options):
     pretraining: tuple[str, ...] = setting(
         (), "what was changed in the preset for an earlier training whose weights do not ship and this one began with"
     )
+    blended: Blended | None = setting(None, "another training that the shipped weights were blended with")
     starts_from: str | None = setting(None, "name of the weights that this training began with; --blend goes there")
     licence: str = setting(..., "licence of the weights")
     trained: str = setting(..., "date of the training")

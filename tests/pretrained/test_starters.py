@@ -20,7 +20,8 @@ SHIPPED = [weights for weights in catalogue.installed() if weights.shipped]
 def test_a_cards_settings_are_sound_and_its_steps_those_of_the_preset(weights):
     card = weights.card()
     assert card is not None
-    api.configure(card.config, data=["photos"], overrides=card.pretraining)
+    for earlier in (card.pretraining, card.blended.settings if card.blended else ()):
+        api.configure(card.config, data=["photos"], overrides=earlier)
     settings = api.configure(card.config, data=["photos"], overrides=card.settings)
     stages = settings.config.stages.model_dump(exclude_none=True)
     for name, steps in card.steps.items():
@@ -31,10 +32,12 @@ def test_a_cards_settings_are_sound_and_its_steps_those_of_the_preset(weights):
 
 def test_it_says_what_would_be_run():
     done = subprocess.run([sys.executable, SCRIPT, "srgan/gan", "--list"], capture_output=True, text=True, check=True)
-    words = shlex.split(done.stdout.splitlines()[-1])
-    assert words[:4] == ["gantools", "train", "srgan/compact", "--data"]
-    assert words[words.index("--init-from") + 1].endswith("srgan/psnr.safetensors")
-    assert words[words.index("--run-dir") + 1] == "runs/srgan/gan"
+    first, blended = (shlex.split(line) for line in done.stdout.splitlines()[-2:])
+    for words, run in ((first, "runs/srgan/gan"), (blended, "runs/srgan/gan-blended")):
+        assert words[:4] == ["gantools", "train", "srgan/compact", "--data"]
+        assert words[words.index("--init-from") + 1].endswith("srgan/psnr.safetensors")
+        assert words[words.index("--run-dir") + 1] == run
+    assert "model.adversarial_weight=0.003" in blended
 
 
 def test_what_was_trained_before_is_trained_before():
