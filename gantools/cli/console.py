@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import signal
 import sys
 import threading
@@ -51,7 +50,7 @@ def result_json(value: Mapping[str, Any]) -> None:
 def message(text: str) -> None:
     """Tell something on stderr (silent under ``-q``)."""
     if not Settings.quiet:
-        sys.stderr.write(text + "\n")
+        _on_stderr(text)
 
 
 tell = message  # under another name, for functions with a parameter called message
@@ -60,7 +59,17 @@ tell = message  # under another name, for functions with a parameter called mess
 def failure(text: str) -> None:
     """Report a failure: one line per problem, ``gantools: …``."""
     for line in text.splitlines():
-        sys.stderr.write(f"gantools: {line}\n")
+        _on_stderr(f"gantools: {line}")
+
+
+def _on_stderr(line: str) -> None:
+    """Print one line on stderr. Where that is full the line is lost; results and exit code stay."""
+    try:
+        sys.stderr.write(line + "\n")
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
 
 
 def quoted(name: str) -> str:
@@ -78,11 +87,9 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         warnings.showwarning = _show_warning
         _end_in_order()
-        _require_streams()
         try:
             return command(*args, **kwargs)
         except BrokenPipeError:
-            _quiet_stdout()
             raise SystemExit(128 + signal.SIGPIPE) from None
         except KeyboardInterrupt:
             raise SystemExit(128 + signal.SIGINT) from None
@@ -116,20 +123,6 @@ def _text(error: Exception) -> str:
     return str(error)
 
 
-def _require_streams() -> None:
-    """Refuse to run without a stdout; a stdin or stderr that is closed becomes one that is empty.
-
-    Else the next file that is opened would take its number, and with it what is meant for the terminal.
-    """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(descriptor, True)
-    os.close(descriptor)
-    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the program's whole life
-    if sys.stdout is None:
-        failure("standard output is closed; send it to a file or a pipe")
-        raise SystemExit(1)
-
-
 def _end_in_order() -> None:
     """Let the signals that end a program by default end it by an exception, which cleans up on its way."""
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -153,9 +146,4 @@ def _show_warning(
     if category is UserWarning:
         tell(f"gantools: warning: {quoted(str(message))}")
     elif Settings.debug:
-        sys.stderr.write(f"{category.__name__}: {message}\n")
-
-
-def _quiet_stdout() -> None:
-    """Point stdout at nothing, so that Python's own flush at exit does not complain about the closed pipe."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _on_stderr(f"{category.__name__}: {message}")

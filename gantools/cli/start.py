@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TextIO
 
 from gantools.cli import quick
 
@@ -12,14 +16,76 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. A stdout that is closed or full is one line and an exit code, whatever the command."""
+    code = _exit_code(_answer)
+    if code:
+        with contextlib.suppress(OSError):  # the command has said what failed
+            _write_out()
+    else:
+        code = _exit_code(_write_out)
+    if code:
+        sys.exit(code)
+
+
+def _exit_code(action: Callable[[], int]) -> int:
+    """What ``action`` returns, or the exit code of how it ended."""
+    try:
+        return action()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    except BrokenPipeError:  # its reader has seen enough
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        from gantools.cli import console
+
+        return console.report(error)
+
+
+def _answer() -> int:
+    """Answer the command line and return the exit code."""
+    _require_streams()
     text = quick.answer(sys.argv[1:])
     if text is not None:
-        print_quietly(text)
-        return
+        sys.stdout.write(text + "\n")
+        return 0
     from gantools.cli.main import app
 
-    sys.exit(run(app))
+    return run(app)
+
+
+def _require_streams() -> None:
+    """Raise OSError without a stdout; a stdin or stderr that is closed becomes one that is empty.
+
+    Else the next file that is opened would take its number, and with it what is meant for the terminal.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the program's whole life
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        raise OSError("standard output is closed; send it to a file or a pipe")
+
+
+def _write_out() -> int:
+    """Write out what stdout and stderr hold. Where that fails the rest goes nowhere; raises OSError if it was stdout.
+
+    Python flushes both once more as it ends, and would exit 120 if that failed as well.
+    """
+    try:
+        _flush(sys.stdout)
+    finally:
+        with contextlib.suppress(OSError):
+            _flush(sys.stderr)
+    return 0
+
+
+def _flush(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise
 
 
 def run(app: Typer) -> int:
@@ -44,13 +110,3 @@ def _refuse(error: Any) -> int:
     message = " ".join(error.format_message().split()).rstrip(".")
     console.failure(console.quoted(f"{message[:1].lower()}{message[1:]}{help_of}"))
     return int(error.exit_code)
-
-
-def print_quietly(text: str) -> None:
-    """Print to stdout as the whole program would: a closed pipe is no complaint."""
-    try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(141) from None

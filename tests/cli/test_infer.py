@@ -22,7 +22,7 @@ from gantools.images.picture import Picture
 from gantools.models import GENERATORS
 from gantools.models.options import CompactSROptions
 
-SCRIPT = "import typer; from gantools.cli.infer import infer; app = typer.Typer(); app.command()(infer); app()"
+SCRIPT = "import sys; from gantools.cli.start import main; sys.argv.insert(1, 'infer'); main()"
 TELLS_IMPORTS = (
     f"import sys, atexit; atexit.register(lambda: print({{'torch', 'torchvision'}} & {{*sys.modules}})); {SCRIPT}"
 )

@@ -187,9 +187,20 @@ def test_streams_that_are_closed_or_full(shell: Shell, photos: Path, tmp_path: P
     closed = shell("gantools infer $MODEL photo.jpg -o x.png -q >&-")
     assert (closed.returncode, len(closed.stderr.splitlines())) == (1, 1)
     assert not (tmp_path / "x.png").exists()
+    unread = shell("gantools infer $MODEL photo.jpg -o w.png 2> /dev/full")
+    assert (unread.returncode, unread.stdout) == (0, b"w.png\n")
     silent = shell("gantools infer $MODEL photo.jpg -o y.png <&- 2>&-")
     assert (silent.returncode, silent.stdout) == (0, b"y.png\n")
     assert reader.read(tmp_path / "y.png").width == 16
+
+
+@pytest.mark.parametrize("command", ["list", "show pix2pix", "show pix2pix seed=3", "--help", "--version", "train -h"])
+def test_any_command_says_in_one_line_that_its_output_is_closed_or_full(shell: Shell, command: str) -> None:
+    full = shell(f"gantools {command} > /dev/full")
+    assert (full.returncode, full.stderr) == (1, b"gantools: No space left on device\n")
+    closed = shell(f"gantools {command} >&-")
+    assert closed.returncode == 1
+    assert closed.stderr == b"gantools: standard output is closed; send it to a file or a pipe\n"
 
 
 def test_an_early_reader_is_quiet(shell: Shell, photos: Path) -> None:

@@ -129,15 +129,15 @@ def _pipes() -> Iterator[Pipe]:
     yield Pipe("full device for names", "$G in -o out$N > /dev/full", (1,), 2)
     yield Pipe("full device for a picture", "$G in/0000.png -o - > /dev/full", (1,), 2)
     yield Pipe("early reader of a picture", "$G in/0000.png -o - | head -c 10 > /dev/null", broken, 2)
-    yield Pipe("closed standard output", "$G in -o out$N >&-", (0, 1), 2)
+    yield Pipe("closed standard output", "$G in -o out$N >&-", (1,), 2)
     yield Pipe("closed standard input", "$G in -o out$N <&- > /dev/null", (0,), 2)
     yield Pipe("nothing on standard input", "$G - -o - < /dev/null > /dev/null", (1,), 2)
     yield Pipe("half a picture on standard input", "head -c 300 in/0000.png | $G - -o - > /dev/null", (1,), 2)
     yield Pipe("a picture through a pipe", "cat in/0000.png | $G - -o - | cmp - in/0000.png.made", (0,), 1)
     yield Pipe("full device for JSON", "$G in -o out$N --json > /dev/full", (1,), 2)
     yield Pipe("early reader of JSON", "$G in -o out$N --json | head -n 1 > /dev/null", broken, 2)
-    yield Pipe("full device for messages", "$G in -o out$N > /dev/null 2> /dev/full", (0, 1), 0)
-    yield Pipe("closed messages", "$G in -o out$N > /dev/null 2>&-", (0, 1), 0)
+    yield Pipe("full device for messages", "$G in -o out$N > /dev/null 2> /dev/full", (0,), 0)
+    yield Pipe("closed messages", "$G in -o out$N > /dev/null 2>&-", (0,), 0)
     yield Pipe("full device as a file", "$G in/0000.png -o /dev/full --format png", (1, 2), 2)
 
 
