@@ -8,14 +8,23 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop("PYTHONUNBUFFERED", None)  # users rarely set it, and it hides what fails when stdout is written out
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+REAL_IMAGES = Path(os.environ.get("GANTOOLS_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
+NO_REAL_IMAGES = f"no real images at {REAL_IMAGES}; set GANTOOLS_TEST_DATA"
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real images beside the checkout (``GANTOOLS_TEST_DATA`` overrides); skips where it is absent."""
-    folder = Path(os.environ.get("GANTOOLS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no real images at {folder}; set GANTOOLS_TEST_DATA")
-    return folder
+    if not REAL_IMAGES.is_dir():
+        pytest.skip(NO_REAL_IMAGES)
+    return REAL_IMAGES
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in the last lines how many tests were skipped for want of real images."""
+    skipped = sum(NO_REAL_IMAGES in str(report.longrepr) for report in terminalreporter.stats.get("skipped", ()))
+    if skipped:
+        terminalreporter.write_line(f"{skipped} skipped: {NO_REAL_IMAGES}")

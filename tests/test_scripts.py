@@ -79,6 +79,24 @@ def test_an_unfit_python_is_one_line_with_the_remedy(tmp_path, found, says):
     assert not (tmp_path / ".venv").exists()
 
 
+@pytest.mark.parametrize("there", [True, False], ids=["there", "absent"])
+def test_the_real_images_are_those_beside_the_checkout(tmp_path, there):
+    tests = tmp_path / "checkout" / "tests"
+    tests.mkdir(parents=True)
+    shutil.copy(REPOSITORY / "tests" / "conftest.py", tests)
+    (tests / "test_it.py").write_text("def test_it(shared_data):\n    assert (shared_data / 'image.png').exists()\n")
+    if there:
+        (tmp_path / "shared" / "data").mkdir(parents=True)
+        (tmp_path / "shared" / "data" / "image.png").touch()
+    environment = {name: value for name, value in os.environ.items() if name != "GANTOOLS_TEST_DATA"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
+    run = subprocess.run(command, cwd=tests.parent, capture_output=True, text=True, env=environment, timeout=120)
+    assert run.returncode == 0, run.stdout
+    *_, before, last = run.stdout.splitlines()
+    assert last.startswith("1 passed" if there else "1 skipped")
+    assert there or before == f"1 skipped: no real images at {tmp_path}/shared/data; set GANTOOLS_TEST_DATA"
+
+
 def test_no_file_names_a_registry_or_a_machines_folders():
     here = re.escape(Path(__file__).name)
     folder = re.escape(f"{REPOSITORY.parent}/") if len(REPOSITORY.parts) > 2 else "(?!)"
