@@ -6,6 +6,7 @@ import contextlib
 import io
 import itertools
 import json
+import math
 import random
 import struct
 import sys
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 from unittest import mock
 
 import numpy as np
@@ -79,22 +81,22 @@ def sizes(trial: Trial) -> Outcome:
 
 
 class Overflows(nn.Module):
-    """Returns its input by way of numbers that only float32 can hold."""
+    """Returns its input where it is computed in float32, and ``beyond`` where it is computed in 16 bits."""
 
     scale = size_multiple = minimum_size_px = 1
     halo_px = 0
+    computed_in: ClassVar[list[torch.dtype]] = []  # of the class: what runs is a copy
 
-    def __init__(self, factor: float) -> None:
+    def __init__(self, beyond: float) -> None:
         super().__init__()
-        self.factor = factor
-        self.weight = nn.Parameter(torch.eye(3)[..., None, None] * factor)
+        self.beyond = beyond
+        self.layer = nn.Conv2d(3, 3, 1, bias=False)
+        self.layer.weight.data = torch.eye(3)[..., None, None]
 
     def forward(self, image: Tensor) -> Tensor:
-        return nn.functional.conv2d(image, self.weight).float() / self.factor
-
-
-LARGEST: dict[Precision, float] = {"bf16": 3.4e38, "fp16": 6.6e4}
-"""Above the largest number of the type, and below float32's."""
+        made: Tensor = self.layer(image)
+        self.computed_in.append(made.dtype)
+        return made if made.dtype == torch.float32 else torch.full_like(image, self.beyond)
 
 
 def overflow(trial: Trial) -> Outcome:
@@ -102,10 +104,13 @@ def overflow(trial: Trial) -> Outcome:
     outcome, rng, weights = Outcome(), trial.random(), ground.identity(trial.folder)
     for number in range(trial.count(6, 50)):
         precision: Precision = ("bf16", "fp16")[number % 2]
-        model = replace(opened(weights, precision), network=Overflows(LARGEST[precision]).eval())
+        network = Overflows((math.inf, -math.inf, math.nan)[number % 3]).eval()
+        model = replace(opened(weights, precision), network=network)
         given = Picture(damage.photo(rng.randint(1, 99), rng.randint(1, 99), seed=number))
+        Overflows.computed_in.clear()
         made = engine.process(given, model, Settings()).pixels
-        outcome.case(np.array_equal(made, given.pixels), f"{precision}: {given.width}×{given.height}")
+        kept = np.array_equal(made, given.pixels) and model.autocast in Overflows.computed_in
+        outcome.case(kept, f"{precision}: {given.width}×{given.height}, computed in {Overflows.computed_in}")
     return outcome
 
 
