@@ -76,8 +76,8 @@ def rate_factor(schedule: Schedule, progress: Progress) -> float:
 
 
 def _linear_decay(schedule: LinearDecaySchedule, progress: Progress) -> float:
-    past = max(0, progress.epoch - schedule.constant_epochs)
-    return max(0.0, 1.0 - past / (schedule.decay_epochs + 1))
+    decayed = max(0, progress.epoch + 1 - schedule.constant_epochs)
+    return max(0.0, 1.0 - decayed / (schedule.decay_epochs + 1))
 
 
 def _step(schedule: StepSchedule, progress: Progress) -> float:

@@ -48,8 +48,8 @@ def test_pix2pix_paper():
     for player in ("generator", "discriminator"):
         assert adam(settings, "adversarial", player) == ("adam", 2e-4, (0.5, 0.999))
     schedule = settings.stages.adversarial.schedule
-    factors = [optimizers.rate_factor(schedule, Progress(epoch, 200, epoch)) for epoch in (0, 100, 150, 199)]
-    assert factors == pytest.approx([1, 1, 1 - 50 / 101, 1 - 99 / 101])
+    factors = [optimizers.rate_factor(schedule, Progress(epoch, 200, epoch)) for epoch in (0, 99, 100, 199)]
+    assert factors == pytest.approx([1, 1, 1 - 1 / 101, 1 - 100 / 101])
     assert settings.stages.adversarial.epochs == 200
     assert recipe.exports()["generator"].mode == "train"
 

@@ -77,8 +77,8 @@ def test_cyclegan_paper():
     assert recipe.history_a.capacity == recipe.history_b.capacity == 50
     assert settings.stages.adversarial.epochs == 200
     schedule = settings.stages.adversarial.schedule
-    factors = [optimizers.rate_factor(schedule, Progress(epoch, 200, epoch)) for epoch in (0, 100, 150, 199)]
-    assert factors == pytest.approx([1, 1, 1 - 50 / 101, 1 - 99 / 101])
+    factors = [optimizers.rate_factor(schedule, Progress(epoch, 200, epoch)) for epoch in (0, 99, 100, 199)]
+    assert factors == pytest.approx([1, 1, 1 - 1 / 101, 1 - 100 / 101])
 
 
 def test_cyclegan_apple2orange_is_the_sources():

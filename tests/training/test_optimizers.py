@@ -30,11 +30,13 @@ def at_share(share: float) -> Progress:
 
 
 def test_linear_decay_is_the_papers_lambda():
+    """100 epochs at the base rate, then 100 that each have a lower one: epochs 100 to 199, counted from 0."""
     schedule = LinearDecaySchedule(constant_epochs=100, decay_epochs=100)
-    assert rate_factor(schedule, at_epoch(0)) == rate_factor(schedule, at_epoch(100)) == 1
-    assert rate_factor(schedule, at_epoch(101)) == pytest.approx(1 - 1 / 101)
-    assert rate_factor(schedule, at_epoch(150)) == pytest.approx(1 - 50 / 101)
-    assert rate_factor(schedule, at_epoch(201)) == 0
+    factors = [rate_factor(schedule, at_epoch(epoch)) for epoch in range(202)]
+    assert factors[:100] == [1] * 100
+    assert factors[100:200] == pytest.approx([1 - k / 101 for k in range(1, 101)])
+    assert factors[200:] == [0, 0]
+    assert rate_factor(LinearDecaySchedule(constant_epochs=0, decay_epochs=3), at_epoch(0)) == 0.75
 
 
 def test_step_drops_at_its_shares():
