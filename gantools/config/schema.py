@@ -21,7 +21,11 @@ class ConstantSchedule(Options):
 
 
 class LinearDecaySchedule(Options):
-    """Constant, then linear to zero, once per epoch: 1 - max(0, epoch - constant) / (decay + 1) (Isola 2017)."""
+    """Constant, then linear to zero, once per epoch: 1 - max(0, epoch + 1 - constant) / (decay + 1).
+
+    ``epoch`` counts from 0. So ``constant_epochs`` epochs have the base rate, each of the ``decay_epochs`` after them a
+    lower one, and the one after the last would have 0 (Isola 2017, Zhu 2017, Kupyn 2018).
+    """
 
     name: Literal["linear_decay"] = "linear_decay"
     constant_epochs: int = setting(100, "epochs at the base rate", paper=100, ge=0)
@@ -158,7 +162,9 @@ class TrainOptions(Options):
     checkpoint_every_steps: int = setting(1000, "steps between checkpoints", ge=1)
     checkpoint_every_minutes: float = setting(10.0, "minutes after which a checkpoint is due anyway", gt=0)
     keep_checkpoints: int = setting(2, "checkpoints kept, the newest first", ge=2)
-    max_skipped_steps: int = setting(20, "fp16 steps in a row that may overflow before the run stops", ge=0)
+    max_skipped_steps: int = setting(
+        20, "fp16 steps in a row that may overflow, for each player, before the run stops", ge=0
+    )
 
 
 class DataSection(Options):

@@ -39,7 +39,7 @@ class StagePlay:
             for name, player in stage.players.items()
         }
         self.scalers = {name: machine.scaler() for name in stage.players}
-        self.max_skipped_steps, self._skipped = max_skipped_steps, 0
+        self.max_skipped_steps, self._skipped = max_skipped_steps, dict.fromkeys(stage.players, 0)
         self._totals: dict[str, float] = {}
         self._watch = watch
 
@@ -103,11 +103,10 @@ class StagePlay:
     def _count_skipped(self, name: str, scaler: torch.amp.GradScaler) -> None:
         before = scaler.get_scale()
         scaler.update()
-        self._skipped = self._skipped + 1 if scaler.get_scale() < before else 0
-        if self._skipped > self.max_skipped_steps:
-            raise NonFiniteError(
-                f"fp16 gradients of {name} overflowed {self._skipped} steps in a row; try bf16 or a lower rate"
-            )
+        count = self._skipped[name] + 1 if scaler.get_scale() < before else 0
+        self._skipped[name] = count
+        if count > self.max_skipped_steps:
+            raise NonFiniteError(f"fp16 gradients of {name} overflowed {count} steps in a row; try bf16 or a lower rate")
 
     def _spotlight(self, learning: Sequence[str]) -> None:
         """Let gradients reach only the learning players' networks; the others rest in the mode their player says."""
@@ -125,7 +124,7 @@ class StagePlay:
             "scalers": {name: scaler.state_dict() for name, scaler in self.scalers.items()},
             "policy": self.stage.policy.state(),
             "totals": dict(self._totals),
-            "skipped": self._skipped,
+            "skipped": dict(self._skipped),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -135,7 +134,9 @@ class StagePlay:
             self.scalers[name].load_state_dict(state["scalers"][name])
         self.stage.policy.load_state(state["policy"])
         self._totals = dict(state["totals"])
-        self._skipped = state["skipped"]
+        skipped = state["skipped"]
+        # Old checkpoints have one number for all players, which says nothing of any of them.
+        self._skipped = {name: skipped[name] if isinstance(skipped, dict) else 0 for name in self.stage.players}
 
 
 def _detached(values: Mapping[str, Tensor]) -> dict[str, Tensor]:

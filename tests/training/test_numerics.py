@@ -9,6 +9,7 @@ from torch.nn import functional
 from gantools import api
 from gantools.data import loader
 from gantools.data.batches import to_network
+from gantools.errors import NonFiniteError
 from gantools.training import session
 from gantools.training.machine import Machine
 from gantools.training.recipe import LossTerms, Player, Stage
@@ -195,3 +196,36 @@ def test_others_are_frozen_during_a_turn_and_rest_in_their_mode(tiny):
     assert seen["discriminator"] == (False, True, True)  # the generator's graph waits for its own turn
     assert seen["generator"] == (False, False, True)  # the critic is frozen and, as it asked, in eval mode
     assert d.weight.grad is not None
+
+
+def overflowing(settings: api.Settings, most: int) -> StagePlay:
+    """A game in fp16 whose generator's gradients are infinite in every step, its discriminator's never."""
+    g, d = torch.nn.Linear(3, 1), torch.nn.Linear(3, 1)
+    players = {
+        "generator": Player({"g": g}, lambda batch, _made: LossTerms(steep=(1e38 * g(batch.values).float()).sum())),
+        "discriminator": Player({"d": d}, lambda batch, _made: LossTerms(flat=d(batch.values).float().mean())),
+    }
+    recipe = type("Plain", (), {"forward": staticmethod(lambda _batch: None)})()
+    stage = Stage("game", Alternate("generator", "discriminator"), players)
+    options = settings.config.stages.adversarial.optimizers
+    return StagePlay(recipe, stage, options, Machine(torch.device("cpu"), "fp16"), max_skipped_steps=most)
+
+
+def test_a_player_that_overflows_again_and_again_is_noticed_beside_one_that_does_not(tiny):
+    game, batch = overflowing(tiny("pix2pix/shoes-64"), most=3), Named(torch.ones(2, 3))
+    before = game.stage.players["generator"].networks["g"].weight.clone()
+    for step in range(3):
+        game.step(step, [batch], 1.0)
+    assert torch.equal(game.stage.players["generator"].networks["g"].weight, before)
+    assert game.state()["skipped"] == {"generator": 3, "discriminator": 0}
+    resumed = overflowing(tiny("pix2pix/shoes-64"), most=3)
+    resumed.load_state(game.state())
+    for playing in (game, resumed):
+        with pytest.raises(NonFiniteError, match="fp16 gradients of generator overflowed 4 steps in a row"):
+            playing.step(3, [batch], 1.0)
+
+
+def test_a_checkpoint_with_one_count_for_all_players_is_taken(tiny):
+    game = overflowing(tiny("pix2pix/shoes-64"), most=3)
+    game.load_state({**game.state(), "skipped": 2})
+    assert game.state()["skipped"] == {"generator": 0, "discriminator": 0}
