@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gantools.cli import console, quick
+from gantools.errors import UsageError
+
+if TYPE_CHECKING:
+    from gantools.api import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
 Overrides = Annotated[
@@ -56,14 +61,23 @@ def check(
     """Check a configuration, its data and the device before a run."""
     from gantools import api
 
-    path = Path(what)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        settings = api.read_config(path, data=data or (), overrides=overrides or ())
-    else:
-        settings = api.configure(what, data=data or (), overrides=overrides or ())
+    settings = configured(what, None, data or (), overrides or ())
     for line in api.inspect(settings, device=device, dry_run=dry_run):
         console.result(line)
     console.result("sound")
+
+
+def configured(what: str, file: Path | None, data: Sequence[str], overrides: Sequence[str]) -> Settings:
+    """The settings of ``RECIPE[/PRESET]`` with ``--config``, or of a FILE. Raises UsageError or ConfigError."""
+    from gantools import api
+    from gantools.config import presets
+
+    path = Path(what)
+    if path.suffix not in (".yaml", ".yml") and (what in presets.recipes() or not path.is_file()):
+        return api.configure(what, file, data, overrides)
+    if file is not None:
+        raise UsageError(f"{what} and --config {file} both name a configuration; give one")
+    return api.read_config(path, data, overrides)
 
 
 @console.guarded

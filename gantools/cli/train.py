@@ -12,6 +12,7 @@ import typer
 
 from gantools.cli import console, crew
 from gantools.cli.gathered import gathered
+from gantools.cli.recipes import configured
 from gantools.errors import UsageError
 from gantools.training import rank_process, ranks
 
@@ -26,7 +27,9 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 class Asked:
     """The arguments and options of ``gantools train``, in the order of its help."""
 
-    recipe: Annotated[str | None, typer.Argument(metavar="RECIPE[/PRESET]", help="See `gantools list`.")] = None
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="RECIPE[/PRESET]|FILE", help="See `gantools list`; or a configuration file.")
+    ] = None
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")] = None
     config: Annotated[Path | None, typer.Option("--config", help="Take the settings from this file.")] = None
     data: Annotated[
@@ -101,7 +104,7 @@ def _begin(asked: Asked, how: _How) -> TrainingRun:
         raise UsageError("--extend goes with --resume RUN; the length of a new run is a setting of its stages")
     from gantools import api
 
-    settings = api.configure(asked.recipe, asked.config, asked.data or (), asked.changes)
+    settings = configured(asked.recipe, asked.config, asked.data or (), asked.changes)
     return api.train(settings, run_dir=asked.run_dir, init_from=asked.init_from, **how._asdict())
 
 

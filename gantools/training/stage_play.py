@@ -106,7 +106,9 @@ class StagePlay:
         count = self._skipped[name] + 1 if scaler.get_scale() < before else 0
         self._skipped[name] = count
         if count > self.max_skipped_steps:
-            raise NonFiniteError(f"fp16 gradients of {name} overflowed {count} steps in a row; try bf16 or a lower rate")
+            raise NonFiniteError(
+                f"fp16 gradients of {name} overflowed {count} steps in a row; try bf16 or a lower rate"
+            )
 
     def _spotlight(self, learning: Sequence[str]) -> None:
         """Let gradients reach only the learning players' networks; the others rest in the mode their player says."""

@@ -110,6 +110,34 @@ def test_settings_from_a_file_weigh_less_than_the_command_line(
     assert "\n  ema_decay: 0.5\n" in written
 
 
+def test_a_configuration_file_is_trained_as_it_is_checked(
+    gantools: Any, here: Path, drawn: dict[str, Path], small: Small
+) -> None:
+    shown = gantools("show", SPEC, "--config", "seed=1", *small(SPEC)).out
+    (here / "mine.yaml").write_text(shown, encoding="utf-8")
+    assert gantools("check", "mine.yaml", "--data", drawn["srgan"]).code == 0
+    ended = gantools(
+        "train",
+        "mine.yaml",
+        "train.log_every_steps=3",
+        "--data",
+        drawn["srgan"],
+        "--run-dir",
+        "run",
+        "--max-steps",
+        "1",
+    )
+    assert ended.code == 0, ended.err
+    written = (here / "run" / "config.yaml").read_text(encoding="utf-8")
+    assert {"# resolved from mine.yaml", "seed: 1", "  log_every_steps: 3"} <= set(written.splitlines())
+    (here / "mine.yaml").write_text(shown.replace("recipe: srgan", "recipe: srgam"), encoding="utf-8")
+    refused = gantools("train", "mine.yaml")
+    assert (refused.code, "mine.yaml:" in refused.only_error, "'srgam' is no recipe" in refused.err) == (2, True, True)
+    assert "no such file" in gantools("train", "absent.yaml").only_error.lower()
+    both = gantools("train", "mine.yaml", "--config", "mine.yaml")
+    assert both.only_error == "mine.yaml and --config mine.yaml both name a configuration; give one"
+
+
 def test_a_finished_run_has_nothing_left_to_do(gantools: Any, trained: Path) -> None:
     assert gantools("train", "--resume", trained).code == 0
     before = (trained / "weights" / "last.safetensors").read_bytes()
