@@ -49,7 +49,7 @@ class Saves:
             **self._cast.weights(),
             "play": play.state() if play and at.stage_step else None,
             "validation": self._cast.validation.state(),
-            **shares.collected(self._ranks, self._cast.recipe),
+            **shares.collected(self._ranks, self._cast.recipe, self._cast.machine.device),
         }
 
     def resume(self, opened: Callable[[Stage], StagePlay]) -> tuple[Position, StagePlay | None]:
@@ -73,7 +73,7 @@ class Saves:
         play = opened(self._stage(at)) if at.stage_step else None
         if play:
             play.load_state(state["play"])
-        shares.take(self._ranks, self._cast.recipe, state, self._cast.config.seed)
+        shares.take(self._ranks, self._cast.recipe, state, self._cast.config.seed, self._cast.machine.device)
         return at, play
 
     def _checked(self, at: Position) -> Position:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gantools.training import streams
@@ -12,12 +13,12 @@ from gantools.training.ranks import Ranks
 from gantools.training.recipe import Recipe
 
 
-def collected(ranks: Ranks, recipe: Recipe[Any, Any]) -> dict[str, Any]:
+def collected(ranks: Ranks, recipe: Recipe[Any, Any], device: torch.device) -> dict[str, Any]:
     """The first rank's share as entries of a checkpoint, and the other ranks' below ``peers``; all of it on the first.
 
     Every rank must ask.
     """
-    own = {"streams": streams.state(), "extra": recipe.extra_state()}
+    own = {"streams": streams.state(device), "extra": recipe.extra_state()}
     if ranks.place.count == 1:
         return {**own, "peers": []}
     return {**own, "peers": ranks.collected(_on_cpu(own))[1:]}
@@ -28,13 +29,13 @@ def count(state: Mapping[str, Any]) -> int:
     return 1 + len(state["peers"])
 
 
-def take(ranks: Ranks, recipe: Recipe[Any, Any], state: Mapping[str, Any], seed: int) -> None:
+def take(ranks: Ranks, recipe: Recipe[Any, Any], state: Mapping[str, Any], seed: int, device: torch.device) -> None:
     """Take back this rank's share. A rank that was not there before begins with another one's pools and new streams."""
     saved = [{"streams": state["streams"], "extra": state["extra"]}, *state["peers"]]
     share = saved[ranks.place.rank % len(saved)]
     recipe.load_extra_state(share["extra"])
     if ranks.place.rank < len(saved):
-        streams.load_state(share["streams"])
+        streams.load_state(share["streams"], device)
     else:
         streams.part(seed, ranks.place.rank, state["position"]["step"])
 

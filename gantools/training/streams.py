@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gantools.data import seeds
 
@@ -22,16 +25,38 @@ def part(number: int, rank: int, step: int) -> None:
         torch.manual_seed(seeds.side_stream(number, (step << 20) + _RANKS + rank))
 
 
-def state() -> dict[str, Any]:
-    """The streams' state, for a checkpoint."""
-    return {
-        "cpu": torch.get_rng_state(),
-        "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_available() else [],
-    }
+def state(device: torch.device) -> dict[str, Any]:
+    """The streams' state, for a checkpoint: the processor's and that of ``device``, no other device's."""
+    own = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        own["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        own["mps"] = torch.mps.get_rng_state()
+    return own
 
 
-def load_state(stored: dict[str, Any]) -> None:
-    """Continue the streams from ``stored``; CUDA streams only where the number of devices is the same."""
+def load_state(stored: dict[str, Any], device: torch.device) -> None:
+    """Continue the streams from ``stored``; the device's only where it is of the kind that they were saved on."""
     torch.set_rng_state(stored["cpu"])
-    if torch.cuda.is_available() and len(stored["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(stored["cuda"])
+    if device.type == "cuda" and (own := _of_cuda(stored.get("cuda"), device)) is not None:
+        torch.cuda.set_rng_state(own, device)
+    elif device.type == "mps" and "mps" in stored:
+        torch.mps.set_rng_state(stored["mps"])
+
+
+def _of_cuda(stored: Tensor | list[Tensor] | None, device: torch.device) -> Tensor | None:
+    """A CUDA device's state; old checkpoints have a list of all devices'."""
+    if not isinstance(stored, list):
+        return stored
+    index = torch.cuda.current_device() if device.index is None else device.index
+    return stored[index] if index < len(stored) else None
+
+
+@contextmanager
+def set_aside(device: torch.device) -> Iterator[None]:
+    """Whatever is drawn within the context, the streams go on afterwards as if nothing had been."""
+    before = state(device)
+    try:
+        yield
+    finally:
+        load_state(before, device)

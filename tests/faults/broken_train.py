@@ -101,7 +101,7 @@ VARIANTS: dict[str, Broken] = {
     "optimizer-dropped": Broken(of("pix2pix/paper"), lambda: _forget_optimizers()),
     "pool-dropped": Broken(of("cyclegan/paper"), _set(CycleGan, "load_extra_state", _forgetful_pool)),
     "average-dropped": Broken(of("pix2pix/paper"), _set(MovingAverage, "load_state", lambda average, content: None)),
-    "streams-dropped": Broken(of("pix2pix/paper"), _set(streams, "load_state", lambda content: None)),
+    "streams-dropped": Broken(of("pix2pix/paper"), _set(streams, "load_state", lambda content, device: None)),
     "not-numbers-saved": Broken(resumes.not_numbers, _set(finite, "spoiled", lambda content, path="": iter(()))),
     "workers-alike": Broken(datasets.augmentation, _set(seeds, "generator", lambda *key: _by_process())),
     "movement-unmeasured": Broken(collapsing, _set(Movement, "mark", lambda movement: None)),
