@@ -17,6 +17,9 @@ from gantools.errors import ModelFileError
 from gantools.files import write_bytes
 
 SCHEMA = 1
+DROPOUT_SEED = 0
+"""Seed for every image of what a network keeps of dropout, in validation as at inference."""
+
 _KEY = "gantools"
 
 

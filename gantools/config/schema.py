@@ -159,6 +159,11 @@ class TrainOptions(Options):
     validate_every_steps: int | None = setting(
         None, "steps between validations; null validates at the end of each stage", ge=1
     )
+    validation_px: int | None = setting(
+        1024,
+        "longest side of the images of validation and sample sheets, the middle of larger ones is taken; null: whole",
+        ge=1,
+    )
     checkpoint_every_steps: int = setting(1000, "steps between checkpoints", ge=1)
     checkpoint_every_minutes: float = setting(10.0, "minutes after which a checkpoint is due anyway", gt=0)
     keep_checkpoints: int = setting(2, "checkpoints kept, the newest first", ge=2)

@@ -9,13 +9,12 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from gantools.checkpoint.weights import DROPOUT_SEED
 from gantools.inference.augmentation import eightfold
 from gantools.inference.bundle import Model
 from gantools.inference.footprint import bytes_per_px
 from gantools.inference.memory import Memory
 from gantools.inference.striped import Steps, steps_of
-
-_SEED = 0
 
 measured: WeakKeyDictionary[nn.Module, dict[torch.dtype | None, float]] = WeakKeyDictionary()
 """What the features of a pixel take, by network and arithmetic."""
@@ -67,5 +66,5 @@ class Way:
         devices, training = [image.device] if image.device.type == "cuda" else [], self.model.network.training
         with torch.random.fork_rng(devices, enabled=training):
             if training:
-                torch.manual_seed(_SEED)
+                torch.manual_seed(DROPOUT_SEED)
             return self.model.runnable(image, self.dtype)

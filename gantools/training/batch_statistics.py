@@ -13,13 +13,14 @@ from gantools.training import distributed
 class GlobalBatchNorm(nn.BatchNorm2d):
     """Normalises by the mean and variance over all ranks' pictures; with one rank, or in eval mode, a BatchNorm2d.
 
+    So it is where gradients are off, too: validation shows ranks different numbers of images.
     Unlike torch's SyncBatchNorm it also runs on processors, and its gradient can be differentiated again.
     Every rank must put as many values through it as the others.
     Shapes: (N, C, H, W) → the same.
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        if not self.training or distributed.count() == 1:
+        if not self.training or not torch.is_grad_enabled() or distributed.count() == 1:
             return super().forward(images)
         wide = images.float()
         mean = _over_ranks(wide.mean((0, 2, 3)))

@@ -38,7 +38,8 @@ class Cast:
         self._make_ready()
         exported, decay = exported_networks(self.recipe, self.networks), self.config.train.ema_decay
         self.average = MovingAverage(exported, decay) if decay else None
-        self.validation = Validation(self.recipe, prepared.validation, self.networks, self.machine, self.average)
+        data, largest_px = prepared.validation, self.config.train.validation_px
+        self.validation = Validation(self.recipe, data, self.networks, self.machine, self.average, largest_px)
 
     def _make_ready(self) -> None:
         if self.config.train.sync_batch_norm:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -114,9 +114,14 @@ class Loop:
 
         Of several ranks the others are in the middle of the step by then; they end without.
         """
+        with self._saving_before_failure(), interval.waiting():
+            return self.feed.step()
+
+    @contextmanager
+    def _saving_before_failure(self) -> Iterator[None]:
+        """What fails within the context on its own account ends the run, once the steps before it are saved."""
         try:
-            with interval.waiting():
-                return self.feed.step()
+            yield
         except GantoolsError:
             if self.position.step and self.ranks.place.count == 1:
                 self._save()
@@ -139,10 +144,11 @@ class Loop:
             figures = self.ranks.means(interval.take(step, self.feed.images_per_step)) | rates
             self.recorder.row(step, stage, self.health.row(step, figures))
         with interval.paused():
-            if last or step % options.preview_every_steps == 0:
-                self.recorder.preview(step)
-            if last or (options.validate_every_steps and step % options.validate_every_steps == 0):
-                self.recorder.validate(step, stage)
+            with self._saving_before_failure():
+                if last or step % options.preview_every_steps == 0:
+                    self.recorder.preview(step)
+                if last or (options.validate_every_steps and step % options.validate_every_steps == 0):
+                    self.recorder.validate(step, stage)
             if self.saves.are_due(step):
                 self._save()
 

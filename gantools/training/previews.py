@@ -26,7 +26,7 @@ class Previews:
         if not count:
             return None
         with self.validation.at_rest():
-            rows = [self.validation.recipe.preview(self.validation.batch([index])) for index in range(count)]
+            rows = [self.validation.apply(self.validation.recipe.preview, index) for index in range(count)]
         sheet = grid([[_tile(column) for column in row.values()] for row in rows], list(rows[0]))
         path = self.folder / f"{step:06d}.png"
         writer.write(Picture(sheet), path)

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import cached_property
 from itertools import chain
 from statistics import fmean
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from gantools.data.batches import to_network
+from gantools.checkpoint.weights import DROPOUT_SEED
+from gantools.data.batches import Batch, to_network
 from gantools.data.dataset import Dataset
 from gantools.data.sampler import SampleKey
 from gantools.data.unreadable import read_or_replace
+from gantools.errors import TrainingError
 from gantools.images import ranges
 from gantools.metrics import pair_metric
 from gantools.metrics.frechet import frechet
+from gantools.training import streams
 from gantools.training.ema import MovingAverage
 from gantools.training.machine import Machine
-from gantools.training.recipe import Best, Judged, Recipe
+from gantools.training.recipe import Best, Judged, Recipe, exported_networks
 
+T = TypeVar("T")
 Vectors: TypeAlias = dict[str, list[tuple[Tensor, Tensor]]]
 
 
@@ -36,9 +42,11 @@ class Validation:
         networks: Mapping[str, nn.Module],
         machine: Machine,
         average: MovingAverage | None,
+        largest_px: int | None = None,
     ) -> None:
+        """Of images with a side longer than ``largest_px`` the middle is taken; None: whole images."""
         self.recipe, self.data, self.networks = recipe, data, networks
-        self.machine, self.average = machine, average
+        self.machine, self.average, self.largest_px = machine, average, largest_px
         self.best: float | None = None
         self.stale = 0
         self.latest: dict[str, float] = {}
@@ -48,7 +56,7 @@ class Validation:
         ranks, own = self.machine.ranks, []
         with self.at_rest():
             for index in range(ranks.place.rank, len(self.data), ranks.place.count):
-                judged = self.recipe.validate(self.batch([index]))
+                judged = self.apply(self.recipe.validate, index)
                 own.append((index, self._figures(judged), _on_cpu(judged.vectors)))
         # In the order of the pictures, so that the sum is the same for any number of ranks.
         found = sorted(chain(*ranks.gathered(own)), key=lambda row: row[0])
@@ -67,21 +75,81 @@ class Validation:
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
-        """Exported weights in eval mode without gradients; the random streams go on afterwards as if nothing had been.
+        """Exported weights in the mode that their export says, without gradients.
 
-        The next training step sets the networks' modes again.
+        Random streams and running statistics go on afterwards as if nothing had been. The next training step sets the
+        networks' modes again.
         """
         for network in self.networks.values():
             network.eval()
-        arithmetic = self.machine.autocast(), self.machine.uncompiled()
-        with self.exported_weights(), torch.random.fork_rng(), torch.no_grad(), arithmetic[0], arithmetic[1]:
+        machine = self.machine
+        with (
+            self.exported_weights(),
+            streams.set_aside(machine.device),
+            torch.no_grad(),
+            self._training_mode(),
+            machine.autocast(),
+            machine.uncompiled(),
+        ):
             yield
 
-    def batch(self, indices: Sequence[int]) -> Any:
-        """Fixed pictures of the validation split, ready for the networks."""
-        samples = [read_or_replace(self.data, SampleKey(0, index))[0] for index in indices]
-        batch = self.data.collate(samples)
-        return to_network(batch, self.machine.device, channels_last=self.machine.channels_last)
+    @contextmanager
+    def _training_mode(self) -> Iterator[None]:
+        """Networks that are exported in train mode are in it, contiguous as at inference: their dropout draws alike."""
+        networks = [self._layout.place(network.train()) for network in self._kept_in_training_mode]
+        kept = [(buffer, buffer.clone()) for network in networks for buffer in network.buffers()]
+        try:
+            yield
+        finally:
+            for buffer, value in kept:
+                buffer.copy_(value)
+            for network in networks:
+                self.machine.place(network)
+
+    @cached_property
+    def _kept_in_training_mode(self) -> list[nn.Module]:
+        networks = exported_networks(self.recipe, self.networks)
+        return [networks[name] for name, export in self.recipe.exports().items() if export.mode == "train"]
+
+    @cached_property
+    def _layout(self) -> Machine:
+        return replace(self.machine, channels_last=self.machine.channels_last and not self._kept_in_training_mode)
+
+    def apply(self, look: Callable[[Any], T], index: int) -> T:
+        """What ``look``, the recipe's ``validate`` or ``preview``, says of a fixed image, within ``at_rest``.
+
+        Dropout, where an exported network keeps it, draws the same numbers for every image, as at inference.
+        Raises TrainingError where the image does not fit into memory.
+        """
+        sample, _ = read_or_replace(self.data, SampleKey(0, index))
+        batch = self._middle(self.data.collate([sample]))
+        streams.seed(DROPOUT_SEED)
+        try:
+            return look(to_network(batch, self.machine.device, channels_last=self._layout.channels_last))
+        except (MemoryError, RuntimeError) as error:
+            if not _says_no_memory(error):
+                raise
+            raise TrainingError(_no_memory(batch)) from error
+
+    def _middle(self, batch: Batch) -> Batch:
+        """The middle of images that are too large, the same part of all that belong together.
+
+        Its sides are multiples of what the exported networks take, and not below what they are trained on.
+        """
+        if self.largest_px is None:
+            return batch
+        shapes = [value.shape for value in vars(batch).values() if isinstance(value, Tensor)]
+        height, width = (min(shape[axis] for shape in shapes) for axis in (1, 2))
+        exports, scale = self.recipe.exports().values(), max(shape[1] for shape in shapes) // height
+        most = max(self.largest_px // scale, *(export.trained_px or 0 for export in exports))
+        multiple = max(export.size_multiple for export in exports)
+        rows, columns = (_middle_of(side, most, multiple) for side in (height, width))
+
+        def cut(images: Tensor) -> Tensor:
+            times = images.shape[1] // height
+            return images[:, times * rows.start : times * rows.stop, times * columns.start : times * columns.stop]
+
+        return batch.map_tensors(cut)
 
     def is_best(self, best: Best | None, figures: Mapping[str, float]) -> bool:
         """Whether ``figures`` beat all before them in this stage; remembers them if so.
@@ -107,6 +175,26 @@ class Validation:
     def load_state(self, state: Mapping[str, Any]) -> None:
         self.best, self.latest = state["best"], state["latest"]
         self.stale = state.get("stale", 0)  # checkpoints of old do not say
+
+
+def _middle_of(side_px: int, most_px: int, multiple: int) -> range:
+    """A side, or the middle of one that is longer than ``most_px``."""
+    kept = side_px if side_px <= most_px else min(side_px, max(multiple, most_px // multiple * multiple))
+    return range((side_px - kept) // 2, (side_px - kept) // 2 + kept)
+
+
+def _says_no_memory(error: BaseException) -> bool:
+    said = str(error)
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or "out of memory" in said or "allocate memory" in said
+
+
+def _no_memory(batch: Any) -> str:
+    side_px = max(max(value.shape[1:3]) for value in vars(batch).values() if isinstance(value, Tensor))
+    return (
+        f"validation of {batch.names[0]}, {side_px} px on its longest side, does not fit into memory; "
+        f"go on with --resume RUN train.validation_px={max(1, side_px // 2)}"
+    )
 
 
 def _on_cpu(vectors: Mapping[str, Sequence[tuple[Tensor, Tensor]]]) -> Vectors:

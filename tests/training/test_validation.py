@@ -1,0 +1,251 @@
+"""Validation and sample sheets show what the exported network makes, and leave the training alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gantools import api
+from gantools.checkpoint import state, weights
+from gantools.config.schema import TrainOptions
+from gantools.data import synth
+from gantools.data.batches import LowHigh, Masked, Restoration
+from gantools.errors import TrainingError
+from gantools.evaluation.session import Measures
+from gantools.images import reader
+from gantools.recipes.pix2pix import Pix2Pix
+from gantools.recipes.srgan import Srgan
+from gantools.training import batch_statistics, session, streams
+from gantools.training.cast import Cast
+from gantools.training.machine import Machine
+from gantools.training.validation import Validation
+from tests.training.test_resume import assert_equal_states
+
+DROPOUT = ("model.inference=train", "model.generator.dropout_ups=2")
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def shown(tmp_path):
+    """Photos for validation alone."""
+    synth.synthesise("shoes", tmp_path / "shown", 5, 20, seed=7)
+    return tmp_path / "shown"
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+@pytest.mark.parametrize("decay", ["null", "0.5"])
+def test_a_network_that_keeps_dropout_is_validated_as_eval_measures_it(tiny, tmp_path, shown, decay, layout):
+    settings = tiny(
+        "pix2pix/shoes-64",
+        *DROPOUT,
+        f"data.validation_dir={shown}",
+        f"train.ema_decay={decay}",
+        f"train.memory_format={layout}",
+    )
+    run = api.train(settings, run_dir=tmp_path / "run", device="cpu")
+    assert weights.describe(run.path / "weights" / "last.safetensors").exports["generator"].mode == "train"
+    found = api.evaluate(run.path / "weights" / "last.safetensors", shown, Measures(device="cpu")).means()["model"]
+    assert {name: run.validation[name] for name in Pix2Pix.metrics} == pytest.approx(
+        {name: found[name] for name in Pix2Pix.metrics}, rel=1e-3
+    )
+
+
+def test_sample_sheets_show_the_network_in_the_mode_of_its_export(tiny, tmp_path, shown):
+    """The generated column is what inference makes of the source beside it."""
+    from gantools.evaluation.applying import made_of
+    from gantools.inference import bundle
+
+    settings = tiny("pix2pix/shoes-64", *DROPOUT, f"data.validation_dir={shown}", "train.ema_decay=null")
+    prepared = session.prepare(settings.recipe, settings.config, "cpu")
+    cast = Cast(prepared)
+    sheets = []
+    with cast.validation.at_rest():
+        for _ in range(2):
+            sheets.append(cast.validation.apply(prepared.recipe.preview, 1)["generated"])
+        cast.validation.apply(prepared.recipe.preview, 0)
+    assert torch.equal(*sheets)
+    path = tmp_path / "x.safetensors"
+    weights.save(path, "pix2pix", prepared.recipe.exports(), {"generator": prepared.recipe.generator}, {})
+    model = bundle.open_model(path, export=None, device=CPU)
+    made = made_of(prepared.validation[streamless(1)].source, model)
+    drawn = (sheets[0][0].permute(1, 2, 0) + 1) * 127.5
+    assert np.abs(drawn.numpy() - made).max() < 1
+
+
+def streamless(index):
+    from gantools.data.sampler import SampleKey
+
+    return SampleKey(0, index)
+
+
+def test_validation_in_training_mode_leaves_the_training_alone(tiny, tmp_path):
+    """Random streams and running statistics are those of a run without it."""
+    networks = []
+    for name, every in (("quiet", 99), ("busy", 1)):
+        often = [f"train.{what}_every_steps={every}" for what in ("preview", "validate")]
+        settings = tiny("pix2pix/shoes-64", *DROPOUT, "train.ema_decay=null", *often)
+        run = api.train(settings, run_dir=tmp_path / name, device="cpu", max_steps=3)
+        networks.append(state.newest(run.path / "checkpoints")[1])
+    assert_equal_states(*({key: each[key] for key in ("networks", "streams", "play")} for each in networks))
+
+
+def test_statistics_over_all_ranks_wait_for_nobody_in_validation(monkeypatch):
+    """Ranks look at different numbers of images then."""
+    monkeypatch.setattr(batch_statistics.distributed, "count", lambda: 2)
+    monkeypatch.setattr(batch_statistics.distributed, "mean", lambda values: pytest.fail("asked another rank"))
+    torch.manual_seed(0)
+    network, images = nn.Sequential(nn.BatchNorm2d(4)), torch.randn(2, 4, 5, 5)
+    alone = network(images)
+    batch_statistics.share_statistics(network)
+    with torch.no_grad():
+        assert torch.equal(network(images), alone)
+    with pytest.raises(pytest.fail.Exception):
+        network(images)
+
+
+class FewStreams:
+    """Stands in for the random streams of several CUDA devices."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.states, self.seen = {0: torch.tensor([1]), 1: torch.tensor([2])}, []
+        monkeypatch.setattr(torch.cuda, "get_rng_state", self.get)
+        monkeypatch.setattr(torch.cuda, "set_rng_state", self.set)
+        for name in ("get_rng_state_all", "set_rng_state_all"):
+            monkeypatch.setattr(torch.cuda, name, lambda *_: pytest.fail("all devices were asked"))
+
+    def get(self, device):
+        self.seen.append(device.index)
+        return self.states[device.index]
+
+    def set(self, state, device):
+        self.seen.append(device.index)
+        self.states[device.index] = state
+
+
+def test_only_the_own_devices_streams_are_saved_and_set_aside(monkeypatch):
+    own, devices = torch.device("cuda:1"), FewStreams(monkeypatch)
+    saved = streams.state(own)
+    assert torch.equal(saved["cuda"], torch.tensor([2]))
+    with streams.set_aside(own):
+        devices.states[1] = torch.tensor([9])
+        torch.manual_seed(3)
+    assert (devices.states[1].item(), set(devices.seen)) == (2, {1})
+    assert torch.equal(streams.state(CPU)["cpu"], saved["cpu"])
+    assert streams.state(CPU).keys() == {"cpu"}
+
+
+def test_streams_of_old_checkpoints_are_taken(monkeypatch):
+    """They have those of all devices in a list, which is empty without CUDA."""
+    own, devices = torch.device("cuda:1"), FewStreams(monkeypatch)
+    cpu = torch.get_rng_state()
+    streams.load_state({"cpu": cpu, "cuda": [torch.tensor([5]), torch.tensor([6])]}, own)
+    assert devices.states == {0: torch.tensor([1]), 1: torch.tensor([6])}
+    for stored in ([], [torch.tensor([7])]):
+        streams.load_state({"cpu": cpu, "cuda": stored}, own)
+        streams.load_state({"cpu": cpu, "cuda": stored}, CPU)
+    assert devices.states[1].item() == 6
+
+
+def ramp(height: int, width: int, channels: int = 3) -> torch.Tensor:
+    """A batch of one image whose every sample tells where it stands."""
+    places = torch.arange(height * width).reshape(1, height, width, 1) % 251
+    return places.expand(1, height, width, channels).to(torch.uint8)
+
+
+class Exporting:
+    """A recipe of which only its export is asked."""
+
+    def __init__(self, size_multiple: int = 1, trained_px: int = 16) -> None:
+        self.export = weights.Export("g", {}, 1, size_multiple, trained_px=trained_px)
+
+    def exports(self):
+        return {"generator": self.export}
+
+
+def test_of_large_images_the_middle_is_validated_alike_in_all_parts_of_a_pair():
+    validation = Validation(Exporting(), None, {}, None, None, 64)
+    pair = Restoration(ramp(100, 50), ramp(100, 50), ("a",))
+    cut = validation._middle(pair)
+    assert torch.equal(cut.degraded, pair.degraded[:, 18:82])
+    assert torch.equal(cut.clean, pair.clean[:, 18:82])
+    low_high = LowHigh(ramp(25, 40), ramp(100, 160), ("a",))
+    cut = validation._middle(low_high)
+    assert torch.equal(cut.low, low_high.low[:, 4:20, 12:28])
+    assert torch.equal(cut.high, low_high.high[:, 16:80, 48:112])
+    masked = Masked(ramp(70, 64), ramp(70, 64, 1), ("a",))
+    cut = validation._middle(masked)
+    assert (cut.image.shape, cut.mask.shape) == ((1, 64, 64, 3), (1, 64, 64, 1))
+
+
+@pytest.mark.parametrize(("largest_px", "kept"), [(None, 100), (100, 100), (64, 64), (63, 32), (20, 32), (1, 32)])
+def test_the_middle_fits_the_network_and_is_never_below_what_it_is_trained_on(largest_px, kept):
+    validation = Validation(Exporting(size_multiple=32, trained_px=32), None, {}, None, None, largest_px)
+    cut = validation._middle(Restoration(ramp(100, 100), ramp(100, 100), ("a",)))
+    assert cut.clean.shape == (1, kept, kept, 3)
+
+
+def test_a_run_validates_and_draws_no_larger_images_than_it_is_told(tiny, tmp_path, monkeypatch):
+    """48 px photos, enlarged by four from 12 px: at most 32 px, from 8 px."""
+    seen = []
+    honest = Srgan.validate
+    monkeypatch.setattr(Srgan, "validate", lambda self, batch: seen.append(batch.high.shape) or honest(self, batch))
+    run = api.train(tiny("srgan/compact", "train.validation_px=32"), run_dir=tmp_path / "run", device="cpu")
+    assert set(seen) == {(1, 3, 32, 32)}
+    sheet = reader.read_rgb8(sorted((run.path / "samples").iterdir())[-1])
+    whole = api.train(tiny("srgan/compact"), run_dir=tmp_path / "whole", device="cpu")
+    assert sheet.shape[1] < reader.read_rgb8(sorted((whole.path / "samples").iterdir())[-1]).shape[1]
+    assert all(math.isfinite(value) for value in run.validation.values())
+    assert TrainOptions().validation_px == 1024
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 17.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate memory: you tried to"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 1.00 GB)"),
+    ],
+)
+@pytest.mark.parametrize("when", ["validate", "preview"])
+def test_no_memory_in_validation_is_one_line_that_names_the_setting_and_the_work_is_saved(
+    tiny, tmp_path, monkeypatch, when, error
+):
+    def fails(_self, _batch):
+        raise error
+
+    monkeypatch.setattr(Srgan, when, fails)
+    settings = tiny("srgan/compact")
+    with pytest.raises(TrainingError, match=r"48 px on its longest side.*--resume RUN train\.validation_px=24") as said:
+        api.train(settings, run_dir=tmp_path / "run", device="cpu")
+    assert "\n" not in str(said.value)
+    assert state.steps(tmp_path / "run" / "checkpoints") == [2]
+    monkeypatch.undo()
+    assert api.resume(tmp_path / "run", overrides=["train.validation_px=24"], device="cpu").ending == "finished"
+
+
+def test_other_failures_of_validation_are_not_taken_for_want_of_memory(tiny, tmp_path, monkeypatch):
+    def fails(_self, _batch):
+        raise RuntimeError("The size of tensor a (3) must match")
+
+    monkeypatch.setattr(Srgan, "validate", fails)
+    with pytest.raises(RuntimeError, match="must match"):
+        api.train(tiny("srgan/compact"), run_dir=tmp_path / "run", device="cpu")
+
+
+def test_the_machine_of_a_validation_is_the_runs(tiny):
+    """A run on channels_last goes on in it."""
+    settings = tiny("pix2pix/shoes-64", *DROPOUT, "train.memory_format=channels_last")
+    cast = Cast(session.prepare(settings.recipe, settings.config, "cpu"))
+    assert isinstance(cast.machine, Machine)
+    weight = next(value for value in cast.recipe.generator.parameters() if value.dim() == 4)
+    before = weight.stride()
+    with cast.validation.at_rest():
+        assert weight.is_contiguous()
+        assert cast.recipe.generator.training
+        assert not cast.recipe.discriminator.training
+    assert weight.stride() == before
