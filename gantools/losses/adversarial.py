@@ -52,7 +52,7 @@ class Vanilla:
 class LeastSquares:
     """LSGAN: judge = mean (real - real_label)² + mean fake², fool = mean (fake - 1)².
 
-    Paper: Mao 2017, arXiv 1611.04076.
+    Paper: Mao 2017, arXiv 1611.04076 (b = 1, a = 0, c = 1).
     Differs from the paper: without its factor 1/2, as in CycleGAN, whose recipe halves the discriminator's cost.
     """
 
@@ -103,7 +103,10 @@ class RelativisticAverage:
 
     judge = J(r - mean f, f - mean r), fool = J(f - mean r, r - mean f).
 
-    Paper: Jolicoeur-Martineau 2018, arXiv 1807.00734; ESRGAN (vanilla), DeblurGAN-v2 (lsgan, halved there).
+    Least squares: judge = mean (r - mean f - 1)² + mean (f - mean r + 1)². The fake target is -1 here, not 0: a
+    difference of logits is to be as far below zero for fakes as it is above for real images.
+    Paper: Jolicoeur-Martineau 2018, arXiv 1807.00734; ESRGAN (vanilla), DeblurGAN-v2 (lsgan).
+    Differs from the authors' code, which halves each sum. DeblurGAN-v2's also takes the means over its last 50 batches.
     """
 
     objective: Literal["vanilla", "lsgan", "hinge"] = "vanilla"
@@ -119,7 +122,18 @@ class RelativisticAverage:
         return _RELATIVE_TO[self.objective].judge(relative_real, relative_fake)
 
 
-_RELATIVE_TO: Mapping[str, AdversarialLoss] = {"vanilla": Vanilla(), "lsgan": LeastSquares(), "hinge": Hinge()}
+class _SymmetricLeastSquares(LeastSquares):
+    """Least squares with a fake target of -1."""
+
+    def judge(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return _squared_distance(real_logits, 1.0) + _squared_distance(fake_logits, -1.0)
+
+
+_RELATIVE_TO: Mapping[str, AdversarialLoss] = {
+    "vanilla": Vanilla(),
+    "lsgan": _SymmetricLeastSquares(),
+    "hinge": Hinge(),
+}
 
 
 def _mean(logits: Tensor) -> Tensor:

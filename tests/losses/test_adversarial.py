@@ -63,9 +63,17 @@ def test_relativistic_average() -> None:
     close(vanilla.judge(REAL, FAKE), softplus([-x for x in real]) + softplus(fake))
     close(vanilla.fool(FAKE, REAL), softplus([-x for x in fake]) + softplus(real))
     squares = RelativisticAverage("lsgan")
-    close(squares.judge(REAL, FAKE), (sum((x - 1) ** 2 for x in real) + sum((x + 0) ** 2 for x in fake)) / 3)
+    close(squares.judge(REAL, FAKE), (sum((x - 1) ** 2 for x in real) + sum((x + 1) ** 2 for x in fake)) / 3)
+    close(squares.fool(FAKE, REAL), (sum((x - 1) ** 2 for x in fake) + sum((x + 1) ** 2 for x in real)) / 3)
     hinge = RelativisticAverage("hinge")
     close(hinge.judge(REAL, FAKE), (sum(max(0, 1 - x) for x in real) + sum(max(0, 1 + x) for x in fake)) / 3)
+
+
+@pytest.mark.parametrize("objective", ["vanilla", "lsgan", "hinge"])
+def test_relativistic_average_treats_both_sides_alike(objective: Any) -> None:
+    """Exchanging real and fake and every sign leaves the cost unchanged; a fake target of 0 would break this."""
+    loss = RelativisticAverage(objective)
+    close(loss.judge(REAL, FAKE), loss.judge(-FAKE, -REAL).item())
 
 
 @pytest.mark.parametrize("objective", ["vanilla", "lsgan", "hinge"])
