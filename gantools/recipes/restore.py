@@ -112,6 +112,9 @@ class RestoreConfig(RunConfig):
 class Restore(Recipe["Restoration", Generated]):
     """A U-Net on a pretrained encoder mends what was done to photos; at the end a critic sharpens it.
 
+    In the game the resting network is in eval mode: the critic without dropout while the generator learns, the
+    generator on its running statistics while the critic does. That is how fastai's ``GANLearner`` runs by default
+    (``switch_eval=True``); its ``GANTrainer`` alone would leave both in training mode.
     Differs from the source: the critic learns on what the resting generator makes of each batch, where the source
     writes those pictures to a folder first; BatchNorm of the frozen encoder rests too; one-cycle leaves momentum alone.
     """

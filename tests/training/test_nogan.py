@@ -14,6 +14,8 @@ from gantools.data import loader, synth
 from gantools.data.batches import to_network
 from gantools.images.imagenet import normalised
 from gantools.training import journal, session
+from gantools.training.machine import Machine
+from gantools.training.stage_play import StagePlay
 from gantools.training.stopping import Limits
 
 TINY = (
@@ -223,3 +225,16 @@ def test_colour_figures_belong_to_gray_inputs(photos, tmp_path):
     } <= set(row)
     assert row["validation/input_colorfulness"] == 0
     assert row["validation/input_ab_l1"] > 0
+
+
+def test_in_the_game_the_resting_network_is_in_eval_mode(photos):
+    """As fastai's GANLearner has it: no dropout in the critic that only judges, running statistics in the generator."""
+    settings = configured(photos, "model.critic.dropout=0.15")
+    recipe = session.prepare(settings.recipe, settings.config, "cpu").recipe
+    (*_, stage) = recipe.stages()
+    play = StagePlay(recipe, stage, settings.config.stages.adversarial.optimizers, Machine(torch.device("cpu"), "fp32"))
+    for learning in stage.players:
+        play._spotlight([learning])
+        for name, player in stage.players.items():
+            modules = [module for network in player.networks.values() for module in network.modules()]
+            assert {module.training for module in modules} == {name == learning}
