@@ -95,6 +95,11 @@ class PerceptualOptions(Options):
         ge=0,
         le=64,
     )
+    normalise_input: bool = setting(
+        True,
+        "images by ImageNet's mean and deviation; false: as they are, in [-1, 1] (DeblurGAN's code)",
+        paper=True,
+    )
 
 
 AdversarialOptions: TypeAlias = Annotated[

@@ -38,7 +38,7 @@ from gantools.training.recipe import (
     describe_generator,
     initialize,
 )
-from gantools.training.turns import CriticRatio, Solo
+from gantools.training.turns import Alternate, Solo
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -68,7 +68,7 @@ class DeblurModel(Options):
     pixel: ReconstructionOptions = setting(L1Options(), "distance to the sharp picture", paper="l1")
     pixel_weight: float = setting(0.0, "weight of the pixel distance, in both stages", paper=0, ge=0)
     perceptual: PerceptualOptions | None = setting(
-        PerceptualOptions(network="vgg19", layers=("conv3_3",), feature_scale=1.0),
+        PerceptualOptions(network="vgg19", layers=("conv3_3",), feature_scale=1.0, normalise_input=False),
         "feature distance; null leaves it out",
         paper="VGG19 conv3_3",
     )
@@ -76,7 +76,9 @@ class DeblurModel(Options):
     adversarial: AdversarialOptions = setting(WassersteinOptions(), "the game", paper="wasserstein")
     adversarial_weight: float = setting(1.0, "weight of the adversarial term", paper=1, ge=0)
     penalty_weight: float = setting(10.0, "weight of the gradient penalty, in a Wasserstein game only", paper=10, ge=0)
-    critic_turns: int = setting(5, "turns of the discriminators per turn of the generator", paper=5, ge=1)
+    critic_turns: int = setting(
+        5, "turns of the discriminators before the generator's, all on one batch", paper=5, ge=1
+    )
 
     @model_validator(mode="after")
     def _content(self) -> Self:
@@ -104,7 +106,11 @@ class DeblurConfig(RunConfig):
 
 
 class Deblur(Recipe["Restoration", Generated]):
-    """A generator learns what to add to a blurred picture; one or two discriminators know sharp ones."""
+    """A generator learns what to add to a blurred picture; one or two discriminators know sharp ones.
+
+    Each batch gives the discriminators all their turns and the generator its own, as in the code of DeblurGAN: so that
+    300 epochs are 300 passes of the generator over the data.
+    """
 
     config_type: ClassVar[type[RunConfig]] = DeblurConfig
     default_preset = "compact"
@@ -142,7 +148,7 @@ class Deblur(Recipe["Restoration", Generated]):
         if self.config.stages.adversarial is not None:
             yield Stage(
                 "adversarial",
-                CriticRatio(self.options.critic_turns),
+                Alternate(*["discriminator"] * self.options.critic_turns, "generator"),
                 {
                     "generator": Player(generator, self.generator_loss),
                     "discriminator": Player(self.discriminators, self.discriminator_loss),

@@ -194,3 +194,14 @@ def test_a_shifted_loss_sees_both_pictures_alike_and_only_where_it_teaches() -> 
     assert seen <= offsets
     assert len(seen) > 10
     assert shifted(real.clone().requires_grad_(), real).item() == 0
+
+
+def test_without_normalising_the_network_is_given_images_as_they_are() -> None:
+    """DeblurGAN's weight of 100 goes with images in [-1, 1]: a squared distance is σ² · 4 ≈ 0.21 of the usual one."""
+    fake, real = pictures()
+    plain = PerceptualLoss(layers=["conv1_1"], weights="random", feature_scale=1.0, normalise_input=False)
+    usual = PerceptualLoss(layers=["conv1_1"], weights="random", feature_scale=1.0)
+    layer = plain._network[0]
+    expected = (layer(fake) - layer(real)).square().mean()
+    torch.testing.assert_close(plain(fake, real), expected)
+    assert 0.18 < float(plain(fake, real) / usual(fake, real)) < 0.24

@@ -14,7 +14,6 @@ from gantools.losses.penalties import gradient_penalty
 from gantools.recipes.deblur import DeblurModel
 from gantools.training import optimizers
 from gantools.training.optimizers import Progress
-from gantools.training.turns import CriticRatio
 
 RANDOM = "model.perceptual.weights=random"
 GAMES = ("deblur/motion", "deblur/vgg16", "deblur/fpn")
@@ -59,12 +58,17 @@ def test_motion_is_deblurgan():
     assert (settings.data.crop_px, settings.data.batch_images) == (256, 1)
 
 
-def test_motion_gives_the_critic_five_turns():
+def test_every_batch_of_motion_has_five_turns_of_the_critic_and_one_of_the_generator():
+    """As in the authors' ``optimize_parameters``: at equal epochs the generator learns as often as theirs."""
     (stage,) = built("deblur/motion").stages()
-    assert isinstance(stage.policy, CriticRatio)
-    turns = [stage.policy.turns(step, {}) for step in range(10)]
-    assert [("generator" in turn) for turn in turns] == [False] * 4 + [True] + [False] * 4 + [True]
-    assert all(turn[0] == "discriminator" for turn in turns)
+    for step in range(10):
+        assert stage.policy.turns(step, {}) == (*["discriminator"] * 5, "generator")
+
+
+def test_features_are_of_images_as_the_authors_give_them():
+    """DeblurGAN feeds [-1, 1] to VGG, DeblurGAN-v2 ImageNet's statistics: the weights 100 and 0.006 belong to these."""
+    names = "motion", "vgg16", "fpn"
+    assert [config(f"deblur/{name}").model.perceptual.normalise_input for name in names] == [False, False, True]
 
 
 @pytest.mark.parametrize("spec", GAMES)
