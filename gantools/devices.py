@@ -23,15 +23,22 @@ def choose_device(name: str) -> torch.device:
         )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: this computer has no Metal device; try --device cpu")
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)  # streams, graphs and compiled kernels go to the current device
     return device
 
 
-def make_fast(device: torch.device) -> None:
-    """Let CUDA try out its convolutions and compute float32 in TF32: for the whole program, as torch has it."""
+def set_speed(device: torch.device, *, fast: bool) -> None:
+    """Let CUDA compute float32 as float32, or ``fast``: in TF32, by whichever convolution is fastest.
+
+    torch itself takes TF32, with 10 bits of fraction instead of 23, for convolutions. These settings are torch's, for
+    the whole program. The older names are set: they also set the newer ``fp32_precision``, and torch's compiler reads
+    them.
+    """
     if device.type == "cuda":
-        torch.backends.cudnn.benchmark = True
-        torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.benchmark = fast
+        torch.backends.cudnn.allow_tf32 = fast
+        torch.backends.cuda.matmul.allow_tf32 = fast
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -19,7 +19,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def speed(rows: Iterable[Timed], peak_teraflops: float | None = None) -> str:
     """Seconds, images, the ratio to the hand-written loop; with a GPU's peak also the share of it."""
-    header = ["case", "loop", "s/step", "images/s", "ratio", "first losses off by", "TFLOP/s"]
+    header = ["case", "loop", "s/step", "images/s", "ratio", "graphs", "first losses off by", "TFLOP/s"]
     cells = [
         [
             row.case,
@@ -27,6 +27,7 @@ def speed(rows: Iterable[Timed], peak_teraflops: float | None = None) -> str:
             f"{row.seconds_per_step:.4f}",
             f"{row.images_per_second:.3g}",
             f"{row.ratio:.2f}",
+            str(row.graphs),
             f"{row.loss_error:.1e}",
             f"{row.teraflops:.3g}",
         ]

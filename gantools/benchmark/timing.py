@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gantools import api
 from gantools.benchmark.cases import Case
 from gantools.benchmark.contenders import PLAIN, Mode, Step, our_step, plain_step
+from gantools.training import compiling
 
 PEAK_SIDE, PEAK_ROUNDS = 8192, 20
 
@@ -22,6 +23,7 @@ class Timed:
     """What one contender needed. ``ratio`` is how much faster than the hand-written loop a step is (medians).
 
     ``loss_error`` is how far the first step's losses are from the hand-written loop's, relative, the worst player's.
+    ``graphs`` is how many were compiled for it; a compiled contender without any ran uncompiled.
     """
 
     case: str
@@ -31,19 +33,23 @@ class Timed:
     ratio: float
     loss_error: float
     teraflops: float
+    graphs: int = 0
 
 
 def compare(case: Case, device: torch.device, modes: Sequence[Mode], *, small: bool, rounds: int) -> list[Timed]:
     """Time the hand-written loop and ours in each mode: ``rounds`` steps each, taking turns, after one to warm up."""
+    compiling.forget()
     settings = case.settings(small=small)
     steps: dict[str, Step] = {PLAIN: plain_step(settings, case.stage, device)}
     steps |= {mode.name: our_step(settings, case.stage, device, mode) for mode in modes}
-    flops, losses = _first_steps(steps)
+    flops, losses, graphs = _first_steps(steps)
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
             seconds[name].append(timed(step, device))
-    return _table(case, settings, {name: statistics.median(took) for name, took in seconds.items()}, losses, flops)
+    return _table(
+        case, settings, {name: statistics.median(took) for name, took in seconds.items()}, losses, flops, graphs
+    )
 
 
 def timed(step: Callable[[], object], device: torch.device) -> float:
@@ -62,15 +68,17 @@ def bf16_peak(device: torch.device) -> float:
     return 2 * PEAK_SIDE**3 / product / 1e12
 
 
-def _first_steps(steps: Mapping[str, Step]) -> tuple[int, dict[str, dict[str, float]]]:
-    """Floating-point operations of a step, and every contender's first losses."""
-    losses = {}
+def _first_steps(steps: Mapping[str, Step]) -> tuple[int, dict[str, dict[str, float]], dict[str, int]]:
+    """Floating-point operations of a step, every contender's first losses, and the graphs that were compiled for it."""
+    losses, graphs = {}, {PLAIN: 0}
     with FlopCounterMode(display=False) as counter:
         losses[PLAIN] = _numbers(steps[PLAIN])
     for name, step in steps.items():
         if name != PLAIN:
+            before = compiling.graphs()
             losses[name] = _numbers(step)
-    return counter.get_total_flops(), losses
+            graphs[name] = compiling.graphs() - before
+    return counter.get_total_flops(), losses, graphs
 
 
 def _numbers(step: Step) -> dict[str, float]:
@@ -78,7 +86,12 @@ def _numbers(step: Step) -> dict[str, float]:
 
 
 def _table(
-    case: Case, settings: api.Settings, medians: Mapping[str, float], losses: dict[str, dict[str, float]], flops: int
+    case: Case,
+    settings: api.Settings,
+    medians: Mapping[str, float],
+    losses: dict[str, dict[str, float]],
+    flops: int,
+    graphs: Mapping[str, int],
 ) -> list[Timed]:
     images = settings.config.data.batch_images
     return [
@@ -90,6 +103,7 @@ def _table(
             medians[PLAIN] / seconds,
             max(abs(losses[name][player] / wanted - 1) for player, wanted in losses[PLAIN].items()),
             flops / seconds / 1e12,
+            graphs[name],
         )
         for name, seconds in medians.items()
     ]

@@ -109,8 +109,10 @@ class Masked(Batch):
 def to_network(batch: B, device: torch.device | str, *, channels_last: bool = False) -> B:
     """Move a loader's batch to ``device`` as bytes (a quarter of the traffic) and convert it there.
 
+    Only to CUDA the copy does not block: on Metal such copies read memory that is given away by then (PyTorch issue
+    139550).
     Range: uint8 [0, 255] → float [-1, 1].
     """
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    moved = batch.to(device, non_blocking=True)
+    moved = batch.to(device, non_blocking=torch.device(device).type == "cuda")
     return moved.map_tensors(lambda t: ranges.batch_to_float(t, layout))

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export
+from gantools.devices import set_speed
 from gantools.errors import ModelFileError, UsageError
 from gantools.inference.blending import Blend, mixed
 from gantools.inference.locate import resolve
@@ -80,13 +81,16 @@ def open_model(
     precision: Precision = "auto",
     blend: Blend | None = None,
     compile: bool = False,
+    fast: bool = False,
 ) -> Model:
     """Open the generator called ``export`` (None: the only one) of a weights file and put it on ``device``.
 
     With ``blend`` its weights lie between these and others. ``compile``: by torch's compiler, where that may help; else
-    a warning says why not. Raises ModelFileError when the file does not hold what it
-    describes, UsageError when ``export`` is not in it or the others are not of such a network.
+    a warning says why not. Without ``fast`` float32 is float32 on CUDA too, not TF32.
+    Raises ModelFileError when the file does not hold what it describes, UsageError when ``export`` is not in it or the
+    others are not of such a network.
     """
+    set_speed(device, fast=fast)
     described = weights.describe(path)
     name = _chosen(described.exports, export, path)
     options = _options(described.exports[name], path)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from gantools.inference.cuda import MOST_GRAPH_PX, captured
+from gantools.inference.cuda import MOST_GRAPH_BYTES, MOST_GRAPH_PX, Captured, Graphs
 from gantools.inference.memory import says_no_memory
 from gantools.lowering import Complaint, Lower, inductor
 
@@ -27,10 +27,15 @@ _SAME = {None: 1e-3, torch.bfloat16: 0.02, torch.float16: 0.02}
 
 
 class ByShape:
-    """A form made anew by ``make`` for every shape of picture; of too many shapes the longest unused goes."""
+    """A form made anew by ``make`` for every shape of picture; of too many shapes the longest unused goes.
 
-    def __init__(self, make: Callable[[Tensor], Form], most: int = MOST_SHAPES) -> None:
-        self._make, self._most = make, most
+    So it does where graphs hold more than ``most_bytes``.
+    """
+
+    def __init__(
+        self, make: Callable[[Tensor], Form], most: int = MOST_SHAPES, most_bytes: int = MOST_GRAPH_BYTES
+    ) -> None:
+        self._make, self._most, self._most_bytes = make, most, most_bytes
         self._made: OrderedDict[tuple[int, ...], Form] = OrderedDict()
 
     def __call__(self, image: Tensor) -> Tensor:
@@ -39,13 +44,24 @@ class ByShape:
             while len(self._made) >= self._most:
                 self._made.popitem(last=False)
             self._made[shape] = self._make(image)
+            while len(self._made) > 1 and self._held_bytes() > self._most_bytes:
+                self._made.popitem(last=False)
         self._made.move_to_end(shape)
         return self._made[shape](image.contiguous())
+
+    def _held_bytes(self) -> int:
+        return sum(form.held_bytes for form in self._made.values() if isinstance(form, Captured))
 
 
 def compiled(form: Form, dtype: torch.dtype | None, lower: Lower = inductor) -> ByShape:
     """A form that is compiled for every shape; where that fails it stays as it is, which is told once."""
     complaint = Complaint("--compile: a network")
+    graphs: dict[torch.device, Graphs] = {}
+
+    def captured(slower: Form, sample: Tensor) -> Form:
+        if sample.device not in graphs:
+            graphs[sample.device] = Graphs(sample.device)
+        return graphs[sample.device].captured(slower, sample)
 
     def attempt(way: Callable[[Form, Tensor], Form], slower: Form, sample: Tensor) -> Form:
         try:

@@ -17,7 +17,10 @@ Form: TypeAlias = Callable[[Tensor], Tensor]
 Cuda: TypeAlias = Any
 
 MOST_GRAPH_PX = 1 << 20
-"""A graph holds its features for good; beyond a megapixel the launches that it saves no longer count."""
+"""Beyond a megapixel the launches that a graph saves no longer count."""
+
+MOST_GRAPH_BYTES = 1 << 30
+"""What all graphs may hold of inputs and results; their features share one pool."""
 
 _WARM_UPS = 3
 """What libraries choose and allocate at their first calls must not be captured."""
@@ -67,28 +70,43 @@ class Landing:
         return self._locked
 
 
-def captured(form: Form, sample: Tensor, cuda: Cuda = torch.cuda) -> Form:
-    """A form whose kernels are launched together, for inputs of one shape. Raises what capturing raises."""
-    given, beside = sample.clone(), cuda.Stream(sample.device)
-    beside.wait_stream(cuda.current_stream(sample.device))
-    with cuda.stream(beside):
-        for _ in range(_WARM_UPS):
-            form(given)
-    cuda.current_stream(sample.device).wait_stream(beside)
-    graph = cuda.CUDAGraph()
-    with cuda.graph(graph, stream=beside):  # the stream that libraries have met in the warm-up
-        made = form(given)
-    return _Captured(form, given, made, graph)
+class Graphs:
+    """Captures forms on one stream and in one pool of memory.
+
+    Each graph may overwrite the features of the others, for no two run at once; a graph's input and result are its own.
+    """
+
+    def __init__(self, device: torch.device, cuda: Cuda = torch.cuda) -> None:
+        self._device, self._cuda = device, cuda
+        self._beside, self._pool = cuda.Stream(device), cuda.graph_pool_handle()
+
+    def captured(self, form: Form, sample: Tensor) -> Captured:
+        """A form whose kernels are launched together, for inputs of one shape. Raises what capturing raises."""
+        given, cuda = sample.clone(), self._cuda
+        self._beside.wait_stream(cuda.current_stream(self._device))
+        with cuda.stream(self._beside):
+            for _ in range(_WARM_UPS):
+                form(given)
+        cuda.current_stream(self._device).wait_stream(self._beside)
+        graph = cuda.CUDAGraph()
+        with cuda.graph(graph, pool=self._pool, stream=self._beside):  # the stream that libraries met in the warm-up
+            made = form(given)
+        return Captured(form, given, made, graph)
 
 
 @dataclass(frozen=True, eq=False)
-class _Captured:
+class Captured:
     """A graph that reads ``given`` and writes ``made``, always in the same places; ``form`` owns its weights."""
 
     form: Form
     given: Tensor
     made: Tensor
     graph: Any
+
+    @property
+    def held_bytes(self) -> int:
+        """What it keeps for itself beside the pool."""
+        return self.given.nbytes + self.made.nbytes
 
     def __call__(self, image: Tensor) -> Tensor:
         self.given.copy_(image)

@@ -18,7 +18,7 @@ from gantools.inference.bundle import Model
 from gantools.inference.canvas import Canvas
 from gantools.inference.cuda import Ferry, Landing
 from gantools.inference.cutting import Cut, choose, no_memory, stripes
-from gantools.inference.memory import Memory, memory_of, says_no_memory
+from gantools.inference.memory import Memory, memory_of, says_no_memory, says_too_large
 from gantools.inference.striped import Striping
 from gantools.inference.tiles import Grid, Tile
 from gantools.inference.way import Way
@@ -118,7 +118,7 @@ class _Batch:
         try:
             made = self.way.network(torch.cat([self._seen(canvas) for canvas in self.canvases]))
         except Exception as error:
-            if not says_no_memory(error):
+            if not says_too_large(error):
                 raise
             return None
         return made if torch.isfinite(made).all() else None
@@ -135,7 +135,7 @@ class _Batch:
             made = self.way.network(ranges.batch_to_float(samples))
             landing = ferry.back((ranges.batch_from_float(made), torch.isfinite(made).all()))
         except Exception as error:
-            if not says_no_memory(error):
+            if not says_too_large(error):
                 raise
             self.way.memory.release()
             return None
@@ -210,7 +210,7 @@ def _striped(canvas: Canvas, grid: Grid, way: Way, cut: Cut) -> bool:
             stripe_px = rows * grid.step_px
             return all(Striping(canvas, band, steps, way.device, way.memory, stripe_px).fill() for band in cut.bands)
         except Exception as error:
-            if not says_no_memory(error):
+            if not says_too_large(error):
                 raise
         way.memory.release()
         rows = rows // 2
@@ -226,7 +226,7 @@ def _made(canvas: Canvas, tile: Tile, way: Way) -> Outcome:
             return "not finite"
         canvas.write(made, tile)
     except Exception as error:
-        if not says_no_memory(error):
+        if not says_too_large(error) or (tile.seen_px <= way.memory.carefree_px and not says_no_memory(error)):
             raise
         return "no memory"
     return "made"

@@ -12,7 +12,9 @@ from gantools.inference.batching import Arrival
 from gantools.inference.bundle import Model
 from gantools.inference.cuda import Ferry
 from gantools.inference.forward import begin_batch, translate, translate_batch, translate_proven
+from gantools.inference.memory import memory_of
 from gantools.inference.settings import Settings
+from gantools.inference.way import Way
 
 MOST_PICTURES = 8
 FAST_PICTURES = 64
@@ -55,9 +57,14 @@ class Joint:
         if asked is not None:
             return asked
         if self.model.device.type != "cpu":
-            return max(1, min(FAST_PICTURES, _FAST_PX // _pixels(picture))) if fast else 1
+            return max(1, min(FAST_PICTURES, self._comfortable_px() // _pixels(picture))) if fast else 1
         paying = self._paying(picture)
         return paying if fast or self.pictures >= _PAYING_BATCHES * paying else 1
+
+    def _comfortable_px(self) -> int:
+        """How many pixels go through an accelerator together."""
+        way = Way(self.model, self.model.autocast, None, self.settings.tta, memory_of(self.model.device))
+        return min(_FAST_PX, int(way.memory.comfortable_bytes() / way.bytes_per_px()))
 
     def _paying(self, picture: Picture) -> int:
         """What a batch saves on a processor is reading the weights again; what it costs is features out of the caches.

@@ -13,6 +13,10 @@ import torch
 COMFORTABLE_BYTES = 400 << 20
 """What a picture's features may take on a processor. More gains nothing: they leave its caches long before."""
 
+ACCELERATOR_BYTES = {"cuda": 4 << 30, "mps": 3 << 29}
+"""The same on an accelerator, by its type. More gains little, and 2³¹ elements or more in one tensor, which many of
+cuDNN's and Metal's kernels cannot count, would need 4 GiB in bf16."""
+
 CAREFREE_PX = 1 << 16
 """Pictures up to this size are computed whole without asking; the widest network here needs half a gigabyte."""
 
@@ -85,7 +89,7 @@ class DeviceMemory:
     carefree_px: int = CAREFREE_PX
 
     def comfortable_bytes(self) -> int:
-        return self.free_bytes()
+        return min(ACCELERATOR_BYTES[self.device.type], self.free_bytes())
 
     def free_bytes(self) -> int:
         if self.device.type == "mps":
@@ -113,7 +117,32 @@ def says_no_memory(error: BaseException) -> bool:
     """Whether an error means that memory ran out, in any of the ways that torch says so."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)
+
+
+def says_too_large(error: BaseException) -> bool:
+    """Whether a kernel may have failed for the size of what it was given, memory or not."""
+    return says_no_memory(error) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in _PERHAPS_TOO_LARGE)
+    )
+
+
+_NO_MEMORY = (
+    "allocate memory",  # the CPU
+    "out of memory",  # "CUDA error: …", "CUDA driver error: …", "MPS backend …", when no allocator of torch's was asked
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "Invalid buffer size",  # Metal: larger than a buffer may be
+)
+_PERHAPS_TOO_LARGE = (
+    "cuDNN",
+    "CUDNN_STATUS",
+    "unable to find an engine",
+    "INT_MAX",
+    "32BitIndexMath",
+    "32 bit",
+    "32-bit",
+)
 
 
 def _available_bytes() -> Iterator[int]:

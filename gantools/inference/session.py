@@ -58,13 +58,11 @@ class Session:
             raise
 
     def _put_through(self, run: Run) -> Run:
-        from gantools.devices import choose_device, make_fast
+        from gantools.devices import choose_device
         from gantools.inference import bundle, engine
         from gantools.inference.blending import Blend
 
         device = choose_device(self.device)
-        if self.settings.fast:
-            make_fast(device)
         model = bundle.open_model(
             self.weights,
             export=self.export,
@@ -72,6 +70,7 @@ class Session:
             precision=self._precision(device),
             blend=Blend(*self.blend) if self.blend else None,
             compile=self.settings.compile,
+            fast=self.settings.fast,
         )
         if self.settings.mask is not None and model.export.takes != "masked":
             raise UsageError(f"--mask: {self.recipe} takes whole pictures, it fills no holes")

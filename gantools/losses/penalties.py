@@ -39,8 +39,11 @@ def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
 
 
 def _input_gradient(critic: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
-    """Gradient of each picture's score, a patch map counting as its mean. (N, C·H·W), differentiable itself."""
-    with torch.enable_grad():
+    """Gradient of each picture's score, a patch map counting as its mean. (N, C·H·W), differentiable itself.
+
+    A critic that was compiled runs as it is here: what torch compiles cannot be differentiated twice.
+    """
+    with torch.enable_grad(), torch.compiler.set_stance("force_eager"):
         scores = critic(image).reshape(len(image), -1).mean(dim=1)
         gradient: Tensor = torch.autograd.grad(scores.sum(), image, create_graph=True)[0]
     return gradient.flatten(1)

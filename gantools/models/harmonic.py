@@ -25,17 +25,25 @@ def harmonic_square(image: Tensor, side_px: int) -> Tensor:
     return vertical + horizontal.transpose(-1, -2)
 
 
+def _widest(device: torch.device) -> torch.dtype:
+    """The widest float that a device has: Metal has no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def _waves(side_px: int, like: Tensor) -> Tensor:
     """The orthonormal sine transform, its own inverse. Shapes: (position, frequency)."""
-    count = torch.arange(1, side_px + 1, device=like.device, dtype=torch.float64)
-    waves = torch.sin(math.pi / (side_px + 1) * count[:, None] * count) * math.sqrt(2 / (side_px + 1))
+    count = torch.arange(1, side_px + 1, device=like.device)
+    # Whole turns are taken off while the phase is a whole number, so that float32 is exact enough.
+    phase = (count[:, None] * count % (2 * (side_px + 1))).to(_widest(like.device))
+    waves = torch.sin(math.pi / (side_px + 1) * phase) * math.sqrt(2 / (side_px + 1))
     return waves.to(like.dtype)
 
 
 def _fading(side_px: int, like: Tensor) -> Tensor:
     """What is left of each wave at each depth from its edge. Shapes: (depth, frequency)."""
-    count = torch.arange(1, side_px + 1, device=like.device, dtype=torch.float64)
-    rate = torch.acosh(2 - torch.cos(math.pi / (side_px + 1) * count))
+    count = torch.arange(1, side_px + 1, device=like.device, dtype=_widest(like.device))
+    # acosh(2 - cos x) = 2 asinh(sin(x / 2)), which keeps the digits of a small x
+    rate = 2 * torch.asinh(torch.sin(math.pi / (2 * (side_px + 1)) * count))
     depth, whole = count[:, None], side_px + 1
     # sinh(μ(whole - depth)) / sinh(μ·whole) without overflow
     fading = torch.exp(-rate * depth) * torch.expm1(-2 * rate * (whole - depth)) / torch.expm1(-2 * rate * whole)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -18,6 +18,9 @@ from torch import nn
 from gantools.lowering import Complaint, Lower, inductor
 
 CompileName = Literal["off", "networks", "graphs"]
+
+MOST_GRAPHS = 128
+"""A network needs up to four: learning and resting, with and without gradients of its own."""
 
 
 def obstacle(device: torch.device) -> str | None:
@@ -39,6 +42,10 @@ def prepare(modules: Iterable[nn.Module], how: CompileName, lower: Lower = induc
     """Let ``modules`` be compiled when they are first called. ``lower`` turns a traced graph into a function."""
     if how == "off":
         return
+    # Beyond its limit of 8 graphs of one function torch runs the function as it is, without a word. Networks of one
+    # class share their functions.
+    config = import_module("torch._dynamo.config")
+    config.recompile_limit = max(config.recompile_limit, MOST_GRAPHS)
     backend = _Backend(lower, _OPTIONS[how])
     for module in modules:
         module.compile(backend=backend, dynamic=False)
@@ -59,15 +66,29 @@ def eagerly() -> AbstractContextManager[Any]:
     return stance
 
 
+def graphs() -> int:
+    """How many graphs this process has compiled so far."""
+    return _Backend.made
+
+
+def forget() -> None:
+    """Drop everything that was compiled, so that it neither takes memory nor counts against a limit."""
+    torch._dynamo.reset()
+
+
 class _Backend:
     """Lowers graphs; one that cannot be lowered runs as it was traced, which is told once."""
+
+    made: ClassVar[int] = 0
 
     def __init__(self, lower: Lower, options: dict[str, Any]) -> None:
         self._lower, self._options, self._complaint = lower, options, Complaint("train.compile: a network")
 
     def __call__(self, graph: Any, inputs: Any) -> Any:
         try:
-            return self._lower(graph, inputs, self._options)
+            lowered = self._lower(graph, inputs, self._options)
+            _Backend.made += 1
+            return lowered
         except Exception as error:  # a compiler can fail in any way, and training goes on without it
             self._complaint.tell(error)
             return graph.forward

@@ -160,8 +160,12 @@ def _correlation(made: Tensor, like: Tensor) -> Tensor:
 
 
 def _thumbnail(pictures: Tensor) -> Tensor:
-    """The first picture, small. Shapes: (N, C, H, W) → (C, 8, 8)."""
-    return adaptive_avg_pool2d(pictures[:1], THUMBNAIL_PX)[0]
+    """The first image, small. Shapes: (N, C, H, W) → (C, 8, 8).
+
+    Metal only takes sides that are multiples of 8, so what is beyond the last one is left out.
+    """
+    height, width = (side - side % THUMBNAIL_PX or side for side in pictures.shape[2:])
+    return adaptive_avg_pool2d(pictures[:1, :, :height, :width], THUMBNAIL_PX)[0]
 
 
 def _mean(values: Sequence[Tensor]) -> float:

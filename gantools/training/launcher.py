@@ -25,6 +25,7 @@ from gantools.training import rank_process
 # Long enough to end in good order after a peer's failure, short enough that a dead run is not mistaken for a slow one.
 GRACE_SECONDS = 20.0
 POLL_SECONDS = 0.05
+_LOOPBACK = {"linux": "lo", "darwin": "lo0"}
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -145,8 +146,8 @@ def environment(rank: int, count: int, port: int) -> dict[str, str]:
         "MASTER_PORT": str(port),
     }
     shared = {"OMP_NUM_THREADS": str(max(1, available_cores() // count))}
-    if sys.platform == "linux":
-        shared["GLOO_SOCKET_IFNAME"] = "lo"
+    if sys.platform in _LOOPBACK:
+        shared["GLOO_SOCKET_IFNAME"] = _LOOPBACK[sys.platform]
     return {**shared, **os.environ, **own}
 
 

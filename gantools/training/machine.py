@@ -76,7 +76,8 @@ def choose(
     if compiled != "off" and (reason := compiling.obstacle(found)):
         warnings.warn(f"train.compile: {reason}; training without", stacklevel=2)
         compiled = "off"
-    layout = memory_format == "channels_last"
+    # On Metal the backward pass of BatchNorm is wrong for channels_last (PyTorch issue 175189).
+    layout = memory_format == "channels_last" and found.type != "mps"
     return Machine(found, _choose_precision(found, precision), layout, compiled=compiled)
 
 

@@ -207,3 +207,18 @@ def test_batches_become_network_tensors(shoes: Path, channels_last: bool) -> Non
     torch.testing.assert_close(ready.high, batch.high.permute(0, 3, 1, 2) / 127.5 - 1)
     memory = torch.channels_last if channels_last else torch.contiguous_format
     assert ready.high.is_contiguous(memory_format=memory)
+
+
+@pytest.mark.parametrize(("device", "blocking"), [("cuda:0", False), ("mps", True), ("cpu", True)])
+def test_only_copies_to_cuda_do_not_block(device: str, blocking: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metal's read memory that may be another batch's by then (PyTorch issue 139550)."""
+    asked: list[bool] = []
+
+    def to(self: Paired, _device: object, *, non_blocking: bool) -> Paired:
+        asked.append(non_blocking)
+        return self
+
+    monkeypatch.setattr(Paired, "to", to)
+    images = torch.zeros(1, 4, 4, 3, dtype=torch.uint8)
+    to_network(Paired(images, images, ("a",)), torch.device(device))
+    assert asked == [not blocking]

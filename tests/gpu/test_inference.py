@@ -14,7 +14,7 @@ import torch
 from gantools.images import reader, writer
 from gantools.images.picture import Picture
 from gantools.inference.compiled import ByShape
-from gantools.inference.cuda import Ferry, captured
+from gantools.inference.cuda import Ferry, Graphs
 from gantools.inference.forward import begin_batch, translate
 from gantools.inference.session import infer
 from gantools.inference.settings import Settings
@@ -60,7 +60,8 @@ def test_a_captured_network_makes_the_bits_of_the_plain_one(options: Any, dtype:
     from gantools.inference import optimise
 
     form = optimise._plain_form(built(options).to(CUDA), CUDA, dtype)
-    graphs = ByShape(lambda image: captured(form, image), most=2)
+    pool = Graphs(CUDA)
+    graphs = ByShape(lambda image: pool.captured(form, image), most=2)
     with torch.inference_mode():
         for seed, side_px in enumerate((64, 32, 64, 96, 32, 64)):
             torch.manual_seed(seed)
@@ -71,7 +72,7 @@ def test_a_captured_network_makes_the_bits_of_the_plain_one(options: Any, dtype:
 def test_results_of_a_graph_outlive_its_next_replay() -> None:
     first, second = torch.ones(1, 1, 4, 4, device=CUDA), torch.zeros(1, 1, 4, 4, device=CUDA)
     with torch.inference_mode():
-        run = captured(lambda image: image * 2, first)
+        run = Graphs(CUDA).captured(lambda image: image * 2, first)
         one = run(first)
         run(second)
         assert torch.equal(one, first * 2)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from gantools.devices import choose_device
+from gantools.devices import choose_device, set_speed
 from gantools.errors import ModelFileError, UsageError
+from gantools.inference import bundle
 from gantools.inference.bundle import open_model
 from gantools.models import GENERATORS
 from gantools.models.options import (
@@ -158,3 +159,42 @@ def test_devices_that_are_not_here_are_refused(name: str) -> None:
 def test_the_cpu_is_always_here() -> None:
     assert choose_device("cpu") == CPU
     assert choose_device("auto").type in ("cpu", "cuda", "mps")
+
+
+def test_a_numbered_gpu_becomes_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams, graphs and compiled kernels are made on the current device, whatever tensors they are given."""
+    current: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    assert choose_device("cuda:1") == torch.device("cuda", 1)
+    choose_device("cuda")
+    assert current == [torch.device("cuda", 1)]
+
+
+@pytest.fixture
+def _kept_flags() -> Iterator[None]:
+    flags = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    yield
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = flags
+
+
+@pytest.mark.usefixtures("_kept_flags")
+@pytest.mark.parametrize("fast", [False, True])
+def test_float32_on_a_gpu_is_tf32_only_where_speed_was_asked_for(fast: bool) -> None:
+    torch.backends.cudnn.allow_tf32 = True  # as torch has it
+    set_speed(CPU, fast=fast)
+    assert torch.backends.cudnn.allow_tf32
+    set_speed(torch.device("cuda"), fast=fast)
+    precisions = [torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision]
+    assert [precision == "tf32" for precision in precisions] == [fast] * 2
+    assert torch.backends.cudnn.benchmark == torch.backends.cudnn.allow_tf32 == fast
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_every_network_is_opened_with_the_speed_that_was_asked_for(
+    fast: bool, save_weights: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(bundle, "set_speed", lambda _device, *, fast: asked.append(fast))
+    open_model(save_weights(SMALL["srresnet"]), export=None, device=CPU, fast=fast)
+    assert asked == [fast]

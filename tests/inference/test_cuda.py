@@ -16,7 +16,8 @@ from gantools.images import reader
 from gantools.images.picture import Picture
 from gantools.inference import cuda, engine
 from gantools.inference.bundle import Model
-from gantools.inference.cuda import Ferry, Landing, captured
+from gantools.inference.compiled import ByShape
+from gantools.inference.cuda import Ferry, Graphs, Landing
 from gantools.inference.forward import begin_batch, translate
 from gantools.inference.pipeline import Run
 from gantools.inference.settings import Settings
@@ -64,7 +65,8 @@ class FakeCuda:
 
     def __init__(self) -> None:
         self.log: list[str] = []
-        self.made = 0
+        self.made = self.pools = 0
+        self.captures: list[tuple[tuple[int, int], str]] = []
         self.computing = self.current = Stream(self.log, "computing")
         self.capturing: Graph | None = None
 
@@ -84,8 +86,13 @@ class FakeCuda:
     def CUDAGraph(self) -> Graph:
         return Graph()
 
+    def graph_pool_handle(self) -> tuple[int, int]:
+        self.pools += 1
+        return 0, self.pools
+
     @contextmanager
-    def graph(self, graph: Graph, stream: Stream) -> Iterator[None]:
+    def graph(self, graph: Graph, pool: tuple[int, int], stream: Stream) -> Iterator[None]:
+        self.captures.append((pool, stream.name))
         with self.stream(stream):
             self.capturing = graph
             yield
@@ -128,13 +135,31 @@ def test_a_captured_form_is_computed_in_one_place_and_its_results_are_kept(fake:
         return made
 
     first, second = torch.ones(1, 1, 2, 2), torch.full((1, 1, 2, 2), 3.0)
-    run = captured(form, first, fake)
+    run = Graphs(CPU, fake).captured(form, first)
     assert set(calls) == {"stream 1"}
     assert fake.log == ["stream 1 waits for computing", "computing waits for stream 1"]
     one, other = run(first), run(second)
     assert torch.equal(one, first * 2)
     assert torch.equal(other, second * 2)
     assert torch.equal(first, torch.ones(1, 1, 2, 2))
+
+
+def test_graphs_of_all_shapes_share_one_pool_and_one_stream(fake: FakeCuda) -> None:
+    """A pool of its own for each graph would hold every shape's features for good."""
+    graphs = Graphs(CPU, fake)
+    for side_px in (1, 2, 3):
+        graphs.captured(lambda image: image * 2, torch.ones(1, 1, side_px, side_px))
+    assert fake.captures == [((0, 1), "stream 1")] * 3
+
+
+def test_of_graphs_that_hold_too_much_the_longest_unused_goes(fake: FakeCuda) -> None:
+    graphs, captures = Graphs(CPU, fake), fake.captures
+    forms = ByShape(lambda image: graphs.captured(lambda seen: seen * 2, image), most_bytes=2 * 4 * (4 + 4))
+    made = []
+    for height, width in ((1, 4), (4, 1), (1, 4), (2, 2), (1, 4), (4, 1), (4, 4), (4, 4)):
+        forms(torch.ones(1, 1, height, width))
+        made.append(len(captures))
+    assert made == [1, 2, 2, 3, 3, 4, 5, 5]  # the last is held although it is too large alone
 
 
 class Boat:

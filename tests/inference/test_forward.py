@@ -230,7 +230,19 @@ NO_MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory."),
     MemoryError(),
     RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes."),
+    RuntimeError("CUDA error: out of memory"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 5.00 GB, other allocations: 1 GB, max allowed: 6 GB)."),
+    RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if you passed in a non-contiguous"),
+    RuntimeError("GET was unable to find an engine to execute this computation"),
 ]
+
+
+def test_a_kernel_that_fails_for_a_small_image_is_not_taken_for_too_little_memory() -> None:
+    """A broken cuDNN fails at every size; that it is not about memory must be said."""
+    model, broken = built(ALWAYS_ALIKE), RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED")
+    failing = replace(model, network=Exhausted(model.network, set(range(3, 99)), broken))
+    with pytest.raises(RuntimeError, match="CUDNN_STATUS_NOT_INITIALIZED"):
+        translate(samples(90, 70), failing, memory=Cap(1 << 40, carefree_px=1 << 10))
 
 
 @pytest.mark.parametrize("error", NO_MEMORY, ids=lambda error: type(error).__name__)

@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from gantools.inference import memory
-from gantools.inference.memory import KEPT_BYTES, ProcessorMemory
+from gantools.inference.memory import KEPT_BYTES, DeviceMemory, ProcessorMemory, says_no_memory, says_too_large
 
 _MEASURE = r"""
 import re, resource, sys
@@ -48,3 +49,45 @@ def test_what_is_kept_is_not_free(monkeypatch: pytest.MonkeyPatch, available: in
     assert ProcessorMemory().free_bytes() == pytest.approx(free, abs=1)
     with pytest.raises(MemoryError):
         ProcessorMemory().claim(int(free) + 2)
+
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(("kind", "comfortable"), [("cuda", 4 * GIB), ("mps", 1.5 * GIB)])
+def test_no_piece_on_an_accelerator_is_larger_than_its_kernels_can_count(
+    kind: str, comfortable: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """80 GiB free would put 2³¹ elements and more into one tensor."""
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _device: 0)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _device: 0)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (80 * GIB, 96 * GIB))
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 80 * GIB)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 0)
+    memory = DeviceMemory(torch.device(kind))
+    assert memory.comfortable_bytes() == comfortable
+    assert memory.free_bytes() == pytest.approx(64 * GIB)
+    assert memory.comfortable_bytes() // torch.bfloat16.itemsize <= 1 << 31
+
+
+@pytest.mark.parametrize(
+    ("text", "no_memory", "too_large"),
+    [
+        ("CUDA out of memory. Tried to allocate 2.00 GiB.", True, True),
+        ("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported", True, True),
+        ("CUDA driver error: out of memory", True, True),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True, True),
+        ("MPS backend out of memory (MPS allocated: 8.00 GB, other allocations: 1 GB)", True, True),
+        ("Invalid buffer size: 12.34 GiB", True, True),
+        ("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED", False, True),
+        ("GET was unable to find an engine to execute this computation", False, True),
+        ("MPSGraph does not support tensor dims larger than INT_MAX", False, True),
+        ("Expected canUse32BitIndexMath(input) to be true, but got false.", False, True),
+        ("CUDA error: an illegal memory access was encountered", False, False),
+        ("mat1 and mat2 shapes cannot be multiplied", False, False),
+    ],
+)
+def test_what_an_error_says_of_memory_and_size(text: str, no_memory: bool, too_large: bool) -> None:
+    assert says_no_memory(RuntimeError(text)) == no_memory
+    assert says_too_large(RuntimeError(text)) == too_large
+    assert not says_too_large(ValueError(text))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.nn import functional
 
+from gantools.models import harmonic
 from gantools.models.generators.context_encoder import ContextEncoder, _windows
 from gantools.models.harmonic import harmonic_square
 
@@ -72,3 +74,14 @@ def test_with_skips_the_picture_reaches_the_decoder_past_the_bottleneck() -> Non
     changed = image.clone()
     changed[..., 2, 3] += 0.5
     assert not torch.equal(network(image), network(changed))
+
+
+@pytest.mark.parametrize("side_px", [6, 64, 150])
+def test_without_float64_a_continuation_is_as_good(side_px: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metal has none."""
+    assert harmonic._widest(torch.device("mps")) == torch.float32
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, side_px + 20, side_px + 20) * 2 - 1
+    wanted = harmonic_square(image, side_px)
+    monkeypatch.setattr(harmonic, "_widest", lambda _device: torch.float32)
+    torch.testing.assert_close(harmonic_square(image, side_px), wanted, atol=5e-6, rtol=0)

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.backends.debugging import aot_eager
 
+from gantools import api
 from gantools.benchmark.contenders import FP32, our_play
 from gantools.training import compiling
+from gantools.training import machine as machines
 from gantools.training.machine import Machine, choose
 
 CPU = torch.device("cpu")
@@ -120,3 +123,56 @@ def test_a_step_is_marked_for_graphs_alone(monkeypatch):
     for how in ("off", "networks", "graphs"):
         Machine(CPU, "fp32", compiled=how).begin_step()
     assert marks == [1]
+
+
+TINY_WASSERSTEIN = (
+    "data.crop_px=16",
+    "data.batch_images=2",
+    "data.workers=0",
+    "model.generator={name: resnet, base_channels: 4, blocks: 1, global_residual: true}",
+    "model.discriminator={name: patchgan, base_channels: 4, downs: 1, norm: instance}",
+    "model.perceptual=null",
+    "model.pixel_weight=1",
+    "model.critic_turns=2",
+)
+
+
+def test_a_compiled_game_with_a_gradient_penalty_makes_the_same_losses():
+    """What torch compiles cannot be differentiated twice: the penalty runs the critic as it is."""
+
+    def lower(graph: Any, inputs: Any, _options: dict[str, Any]) -> Any:
+        return aot_eager(graph, inputs)
+
+    found = []
+    for compiled in (False, True):
+        settings = api.configure("deblur/motion", overrides=TINY_WASSERSTEIN)
+        play, batch = our_play(settings, "adversarial", FP32.machine(CPU))
+        if compiled:
+            networks = {name: one for player in play.stage.players.values() for name, one in player.networks.items()}
+            compiling.prepare(compiling.roots(networks, play.recipe.composed()), "networks", lower)
+        found.append([_terms(play.step(step, [batch], 1.0)) for step in range(3)])
+    for one, other in zip(*found, strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
+        assert one["discriminator/penalty"] > 0
+
+
+def _terms(turns: Any) -> dict[str, float]:
+    return {f"{player}/{name}": float(value) for player, terms in turns.items() for name, value in terms.terms.items()}
+
+
+def test_more_networks_of_one_class_are_compiled_than_torch_would_by_itself():
+    """Beyond 8 graphs of one function torch runs it uncompiled, without a word: timed, it is the plain one."""
+    lower, before = Traced(), compiling.graphs()
+    for channels in range(1, 13):
+        network = Network()
+        network.layer = nn.Conv2d(1, channels, 1)
+        compiling.prepare([network], "networks", lower)
+        network(torch.ones(1, 1, 2, 2))
+    assert lower.graphs == compiling.graphs() - before == 12
+
+
+def test_metal_trains_contiguous(monkeypatch):
+    """BatchNorm's backward pass is wrong there for channels_last."""
+    monkeypatch.setattr(machines, "choose_device", torch.device)
+    assert not choose("mps", "fp32", "channels_last").channels_last
+    assert choose("cpu", "fp32", "channels_last").channels_last

@@ -17,7 +17,7 @@ from gantools import api
 from gantools.checkpoint import state
 from gantools.data import loader
 from gantools.errors import UsageError
-from gantools.training import distributed, journal, machine, ranks
+from gantools.training import distributed, journal, launcher, machine, ranks
 from gantools.training.batch_statistics import GlobalBatchNorm, share_statistics
 from gantools.training.ranks import Alone, Place
 from tests.training import together
@@ -196,3 +196,10 @@ def test_shared_statistics_are_batch_norms_where_one_process_trains():
     assert isinstance(network[1][0], GlobalBatchNorm)
     assert list(network.state_dict()) == names
     assert torch.equal(network(images), before)
+
+
+@pytest.mark.parametrize(("system", "interface"), [("linux", "lo"), ("darwin", "lo0"), ("win32", None)])
+def test_ranks_of_one_computer_meet_on_its_loopback(system, interface, monkeypatch):
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    monkeypatch.setattr(launcher.sys, "platform", system)
+    assert launcher.environment(0, 2, 1234).get("GLOO_SOCKET_IFNAME") == interface

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from gantools.training import health, journal
 from gantools.training.health import (
@@ -212,3 +213,17 @@ def test_a_warning_stands_in_the_journal(tiny, tmp_path, monkeypatch):
     warnings = [row for row in journal.read(run.path / "metrics.jsonl") if "warning" in row]
     assert [row["warning"] for row in warnings] == [health._DIVERGED]
     assert warnings[0]["step"] == ROWS_IN_A_ROW
+
+
+@pytest.mark.parametrize("size", [(8, 8), (50, 33), (17, 24)])
+def test_thumbnails_are_of_sides_that_metal_can_pool(size, monkeypatch):
+    """Metal pools to 8 x 8 only what 8 divides."""
+    pooled = []
+
+    def pool(image, side_px):
+        pooled.append(image.shape[2:])
+        return adaptive_avg_pool2d(image, side_px)
+
+    monkeypatch.setattr(health, "adaptive_avg_pool2d", pool)
+    assert health._thumbnail(torch.rand(2, 3, *size)).shape == (3, 8, 8)
+    assert all(side % 8 == 0 for side in pooled[0])
