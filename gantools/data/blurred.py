@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ from gantools.data.dataset import gather, share_of
 from gantools.data.degrade import blur, resolution
 from gantools.data.layout import Layout
 from gantools.data.options_blur import BlurredData
+from gantools.data.paired import halves, two_files
 from gantools.data.restoration import RestorationSample
 from gantools.data.sampler import SampleKey
 from gantools.data.split import Split
-from gantools.errors import ImageError
 from gantools.images import reader
 from gantools.images.picture import Pixels
 
@@ -62,9 +63,10 @@ class BlurredImages:
         """The photo, or the blurred and the sharp picture of a pair."""
         files = self.items[index].files
         if self.layout.kind == "folders":
-            return _two_files(*files)
-        picture = reader.read_rgb8(files[0])
-        return (picture,) if self.layout.kind == "photos" else _halves(picture, files[0])
+            return two_files(*files)
+        if self.layout.kind == "ab":
+            return halves(files[0], any_shape=self.options.ab_any_shape)
+        return (reader.read_rgb8(files[0]),)
 
     def _training_pair(self, images: Images, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
         options = self.options
@@ -103,26 +105,18 @@ class BlurredImages:
 
 def _find(options: BlurredData, split: Split) -> Layout:
     if options.degraded_dir is None or options.clean_dir is None:
-        return gather(options, split, lambda folder: layout.find(folder, options.layout))
-    pairs = layout.find_pairs(Path(options.degraded_dir).expanduser(), Path(options.clean_dir).expanduser())
+        return gather(options, split, partial(_found, options))
+    sides = Path(options.degraded_dir).expanduser(), Path(options.clean_dir).expanduser()
+    pairs = layout.find_pairs(*sides, options.partner)
     if options.validation_dir is None:
         return share_of(pairs, options, split)
-    return pairs if split == "training" else layout.find(Path(options.validation_dir), "folders")
+    return (
+        pairs if split == "training" else layout.find(Path(options.validation_dir), "folders", partner=options.partner)
+    )
 
 
-def _two_files(degraded_path: Path, clean_path: Path) -> tuple[Pixels, Pixels]:
-    degraded, clean = reader.read_rgb8(degraded_path), reader.read_rgb8(clean_path)
-    if degraded.shape != clean.shape:
-        sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (degraded, clean))
-        raise ImageError(
-            f"'{degraded_path}' and '{clean_path}': the two pictures of a pair have different sizes, {sizes}"
-        )
-    return degraded, clean
-
-
-def _halves(both: Pixels, path: Path) -> tuple[Pixels, Pixels]:
-    """The left and the right half of an A|B picture."""
-    width = both.shape[1]
-    if width % 2:
-        raise ImageError(f"'{path}': an A|B picture has two halves of the same width, this one is {width} pixels wide")
-    return both[:, : width // 2].copy(), both[:, width // 2 :].copy()
+def _found(options: BlurredData, folder: Path) -> Layout:
+    if options.layout == "photos":
+        return layout.find_photos(folder)
+    typed = "data.degraded_dir={} data.clean_dir={}"
+    return layout.find(folder, options.layout, partner=options.partner, any_shape=options.ab_any_shape, typed=typed)

@@ -100,7 +100,8 @@ def find_all(roots: Sequence[Path], find: Callable[[Path], Layout]) -> Layout:
         for root, each in zip(roots, found, strict=True)
         for item in each.items
     ]
-    return Layout(found[0].kind, tuple({item.name: item for item in named}.values()))
+    notes = "; ".join(dict.fromkeys(each.note for each in found if each.note))
+    return Layout(found[0].kind, tuple({item.name: item for item in named}.values()), notes)
 
 
 def without(training: Layout, validation: Layout) -> Layout:

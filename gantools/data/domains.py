@@ -82,12 +82,8 @@ def _named(root: Path, split: Split, domain: Literal["a", "b"]) -> Path | None:
 
 
 def _pictures(sides: Sequence[Folders]) -> tuple[Layout, Layout]:
-    a, b = (find_all(side, _photos) for side in zip(*sides, strict=True))
+    a, b = (find_all(side, layout.all_images) for side in zip(*sides, strict=True))
     return a, b
-
-
-def _photos(folder: Path) -> Layout:
-    return layout.find(folder, "photos")
 
 
 def _existing(key: str, name: str) -> Path:

@@ -41,7 +41,8 @@ class MaskedImages:
         self.options = options
         self.training = split == "training"
         self.seed = seed
-        self.items = gather(options, split, lambda folder: layout.find(folder, "photos")).items
+        self.layout = gather(options, split, layout.find_photos)
+        self.items = self.layout.items
         self.max_unreadable_share = options.max_unreadable_share
         self._given = _given_masks(options.mask, options.crop_px)
         self._cache = BoundedCache(options.cache_megabytes)
@@ -70,7 +71,7 @@ class MaskedImages:
         self._cache.free_bytes //= processes
 
     def describe(self) -> str:
-        return f"{len(self.items)} photos, mask {self.options.mask.name}"
+        return f"{self.layout.describe()}, mask {self.options.mask.name}"
 
     def _load(self, index: int) -> Images:
         return (transforms.short_side(reader.read_rgb8(self.items[index].files[0]), self.options.load_px),)

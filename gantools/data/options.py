@@ -8,11 +8,14 @@ from pydantic import Field, model_validator
 
 from gantools.config.options import Options, setting
 from gantools.config.schema import DataSection
+from gantools.data import pairing
 from gantools.data.options_degradations import Wear, require_ordered
+from gantools.data.pairing import PARTNER_SYNTAX
 
 Direction = Literal["a2b", "b2a"]
 Fit = Literal["stretch", "crop", "pad"]
 LayoutName = Literal["auto", "photos", "folders", "ab"]
+PARTNER_MEANS = f"how the names of the two files of a pair differ: {PARTNER_SYNTAX}"
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -82,6 +85,8 @@ class PairedData(DataOptions):
     )
     source_dir: str | None = setting(None, "folder of input images, instead of data.dir; needs target_dir", local=True)
     target_dir: str | None = setting(None, "folder of wanted images, instead of data.dir; needs source_dir", local=True)
+    partner: str | None = setting(None, PARTNER_MEANS)
+    ab_any_shape: bool = setting(False, "take A|B images that are not about twice as wide as high, too")
     direction: Direction = setting("a2b", "a2b: A (left, source) is the input; b2a: B is; photos have no direction")
     make: Literal["edges", "gray"] = setting(
         "edges", "what is made from photos: outlines with dabs of colour, or the photos without their colours"
@@ -109,6 +114,8 @@ class PairedData(DataOptions):
             raise ValueError("crop_px: must not exceed load_px")
         if (self.source_dir is None) != (self.target_dir is None):
             raise ValueError("source_dir: source_dir and target_dir are given together or not at all")
+        if self.partner is not None:
+            pairing.sides(self.partner)
         return self
 
 

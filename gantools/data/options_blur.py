@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from gantools.config.options import Options, setting
-from gantools.data.options import DataOptions, LayoutName, Share
+from gantools.data import pairing
+from gantools.data.options import PARTNER_MEANS, DataOptions, LayoutName, Share
 
 Pixels = Annotated[float, Field(gt=0, le=200)]
 Sigma = Annotated[float, Field(ge=0, le=255)]
@@ -63,6 +64,8 @@ class BlurredData(DataOptions):
     clean_dir: str | None = setting(
         None, "folder of sharp pictures, instead of data.dir; needs degraded_dir", local=True
     )
+    partner: str | None = setting(None, PARTNER_MEANS)
+    ab_any_shape: bool = setting(False, "take A|B images that are not about twice as wide as high, too")
     blur: BlurOptions = setting(BlurOptions(), "how photos are blurred; of real pairs only sharp_share applies")
     crop_px: int = setting(256, "side of the random square that is trained on", paper=256, ge=1)
     downscale: tuple[Share, ...] = setting(
@@ -79,4 +82,6 @@ class BlurredData(DataOptions):
     def _two_folders(self) -> Self:
         if (self.degraded_dir is None) != (self.clean_dir is None):
             raise ValueError("degraded_dir: degraded_dir and clean_dir are given together or not at all")
+        if self.partner is not None:
+            pairing.sides(self.partner)
         return self

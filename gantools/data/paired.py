@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,7 +76,8 @@ class PairedImages:
         files = self.items[index].files
         if self.layout.kind == "photos":
             return self._made_pair(reader.read_rgb8(files[0]), side_px)
-        a, b = _halves(files[0]) if self.layout.kind == "ab" else _two_files(*files)
+        ab = self.layout.kind == "ab"
+        a, b = halves(files[0], any_shape=self.options.ab_any_shape) if ab else two_files(*files)
         pair = (a, b) if self.options.direction == "a2b" else (b, a)
         return tuple(transforms.square(image, side_px, self.options.fit) for image in pair)
 
@@ -89,24 +91,27 @@ class PairedImages:
 
 
 def _find(options: PairedData, split: Split) -> Layout:
+    typed = "data.source_dir={} data.target_dir={}" + " data.direction=a2b" * (options.direction == "b2a")
+    find = partial(layout.find, partner=options.partner, typed=typed)
     if options.source_dir is None or options.target_dir is None:
-        return gather(options, split, lambda folder: layout.find(folder, options.layout))
-    pairs = layout.find_pairs(Path(options.source_dir).expanduser(), Path(options.target_dir).expanduser())
+        return gather(options, split, lambda folder: find(folder, options.layout, any_shape=options.ab_any_shape))
+    sides = Path(options.source_dir).expanduser(), Path(options.target_dir).expanduser()
+    pairs = layout.find_pairs(*sides, options.partner)
     if options.validation_dir is None:
         return share_of(pairs, options, split)
-    return pairs if split == "training" else layout.find(Path(options.validation_dir), "folders")
+    return pairs if split == "training" else find(Path(options.validation_dir), "folders")
 
 
-def _halves(path: Path) -> tuple[Pixels, Pixels]:
-    """The left and the right half of an A|B picture."""
+def halves(path: Path, *, any_shape: bool) -> tuple[Pixels, Pixels]:
+    """The left and the right half of an A|B picture. Raises ImageError where it has no two halves."""
     both = reader.read_rgb8(path)
-    width = both.shape[1]
-    if width % 2:
-        raise ImageError(f"'{path}': an A|B picture has two halves of the same width, this one is {width} pixels wide")
+    height, width = both.shape[:2]
+    layout.require_halves(path, width, height, any_shape=any_shape)
     return both[:, : width // 2].copy(), both[:, width // 2 :].copy()
 
 
-def _two_files(a_path: Path, b_path: Path) -> tuple[Pixels, Pixels]:
+def two_files(a_path: Path, b_path: Path) -> tuple[Pixels, Pixels]:
+    """The two pictures of a pair. Raises ImageError where their sizes differ."""
     a, b = reader.read_rgb8(a_path), reader.read_rgb8(b_path)
     if a.shape != b.shape:
         sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (a, b))

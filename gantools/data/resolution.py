@@ -39,7 +39,8 @@ class ResolutionImages:
         self.options = options
         self.training = split == "training"
         self.seed = seed
-        self.items = gather(options, split, lambda folder: layout.find(folder, "photos")).items
+        self.layout = gather(options, split, layout.find_photos)
+        self.items = self.layout.items
         self.max_unreadable_share = options.max_unreadable_share
         self._cache = BoundedCache(options.cache_megabytes)
 
@@ -62,7 +63,7 @@ class ResolutionImages:
         self._cache.free_bytes //= processes
 
     def describe(self) -> str:
-        return f"{len(self.items)} photos"
+        return self.layout.describe()
 
     def _load(self, index: int) -> Images:
         path = self.items[index].files[0]

@@ -40,7 +40,8 @@ class RestorationImages:
         self.options = options
         self.training = split == "training"
         self.seed = seed
-        self.items = gather(options, split, lambda folder: layout.find(folder, "photos")).items
+        self.layout = gather(options, split, layout.find_photos)
+        self.items = self.layout.items
         self.max_unreadable_share = options.max_unreadable_share
         self._cache = BoundedCache(options.cache_megabytes)
 
@@ -62,7 +63,7 @@ class RestorationImages:
         self._cache.free_bytes //= processes
 
     def describe(self) -> str:
-        return f"{len(self.items)} photos, degraded by {', '.join(one.name for one in self.options.degradations)}"
+        return f"{self.layout.describe()}, degraded by {', '.join(one.name for one in self.options.degradations)}"
 
     def _load(self, index: int) -> Images:
         path = self.items[index].files[0]

@@ -149,6 +149,26 @@ def test_data_folders(command: str, refused: Refused, here: Path, drawn: dict[st
     assert "'gone' does not exist" in told(str(drawn["pix2pix"]), "gone")
 
 
+PRESETS = ("pix2pix/paper", "pix2pix/edges2shoes", "pix2pix/facades", "pix2pix/shoes-64", "pix2pix/colorize")
+
+
+@pytest.mark.parametrize(
+    "preset", [*PRESETS, "deblur/motion", "srgan/mse", "restore/crappify", "context_encoder/center"]
+)
+def test_folders_of_the_same_names_are_refused_by_all_alike(
+    preset: str, refused: Refused, here: Path, drawn: dict[str, Path]
+) -> None:
+    for folder in ("one", "two"):
+        shutil.copytree(drawn["pix2pix"], here / "set" / folder)
+    said = {refused(command, preset, "--data", "set") for command in ("check", "train")}
+    said = {line.replace(" data.direction=a2b", "") for line in said}
+    (line,) = said if preset not in PRESETS else {*said, refused("data", "inspect", "set")}
+    assert line.startswith("data.dir: 'one' and 'two' in 'set' hold files of the same names; type ")
+    assert line.endswith(
+        "--data set/two to use one of them, --data set/one --data set/two to use both as single images"
+    )
+
+
 def bad_data(here: Path, drawn: dict[str, Path]) -> dict[str, tuple[tuple[str | Path, ...], str]]:
     """Data sets that cannot train, by what is wrong with them: what is typed and what is said."""
     fruit, photos = here / "fruit", drawn["srgan"]

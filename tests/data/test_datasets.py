@@ -109,7 +109,7 @@ def test_a_pair_of_two_sizes_and_an_odd_picture_cannot_be_read(tmp_path: Path, s
     with pytest.raises(ImageError, match="different sizes, 10x10 and 12x10"):
         PairedImages(options, "training", seed=0)[FIRST]
     save(tmp_path / "ab" / "1.png", 11, 5)
-    monkeypatch.setattr("gantools.data.layout._check_halves", lambda _: None)
+    monkeypatch.setattr("gantools.data.layout._check_halves", lambda _, **__: None)
     odd = PairedData(dir=str(tmp_path / "ab"), layout="ab", validation_share=0.0, load_px=8, crop_px=8)
     with pytest.raises(ImageError, match="11 pixels wide"):
         PairedImages(odd, "training", seed=0)[FIRST]

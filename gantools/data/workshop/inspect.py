@@ -46,6 +46,7 @@ class Report:
     duplicates: tuple[tuple[Path, ...], ...]
     problems: tuple[str, ...]
     remarks: tuple[str, ...]
+    note: str = ""
 
 
 def examine(path: Path) -> Examined:
@@ -75,20 +76,21 @@ def inspect(
     Raises DataError when the folder is missing or holds no pictures.
     """
     layout.require_folder(folder)
+    kind = kind or kind_of(folder)
     paths = layout.image_files(folder)
     files = []
     for examined in each(examine, paths, workers):
         files.append(examined)
         progress(len(files), len(paths))
-    kind = kind or kind_of(folder)
     sets, problems = _examples(folder, kind)
     unmatched = without_partner(folder) if kind == "pairs" else ()
     duplicates = _duplicates(files)
     problems += [*_too_many_bad(files), *_wrong_sizes(sets, {file.path: file.size for file in files})]
     remarks = [*_said_of_duplicates(duplicates, sets), *_ignored(folder, len(paths))]
+    note = sets[0].note if sets else ""
     counts = [tuple(map(len, each_set.sides)) for each_set in sets] or [(0,), (0,)]
     return Report(
-        folder, kind, counts[0], counts[1], tuple(files), unmatched, duplicates, tuple(problems), tuple(remarks)
+        folder, kind, counts[0], counts[1], tuple(files), unmatched, duplicates, tuple(problems), tuple(remarks), note
     )
 
 
@@ -99,6 +101,7 @@ def facts(report: Report) -> dict[str, Any]:
     return {
         "folder": str(report.folder),
         "layout": SAID[report.kind],
+        "note": report.note,
         "can_train": not report.problems,
         "images": len(report.files),
         "training": list(report.training),
@@ -116,8 +119,9 @@ def facts(report: Report) -> dict[str, Any]:
 def lines(report: Report) -> list[str]:
     """The report for a person; of long lists the first five."""
     told = facts(report)
+    note = f" ({report.note})" if report.note else ""
     found = [
-        f"{told['images']} images, {told['layout']}: {_sum(report.training)} to train on, "
+        f"{told['images']} images, {told['layout']}{note}: {_sum(report.training)} to train on, "
         f"{_sum(report.validation)} for validation"
     ]
     if told["sizes"]:
@@ -163,13 +167,17 @@ def _wrong_sizes(sets: Iterable[Recognised], sizes: Mapping[Path, Size | None]) 
         for item in side
         if found.kind in ("pairs", "ab") and not _fits(found.kind, [sizes.get(path) for path in item.files])
     ]
-    what = "whose two pictures differ in size" if any(found.kind == "pairs" for found in sets) else "of an odd width"
+    what = (
+        "whose two pictures differ in size"
+        if any(found.kind == "pairs" for found in sets)
+        else "of an odd width or not about 2:1"
+    )
     return [f"{len(wrong)} examples {what}: {_first(wrong)}"] if wrong else []
 
 
 def _fits(kind: Kind, sizes: Sequence[Size | None]) -> bool:
     known = [size for size in sizes if size]
-    return all(width % 2 == 0 for width, _ in known) if kind == "ab" else len(set(known)) < 2
+    return all(layout.are_halves(*size) for size in known) if kind == "ab" else len(set(known)) < 2
 
 
 def _duplicates(files: Iterable[Examined]) -> tuple[tuple[Path, ...], ...]:

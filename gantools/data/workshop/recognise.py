@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -24,6 +25,7 @@ SAID: dict[Kind, str] = {
     "unpaired": "pictures of two unpaired domains",
 }
 _LAYOUTS: dict[Kind, LayoutName] = {"photos": "photos", "pairs": "folders", "ab": "ab"}
+_KINDS: dict[layout.Kind, Kind] = {"photos": "photos", "folders": "pairs", "ab": "ab"}
 _DOMAIN_WORDS = ("a", "traina", "testa")
 
 
@@ -33,20 +35,22 @@ class Recognised:
 
     kind: Kind
     sides: tuple[tuple[Item, ...], ...]
+    note: str = ""
 
 
 def kind_of(folder: Path) -> Kind:
     """What ``folder`` looks like. Folders named as domains (trainA, A) are pairs only if every file has a partner.
 
-    Raises DataError when it is missing or holds no pictures.
+    Pairs of small and large images are photos, as super-resolution uses them: the large ones.
+    Raises DataError when it is missing, holds no pictures, or may be one thing or another.
     """
     root = layout.split_folder(folder, "training") or folder
     pair = pair_of(root)
-    if pair is None:
-        return "ab" if layout.find(root).kind == "ab" else "photos"
-    if not _named_as_domains(pair):
-        return "pairs"
-    return "unpaired" if layout.match(*pair)[1] else "pairs"
+    if pair and _named_as_domains(pair) and layout.match(*pair)[1]:
+        return "unpaired"
+    if layout.pair_folders(root):
+        return "photos" if layout.enlarged(root) else "pairs"
+    return _KINDS[layout.find(root).kind]
 
 
 def pair_of(root: Path) -> tuple[Path, Path] | None:
@@ -64,16 +68,20 @@ def examples(folder: Path, kind: Kind, split: Split) -> Recognised:
         a, b = domains.gather(UnpairedData(dir=str(folder)), split)
         return Recognised(kind, (a.items, b.items))
     options = PairedData(dir=str(folder), layout=_LAYOUTS[kind])
-    found = dataset.gather(options, split, lambda root: layout.find(root, options.layout))
-    return Recognised(kind, (found.items,))
+    found = dataset.gather(options, split, partial(_found, kind))
+    return Recognised(kind, (found.items,), found.note)
 
 
 def undivided(folder: Path, kind: Kind) -> Recognised:
     """All examples of a folder that has no splits. Raises DataError."""
     if kind == "unpaired":
         pair = layout.domain_folders(folder)
-        return Recognised(kind, tuple(layout.find(side, "photos").items for side in pair))
-    return Recognised(kind, (layout.find(folder, _LAYOUTS[kind]).items,))
+        return Recognised(kind, tuple(layout.all_images(side).items for side in pair))
+    return Recognised(kind, (_found(kind, folder).items,))
+
+
+def _found(kind: Kind, folder: Path) -> layout.Layout:
+    return layout.find_photos(folder) if kind == "photos" else layout.find(folder, _LAYOUTS[kind])
 
 
 def without_partner(folder: Path) -> tuple[Path, ...]:
@@ -81,7 +89,7 @@ def without_partner(folder: Path) -> tuple[Path, ...]:
     roots: Sequence[Path] = [
         root for split in layout.SPLIT_FOLDERS if (root := layout.split_folder(folder, _split(split)))
     ] or [folder]
-    pairs = [pair for root in roots if (pair := pair_of(root))]
+    pairs = [pair for root in roots for pair in layout.pair_folders(root)]
     return tuple(path for pair in pairs for path in layout.match(*pair)[1])
 
 
