@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """How fast pictures go through networks: gantools beside the loop that one writes by hand, on the same work.
 
-    scripts/bench_infer.py [network] [folder] [process] [compile] [--images 64] [--rounds 5] [--networks unet,…]
+    scripts/bench_infer.py [network] [folder] [process] [layouts] [compile]
+    scripts/bench_infer.py … [--images 64] [--rounds 5] [--networks unet,…]
     scripts/bench_infer.py --small
     scripts/bench_infer.py folder --images 1000 --rounds 1 --cold --contenders fp32,bf16
 
 folder: JPEGs → PNGs; the plain loop decodes with Pillow, computes in fp32, encodes with Pillow, one after the other.
 network: the network alone. process: seconds to the first picture beyond `import torch`, and peak memory of ×4 of
-480 × 270. compile, if named: the network with and without --compile, and what compiling takes. Contenders take turns,
+480 × 270. layouts, if named: how many weights oneDNN still brings into another layout at every call. compile, if
+named: the network with and without --compile, and what compiling takes. Contenders take turns,
 so that a busy moment meets them all; medians and their ratio to the plain loop are printed as Markdown, with the
 largest difference of any 8-bit sample to the plain loop's results. Pictures are parts of the photos in ../shared/data
 where they are there, else drawn ones.
@@ -36,9 +38,10 @@ from gantools.checkpoint import weights
 from gantools.data import synth
 from gantools.images import reader
 from gantools.images.picture import Pixels
-from gantools.inference import bundle
+from gantools.inference import bundle, packed
 from gantools.inference.bundle import Model
 from gantools.inference.optimise import Runnable
+from gantools.inference.rewriting import rewritten
 from gantools.inference.session import infer
 from gantools.inference.settings import Settings
 from gantools.models import GENERATORS
@@ -86,7 +89,7 @@ def main() -> None:
     cases = {name: CASES[name] for name in given.networks.split(",")}
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}\n")
     with tempfile.TemporaryDirectory(prefix="gantools-bench-") as folder:
-        for what in given.what or [table for table in TABLES if table != "compile"]:
+        for what in given.what or [table for table in TABLES if table not in ("compile", "layouts")]:
             TABLES[what](cases, Path(folder), given)
 
 
@@ -217,6 +220,45 @@ def network_input(case: Case, model: Model) -> torch.Tensor:
     return torch.rand(1, 3, height, width) * 2 - 1
 
 
+# --- what oneDNN makes of the weights
+
+
+def layouts_table(cases: dict[str, Case], folder: Path, given: argparse.Namespace) -> None:  # noqa: ARG001
+    """Which layouts oneDNN wants differs with the processor; where it is content none is counted."""
+    print("| weights laid out at every call | as torch runs it: fp32, bf16 | packed: fp32, bf16 |\n|---|---|---|")
+    for name, case in cases.items():
+        path, _ = save(case, folder / f"{name}-layouts")
+        model = opened(path)
+        image, network = network_input(case, model), rewritten(model.network)
+        plain, ours = [], []
+        for dtype in (torch.float32, torch.bfloat16):
+            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                plain.append(str(laid_out_anew(network, network, image)))
+            works = packed.works(dtype)
+            ours.append(str(laid_out_anew(packed.packed(network, dtype), network, image)) if works else "not here")
+        print(f"| {name}, {image.shape[3]} × {image.shape[2]} | {', '.join(plain)} | {', '.join(ours)} |", flush=True)
+    print()
+
+
+def laid_out_anew(run: nn.Module, network: nn.Module, image: torch.Tensor) -> int:
+    """How many weights of ``network`` oneDNN says it has reordered in a second call."""
+    with torch.inference_mode(), tempfile.TemporaryFile("w+") as said:
+        run(image)
+        kept = os.dup(1)
+        os.dup2(said.fileno(), 1)
+        try:
+            with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):
+                run(image)
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+        said.seek(0)
+        rows = [line.split(",") for line in said if ",reorder," in line]
+    shapes = [tuple(each.shape) for each in network.parameters() if each.ndim == 4]
+    weights = {"x".join(map(str, shape)) for one in shapes for shape in (one, (one[1], one[0], *one[2:]))}
+    return sum(row[-2] in weights for row in rows)
+
+
 # --- compiled
 
 
@@ -342,7 +384,13 @@ def noise(width: int, height: int) -> Pixels:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
-TABLES = {"network": network_table, "compile": compile_table, "folder": folder_table, "process": process_table}
+TABLES = {
+    "network": network_table,
+    "layouts": layouts_table,
+    "compile": compile_table,
+    "folder": folder_table,
+    "process": process_table,
+}
 
 if __name__ == "__main__":
     main()

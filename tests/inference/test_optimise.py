@@ -75,6 +75,20 @@ def picture(height: int = 64, width: int = 96, count: int = 1) -> torch.Tensor:
     return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
+@pytest.fixture
+def laid_out(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
+    """The type of every weight that was laid out since; no processor's operations are needed for that."""
+    types: list[torch.dtype] = []
+
+    def note(_: nn.Module, weight: torch.Tensor, __: tuple[int, int]) -> torch.Tensor:
+        types.append(weight.dtype)
+        return weight
+
+    for kind in (packed.PackedConv2d, packed.PackedConvTranspose2d):
+        monkeypatch.setattr(kind, "laid_out", note)
+    return types
+
+
 def error(made: torch.Tensor, exact: torch.Tensor) -> float:
     return float((made.double() - exact).abs().max())
 
@@ -184,26 +198,31 @@ def test_a_transposed_convolution_is_one_to_every_sub_pixel(
 
 @pytest.mark.parametrize("layer", [StridedConv2d(8, 16, 4, 2, 1), StridedConvTranspose2d(8, 16, 4, 2, 1)])
 @pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 9), (2, 2), (3, 12)])
-def test_maps_one_sample_wide_are_right_in_16_bits(layer: nn.Module, size: tuple[int, int]) -> None:
-    """Where a map has one column, some processors compute 16-bit convolutions with a stride wrongly."""
+@pytest.mark.parametrize("has_operations", [True, False])
+def test_maps_one_sample_wide_are_right_in_16_bits(
+    layer: nn.Module, size: tuple[int, int], has_operations: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a map has one column, some processors compute 16-bit convolutions with a stride wrongly.
+
+    A layer runs packed where this processor can, and by autocast where it cannot.
+    """
+    monkeypatch.setattr(optimise, "works", lambda dtype: has_operations and packed.works(dtype))
     torch.manual_seed(0)
     height, width = size
     down = isinstance(layer, StridedConv2d)
     given = torch.randn(1, 8, 2 * height, 2 * width) if down else torch.randn(1, 8, height, width)
-    made = packed.packed(nn.Sequential(layer), torch.bfloat16)[0](given)  # type: ignore[index]
-    assert isinstance(made, torch.Tensor)
-    assert made.dtype == torch.bfloat16
-    with torch.no_grad():
-        torch.testing.assert_close(made.float(), layer(given), atol=0.05, rtol=0)
+    with torch.inference_mode():
+        made = Runnable(nn.Sequential(layer).eval(), CPU)(given, torch.bfloat16)
+        torch.testing.assert_close(made, layer(given), atol=0.05, rtol=0)
 
 
 @pytest.mark.parametrize(("make", "narrow_px"), [(StridedConv2d, 2), (StridedConvTranspose2d, 1)])
-def test_only_narrow_maps_are_computed_in_float32(make: Any, narrow_px: int) -> None:
-    layer = packed.packed(nn.Sequential(make(4, 4, 4, 2, 1)), torch.bfloat16)[0]  # type: ignore[index]
+def test_only_narrow_maps_are_computed_in_float32(make: Any, narrow_px: int, laid_out: list[torch.dtype]) -> None:
+    layer: Any = packed.packed(nn.Sequential(make(4, 4, 4, 2, 1)), torch.bfloat16)[0]  # type: ignore[index]
     for side_px, dtype in {narrow_px: torch.float32, 8: torch.bfloat16}.items():
-        layer.layouts.clear()
-        layer(torch.randn(1, 4, side_px, side_px))
-        assert {used for used, _ in layer.layouts} == {dtype}
+        given, (weight, bias) = layer.prepared(torch.randn(1, 4, side_px, side_px))
+        assert {given.dtype, weight.dtype, bias.dtype} == {dtype}
+    assert laid_out == [torch.float32, torch.bfloat16]
 
 
 @pytest.mark.parametrize("size", [(2, 2), (3, 4), (4, 4), (8, 6), (8, 8), (9, 9), (16, 16), (40, 24)])
@@ -219,18 +238,14 @@ def test_weights_suit_every_size(make: Any, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_weights_are_laid_out_once(dtype: torch.dtype, capfd: pytest.CaptureFixture[str]) -> None:
-    """oneDNN tells what it brings into another layout: from the second call on, no weights."""
-    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not packed.works(dtype):
-        pytest.skip("layouts were chosen for AVX512")
-    network = packed.packed(rewritten(built(UNetOptions(downs=6))), dtype)
-    with torch.inference_mode():
-        network(picture(64, 64))
-        capfd.readouterr()
-        with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):
-            network(picture(64, 64))
-    told = [line.split(",") for line in capfd.readouterr().out.splitlines() if ",reorder," in line]
-    assert [row[-2] for row in told if row[-2].endswith("x4x4")] == []
+@pytest.mark.parametrize("make", [nn.Conv2d, nn.ConvTranspose2d])
+def test_weights_are_laid_out_once(make: Any, dtype: torch.dtype, laid_out: list[torch.dtype]) -> None:
+    """Whether oneDNN is then content is measured by ``scripts/bench_infer.py layouts``."""
+    layer: Any = packed.packed(nn.Sequential(make(4, 4, 4, 2, 1)), dtype)[0]  # type: ignore[index]
+    for _ in range(3):
+        layer.prepared(torch.randn(1, 4, 64, 64))
+        layer.prepared(torch.randn(1, 4, 48, 80))
+    assert laid_out == [dtype]
 
 
 def test_instance_norm_of_far_away_values_keeps_its_digits() -> None:
@@ -255,6 +270,35 @@ def test_operations_that_compute_something_else_are_not_used(monkeypatch: pytest
     packed.works.cache_clear()
     monkeypatch.setattr(packed, "packed", lambda network, _: lambda image: network(image) + 1)
     assert not packed.works(torch.float32)
+    packed.works.cache_clear()
+
+
+@pytest.mark.parametrize("kind", [packed.PackedConv2d, packed.PackedConvTranspose2d])
+@pytest.mark.parametrize("is_narrow", [True, False])
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_trial_has_strides_and_narrow_maps(
+    kind: Any, is_narrow: bool, fails: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Operations that fail, or compute something else, with a stride only are found out before they are used."""
+
+    def forward(layer: Any, features: torch.Tensor, added: torch.Tensor | None = None) -> torch.Tensor:
+        made: torch.Tensor = layer.activation.after(layer.source(features.float())).to(layer.dtype)
+        wrong = type(layer) is kind and layer.stride != [1, 1] and layer.source.is_narrow(features) == is_narrow
+        if wrong and fails:
+            raise RuntimeError("this path needs another processor")
+        return made + wrong if added is None else made + added
+
+    def remember(layer: Any, source: nn.Module, *rest: Any) -> None:
+        initialise(layer, source, *rest)
+        layer.source = source
+
+    initialise = packed.Packed.__init__
+    monkeypatch.setattr(packed.Packed, "__init__", remember)
+    for layer in (packed.PackedConv2d, packed.PackedConvTranspose2d):
+        monkeypatch.setattr(layer, "forward", forward)
+    packed.works.cache_clear()
+    assert not packed.works(dtype)
     packed.works.cache_clear()
 
 
