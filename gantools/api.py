@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +29,9 @@ from gantools.registry import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gantools.data.options import EdgeOptions
     from gantools.images.picture import Picture
+    from gantools.inference import settings as inference
     from gantools.training.recipe import Recipe
     from gantools.training.reporter import Reporter
     from gantools.training.session import Outcome
@@ -51,6 +53,7 @@ __all__ = [
     "read_config",
     "report",
     "resume",
+    "settings_for_photos",
     "train",
 ]
 
@@ -276,22 +279,35 @@ def _report_quietly(outcome: Outcome) -> None:
         warnings.warn(f"no report was written: {error}", stacklevel=2)
 
 
+def settings_for_photos(settings: inference.Settings, path: Path) -> inference.Settings:
+    """Settings that give photos to a network that was trained on their outlines, drawn at the size that it learnt.
+
+    Raises UsageError as ``outline_from_weights``.
+    """
+    prepare_at = _edges_of(path).edges_at
+    return replace(settings, prepare=outline_from_weights(path), prepare_at=prepare_at)
+
+
+def _edges_of(path: Path) -> EdgeOptions:
+    """How the outlines were drawn that weights were trained on. Raises UsageError when they were trained on others."""
+    from gantools.checkpoint import weights
+    from gantools.data.options import EdgeOptions
+
+    data = weights.describe(path).about.get("config", {}).get("data", {})
+    if "edges" not in data or data.get("make", "edges") != "edges":
+        raise UsageError(f"--from photo: {path} was not trained on outlines of photos")
+    return EdgeOptions.model_validate(data["edges"], strict=False)
+
+
 def outline_from_weights(path: Path) -> Callable[[Picture], Picture]:
     """What turns a photo into the outline drawing that the weights at ``path`` were trained on.
 
     Raises UsageError when they were trained on something else than outlines of photos.
     """
-    from dataclasses import replace
-
-    from gantools.checkpoint import weights
     from gantools.data.degrade.edges import outline
-    from gantools.data.options import EdgeOptions
     from gantools.images.depth import to_8_bit
 
-    data = weights.describe(path).about.get("config", {}).get("data", {})
-    if "edges" not in data or data.get("make", "edges") != "edges":
-        raise UsageError(f"--from photo: {path} was not trained on outlines of photos")
-    options = EdgeOptions.model_validate(data["edges"], strict=False)
+    options = _edges_of(path)
 
     def drawn(photo: Picture) -> Picture:
         alpha = None if photo.alpha is None else to_8_bit(photo.alpha)

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
+from gantools.checkpoint.learnt_scale import learnt_scale
 from gantools.errors import ModelFileError
 from gantools.files import write_bytes
 
@@ -33,6 +34,12 @@ class Export:
     pix2pix's authors test). ``trained_px`` is the side of its training pictures. ``takes`` is what it is given: a whole
     ``picture``, or one that is ``masked``, whose hole it fills. ``gray``: a gray picture is kept gray, or ``color`` is
     what it gets.
+
+    ``resized_px`` is the short side that its training images were resized to; None: squares were cut from images at
+    their own size. ``applied_at`` says whether an image is brought to that side first (``trained``) or is put through
+    at its own size (``native``), unless the user chooses. ``shrunk_by``: by ``area``, or to the ``darkest`` of the
+    pixels, so that thin lines stay. ``luminance``: ``made`` by the network, or ``kept`` from the input, which gets
+    only its colours.
     """
 
     network: str
@@ -44,6 +51,10 @@ class Export:
     trained_px: int | None = None
     takes: Literal["picture", "masked"] = "picture"
     gray: Literal["keep", "color"] = "keep"
+    resized_px: int | None = None
+    applied_at: Literal["trained", "native"] = "native"
+    shrunk_by: Literal["area", "darkest"] = "area"
+    luminance: Literal["made", "kept"] = "made"
 
 
 @dataclass(frozen=True)
@@ -95,7 +106,8 @@ def _open(path: Path, *, with_tensors: bool) -> Weights:
             header = json.loads((stored.metadata() or {})[_KEY])
             if header["schema"] != SCHEMA:
                 raise ModelFileError(f"{path}: weights of schema {header['schema']}, this gantools reads {SCHEMA}")
-            exports = {name: Export(**fields) for name, fields in header["exports"].items()}
+            scale = _older_scale(header["about"])
+            exports = {name: Export(**{**scale, **fields}) for name, fields in header["exports"].items()}
             tensors: dict[str, dict[str, Tensor]] = {name: {} for name in exports}
             for full in stored.keys() if with_tensors else ():
                 name, _, key = full.partition("/")
@@ -107,6 +119,12 @@ def _open(path: Path, *, with_tensors: bool) -> Weights:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileError(f"{path}: a safetensors file, but not gantools weights (no description in it)") from error
     return Weights(header["recipe"], exports, header["about"], tensors)
+
+
+def _older_scale(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What weights say of their scale that were written before they said it themselves."""
+    data = (about.get("config") or {}).get("data")
+    return learnt_scale(data) if isinstance(data, dict) else {}
 
 
 def _stored(value: Tensor, dtype: torch.dtype, name: str) -> Tensor:

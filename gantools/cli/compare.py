@@ -9,6 +9,7 @@ import typer
 
 from gantools.cli import console, outcomes
 from gantools.cli.eval import Device, Export, FeatureWeights, Metrics
+from gantools.cli.infer.options import ScaleTo
 from gantools.cli.outcomes import PARTLY_FAILED, Overwrite
 from gantools.errors import UsageError
 
@@ -34,6 +35,7 @@ def compare(
     feature_weights: FeatureWeights = None,
     most: Most = 12,
     export: Export = None,
+    scale_to: ScaleTo = "auto",
     overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
@@ -41,6 +43,7 @@ def compare(
     from gantools import api
     from gantools.evaluation.contest import Contest
     from gantools.evaluation.session import Measures
+    from gantools.inference.settings import parse_scale_to
 
     outcomes.names_as_stored()
     outcomes.refuse_existing([output], overwrite)
@@ -48,7 +51,7 @@ def compare(
         raise UsageError("--metrics compare with the truth: give --truth DIR")
     asked = tuple(name.strip() for name in metrics.split(",")) if metrics is not None else ()
     measures = Measures(asked, feature_weights=tuple(feature_weights or ()), device=device)
-    contest = Contest(tuple(words), output, truth, mask, most, export)
+    contest = Contest(tuple(words), output, truth, mask, most, export, parse_scale_to(scale_to))
     raise typer.Exit(_tell(contest, api.compare(contest, measures)))
 
 
@@ -56,6 +59,8 @@ def _tell(contest: Contest, outcome: Outcome) -> int:
     """Say what was left out, failed and measured, and where it lies."""
     if outcome.left_out:
         console.message(f"the first {contest.most} pictures of {contest.most + outcome.left_out}; --most N shows more")
+    sizes = ", ".join(f"{console.quoted(name)} sees {size}" for name, size in outcome.scales.items())
+    console.message(f"{sizes}; --scale-to trained|native|N changes that")
     for failure in outcome.failures:
         console.failure(console.quoted(f"{failure.picture!r}: {failure.error}"))
     if not outcome.shown:

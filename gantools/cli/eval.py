@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self, TypedDict
 
 import typer
 
 from gantools.cli import console, outcomes
+from gantools.cli.infer.options import ScaleTo
 from gantools.cli.outcomes import PARTLY_FAILED, Json, Overwrite
 from gantools.errors import UsageError
 
@@ -17,8 +18,17 @@ if TYPE_CHECKING:
     from gantools.evaluation.limits import Limit
     from gantools.evaluation.result import Evaluation
     from gantools.evaluation.session import Measures
+    from gantools.inference import settings as scales
 
 MISSED = 4
+
+
+class _Network(TypedDict):
+    """Which of a model's networks is measured, and how it is applied."""
+
+    export: str | None
+    scale_to: scales.ScaleTo
+
 
 Model = Annotated[
     str | None, typer.Argument(metavar="RECIPE|RUN|WEIGHTS", help="Installed weights, a run's folder, or a file.")
@@ -66,18 +76,21 @@ def evaluate(
     overwrite: Overwrite = False,
     json_lines: Json = False,
     export: Export = None,
+    scale_to: ScaleTo = "auto",
     device: Device = "auto",
 ) -> None:
     """Measure a model beside what needs none. Exit codes: 0, 3 some pictures failed, 4 --fail-under was missed."""
     from gantools.evaluation import limits
     from gantools.evaluation.session import Measures
+    from gantools.inference.settings import parse_scale_to
 
     outcomes.refuse_existing([output, csv, sheet], overwrite)
     bounds = limits.parse(fail_under or ())
     asked = tuple(name.strip() for name in metrics.split(",")) if metrics is not None else ()
     also = tuple(bound.metric.name for bound in bounds)
     wanted = Measures(asked, also, tuple(feature_weights or ()), device, sheet)
-    found = _found(model, data, pairs, overrides or [], export, wanted)
+    network: _Network = {"export": export, "scale_to": parse_scale_to(scale_to)}
+    found = _found(model, data, pairs, overrides or [], network, wanted)
     _write(found, output, csv)
     _tell(found, json_lines)
     raise typer.Exit(_conclude(found, bounds))
@@ -88,21 +101,23 @@ def _found(
     data: Path | None,
     pairs: tuple[Path, Path] | None,
     overrides: list[str],
-    export: str | None,
+    network: _Network,
     wanted: Measures,
 ) -> Evaluation:
     from gantools import api
 
     outcomes.names_as_stored()
     if pairs is not None:
-        if model or data or export:
-            raise UsageError("--pairs compares two folders without a model: leave out the model, --data and --export")
+        if model or data or network != {"export": None, "scale_to": "auto"}:
+            raise UsageError(
+                "--pairs compares two folders without a model: leave out the model, --data, --export and --scale-to"
+            )
         with _Progress() as advance:
             return api.evaluate_pairs(*pairs, wanted, advance=advance)
     if model is None or data is None:
         raise UsageError("give a model and --data DIR, or --pairs OUT_DIR TRUTH_DIR")
     with _Progress() as advance:
-        return api.evaluate(model, data, wanted, overrides=overrides, export=export, advance=advance)
+        return api.evaluate(model, data, wanted, overrides=overrides, **network, advance=advance)
 
 
 def _write(found: Evaluation, output: Path | None, csv: Path | None) -> None:
@@ -125,6 +140,8 @@ def _tell(found: Evaluation, json_lines: bool) -> None:
 
     about = ", ".join(f"{name} {value}" for name, value in found.subject.items())
     console.message(f"{console.quoted(about)}; {console.quoted(found.data)}")
+    if "sees" in found.subject:
+        console.message("--scale-to trained|native|N changes the size at which the network sees images")
     if not found.rows:
         return
     console.result(f"mean of {found.pictures} pictures, compared with {found.reference}")

@@ -11,25 +11,25 @@ from gantools.images.picture import Picture, Pixels
 from gantools.inference import engine
 from gantools.inference.bundle import Model
 from gantools.inference.plan import Job
-from gantools.inference.settings import Settings
+from gantools.inference.settings import ScaleTo, Settings
 
 
-def made_of(pixels: Pixels, model: Model) -> Pixels:
+def made_of(pixels: Pixels, model: Model, scale_to: ScaleTo = "auto") -> Pixels:
     """What a model makes of a picture. Shapes: uint8 [H, W, 3] → ``scale`` times as large."""
-    return engine.process(Picture(pixels), model, Settings()).pixels
+    return engine.process(Picture(pixels), model, Settings(scale_to=scale_to)).pixels
 
 
-def filled(pixels: Pixels, hole: Hole, model: Model) -> Pixels:
+def filled(pixels: Pixels, hole: Hole, model: Model, scale_to: ScaleTo = "auto") -> Pixels:
     """A picture whose hole a model has filled. Shapes: uint8 [H, W, 3], bool [H, W]."""
-    return engine.complete(Picture(pixels), hole, model, Settings()).pixels
+    return engine.complete(Picture(pixels), hole, model, Settings(scale_to=scale_to)).pixels
 
 
-def made_from(path: Path, model: Model, mask: str | None) -> Pixels:
-    """What a model makes of a picture file, as ``gantools infer`` would; ``mask`` as its ``--mask``.
+def made_from(path: Path, model: Model, mask: str | None, scale_to: ScaleTo = "auto") -> Pixels:
+    """What a model makes of a picture file, as ``gantools infer`` would; ``mask`` and ``scale_to`` as its options.
 
     Raises ImageError for a picture that cannot be used, UsageError for a mask that does not fit.
     """
     job = Job(path.name, path, None, None)
-    settings = Settings(mask=mask)
+    settings = Settings(mask=mask, scale_to=scale_to)
     made = engine.make(reader.read(path, name=str(path)), job, model, settings)
     return to_8_bit(made.pixels)

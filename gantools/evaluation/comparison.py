@@ -16,6 +16,7 @@ from gantools.images import reader
 from gantools.images.color import resize_bicubic
 from gantools.images.picture import Pixels
 from gantools.inference.bundle import Model
+from gantools.inference.settings import ScaleTo
 from gantools.jobs import pictures
 
 INPUT, TRUTH = "input", "truth"
@@ -38,6 +39,7 @@ class Comparison:
     entrants: Entrants
     truths: Path | None = None
     mask: str | None = None
+    scale_to: ScaleTo = "auto"
     measurement: Measurement | None = None
     failures: list[Failure] = field(default_factory=list)
 
@@ -50,7 +52,7 @@ class Comparison:
                 self.failures.append(Failure(str(path), str(error)))
 
     def _one(self, path: Path) -> Shown:
-        made = {name: made_from(path, model, self.mask) for name, model in self.models.items()}
+        made = {name: made_from(path, model, self.mask, self.scale_to) for name, model in self.models.items()}
         given, truth = reader.read_rgb8(path), self._truth(path)
         if truth is None:
             return Shown(path.name, {INPUT: given, **made})

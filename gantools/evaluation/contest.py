@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from gantools.evaluation.result import Evaluation, Failure
 from gantools.evaluation.session import Measures, chosen, require_folder
 from gantools.images.formats import FORMATS
 from gantools.inference import locate
+from gantools.inference.settings import ScaleTo
 from gantools.metrics.protocols import MetricProtocol
 
 if TYPE_CHECKING:
@@ -37,16 +38,21 @@ class Contest:
     mask: str | None = None
     most: int = 12
     export: str | None = None
+    scale_to: ScaleTo = "auto"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a contest: pictures shown and left out, failures, and figures where there were truths."""
+    """What came of a contest: pictures shown and left out, failures, and figures where there were truths.
+
+    ``scales``: by model, the short side at which it saw the pictures.
+    """
 
     shown: int
     left_out: int
     failures: tuple[Failure, ...]
     evaluation: Evaluation | None
+    scales: Mapping[str, str] = field(default_factory=dict)
 
 
 def compare(contest: Contest, measures: Measures | None = None) -> Outcome:
@@ -70,6 +76,7 @@ def compare(contest: Contest, measures: Measures | None = None) -> Outcome:
         entrants,
         contest.truths,
         contest.mask,
+        contest.scale_to,
         Measurement(instruments) if instruments else None,
     )
     return (_page if as_page else _grid)(contest, comparison)
@@ -139,5 +146,8 @@ def _grid(contest: Contest, comparison: Comparison) -> Outcome:
 
 
 def _outcome(comparison: Comparison, count: int) -> Outcome:
+    from gantools.inference.scaling import size_of
+
     evaluation = comparison.evaluation()
-    return Outcome(count, comparison.entrants.left_out, tuple(comparison.failures), evaluation)
+    scales = {name: size_of(model.export, comparison.scale_to) for name, model in comparison.models.items()}
+    return Outcome(count, comparison.entrants.left_out, tuple(comparison.failures), evaluation, scales)

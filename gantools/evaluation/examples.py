@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 
 from gantools import recipes
 from gantools.checkpoint import weights
+from gantools.checkpoint.learnt_scale import learnt_scale
 from gantools.config import overrides as override
 from gantools.config import report
 from gantools.config.schema import RunConfig
@@ -24,14 +25,20 @@ from gantools.evaluation.example import MODEL, Example
 from gantools.evaluation.given import GivenPairs, given_pairs
 from gantools.images import holes
 from gantools.images.color import resize_bicubic
+from gantools.images.picture import Pixels
 from gantools.inference import bundle
 from gantools.inference.bundle import Model
+from gantools.inference.scaling import short_side_px
+from gantools.inference.settings import ScaleTo
+
+Scale: TypeAlias = Callable[[Pixels], ScaleTo]
+"""To what size an input is brought for the network."""
 
 
 class Make(Protocol):
     """Makes an example of a data set's sample."""
 
-    def __call__(self, sample: Any, model: Model) -> Example: ...
+    def __call__(self, sample: Any, model: Model, scale: Scale) -> Example: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,24 +66,41 @@ class RecipeExamples:
 
 
 def of_model(
-    path: Path, model: Model, data: Path, overrides: tuple[str, ...], device: torch.device
+    path: Path,
+    model: Model,
+    data: Path,
+    overrides: tuple[str, ...],
+    device: torch.device,
+    scale_to: ScaleTo = "auto",
 ) -> RecipeExamples | GivenPairs:
     """Examples for the weights at ``path``, from the pictures in ``data``.
 
     Raises ConfigError for overrides that do not fit, DataError for pictures that do not, ModelFileError for weights
     that do not say how they were trained.
     """
-    pairs = given_pairs(data, partial(_restored_pair, model=model)) if model.recipe in ("srgan", "restore") else None
-    if pairs is not None:
-        return pairs
+    if model.recipe in ("srgan", "restore"):
+        pairs = given_pairs(data, partial(_restored_pair, model=model, scale_to=scale_to))
+        if pairs is not None:
+            return pairs
     config = stored_config(path, data, overrides)
     dataset = recipes.find(model.recipe).dataset(config, "validation")
+    scale = _scale_of_inputs(config, model, scale_to)
     inputs = f"{_INPUTS[model.recipe]}, seed {config.seed}; network in fp32"
     if model.recipe == "cyclegan":
         back = _other_way(path, model, device)
-        make = partial(_translated, model=model, back=back)
+        make = partial(_translated, model=model, back=back, scale=scale)
         return RecipeExamples(dataset, make, inputs, "the input: there is no truth")
-    return RecipeExamples(dataset, partial(_MAKERS[model.recipe], model=model), inputs)
+    return RecipeExamples(dataset, partial(_MAKERS[model.recipe], model=model, scale=scale), inputs)
+
+
+def _scale_of_inputs(config: RunConfig, model: Model, scale_to: ScaleTo) -> Scale:
+    """Inputs are parts of pictures that ``config`` has resized: they are scaled as those would be."""
+    resized_px = learnt_scale(config.data.model_dump(mode="json")).get("resized_px")
+    wanted_px = short_side_px(model.export, scale_to)
+    if wanted_px is None or resized_px is None:
+        return lambda _: scale_to
+    factor = wanted_px / resized_px
+    return lambda given: max(1, round(min(given.shape[:2]) * factor))
 
 
 def stored_config(path: Path, data: Path, overrides: tuple[str, ...]) -> RunConfig:
@@ -99,42 +123,48 @@ def _other_way(path: Path, model: Model, device: torch.device) -> Model | None:
     return bundle.open_model(path, export=others[0], device=device) if len(others) == 1 else None
 
 
-def _enlarged(sample: Any, model: Model) -> Example:
-    bicubic = resize_bicubic(sample.low, scale=model.generator.scale)
-    return Example(sample.name, {"bicubic": bicubic, MODEL: made_of(sample.low, model)}, sample.high)
+def _enlarged(sample: Any, model: Model, scale: Scale) -> Example:
+    bicubic, made = resize_bicubic(sample.low, scale=model.generator.scale), _made(sample.low, model, scale)
+    return Example(sample.name, {"bicubic": bicubic, MODEL: made}, sample.high)
 
 
-def _restored(sample: Any, model: Model) -> Example:
-    made = made_of(sample.degraded, model)
+def _made(given: Pixels, model: Model, scale: Scale) -> Pixels:
+    return made_of(given, model, scale(given))
+
+
+def _restored(sample: Any, model: Model, scale: Scale) -> Example:
+    made = _made(sample.degraded, model, scale)
     return Example(sample.name, {"degraded input": sample.degraded, MODEL: made}, sample.clean)
 
 
-def _drawn(sample: Any, model: Model) -> Example:
-    return Example(sample.name, {"input": sample.source, MODEL: made_of(sample.source, model)}, sample.target)
+def _drawn(sample: Any, model: Model, scale: Scale) -> Example:
+    made = _made(sample.source, model, scale)
+    return Example(sample.name, {"input": sample.source, MODEL: made}, sample.target)
 
 
-def _filled(sample: Any, model: Model) -> Example:
+def _filled(sample: Any, model: Model, scale: Scale) -> Example:
     missing = sample.mask[..., 0] > 0
     without = {"mean fill": holes.mean_filled(sample.image, missing), "Telea": holes.telea(sample.image, missing)}
-    return Example(sample.name, {**without, MODEL: filled(sample.image, missing, model)}, sample.image, missing)
+    made = filled(sample.image, missing, model, scale(sample.image))
+    return Example(sample.name, {**without, MODEL: made}, sample.image, missing)
 
 
-def _translated(sample: Any, model: Model, back: Model | None) -> Example:
+def _translated(sample: Any, model: Model, back: Model | None, scale: Scale) -> Example:
     """There is no truth; the input stands in its place, and the other domain's pictures are the kin."""
     forth = model.export.network == "a_to_b"
     given, kin = (sample.a, sample.b) if forth else (sample.b, sample.a)
-    made = made_of(given, model)
+    made = _made(given, model, scale)
     candidates = {"input": given, MODEL: made}
     if back is not None:
-        candidates["there and back"] = made_of(made, back)
+        candidates["there and back"] = _made(made, back, scale)
     return Example(sample.name_a if forth else sample.name_b, candidates, given, kin=kin)
 
 
-def _restored_pair(low: Any, model: Model) -> dict[str, Any]:
+def _restored_pair(low: Any, model: Model, scale_to: ScaleTo) -> dict[str, Any]:
     """Candidates for a ready-made input: enlarged where the model enlarges."""
     scale = model.generator.scale
     without = {"degraded input": low} if scale == 1 else {"bicubic": resize_bicubic(low, scale=scale)}
-    return {**without, MODEL: made_of(low, model)}
+    return {**without, MODEL: made_of(low, model, scale_to)}
 
 
 _INPUTS: Mapping[str, str] = {

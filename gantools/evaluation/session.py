@@ -11,6 +11,7 @@ from gantools.errors import DataError, UsageError
 from gantools.evaluation import defaults
 from gantools.evaluation.result import Evaluation
 from gantools.inference import locate
+from gantools.inference.settings import ScaleTo
 from gantools.metrics import protocols
 from gantools.metrics.protocols import MetricProtocol
 
@@ -45,10 +46,12 @@ def evaluate_model(
     *,
     overrides: Sequence[str] = (),
     export: str | None = None,
+    scale_to: ScaleTo = "auto",
     advance: Advance = _silent,
 ) -> Evaluation:
     """Measure a model on the pictures in ``data``, beside what needs no model.
 
+    ``scale_to`` is the size at which it sees whole pictures, as for ``infer``.
     Raises UsageError (its kinds for weights, data and settings) before any work.
     """
     path = locate.resolve(model)
@@ -58,11 +61,13 @@ def evaluate_model(
     from gantools.devices import choose_device
     from gantools.evaluation import examples  # torch, from here on
     from gantools.inference import bundle
+    from gantools.inference.scaling import size_of
 
     device = choose_device(measures.device)
     opened = bundle.open_model(path, export=export, device=device)
-    found = examples.of_model(path, opened, data, tuple(overrides), device)
-    subject = {"weights": str(path), "recipe": recipe, "network": opened.export.network}
+    found = examples.of_model(path, opened, data, tuple(overrides), device, scale_to)
+    size = size_of(opened.export, scale_to)
+    subject = {"weights": str(path), "recipe": recipe, "network": opened.export.network, "sees": size}
     return _measured(found, metrics, measures, subject, advance)
 
 

@@ -15,3 +15,8 @@ def to_8_bit(pixels: Pixels) -> Pixels:
 def to_16_bit(pixels: Pixels) -> Pixels:
     """Widen uint8 samples to uint16 (255 → 65535); uint16 passes unchanged."""
     return pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * np.uint16(257)
+
+
+def to_depth_of(like: Pixels, pixels: Pixels) -> Pixels:
+    """Samples at the depth of ``like``."""
+    return to_8_bit(pixels) if like.dtype == np.uint8 else to_16_bit(pixels)

@@ -23,7 +23,7 @@ from gantools.errors import ModelFileError, UsageError
 from gantools.inference.blending import Blend, mixed
 from gantools.inference.locate import resolve
 from gantools.inference.optimise import Runnable, obstacle
-from gantools.inference.settings import Precision
+from gantools.inference.settings import LARGEST_SIDE_PX, Precision
 from gantools.models import GENERATORS
 from gantools.models.contract import Generator
 from gantools.models.options import GeneratorOptions
@@ -145,11 +145,27 @@ def _empty_network(options: GeneratorOptions, stored: Shapes, export: Export, pa
         raise ModelFileError(f"{str(path)!r}: what it says of size and mode does not fit its {options.name}")
     if export.gray not in ("keep", "color"):
         raise ModelFileError(f"{str(path)!r}: what it says of gray pictures, {export.gray!r}, is unknown")
+    _require_known_scale(export, path)
     if export.takes not in ("picture", "masked"):
         raise ModelFileError(
             f"{str(path)!r}: its {options.name} takes {export.takes!r}, which this gantools cannot give"
         )
     return network
+
+
+def _require_known_scale(export: Export, path: Path) -> None:
+    """Raise ModelFileError for a scale that is none, or one of a later gantools."""
+    known = {
+        "applied_at": ("trained", "native"),
+        "shrunk_by": ("area", "darkest"),
+        "luminance": ("made", "kept"),
+    }
+    for name, words in known.items():
+        if getattr(export, name) not in words:
+            raise ModelFileError(f"{str(path)!r}: its {name}, {getattr(export, name)!r}, is unknown")
+    side = export.resized_px
+    if side is not None and (type(side) is not int or not 1 <= side <= LARGEST_SIDE_PX):
+        raise ModelFileError(f"{str(path)!r}: its resized_px, {side!r}, is no side of an image")
 
 
 def _built(options: GeneratorOptions, stored: int, path: Path) -> nn.Module:

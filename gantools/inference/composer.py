@@ -41,14 +41,16 @@ def fill_by_center(pixels: Pixels, hole: Hole, predict: Predict, side_px: int, h
 def fill_by_picture(pixels: Pixels, hole: Hole, predict: Predict, trained_px: int) -> Pixels:
     """Fill the hole from a network that predicts every pixel of what is given to it.
 
-    Only the surroundings of the hole go through the network. Where the hole is thicker than half of ``trained_px``, so
-    that the network would see nothing beside it, they are shrunk first. Only what it makes of the hole is used: its
+    Only the surroundings of the hole go through the network. Where the hole is thick, so that the network would see
+    little beside it, they are shrunk first: until it is a quarter of ``trained_px`` thick, or until they are no larger
+    than the training images and the hole half of them. Only what it makes of the hole is used: its
     loss never looked at known pixels, so what it makes of those says nothing about a seam.
     """
     rows, columns = _surroundings(hole, trained_px)
     shown, missing = mean_filled(pixels[rows, columns], hole[rows, columns]), hole[rows, columns]
     thickness_px = 2 * float(cv2.distanceTransform(_bordered(missing), cv2.DIST_L2, 5).max())
-    factor = min(1.0, trained_px / 2 / thickness_px)
+    as_large = trained_px / min(missing.shape)
+    factor = min(1.0, trained_px / 2 / thickness_px, max(as_large, trained_px / 4 / thickness_px))
     predicted = predict(shown) if factor == 1 else _predict_small(shown, missing, predict, factor)
     filled = pixels.copy()
     filled[rows, columns][missing] = predicted[missing]

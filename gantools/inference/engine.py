@@ -10,12 +10,10 @@ from functools import partial
 import cv2
 import numpy as np
 
-from gantools.errors import ImageError
-from gantools.images import reader
 from gantools.images.color import resize_bicubic
 from gantools.images.holes import Hole
 from gantools.images.picture import Picture, Pixels
-from gantools.inference import composer, missing
+from gantools.inference import composer, missing, sizes
 from gantools.inference.bundle import Model
 from gantools.inference.canvas import from_gray, luma
 from gantools.inference.cuda import Ferry
@@ -23,11 +21,9 @@ from gantools.inference.forward import translate
 from gantools.inference.joint import Joint
 from gantools.inference.pipeline import Run
 from gantools.inference.plan import Job
+from gantools.inference.scaling import Scaling
 from gantools.inference.settings import Settings
 from gantools.models.options import ContextEncoderOptions
-
-OUTPUT_PIXELS_PER_MAX_PIXELS = 4
-"""An output may have this many times ``max_pixels``, so that ×4 of an ordinary photo is within the limit."""
 
 _NOTICEABLE = 0.02
 
@@ -39,8 +35,8 @@ def run(model: Model, jobs: Sequence[Job], settings: Settings) -> Run:
 
 def put_through(model: Model, run: Run, settings: Settings) -> Run:
     """Put the pictures of a run, which the run prepares itself, through the network."""
-    prepared = replace(settings, prepare=None)
-    finish = partial(finished, model=model, settings=prepared)
+    prepared = settings if settings.prepare_at == "resized" else replace(settings, prepare=None)
+    finish = partial(_finished_from, model=model, settings=prepared)
     check = partial(_require_size, model=model, settings=prepared)
     ferry = Ferry(model.device) if model.device.type == "cuda" else None
     joint = Joint(model, prepared, check, finish, run.pictures, ferry)
@@ -62,11 +58,10 @@ def complete(picture: Picture, hole: Hole, model: Model, settings: Settings) -> 
     Raises UsageError when the network cannot fill a hole as large as this.
     """
     predict = partial(translate, model=model, tile=settings.tile, tta=settings.tta)
-    side_px = _trained_px(model)
+    fill = partial(composer.fill_by_picture, predict=predict, trained_px=_trained_px(model))
     if _fills_the_middle(model):
-        filled = composer.fill_by_center(picture.pixels, hole, predict, side_px, _center_px(model))
-    else:
-        filled = composer.fill_by_picture(picture.pixels, hole, predict, side_px)
+        fill = partial(composer.fill_by_center, predict=predict, side_px=_trained_px(model), hole_px=_center_px(model))
+    filled = Scaling.of(model.export, settings).filled(picture.pixels, hole, fill)
     gray = picture.gray and _stays_gray(model, settings)
     alpha = None if settings.alpha == "drop" else picture.alpha
     return replace(picture, pixels=_in_gray(filled) if gray else filled, alpha=alpha, gray=gray)
@@ -77,9 +72,22 @@ def process(picture: Picture, model: Model, settings: Settings) -> Picture:
 
     Raises ImageError when the result would be too large, does not fit the memory, or is not finite.
     """
-    given = picture if settings.prepare is None else settings.prepare(picture)
+    at_original = settings.prepare is not None and settings.prepare_at == "original"
+    given = settings.prepare(picture) if settings.prepare is not None and at_original else picture
     _require_size(given, model, settings)
-    return finished(given, translate(given.pixels, model, tile=settings.tile, tta=settings.tta), model, settings)
+    return finished(given, _applied(given.pixels, model, settings), model, settings)
+
+
+def _applied(pixels: Pixels, model: Model, settings: Settings) -> Pixels:
+    """What the network makes of colours, at the size it is applied at, brought to ``scale`` times their own."""
+    scaling = Scaling.of(model.export, settings)
+    made = translate(scaling.seen(pixels), model, tile=settings.tile, tta=settings.tta)
+    return scaling.result(made, pixels)
+
+
+def _finished_from(given: Picture, made: Pixels, model: Model, settings: Settings) -> Picture:
+    """A picture from what the network made of what it saw of it."""
+    return finished(given, Scaling.of(model.export, settings).result(made, given.pixels), model, settings)
 
 
 def finished(given: Picture, pixels: Pixels, model: Model, settings: Settings) -> Picture:
@@ -99,7 +107,7 @@ def _alpha(picture: Picture, model: Model, settings: Settings) -> Pixels | None:
     if picture.alpha is None or settings.alpha == "drop":
         return None
     if settings.alpha == "process":
-        return luma(translate(from_gray(picture.alpha), model, tile=settings.tile, tta=settings.tta))
+        return luma(_applied(from_gray(picture.alpha), model, replace(settings, prepare=None)))
     return picture.alpha if scale == 1 else resize_bicubic(picture.alpha[..., None], scale=scale)[..., 0]
 
 
@@ -129,16 +137,8 @@ def _in_gray(pixels: Pixels) -> Pixels:
     return gray
 
 
-def _max_pixels(settings: Settings) -> int:
-    return reader.MAX_PIXELS if settings.max_pixels is None else settings.max_pixels
-
-
 def _require_size(picture: Picture, model: Model, settings: Settings) -> None:
     """Refuse what would grow beyond reason before the memory for it is asked for."""
-    width, height = picture.width * model.generator.scale, picture.height * model.generator.scale
-    limit = OUTPUT_PIXELS_PER_MAX_PIXELS * _max_pixels(settings)
-    if width * height > limit:
-        raise ImageError(
-            f"the result of {width}×{height} would be {width * height:,} pixels, over the limit of {limit:,}; "
-            "raise it with --max-pixels"
-        )
+    seen = Scaling.of(model.export, settings).size(picture.pixels)
+    for height, width in ((picture.height, picture.width), seen):
+        sizes.require_output(width, height, model.generator.scale, settings.max_pixels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 from gantools.images.picture import Picture, Pixels
 from gantools.inference.batching import Arrival
@@ -13,6 +13,7 @@ from gantools.inference.bundle import Model
 from gantools.inference.cuda import Ferry
 from gantools.inference.forward import begin_batch, translate, translate_batch, translate_proven
 from gantools.inference.memory import memory_of
+from gantools.inference.scaling import Scaling
 from gantools.inference.settings import Settings
 from gantools.inference.way import Way
 
@@ -36,8 +37,8 @@ class Joint:
     Bits are compared before they are trusted: the pictures of the first batch of each shape and number are also
     computed alone, and where one differs, as other kernels for other numbers may make it, that shape's pictures go one
     by one; so do fewer than a whole batch, and runs of few ``pictures``, unless a number was asked for. With ``fast``
-    they may differ. ``check`` refuses a picture, ``finish`` puts the network's colours into it. With a ``ferry`` one
-    batch is brought and fetched while another is computed.
+    they may differ. ``check`` refuses a picture, ``finish`` makes one of what the network made of it. With a ``ferry``
+    one batch is brought and fetched while another is computed.
     """
 
     model: Model
@@ -57,7 +58,7 @@ class Joint:
         if asked is not None:
             return asked
         if self.model.device.type != "cpu":
-            return max(1, min(FAST_PICTURES, self._comfortable_px() // _pixels(picture))) if fast else 1
+            return max(1, min(FAST_PICTURES, self._comfortable_px() // self._seen_px(picture))) if fast else 1
         paying = self._paying(picture)
         return paying if fast or self.pictures >= _PAYING_BATCHES * paying else 1
 
@@ -66,20 +67,29 @@ class Joint:
         way = Way(self.model, self.model.autocast, None, self.settings.tta, memory_of(self.model.device))
         return min(_FAST_PX, int(way.memory.comfortable_bytes() / way.bytes_per_px()))
 
+    @cached_property
+    def scaling(self) -> Scaling:
+        """To what size the network's images are brought."""
+        return Scaling.of(self.model.export, self.settings)
+
+    def _seen_px(self, picture: Picture) -> int:
+        height, width = self.scaling.size(picture.pixels)
+        return height * width
+
     def _paying(self, picture: Picture) -> int:
         """What a batch saves on a processor is reading the weights again; what it costs is features out of the caches.
 
         So it is no larger than makes both alike, and features that no cache holds even alone go alone.
         """
         weights = sum(each.numel() * each.element_size() for each in self.model.network.parameters())
-        features = _pixels(picture) * _FEATURE_BYTES_PER_PX
+        features = self._seen_px(picture) * _FEATURE_BYTES_PER_PX
         return 1 if features > _CACHED_BYTES else min(MOST_PICTURES, max(weights, _CACHED_BYTES) // features)
 
     def make(self, pictures: Sequence[Picture]) -> list[Picture]:
         """What the network makes of pictures of one shape and depth. Raises what ``check`` and the network do."""
         for each in pictures:
             self.check(each)
-        given = [each.pixels for each in pictures]
+        given = [self.scaling.seen(each.pixels) for each in pictures]
         made = self._together(_shape(pictures[0]), given, self.limit(pictures[0])) or [
             self._alone(one) for one in given
         ]
@@ -91,7 +101,7 @@ class Joint:
             return None
         for each in pictures:
             self.check(each)
-        how, given = self.settings, [each.pixels for each in pictures]
+        how, given = self.settings, [self.scaling.seen(each.pixels) for each in pictures]
         arrival = begin_batch(given, self.model, self.ferry, tile=how.tile, tta=how.tta)
         return None if arrival is None else partial(self._arrived, pictures, arrival)
 
@@ -132,7 +142,3 @@ class Joint:
 
 def _shape(picture: Picture) -> Shape:
     return picture.pixels.shape, str(picture.pixels.dtype)
-
-
-def _pixels(picture: Picture) -> int:
-    return picture.width * picture.height

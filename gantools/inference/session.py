@@ -82,6 +82,18 @@ class Session:
         fast = self.settings.fast and self.precision == "auto" and has_bf16(device)
         return "bf16" if fast else self.precision
 
+    def scale(self) -> str | None:
+        """One line about the size at which the network sees pictures, None where there is no choice.
+
+        Raises UsageError for a size that it has not got, and ModelFileError.
+        """
+        from gantools.checkpoint import weights
+        from gantools.inference.scaling import described
+
+        exports = weights.describe(self.weights).exports
+        export = exports.get(self.export or next(iter(exports), ""))
+        return described(export, self.settings.scale_to) if export else None
+
     def rehearse(self) -> list[Result]:
         """What ``run`` would do, as results without content."""
         return [untouched(job, "skipped" if job.skip else "planned") for job in self.jobs]

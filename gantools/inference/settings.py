@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+
+from gantools.errors import UsageError
 
 if TYPE_CHECKING:
     from gantools.images.picture import Picture
@@ -14,8 +17,23 @@ Alpha: TypeAlias = Literal["keep", "process", "drop"]
 Gray: TypeAlias = Literal["auto", "keep", "color"]
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 
+ScaleTo: TypeAlias = Literal["auto", "trained", "native"] | int
+
 CENTER: Literal["center"] = "center"
 """The mask that is a square in the middle."""
+
+
+LARGEST_SIDE_PX = 999_999
+"""A short side of more pixels is a mistake."""
+
+
+def parse_scale_to(text: str) -> ScaleTo:
+    """What ``--scale-to`` says. Raises UsageError."""
+    if text in ("auto", "trained", "native"):
+        return cast(ScaleTo, text)
+    if re.fullmatch("[0-9]{1,6}", text) and int(text) > 0:
+        return int(text)
+    raise UsageError(f"--scale-to {text}: give trained, native, or a short side in pixels")
 
 
 @dataclass(frozen=True)
@@ -28,7 +46,11 @@ class Settings:
     ``max_pixels`` bounds what is decoded (None: the reader's limit); an output may have four times as many.
     ``mask`` says what is missing, for networks that fill holes: a mask picture, a folder of them, or ``center`` (None:
     what is transparent).
-    ``prepare`` changes a decoded picture before the network sees it (a photo into an outline drawing).
+    ``scale_to`` is the size at which a picture goes through the network, which gives back a result of the picture's own
+    size: ``trained`` brings its short side to that of the training images, ``native`` leaves it, a number is a short
+    side in pixels, and ``auto`` is what the weights say.
+    ``prepare`` changes a decoded picture before the network sees it (a photo into an outline drawing), ``prepare_at``
+    its ``original`` size, or when it is ``resized`` to the network's.
     ``timeout_seconds`` is how long a decoder may take for a picture, and a second more for each of its megapixels.
     ``io_workers`` is the number of decoder processes (None: as many as the processors call for; 0: pictures are decoded
     within this process, which starts sooner and which a crashing decoder takes along).
@@ -52,7 +74,9 @@ class Settings:
     first_frame: bool = False
     fail_fast: bool = False
     mask: str | None = None
+    scale_to: ScaleTo = "auto"
     prepare: Callable[[Picture], Picture] | None = None
+    prepare_at: Literal["original", "resized"] = "original"
     tile: int | None = None
     tta: bool = False
     timeout_seconds: float = 60.0

@@ -54,7 +54,8 @@ class Supply:
     """
 
     def __init__(self, jobs: Sequence[Job], settings: Settings) -> None:
-        self.jobs, self.prepare = jobs, settings.prepare
+        self.jobs = jobs
+        self.prepare = settings.prepare if settings.prepare_at == "original" else None
         self._budget = Budget(AHEAD_PICTURES, AHEAD_BYTES)
         self._numbers, self._stopped = itertools.count(), False
         self._ready: dict[int, tuple[Supplied, tuple[str, ...]]] = {}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -53,6 +54,9 @@ class Card(Options):
     )
     blended: Blended | None = setting(None, "another training that the shipped weights were blended with")
     starts_from: str | None = setting(None, "name of the weights that this training began with; --blend goes there")
+    applied_at: Literal["trained", "native"] = setting(
+        "native", "the size at which `gantools infer` applies them: that of the training images, or the image's own"
+    )
     licence: str = setting(..., "licence of the weights")
     trained: str = setting(..., "date of the training")
     data: tuple[TrainingSet, ...] = setting(..., "what they learnt from", min_length=1)

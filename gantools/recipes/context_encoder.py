@@ -208,7 +208,9 @@ class ContextEncoder(Recipe["Masked", Generated]):
         return {"perceptual": self.perceptual} if self.perceptual else {}
 
     def exports(self) -> Mapping[str, Export]:
-        described = describe_generator("generator", self.generator, self.options.generator, self.config.data.crop_px)
+        described = describe_generator(
+            "generator", self.generator, self.options.generator, self.config.data.crop_px, data=self.config.data
+        )
         return {"generator": replace(described, takes="masked")}
 
     @classmethod

@@ -173,10 +173,10 @@ class CycleGan(Recipe["Unpaired", Fakes]):
         return {"a": (outputs.a, batch.b), "b": (outputs.b, batch.a)}
 
     def exports(self) -> Mapping[str, Export]:
-        options, crop_px = self.options.generator, self.config.data.crop_px
+        options, data = self.options.generator, self.config.data
         described = {
-            "a2b": describe_generator("a_to_b", self.a_to_b, options, crop_px),
-            "b2a": describe_generator("b_to_a", self.b_to_a, options, crop_px),
+            "a2b": describe_generator("a_to_b", self.a_to_b, options, data.crop_px, data=data),
+            "b2a": describe_generator("b_to_a", self.b_to_a, options, data.crop_px, data=data),
         }
         return {direction: replace(export, gray="color") for direction, export in described.items()}
 

@@ -200,8 +200,8 @@ class Deblur(Recipe["Restoration", Generated]):
         return {"perceptual": self.perceptual} if self.perceptual else {}
 
     def exports(self) -> Mapping[str, Export]:
-        crop_px = self.config.data.crop_px
-        return {"generator": describe_generator("generator", self.generator, self.options.generator, crop_px)}
+        options, data = self.options.generator, self.config.data
+        return {"generator": describe_generator("generator", self.generator, options, data.crop_px, data=data)}
 
     @classmethod
     def dataset(cls, config: DeblurConfig, split: Literal["training", "validation"]) -> Dataset:

@@ -152,7 +152,12 @@ class Pix2Pix(Recipe["Paired", Generated]):
     def exports(self) -> Mapping[str, Export]:
         options = self.options
         described = describe_generator(
-            "generator", self.generator, options.generator, self.config.data.crop_px, options.inference
+            "generator",
+            self.generator,
+            options.generator,
+            self.config.data.crop_px,
+            options.inference,
+            self.config.data,
         )
         return {"generator": replace(described, gray="color")}
 

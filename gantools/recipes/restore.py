@@ -220,8 +220,8 @@ class Restore(Recipe["Restoration", Generated]):
         return logits
 
     def exports(self) -> Mapping[str, Export]:
-        crop_px = self.config.data.crop_px
-        described = describe_generator("generator", self.generator, self.options.generator, crop_px)
+        options, data = self.options.generator, self.config.data
+        described = describe_generator("generator", self.generator, options, data.crop_px, data=data)
         colors = any(one.name == "gray" for one in self.config.data.degradations)
         return {"generator": replace(described, gray="color") if colors else described}
 

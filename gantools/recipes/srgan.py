@@ -184,9 +184,8 @@ class Srgan(Recipe["LowHigh", Generated]):
         return {"perceptual": self.perceptual} if self.perceptual else {}
 
     def exports(self) -> Mapping[str, Export]:
-        described = describe_generator(
-            "generator", self.generator, self.options.generator, self.config.data.crop_px // self.config.data.scale
-        )
+        options, data = self.options.generator, self.config.data
+        described = describe_generator("generator", self.generator, options, data.crop_px // data.scale, data=data)
         return {"generator": described}
 
     @classmethod

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
 
+from gantools.checkpoint.learnt_scale import learnt_scale
 from gantools.config.options import Options
 from gantools.config.schema import RunConfig
 from gantools.metrics.protocols import higher_is_better
@@ -194,9 +195,14 @@ def initialize(scheme: Initialization, *networks: nn.Module) -> None:
 
 
 def describe_generator(
-    name: str, network: nn.Module, options: Options, trained_px: int, mode: Literal["eval", "train"] = "eval"
+    name: str,
+    network: nn.Module,
+    options: Options,
+    trained_px: int,
+    mode: Literal["eval", "train"] = "eval",
+    data: Options | None = None,
 ) -> Export:
-    """The export of a generator, from what its options and the network itself say."""
+    """The export of a generator, from what its options, the network itself and the run's ``data`` section say."""
     export: type[Export] = import_module("gantools.checkpoint.weights").Export
     says = cast("Generator", network)
     return export(
@@ -207,6 +213,7 @@ def describe_generator(
         minimum_size_px=says.minimum_size_px,
         mode=mode,
         trained_px=trained_px,
+        **(learnt_scale(data.model_dump(mode="json")) if data is not None else {}),
     )
 
 

@@ -56,6 +56,17 @@ def test_a_page_needs_no_network_and_no_script(gantools, small_pictures, here):
     assert "64×48" in page.text
 
 
+def test_it_says_at_what_size_each_model_sees_the_pictures(gantools, small_pictures, here):
+    done = gantools("compare", "colorize", "restore", "low", "-o", "c.png")
+    assert done.code == 0, done.err
+    assert (
+        "colorize sees images with a short side of 96 px, restore sees images at their own size; --scale-to" in done.err
+    )
+    native = gantools("compare", "colorize", "low", "-o", "native.png", "--scale-to", "native")
+    assert "colorize sees images at their own size" in native.err
+    assert gantools("compare", "srgan", "low", "-o", "d.png", "--scale-to", "0").code == 2
+
+
 def test_a_picture_of_all(gantools, small_pictures, here):
     done = gantools("compare", "srgan", "srgan/psnr", "low", "-o", "c.png")
     drawn = reader.read_rgb8(here / "c.png")

@@ -69,6 +69,21 @@ def test_one_picture(doubling: str) -> None:
     assert (reader.read("in.demo.jpg").width, reader.read("in.demo.jpg").height) == (10, 6)
 
 
+def test_it_says_at_what_size_the_network_sees_pictures() -> None:
+    photo("in.png")
+    done = run("colorize", "in.png", "-o", "trained.png")
+    assert (done.exit_code, done.stderr.count("scale: ")) == (0, 1), done.stderr
+    assert "with a short side of 96 px, as in training" in done.stderr
+    assert "--scale-to native" in done.stderr
+    assert run("colorize", "in.png", "-o", "native.png", "--scale-to", "native").exit_code == 0
+    trained, native = (reader.read(f"{name}.png").pixels for name in ("trained", "native"))
+    assert trained.shape == native.shape
+    assert (trained != native).any()
+    refused = run("srgan", "in.png", "--scale-to", "trained")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "--scale-to trained: this network learnt from images at their own size" in refused.stderr
+
+
 def test_a_folder_with_bad_pictures_is_partly_done(doubling: str) -> None:
     for name in ("a.png", "sub/c.png"):
         photo(f"in/{name}")

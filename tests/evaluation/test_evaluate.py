@@ -80,6 +80,33 @@ def test_settings_change_how_inputs_are_made(model, pictures):
     assert degraded(0) > degraded(40) + 2
 
 
+@pytest.mark.parametrize("spec", ["pix2pix/shoes-64", "restore/crappify-64"])
+def test_inputs_of_the_learnt_size_are_taken_as_they_are(spec, model, pictures):
+    """What the recipe's own validation makes is at the learnt scale, also where it is only a part of a picture."""
+
+    def figures(scale_to, *overrides):
+        folder = pictures[spec.partition("/")[0]]
+        return api.evaluate(model(spec), folder, CPU, overrides=overrides, scale_to=scale_to).means()["model"]
+
+    assert figures("trained") == figures("native")
+    larger = ("data.load_px=96", "data.crop_px=96")
+    assert figures("trained", *larger) != figures("native", *larger)
+    default = "trained" if spec.startswith("pix2pix") else "native"
+    assert figures("auto", *larger) == figures(default, *larger)
+
+
+def test_models_are_compared_at_the_size_that_suits_them(model, pictures):
+    from gantools.evaluation.applying import made_from
+    from gantools.inference.bundle import open_model
+
+    drawn = open_model(model("pix2pix/shoes-64"), export=None, device=torch.device("cpu"))
+    path = next(iter(sorted(pictures["pix2pix"].rglob("*.png"))))
+    trained, native, auto = (made_from(path, drawn, None, scale) for scale in ("trained", "native", "auto"))
+    assert trained.shape == native.shape
+    assert (auto == trained).all()
+    assert (auto != native).any()
+
+
 def test_ready_pairs_are_taken_as_they_are(model, pictures, tmp_path):
     for number, path in enumerate(sorted(pictures["srgan"].rglob("*.png"))):
         high = reader.read_rgb8(path)

@@ -77,6 +77,7 @@ class Asked:
     method: given.MethodOption = Deconvolve.wiener
     balance: given.Balance = 0.01
     iterations: given.Iterations = 20
+    scale_to: given.ScaleTo = "auto"
     tile: given.Tile = "auto"
     batch: given.Batch = "auto"
     tta: given.Tta = False
@@ -126,7 +127,7 @@ class Asked:
 
     def settings(self) -> Settings:
         """How pictures are read, computed and written. Raises UsageError."""
-        from gantools.inference.settings import Settings
+        from gantools.inference.settings import Settings, parse_scale_to
 
         return Settings(
             quality=self.quality,
@@ -139,6 +140,7 @@ class Asked:
             first_frame=self.frames is Frames.first,
             fail_fast=self.fail_fast,
             mask=self.mask,
+            scale_to=parse_scale_to(self.scale_to),
             tile=count_of(self.tile, "--tile", least=0),
             tta=self.tta,
             timeout_seconds=self.timeout,

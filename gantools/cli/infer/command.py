@@ -39,6 +39,7 @@ def _put_through(asked: Asked, inputs: Sequence[str]) -> int:
     if not asked.dry_run:
         session = _made_ready(session, asked.source, asked.direction)
         console.message(f"weights: {console.quoted(str(session.weights))} ({session.recipe})")
+        _say_scale(session)
     return tell_all(session, asked, {"recipe": session.recipe, "weights": str(session.weights)})
 
 
@@ -78,5 +79,13 @@ def _made_ready(session: Session, source: Source, direction: Direction | None) -
         return session
     from gantools import api
 
-    outline = api.outline_from_weights(session.weights)
-    return replace(session, settings=replace(session.settings, prepare=outline))
+    return replace(session, settings=api.settings_for_photos(session.settings, session.weights))
+
+
+def _say_scale(session: Session) -> None:
+    """Say at what size the network sees pictures. Raises UsageError for a size that it has not got."""
+    if all(job.skip for job in session.jobs):
+        return
+    line = session.scale()
+    if line:
+        console.message(line)

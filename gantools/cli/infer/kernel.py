@@ -33,6 +33,7 @@ def _refuse_networks(asked: Asked) -> None:
         "--blend": asked.blend,
         "--blend-with": asked.blend_with,
         "--from": asked.source is Source.photo or None,
+        "--scale-to": asked.scale_to if asked.scale_to != "auto" else None,
         "--tta": asked.tta or None,
         "--compile": asked.compile or None,
     }

@@ -73,6 +73,14 @@ Timeout = Annotated[
 IoWorkers = Annotated[
     int | None, typer.Option("--io-workers", min=0, max=64, help="Decoder processes; 0: decode in this process.")
 ]
+ScaleTo = Annotated[
+    str,
+    typer.Option(
+        "--scale-to",
+        metavar="trained|native|N",
+        help="Short side at which the network sees pictures: as in training, their own, or N px; auto: what suits it.",
+    ),
+]
 Tile = Annotated[
     str, typer.Option(metavar="auto|0|N", help="Side of the parts that large pictures go through in; 0: never cut.")
 ]

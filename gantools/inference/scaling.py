@@ -1,0 +1,116 @@
+"""At what size a network sees an image, and how its result comes back to the image's own size. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gantools.errors import UsageError
+from gantools.images.depth import to_depth_of
+from gantools.images.holes import Hole, mean_filled
+from gantools.images.picture import Picture, Pixels
+from gantools.images.resizing import resized, size_at, with_luminance
+from gantools.inference.settings import ScaleTo, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gantools.checkpoint.weights import Export
+
+
+def short_side_px(export: Export, scale_to: ScaleTo) -> int | None:
+    """The short side that images are brought to before the network sees them; None: they keep their size.
+
+    Raises UsageError for ``trained`` where a network learnt from images at their own size.
+    """
+    if isinstance(scale_to, int):
+        return scale_to
+    if scale_to == "trained" and export.resized_px is None:
+        raise UsageError("--scale-to trained: this network learnt from images at their own size; leave it out")
+    if scale_to == "trained" or (scale_to == "auto" and export.applied_at == "trained"):
+        return export.resized_px
+    return None
+
+
+def described(export: Export, scale_to: ScaleTo) -> str | None:
+    """One line about the size at which a network sees images, and how to change it; None where there is no choice."""
+    side_px = short_side_px(export, scale_to)
+    if side_px is not None:
+        own = " as in training," if side_px == export.resized_px else ""
+        colours = "its colours are put" if export.luminance == "kept" else "the result is brought"
+        where = "onto the image at its own size" if export.luminance == "kept" else "back to the image's size"
+        return (
+            f"scale: the network sees images with a short side of {side_px} px,{own} and {colours} {where}; "
+            "--scale-to native|N changes that"
+        )
+    if export.resized_px is None:
+        return None
+    return (
+        "scale: the network sees images at their own size; --scale-to trained brings their short side to "
+        f"{export.resized_px} px, as in training"
+    )
+
+
+def size_of(export: Export, scale_to: ScaleTo) -> str:
+    """At what size the network sees images, in a few words. Raises UsageError as ``short_side_px``."""
+    side_px = short_side_px(export, scale_to)
+    return "images at their own size" if side_px is None else f"images with a short side of {side_px} px"
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The way of images to a network's size and back. ``side_px`` None: they keep their own.
+
+    ``scale`` is how many times as large as its input the network's output is.
+    """
+
+    side_px: int | None
+    scale: int
+    keeps_luminance: bool
+    darkest: bool = False
+    prepare: Callable[[Picture], Picture] | None = None
+
+    @staticmethod
+    def of(export: Export, settings: Settings) -> Scaling:
+        """What the weights and the settings say. Raises UsageError as ``short_side_px``."""
+        prepare = settings.prepare if settings.prepare_at == "resized" else None
+        return Scaling(
+            short_side_px(export, settings.scale_to),
+            export.scale,
+            export.luminance == "kept" and export.scale == 1,
+            export.shrunk_by == "darkest" and prepare is None,
+            prepare,
+        )
+
+    def size(self, pixels: Pixels) -> tuple[int, int]:
+        """Height and width that the network sees."""
+        height, width = pixels.shape[:2]
+        return (height, width) if self.side_px is None else size_at(height, width, self.side_px)
+
+    def seen(self, pixels: Pixels) -> Pixels:
+        """What the network sees of an image. Shapes: [H, W, 3] → [h, w, 3]."""
+        small = resized(pixels, self.size(pixels), darkest=self.darkest)
+        return small if self.prepare is None else to_depth_of(small, self.prepare(Picture(small)).pixels)
+
+    def result(self, made: Pixels, given: Pixels) -> Pixels:
+        """What the network made, at ``scale`` times the size of what was given. Shapes: [h', w', 3] → [H', W', 3]."""
+        height, width = given.shape[:2]
+        back = resized(made, (height * self.scale, width * self.scale))
+        return with_luminance(back, given) if self.keeps_luminance else back
+
+    def filled(self, pixels: Pixels, hole: Hole, fill: Callable[[Pixels, Hole], Pixels]) -> Pixels:
+        """An image whose hole ``fill`` has filled at the network's size; known pixels are as they were.
+
+        Raises UsageError when nothing known is left at that size.
+        """
+        size = self.size(pixels)
+        if size == pixels.shape[:2]:
+            return fill(pixels, hole)
+        missing = resized(np.repeat(hole[..., None], 3, axis=2).astype(np.uint8) * np.uint8(255), size)[..., 0] > 0
+        if missing.all():
+            raise UsageError(f"--scale-to {self.side_px}: at this size the hole leaves nothing of the image")
+        made = resized(fill(resized(mean_filled(pixels, hole), size), missing), pixels.shape[:2])
+        made[~hole] = pixels[~hole]
+        return made

@@ -1,0 +1,262 @@
+"""Images go through a network at the size at which it does best, and come back at their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from gantools import api
+from gantools.checkpoint import weights
+from gantools.data.degrade.edges import outline
+from gantools.data.options import EdgeOptions
+from gantools.errors import ImageError, ModelFileError, UsageError
+from gantools.images import writer
+from gantools.images.picture import Picture, Pixels
+from gantools.images.resizing import MOST_OBLONG, resized, size_at, with_luminance
+from gantools.inference import composer, engine
+from gantools.inference.bundle import Model, open_model
+from gantools.inference.plan import Job
+from gantools.inference.scaling import Scaling, described
+from gantools.inference.settings import Settings, parse_scale_to
+from gantools.pretrained import catalogue
+
+SIDE_PX = 8
+
+
+def opened(path: Path, **says: Any) -> Model:
+    model = open_model(path, export=None, device=torch.device("cpu"))
+    return replace(model, export=replace(model.export, **says))
+
+
+@pytest.fixture
+def same(identity: Path) -> Model:
+    """A network that changes nothing and learnt from images of eight pixels."""
+    return opened(identity, resized_px=SIDE_PX, applied_at="trained")
+
+
+def tinting(path: Path, **says: Any) -> Model:
+    """The same, but it makes everything darker, and red."""
+    model = opened(path, **says)
+    *_, last = (each for each in model.network.modules() if isinstance(each, torch.nn.Conv2d))
+    assert last.bias is not None
+    last.bias.data += torch.tensor([0.1, -0.3, -0.3])
+    return model
+
+
+def image(width: int = 33, height: int = 20, dtype: type = np.uint8, seed: int = 0) -> Pixels:
+    largest = np.iinfo(dtype).max
+    return np.random.default_rng(seed).integers(largest // 4, 3 * largest // 4, (height, width, 3)).astype(dtype)
+
+
+def luminance(pixels: Pixels) -> Pixels:
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float64)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_network_sees_images_at_the_size_that_it_learnt(same: Model, dtype: type) -> None:
+    given = Picture(image(dtype=dtype))
+    made = engine.process(given, same, Settings()).pixels
+    assert Scaling.of(same.export, Settings()).size(given.pixels) == (SIDE_PX, 13)
+    np.testing.assert_array_equal(made, resized(resized(given.pixels, (SIDE_PX, 13)), (20, 33)))
+    assert (made != given.pixels).any()
+
+
+@pytest.mark.parametrize(("scale_to", "side_px"), [("native", 20), ("trained", SIDE_PX), (10, 10), (40, 40)])
+def test_the_user_chooses(same: Model, scale_to: Any, side_px: int) -> None:
+    given, settings = Picture(image()), Settings(scale_to=scale_to)
+    assert min(Scaling.of(same.export, settings).size(given.pixels)) == side_px
+    made = engine.process(given, same, settings).pixels
+    assert made.shape == given.pixels.shape
+    assert np.array_equal(made, given.pixels) == (scale_to == "native")
+
+
+def test_what_learnt_from_crops_sees_images_at_their_own_size(identity: Path, doubling: Path) -> None:
+    given = Picture(image())
+    native = opened(identity, resized_px=SIDE_PX)
+    np.testing.assert_array_equal(engine.process(given, native, Settings()).pixels, given.pixels)
+    enlarged = engine.process(given, opened(doubling), Settings(scale_to=10))
+    assert (enlarged.height, enlarged.width) == (40, 66)
+    with pytest.raises(UsageError, match=r"^--scale-to trained: this network learnt from images at their own size"):
+        engine.process(given, opened(doubling), Settings(scale_to="trained"))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("scale_to", ["trained", "native"])
+def test_coloured_images_keep_their_luminance_at_full_size(identity: Path, dtype: type, scale_to: Any) -> None:
+    model = tinting(identity, resized_px=SIDE_PX, applied_at="trained", luminance="kept", gray="color")
+    gray = np.repeat(image(dtype=dtype)[..., :1], 3, axis=2)
+    made = engine.process(Picture(gray, gray=True), model, Settings(scale_to=scale_to))
+    step = np.iinfo(dtype).max / 255
+    assert np.abs(luminance(made.pixels) - gray[..., 0]).max() <= 1.01 * step
+    assert not made.gray
+    assert (made.pixels[..., 0].astype(float) - made.pixels[..., 1]).min() > 20 * step, "red"
+
+
+def test_transparency_gray_and_depth_stay(same: Model) -> None:
+    alpha = image(dtype=np.uint16)[..., 0]
+    given = Picture(image(dtype=np.uint16), alpha=alpha)
+    made = engine.process(given, same, Settings(tta=True, tile=4))
+    assert made.pixels.dtype == np.uint16
+    np.testing.assert_array_equal(made.alpha, alpha)
+    gray = engine.process(Picture(np.repeat(image()[..., :1], 3, axis=2), gray=True), same, Settings())
+    assert gray.gray
+    through = engine.process(given, same, Settings(alpha="process"))
+    assert (through.alpha != alpha).any()
+
+
+def test_a_folder_gives_the_bytes_of_each_image_alone(same: Model, tmp_path: Path) -> None:
+    for number in range(5):
+        writer.write(Picture(image(seed=number)), tmp_path / f"{number}.png")
+    made = {}
+    for batch in (1, 5):
+        jobs = [Job(str(number), tmp_path / f"{number}.png", None, "png") for number in range(5)]
+        made[batch] = [result.content for result in engine.run(same, jobs, Settings(batch=batch, io_workers=0))]
+    assert made[1] == made[5]
+    assert None not in made[1]
+
+
+def test_lines_stay_lines() -> None:
+    drawing = np.full((64, 64, 3), 255, np.uint8)
+    drawing[:, 30] = 0
+    assert resized(drawing, (16, 16)).min() > 150
+    assert resized(drawing, (16, 16), darkest=True).min(axis=(1, 2)).max() < 100
+    assert (resized(drawing, (16, 16), darkest=True) == 255).mean() > 0.8
+
+
+def test_strips_do_not_fill_the_memory() -> None:
+    assert size_at(1, 60_000, 64) == (1, 60_000)
+    assert size_at(1, 100, 64) == (20, 64 * MOST_OBLONG)
+    assert size_at(6000, 4000, 64) == (96, 64)
+    assert size_at(1, 1, 64) == (64, 64)
+
+
+def test_a_side_that_would_grow_beyond_the_limit_is_refused(same: Model) -> None:
+    with pytest.raises(ImageError, match=r"over the limit of .* raise it with --max-pixels"):
+        engine.process(Picture(image()), same, Settings(scale_to=99_999))
+
+
+def test_bands_of_rows_leave_no_seam() -> None:
+    given, colours = image(5, 600), image(5, 600, seed=1)
+    halves = [with_luminance(colours[part], given[part]) for part in (slice(0, 100), slice(100, 600))]
+    np.testing.assert_array_equal(with_luminance(colours, given), np.vstack(halves))
+
+
+# --- holes
+
+
+def test_known_pixels_stay_when_a_hole_is_filled_at_another_size() -> None:
+    scaling = Scaling(SIDE_PX, 1, keeps_luminance=False)
+    pixels, hole = image(40, 32), np.zeros((32, 40), np.bool_)
+    hole[8:24, 10:30] = True
+    seen = []
+
+    def fill(small: Pixels, missing: Any) -> Pixels:
+        seen.append((small.shape, missing.shape))
+        return np.full_like(small, 77)
+
+    made = scaling.filled(pixels, hole, fill)
+    assert seen == [((8, 10, 3), (8, 10))]
+    np.testing.assert_array_equal(made[~hole], pixels[~hole])
+    assert (made[hole] == 77).all()
+    with pytest.raises(UsageError, match="leaves nothing of the image"):
+        Scaling(1, 1, keeps_luminance=False).filled(pixels, hole, fill)
+
+
+def test_thick_holes_are_seen_with_enough_around_them() -> None:
+    pixels, hole = image(256, 256), np.zeros((256, 256), np.bool_)
+    hole[64:192, 64:192] = True
+    seen: list[tuple[int, ...]] = []
+
+    def predict(small: Pixels) -> Pixels:
+        seen.append(small.shape)
+        return small
+
+    composer.fill_by_picture(pixels, hole, predict, 64)
+    composer.fill_by_picture(resized(pixels, (64, 64)), hole[::4, ::4], predict, 64)
+    assert seen == [(64, 64, 3), (64, 64, 3)], "a training image's size; one of that size is not shrunk"
+
+
+# --- what the weights say
+
+SHIPPED = {
+    "colorize": ("trained", 96, "area", "kept"),
+    "context_encoder": ("native", 112, "area", "made"),
+    "deblur": ("native", None, "area", "made"),
+    "pix2pix": ("trained", 64, "darkest", "made"),
+    "restore": ("native", 128, "area", "made"),
+    "srgan/gan": ("native", None, "area", "made"),
+    "srgan/psnr": ("native", None, "area", "made"),
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_weights_from_before_say_it_by_their_configuration(name: str) -> None:
+    path = catalogue.shipped_folder() / f"{name}.safetensors"
+    export = weights.describe(path).exports["generator"]
+    says = (export.applied_at, export.resized_px, export.shrunk_by, export.luminance)
+    assert says == SHIPPED[name]
+    card = catalogue.Installed(name, path, shipped=True).card()
+    assert card is not None
+    assert card.applied_at == export.applied_at
+
+
+def test_every_shipped_model_is_looked_at() -> None:
+    assert {each.name for each in catalogue.installed() if each.shipped} == set(SHIPPED)
+
+
+@pytest.mark.parametrize(
+    ("spec", "overrides", "says"),
+    [
+        ("pix2pix/shoes-64", [], (64, "trained", "darkest", "made")),
+        ("pix2pix/facades-64", [], (64, "trained", "area", "made")),
+        ("pix2pix/shoes-64", ["data.make=gray"], (64, "trained", "area", "kept")),
+        ("cyclegan/apple2orange-64", [], (64, "trained", "area", "made")),
+        ("restore/colorize-64", [], (96, "trained", "area", "kept")),
+        ("restore/crappify-64", [], (128, "native", "area", "made")),
+        ("context_encoder/center-64", [], (112, "native", "area", "made")),
+        ("deblur/compact", [], (None, "native", "area", "made")),
+        ("srgan/mse", [], (None, "native", "area", "made")),
+    ],
+)
+def test_new_weights_say_how_their_images_were_prepared(spec: str, overrides: list[str], says: tuple[Any, ...]) -> None:
+    settings = api.configure(spec, overrides=overrides)
+    for export in settings.recipe(settings.config).exports().values():
+        assert (export.resized_px, export.applied_at, export.shrunk_by, export.luminance) == says
+
+
+@pytest.mark.parametrize(
+    "says", [{"applied_at": "later"}, {"shrunk_by": "luck"}, {"luminance": "lost"}, {"resized_px": 0}]
+)
+def test_what_is_not_known_is_refused(same: Model, tmp_path: Path, says: dict[str, Any]) -> None:
+    path = tmp_path / "odd.safetensors"
+    weights.save(path, "demo", {"generator": replace(same.export, **says)}, {"generator": same.network}, {})
+    with pytest.raises(ModelFileError, match=next(iter(says))):
+        open_model(path, export=None, device=torch.device("cpu"))
+
+
+def test_one_line_says_what_is_done(same: Model, doubling: Path) -> None:
+    assert "short side of 8 px, as in training" in str(described(same.export, "auto"))
+    assert "--scale-to native" in str(described(same.export, 5))
+    assert "--scale-to trained" in str(described(same.export, "native"))
+    assert described(opened(doubling).export, "auto") is None
+    with pytest.raises(UsageError, match="give trained, native, or a short side"):
+        parse_scale_to("0")
+
+
+# --- outlines of photos
+
+
+def test_outlines_are_drawn_at_the_size_that_was_learnt() -> None:
+    path = catalogue.shipped_folder() / "pix2pix.safetensors"
+    settings = api.settings_for_photos(Settings(), path)
+    photo = image(200, 130)
+    photo[40:90, 60:140] = 10
+    seen = Scaling.of(weights.describe(path).exports["generator"], settings).seen(photo)
+    options = EdgeOptions.model_validate(weights.describe(path).about["config"]["data"]["edges"])
+    np.testing.assert_array_equal(seen, outline(resized(photo, (64, 98)), options))
