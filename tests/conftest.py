@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,16 @@ def shared_data() -> Path:
     if not REAL_IMAGES.is_dir():
         pytest.skip(NO_REAL_IMAGES)
     return REAL_IMAGES
+
+
+@pytest.fixture(autouse=True)
+def _global_options_as_at_the_start() -> Iterator[None]:
+    """What ``-q`` or ``--debug`` set in this process holds for one test only, in whatever order they run."""
+    yield
+    console = sys.modules.get("gantools.cli.console")
+    if console:
+        console.Settings.debug = console.Settings.quiet = console.Settings.verbose = False
+        console.Settings.color = True
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
