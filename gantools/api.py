@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 
+from gantools import exporting
 from gantools.config import overrides as override
 from gantools.config import presets
 from gantools.config import report as mistakes
@@ -23,12 +25,10 @@ from gantools.errors import ConfigError, UsageError
 from gantools.evaluation.contest import compare
 from gantools.evaluation.session import evaluate_model as evaluate
 from gantools.evaluation.session import evaluate_pairs
-from gantools.inference.session import infer
+from gantools.inference import session as inference
 from gantools.registry import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gantools.data.options import EdgeOptions
     from gantools.images.picture import Picture
     from gantools.inference import settings as inference
@@ -46,6 +46,7 @@ __all__ = [
     "describe",
     "evaluate",
     "evaluate_pairs",
+    "export_weights",
     "infer",
     "inspect",
     "outline_from_weights",
@@ -56,6 +57,25 @@ __all__ = [
     "settings_for_photos",
     "train",
 ]
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _of_runs_too(apply: Callable[P, T]) -> Callable[P, T]:
+    """``apply`` a model, its first argument, that may be a run which was killed before it wrote its weights."""
+
+    @wraps(apply)
+    def ready(*args: P.args, **options: P.kwargs) -> T:
+        model = args[0] if args else options["model"]
+        exporting.make_ready(cast("str | Path", model))
+        return apply(*args, **options)
+
+    return ready
+
+
+infer = _of_runs_too(inference.infer)
 
 
 @dataclass(frozen=True)
@@ -243,6 +263,15 @@ def _changed(
     return read_config(file, data, [*overrides, *longer])
 
 
+def export_weights(run_dir: str | Path, output: str | Path | None = None) -> Path:
+    """Write the weights of a run's newest checkpoint to ``output``, else to ``weights/last.safetensors`` in its folder.
+
+    Raises UsageError for what is no run, has no intact checkpoint, or, without ``output``, is being trained.
+    """
+    path, _ = exporting.export(Path(run_dir), None if output is None else Path(output))
+    return path
+
+
 def report(run_dir: str | Path, output: str | Path | None = None) -> Path:
     """Write a run as one HTML page, ``report.html`` in its folder unless ``output`` says where. No torch is imported.
 
@@ -260,7 +289,7 @@ def _write_report(run: Path, config: RunConfig | None, target: Path) -> Path:
 
     told = story.read(run)
     config = config or read_config(run / "config.yaml").config
-    write_bytes(target, page.render(told, config.recipe, list(differences(config))).encode())
+    write_bytes(target, page.render(told, config.recipe, list(differences(config)), config.train).encode())
     return target
 
 

@@ -8,33 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import warnings
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from gantools.checkpoint import tensors as tensor_file
+from gantools.checkpoint.folders import NAME, all_saved, steps
 from gantools.errors import ModelFileError
 from gantools.files import new_file, remove_folder, sha256, staged_folder
+
+__all__ = ["all_saved", "load", "newest", "save", "steps", "stored_bytes"]
 
 SCHEMA = 2
 TENSORS, TREE, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 # Far above what any recipe's state has, far below what would fill the memory before a checksum is looked at.
 LARGEST_MANIFEST_BYTES = 100_000
-_FOLDER = re.compile(r"step-(\d{9})(?:\.(\d{1,9}))?")
-
-
-class Saved(NamedTuple):
-    """A checkpoint's place in time, and its folder; the newest is the largest."""
-
-    step: int
-    version: int
-    folder: Path
 
 
 def save(checkpoints: Path, step: int, state: Any, keep: int) -> Path:
@@ -62,17 +55,6 @@ def stored_bytes(state: Any) -> int:
     values: dict[str, torch.Tensor] = {}
     tree = _json(_pack(state, "", values))
     return tensor_file.stored_bytes(values) + 2 * len(tree) + (1 << 16)
-
-
-def all_saved(checkpoints: Path) -> list[Saved]:
-    """The checkpoints in a folder, oldest first, intact or not."""
-    found = ((_FOLDER.fullmatch(child.name), child) for child in checkpoints.glob("step-*"))
-    return sorted(Saved(int(match[1]), int(match[2] or 0), child) for match, child in found if match)
-
-
-def steps(checkpoints: Path) -> list[int]:
-    """Step numbers of the checkpoints in a folder, oldest first."""
-    return sorted({saved.step for saved in all_saved(checkpoints)})
 
 
 def newest(checkpoints: Path) -> tuple[int, Any]:
@@ -157,7 +139,7 @@ def _read_manifest(folder: Path) -> dict[str, str]:
     sums = {name: str(said["sha256"][name]) for name in (TENSORS, TREE)}
     if text != _manifest(said["step"], sums):
         raise ModelFileError(f"{folder / MANIFEST}: damaged (its checksum differs from its content's)")
-    match = _FOLDER.fullmatch(folder.name)
+    match = NAME.fullmatch(folder.name)
     if match and int(match[1]) != said["step"]:
         raise ModelFileError(f"{folder}: holds the checkpoint of step {said['step']}")
     return sums

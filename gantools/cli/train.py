@@ -149,9 +149,12 @@ def _tell(run: TrainingRun, json: bool) -> None:
         console.result_json({"event": "summary", **summary})
     else:
         console.result(str(run.path))
+    weights = f"weights: {run.path / 'weights' / 'last.safetensors'}; try: gantools infer {run.path} PICTURE"
+    if run.ending != "finished":
+        console.message(weights)
     figures = ", ".join(f"{name} {value:.4g}" for name, value in run.validation.items())
     console.message(f"{run.ending} at step {run.step}{': ' + figures if figures else ''}")
     if run.ending == "finished":
-        console.message(f"weights: {run.path / 'weights' / 'last.safetensors'}; try: gantools infer {run.path} PICTURE")
+        console.message(weights)
     else:
         console.message(f"go on with: gantools train --resume {run.path}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gantools.cli import console
+from gantools.cli import console, outcomes
 
 if TYPE_CHECKING:
     from gantools.pretrained.catalogue import Installed
@@ -80,6 +80,24 @@ def fetch(
         with _progress(name) as progress:
             path = feature_networks.fetch(network, weights_folder(), progress)
     console.message(f"{name}: installed, its sha256 is what it should be")
+    console.result(console.quoted(str(path)))
+
+
+@app.command("export")
+@console.guarded
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder; with -o it may still be training.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to [RUN/weights/last.safetensors].")
+    ] = None,
+    overwrite: outcomes.Overwrite = False,
+) -> None:
+    """Write the weights of a run's newest checkpoint: for a run that was killed, or that stopped in an old version."""
+    from gantools import exporting
+
+    outcomes.refuse_existing([output], overwrite)
+    path, step = exporting.export(run, output)
+    console.message(f"weights of step {step}")
     console.result(console.quoted(str(path)))
 
 

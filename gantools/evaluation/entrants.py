@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gantools import exporting
 from gantools.errors import DataError, UsageError
 from gantools.inference import locate
 from gantools.jobs import pictures
@@ -29,12 +30,17 @@ def enter(words: Sequence[str], most_pictures: int) -> Entrants:
     Raises UsageError when either kind is missing or a word is neither.
     """
     inputs = [word for word in words if _is_input(Path(word))]
-    models = {word: locate.resolve(word) for word in words if word not in inputs}
+    models = {word: _weights(word) for word in words if word not in inputs}
     if not models or not inputs:
         missing = "picture and no folder of them" if models else "model: installed weights, a run's folder or a file"
         raise UsageError(f"compare takes models, then pictures; there is no {missing}")
     found = [path for word in inputs for path in _pictures(Path(word))]
     return Entrants(_named(models), tuple(found[:most_pictures]), max(0, len(found) - most_pictures))
+
+
+def _weights(word: str) -> Path:
+    exporting.make_ready(word)
+    return locate.resolve(word)
 
 
 def _is_input(path: Path) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gantools import exporting
 from gantools.errors import DataError, UsageError
 from gantools.evaluation import defaults
 from gantools.evaluation.result import Evaluation
@@ -54,6 +55,7 @@ def evaluate_model(
     ``scale_to`` is the size at which it sees whole pictures, as for ``infer``.
     Raises UsageError (its kinds for weights, data and settings) before any work.
     """
+    exporting.make_ready(model)
     path = locate.resolve(model)
     require_folder(data, "--data")
     recipe = locate.recipe_of(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from gantools.checkpoint import folders
 from gantools.errors import ModelFileError, UsageError
 from gantools.pretrained import catalogue
 from gantools.pretrained.card import read_card
@@ -27,6 +28,42 @@ def resolve(spec: str | Path, also: Iterable[str] = ()) -> Path:
             if not path.exists():
                 raise
     return _best_of_run(path) if path.is_dir() else _existing(path)
+
+
+def run_behind(spec: str | Path) -> Path | None:
+    """Return the run that ``spec`` means where its newest checkpoint is newer than the weights that would be used.
+
+    So it is after a kill between the two, and with runs that stopped before their end in older versions.
+    """
+    run = Path(spec)
+    if not run.is_dir() or (isinstance(spec, str) and _is_installed(spec)):
+        return None
+    best, last = _weights_of(run)
+    newest = max(folders.steps(run / "checkpoints"), default=-1)
+    return run if not best.is_file() and newest > _step_of(last) else None
+
+
+def has_weights(run: Path) -> bool:
+    """Return whether there are any weights in a run's folder."""
+    return any(path.is_file() for path in _weights_of(run))
+
+
+def _is_installed(spec: str) -> bool:
+    try:
+        return _may_be_a_name(spec) and catalogue.find(spec).path.is_file()
+    except UsageError:
+        return False
+
+
+def _step_of(path: Path) -> int:
+    """The step at which weights were written; -1 where there are none, and 0 where they do not say."""
+    if not path.is_file():
+        return -1
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            return int(json.loads((stored.metadata() or {})["gantools"])["about"]["step"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return 0
 
 
 def resolve_blend(path: Path, share: float | None, other: str | Path | None) -> tuple[Path, float] | None:
@@ -76,11 +113,17 @@ def _may_be_a_name(spec: str) -> bool:
 
 
 def _best_of_run(run: Path) -> Path:
-    candidates = [run / "weights" / name for name in ("best.safetensors", "last.safetensors")]
-    for path in candidates:
+    best, last = _weights_of(run)
+    for path in (best, last):
         if path.is_file():
             return path
-    raise UsageError(f"{str(run)!r}: no run with weights (it has no {candidates[1].relative_to(run)})")
+    hint = "; `gantools weights export` makes it of the newest checkpoint" if folders.steps(run / "checkpoints") else ""
+    raise UsageError(f"{str(run)!r}: no run with weights (it has no {last.relative_to(run)}){hint}")
+
+
+def _weights_of(run: Path) -> tuple[Path, Path]:
+    """The weights that a run's folder may hold, the preferred ones first."""
+    return run / "weights" / "best.safetensors", run / "weights" / "last.safetensors"
 
 
 def _existing(path: Path) -> Path:

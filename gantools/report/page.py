@@ -10,6 +10,7 @@ from string import Template
 from typing import Any
 
 from gantools.config.describe import Difference, shown
+from gantools.config.schema import TrainOptions
 from gantools.report import curves, pictures
 from gantools.report.pictures import Sheet
 from gantools.report.story import Panel, Story
@@ -28,11 +29,13 @@ _ENDINGS = {"limit": "stopped at a limit", "interrupted": "stopped by a signal"}
 _SMALL_PX = 480
 """Sheets that fit into this width twice or more are drawn that many times as large, pixel by pixel."""
 
+_DEFAULT_OPTIONS = TrainOptions()
+
 _OPENED = ("validation", "losses", "health")
 
 
-def render(story: Story, recipe: str, differences: Sequence[Difference]) -> str:
-    """A run as HTML. ``differences`` are the settings that are not the paper's."""
+def render(story: Story, recipe: str, differences: Sequence[Difference], train: TrainOptions = _DEFAULT_OPTIONS) -> str:
+    """A run as HTML. ``differences`` are the settings that are not the paper's, ``train`` those of its loop."""
     template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     final = pictures.final(story.samples)
     return template.substitute(
@@ -42,9 +45,10 @@ def render(story: Story, recipe: str, differences: Sequence[Difference]) -> str:
         advice=_lines("Advice", story.advice),
         curves="".join(_panel(panel, story.stages) for panel in story.panels if _leads(panel)),
         more_curves="".join(_panel(panel, story.stages) for panel in story.panels if not _leads(panel)),
+        validation="" if story.latest else f'<p class="hint">{_unvalidated(story, train.validate_every_steps)}</p>',
         stages=_stages(story),
         strip=_strip(pictures.strip(story.samples)),
-        final=_final(final) if final else "<p>No sample sheets were made: the run has no validation pictures.</p>",
+        final=_final(final) if final else f"<p>{_without_sheets(story)}</p>",
         differences=_differences(differences),
         config=html.escape(story.config_text),
         environment=_environment(story),
@@ -81,6 +85,23 @@ def _panel(panel: Panel, stages: Sequence[tuple[int, str]]) -> str:
         f"<figure><figcaption>{_text(panel.title)}</figcaption>{curves.svg(panel, stages)}"
         f"<ul>{curves.legend(panel)}</ul></figure>"
     )
+
+
+def _unvalidated(story: Story, every_steps: int | None) -> str:
+    """Why there are no validation values."""
+    if story.validation_images == 0:
+        return "No validation: the run has no validation images."
+    first = "the end of its first stage" if every_steps is None else f"step {every_steps:,}"
+    if every_steps is not None and story.step >= every_steps:
+        return "No validation values were logged."
+    stands = f"stopped before {first}" if story.has_stopped else f"has not come to {first}"
+    return f"No validation yet: the run {stands}."
+
+
+def _without_sheets(story: Story) -> str:
+    if story.validation_images == 0:
+        return "No sample sheets: the run has no validation images."
+    return f"No sample sheets yet: the run {'ended' if story.has_stopped else 'stands'} at step {story.step:,}."
 
 
 def _stages(story: Story) -> str:

@@ -18,6 +18,7 @@ MOST_POINTS = 400
 _INPUT = "input_"
 """Before a validation figure's name: what doing nothing would give."""
 
+_ENDINGS = ("finished", "limit", "interrupted", "failed")
 _PLAINER = {"lr": "learning rate", "data_wait_share": "share of time waiting for data"}
 _OF_HEALTH = {
     "movement": "movement of the weights",
@@ -57,6 +58,17 @@ class Story:
     advice: tuple[tuple[int, str], ...]
     latest: Mapping[str, float]
     samples: tuple[Path, ...]
+
+    @property
+    def validation_images(self) -> int | None:
+        """How many images validation has; None where the run does not say, as old ones do not."""
+        count = self.facts.get("validation_images")
+        return count if isinstance(count, int) else None
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether the run trains no more: by its own word, or because nobody holds it, as after a kill."""
+        return self.facts.get("status") in _ENDINGS or not is_running(self.path)
 
     @property
     def step(self) -> int:

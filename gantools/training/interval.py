@@ -50,6 +50,10 @@ class Interval:
         yield
         self._start += time.monotonic() - start
 
+    def has_steps(self, step: int) -> bool:
+        """Whether steps before ``step`` are in no row yet."""
+        return step > self._step
+
     def take(self, step: int, images_per_step: int) -> dict[str, float]:
         """The interval's figures; a new interval begins."""
         seconds = max(time.monotonic() - self._start, 1e-9)

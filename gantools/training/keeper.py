@@ -16,8 +16,12 @@ from gantools.errors import TrainingError
 MOST_FAILURES = 3
 
 
+def nothing() -> None:
+    """No weights."""
+
+
 class Keeper:
-    """Saves checkpoints by steps and by time.
+    """Saves checkpoints and the weights of each, by steps and by time.
 
     A failed save is told in one line and tried again when the next one is due. After three in a row, or where the run
     ends with one, TrainingError is raised: steps that nobody can keep are not worth computing.
@@ -32,17 +36,30 @@ class Keeper:
         overdue = time.monotonic() - self._tried_at > 60 * self.options.checkpoint_every_minutes
         return overdue or step % self.options.checkpoint_every_steps == 0
 
-    def save(self, step: int, state: Any, *, final: bool = False) -> bool:
-        """Write the checkpoint of ``step``; False where that failed and the run may go on. Raises TrainingError."""
+    def save(self, step: int, state: Any, export: Callable[[], object] = nothing, *, final: bool = False) -> bool:
+        """Write the checkpoint of ``step`` (none where ``state`` is None), then its weights by ``export``.
+
+        So weights are never newer than the newest checkpoint. False where that failed and the run may go on.
+        Raises TrainingError.
+        """
         self._tried_at = time.monotonic()
         try:
-            self._require_room(state)
-            checkpoints.save(self.folder, step, state, self.options.keep_checkpoints)
+            if state is not None:
+                self._write(step, state)
         except OSError as error:
             self._failed(f"checkpoint of step {step} not saved: {self._reason(error, state)}", final)
             return False
+        try:
+            export()
+        except OSError as error:
+            self._failed(f"weights of step {step} not saved: {error.strerror or error}", final)
+            return False
         self._failures = 0
         return True
+
+    def _write(self, step: int, state: Any) -> None:
+        self._require_room(state)
+        checkpoints.save(self.folder, step, state, self.options.keep_checkpoints)
 
     def _require_room(self, state: Any) -> None:
         if files.free_bytes(self.folder) < checkpoints.stored_bytes(state):

@@ -45,7 +45,10 @@ class Loop:
         self.position, self.play = self.saves.resume(self._open)
 
     def fit(self, limits: Limits) -> Ending:
-        """Play the stages from the present position on. A run that stops early leaves a checkpoint."""
+        """Play the stages from the present position on.
+
+        A run that stops early leaves what a finished one does: a checkpoint, weights and a sample sheet.
+        """
         with closing(self._recorder()) as self.recorder, closing(self._feed()) as self.feed, Interruptions() as signals:
             stopping = Stopping(limits, signals, self.ranks, self.reporter.message)
             ending = self._play(stopping)
@@ -53,9 +56,17 @@ class Loop:
             if ending == "finished":
                 self.recorder.settle(self.position.step)
             self._save(final=True)
-            if ending == "finished":
-                self.recorder.save_last(self.position.step)
+            self._show_last()
         return ending
+
+    def _show_last(self) -> None:
+        """Draw a sample sheet of the last step, unless there is one; all is saved by now, so that it may fail."""
+        step = self.position.step
+        try:
+            if not self.recorder.previews.has(step):
+                self.recorder.preview(step)
+        except GantoolsError as error:
+            self.reporter.message(str(error))
 
     def _recorder(self) -> Recorder:
         record, cast = bystander.recorder(self.ranks.place), self.cast
@@ -88,6 +99,8 @@ class Loop:
         interval = Interval(self.position.step)
         while self.position.stage_step < length:
             if ending := stopping.reason(self.position.step):
+                if interval.has_steps(self.position.step):
+                    self._log(play, self._rate_factor(options, self.position.stage_step - 1, length), interval)
                 return ending
             self._step(play, options, length, interval)
         self._finish(stage)
@@ -96,7 +109,7 @@ class Loop:
     def _step(self, play: StagePlay, options: StageOptions[Any], length: int, interval: Interval) -> None:
         batches = self._next_batches(interval)
         at = self.position
-        factor = optimizers.rate_factor(options.schedule, self.feed.progress(at.stage_step, length))
+        factor = self._rate_factor(options, at.stage_step, length)
         names = [name for batch in batches for name in batch.names]
         try:
             turns = play.step(at.stage_step, batches, factor)
@@ -108,6 +121,9 @@ class Loop:
         self.position = replace(at, step=at.step + 1, stage_step=at.stage_step + 1, batches=at.batches + len(batches))
         self.reporter.step(self.position.stage_step)
         self._periodic(play, at.stage_step + 1 == length, factor, interval)
+
+    def _rate_factor(self, options: StageOptions[Any], stage_step: int, length: int) -> float:
+        return optimizers.rate_factor(options.schedule, self.feed.progress(stage_step, length))
 
     def _next_batches(self, interval: Interval) -> list[Any]:
         """The next step's batches. Where the data fail, what was learnt until now is saved first.
@@ -139,18 +155,23 @@ class Loop:
         """What is due after a step; everything at the last one of a stage."""
         step, options, stage = self.position.step, self.options, play.stage
         if last or step % options.log_every_steps == 0:
-            self._check_finite()
-            rates = {f"lr/{name}": own.lr * factor for name, own in play.options.items()}
-            figures = self.ranks.means(interval.take(step, self.feed.images_per_step)) | rates
-            self.recorder.row(step, stage, self.health.row(step, figures))
+            self._log(play, factor, interval)
         with interval.paused():
             with self._saving_before_failure():
-                if last or step % options.preview_every_steps == 0:
+                if last or self.recorder.previews.are_due(step):
                     self.recorder.preview(step)
                 if last or (options.validate_every_steps and step % options.validate_every_steps == 0):
                     self.recorder.validate(step, stage)
             if self.saves.are_due(step):
                 self._save()
+
+    def _log(self, play: StagePlay, factor: float, interval: Interval) -> None:
+        """Append what happened since the last row to the journal. Raises NonFiniteError."""
+        self._check_finite()
+        step = self.position.step
+        rates = {f"lr/{name}": own.lr * factor for name, own in play.options.items()}
+        figures = self.ranks.means(interval.take(step, self.feed.images_per_step)) | rates
+        self.recorder.row(step, play.stage, self.health.row(step, figures))
 
     def _finish(self, stage: Stage) -> None:
         """Leave a stage: its weights are kept under its name where there are several."""

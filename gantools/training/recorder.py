@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import nn
 
-from gantools.checkpoint import weights
 from gantools.config.schema import RunConfig
-from gantools.errors import ImageError, TrainingError
+from gantools.errors import ImageError
+from gantools.training import export
 from gantools.training.interval import Interval
 from gantools.training.journal import Journal
 from gantools.training.previews import Previews
-from gantools.training.recipe import LossTerms, Recipe, Stage, exported_networks
+from gantools.training.recipe import LossTerms, Recipe, Stage
 from gantools.training.reporter import Reporter
 from gantools.training.run_directory import RunDirectory
 from gantools.training.stage_play import require_finite
@@ -37,7 +37,7 @@ class Recorder:
     ) -> None:
         self.recipe, self.config, self.networks = recipe, config, networks
         self.validation, self.run, self.reporter = validation, run, reporter
-        self.previews = Previews(validation, run.samples)
+        self.previews = Previews(validation, run.samples, config.train.preview_every_steps)
         self._journal = Journal(run.journal, reporter.message)
         self._unchecked: list[tuple[int, Sequence[str], Mapping[str, LossTerms]]] = []
         self._owed: tuple[int, float | None] | None = None  # step and figure of best weights that were not written
@@ -100,14 +100,6 @@ class Recorder:
         if self._owed is not None and self._owed[0] == step and self.attempt_weights("best", step):
             self.validation.best, self._owed = self._owed[1], None
 
-    def save_last(self, step: int) -> None:
-        """Write what the run was made for. Raises TrainingError where that fails."""
-        try:
-            self.save_weights("last", step)
-        except OSError as error:
-            reason = error.strerror or error
-            raise TrainingError(f"weights '{self.run.weights}': {reason}; make room, then use --resume") from error
-
     def attempt_weights(self, name: str, step: int) -> bool:
         """``save_weights`` where the run can do without them, as it can until its end."""
         return self._attempt(f"weights '{name}' of step {step}", lambda: self.save_weights(name, step))
@@ -123,16 +115,9 @@ class Recorder:
 
     def save_weights(self, name: str, step: int) -> None:
         """Write ``weights/<name>.safetensors``, with the moving average where there is one."""
-        exports = self.recipe.exports()
-        about = {
-            "step": step,
-            "seed": self.config.seed,
-            "validation": self.validation.latest,
-            "config": self.config.portable(),
-        }
+        path = self.run.weights / f"{name}.safetensors"
         with self.validation.exported_weights():
-            networks = exported_networks(self.recipe, self.networks)
-            weights.save(self.run.weights / f"{name}.safetensors", self.config.recipe, exports, networks, about)
+            export.write(path, self.recipe, self.networks, self.config, step, self.validation.latest)
 
     def sync(self) -> None:
         """Make the journal durable."""

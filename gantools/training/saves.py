@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from functools import partial
 from typing import Any
 
 from gantools.checkpoint import state as checkpoints
@@ -33,15 +34,25 @@ class Saves:
         return bool(self._ranks.largest(self._ranks.place.is_first and self._keeper.is_due(step)))
 
     def write(self, at: Position, play: StagePlay | None, recorder: Recorder, *, final: bool = False) -> None:
-        """Write a checkpoint, unless this very state is in one. Raises NonFiniteError, or as the keeper does."""
-        if self._saved == at:
+        """Write a checkpoint and its weights. Raises NonFiniteError, or as the keeper does.
+
+        Where this very state is in one there is nothing to do; at the end of a training the weights are written anyway.
+        """
+        state = None
+        if self._saved != at:
+            state = self._whole_state(at, play, recorder)
+        elif not final:
             return
+        export = partial(recorder.save_weights, "last", at.step)
+        if self._ranks.told_by_first(lambda: self._keeper.save(at.step, state, export, final=final)):
+            self._saved = at
+
+    def _whole_state(self, at: Position, play: StagePlay | None, recorder: Recorder) -> dict[str, Any]:
         recorder.check_finite()
         state = self._state(at, play)
         finite.require(state, at.step, recorder.last_batch)
         recorder.sync()
-        if self._ranks.told_by_first(lambda: self._keeper.save(at.step, state, final=final)):
-            self._saved = at
+        return state
 
     def _state(self, at: Position, play: StagePlay | None) -> dict[str, Any]:
         return {

@@ -85,7 +85,8 @@ def resume(
 def _facts(prepared: Prepared) -> dict[str, Any]:
     """What a run is computed with, and of."""
     where = run_directory.environment(str(prepared.machine.device), prepared.machine.precision)
-    return {**where, "processes": prepared.machine.ranks.place.count, "data": dataset.fingerprint(prepared.training)}
+    data = {"data": dataset.fingerprint(prepared.training), "validation_images": len(prepared.validation)}
+    return {**where, "processes": prepared.machine.ranks.place.count, **data}
 
 
 def _train(loop: Loop, limits: Limits) -> Outcome:

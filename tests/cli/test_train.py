@@ -110,6 +110,42 @@ def test_settings_from_a_file_weigh_less_than_the_command_line(
     assert "\n  ema_decay: 0.5\n" in written
 
 
+def test_a_run_that_stopped_says_what_can_be_looked_at_and_how_to_go_on(
+    gantools: Any, here: Path, drawn: dict[str, Path], small: Small
+) -> None:
+    ended = gantools("train", SPEC, "--data", drawn["srgan"], "--run-dir", "run", "--max-steps", "3", *small(SPEC))
+    weights, stopped, go_on = ended.err.splitlines()[-3:]
+    assert weights == "weights: run/weights/last.safetensors; try: gantools infer run PICTURE"
+    assert stopped.startswith("limit at step 3")
+    assert go_on == "go on with: gantools train --resume run"
+    photo = next(drawn["srgan"].rglob("*.png"))
+    assert gantools("infer", "run", photo, "-o", "x.png").code == 0
+
+
+def test_weights_are_exported_from_the_newest_checkpoint(gantools: Any, trained: Path, drawn: dict[str, Path]) -> None:
+    last, photo = trained / "weights" / "last.safetensors", next(drawn["srgan"].rglob("*.png"))
+    wanted = last.read_bytes()
+    for path in (trained / "weights").iterdir():
+        path.unlink()
+    planned = gantools("infer", "run", photo, "-n")
+    assert planned.only_error.endswith("; `gantools weights export` makes it of the newest checkpoint")
+    assert not list((trained / "weights").iterdir())
+    made = gantools("weights", "export", "run", "-o", "mine.safetensors")
+    assert (made.code, made.out, made.err) == (0, "mine.safetensors\n", "weights of step 3\n")
+    assert Path("mine.safetensors").read_bytes() == wanted
+    assert "exists already; --overwrite" in gantools("weights", "export", "run", "-o", "mine.safetensors").only_error
+    assert gantools("weights", "export", "run", "-o", "mine.safetensors", "--overwrite").code == 0
+    used = gantools("infer", "run", photo, "-o", "x.png")
+    assert used.code == 0, used.err
+    assert used.err.startswith("gantools: warning: 'run' ended without weights of its newest checkpoint: ")
+    assert f"weights: {last} (srgan)" in used.err
+    assert last.read_bytes() == wanted
+    assert gantools("weights", "export", "run").out == f"{last}\n"
+    assert gantools("weights", "export", here_is_no_run := "absent").only_error.startswith(
+        f"{here_is_no_run}: not a run"
+    )
+
+
 def test_a_configuration_file_is_trained_as_it_is_checked(
     gantools: Any, here: Path, drawn: dict[str, Path], small: Small
 ) -> None:

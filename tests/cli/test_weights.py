@@ -128,4 +128,4 @@ def test_fetch_prints_the_installed_path_alone(run, tmp_path, monkeypatch):
 
 def test_the_commands_are_a_sub_app():
     assert isinstance(weights.app, typer.Typer)
-    assert {command.name for command in weights.app.registered_commands} == {"list", "info", "fetch"}
+    assert {command.name for command in weights.app.registered_commands} == {"list", "info", "fetch", "export"}

@@ -62,10 +62,12 @@ def _manifest_first(checkpoints: Path, step: int, content: Any, keep: int) -> Pa
 _honest_save = state.save
 
 
-def _swallowing(keeper: Keeper, step: int, content: Any, *, final: bool = False) -> bool:
+def _swallowing(keeper: Keeper, step: int, content: Any, export: Callable[[], object], *, final: bool = False) -> bool:
     """A save that failed counts as one that did not."""
     with suppress(OSError):
         state.save(keeper.folder, step, content, keeper.options.keep_checkpoints)
+    with suppress(OSError):
+        export()
     return True
 
 

@@ -191,6 +191,49 @@ def test_a_run_without_pictures_and_facts_still_has_a_page(run: Path) -> None:
     assert "No sample sheets" in page.render(story.read(run), "srgan", [])
 
 
+@pytest.mark.parametrize(
+    ("facts", "every", "said"),
+    [
+        ({"status": "limit"}, 1000, "No validation yet: the run stopped before step 1,000."),
+        ({}, 1000, "No validation yet: the run stopped before step 1,000."),
+        ({"status": "limit"}, None, "No validation yet: the run stopped before the end of its first stage."),
+        ({"status": "running", "held": True}, 1000, "No validation yet: the run has not come to step 1,000."),
+        ({"status": "limit", "validation_images": 0}, 1000, "No validation: the run has no validation images."),
+        ({"status": "limit", "validation_images": 7}, 10, "No validation values were logged."),
+    ],
+)
+def test_a_run_without_validation_says_why(run: Path, facts: dict[str, Any], every: int | None, said: str) -> None:
+    from gantools.config.schema import TrainOptions
+    from gantools.training.lock import Lock
+
+    (run / "metrics.jsonl").write_text(json.dumps({**row(10), "step": 120}))
+    (run / "run.json").write_text(json.dumps(facts))
+    held = Lock(run) if facts.get("held") else None
+    drawn = page.render(story.read(run), "srgan", [], TrainOptions(validate_every_steps=every))
+    if held:
+        held.release()
+    assert said in drawn
+    (run / "metrics.jsonl").write_text(json.dumps(row(100)))
+    assert "No validation" not in page.render(story.read(run), "srgan", [])
+
+
+def test_a_run_without_sample_sheets_says_why(run: Path) -> None:
+    for sheet in run.glob("samples/*"):
+        sheet.unlink()
+    for facts, said in (
+        ({"status": "limit", "validation_images": 0}, "No sample sheets: the run has no validation images."),
+        ({"status": "limit", "validation_images": 3}, "No sample sheets yet: the run ended at step 1,000."),
+        ({"status": "limit"}, "No sample sheets yet: the run ended at step 1,000."),
+    ):
+        (run / "run.json").write_text(json.dumps(facts))
+        assert said in page.render(story.read(run), "srgan", [])
+
+
+def test_the_page_of_a_run_uses_the_runs_own_schedule(run: Path) -> None:
+    (run / "metrics.jsonl").write_text(json.dumps(row(10)))
+    assert "the run stopped before step 1,000" in api.report(run).read_text()  # the preset's validate_every_steps
+
+
 def test_what_is_no_run_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"not a run directory"):
         story.read(tmp_path)

@@ -65,6 +65,12 @@ SETTINGS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _no_early_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow a machine is, sample sheets come by steps alone; tests of the clock say otherwise."""
+    monkeypatch.setattr("gantools.training.previews.FIRST_SECONDS", float("inf"))
+
+
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight drawn pictures of each kind."""

@@ -44,8 +44,11 @@ def _put_through(asked: Asked, inputs: Sequence[str]) -> int:
 
 
 def _session(asked: Asked, inputs: Sequence[str]) -> Session:
+    from gantools import exporting
     from gantools.inference.session import prepare
 
+    if not asked.dry_run:
+        exporting.make_ready(asked.model)
     return prepare(
         asked.model,
         inputs,
