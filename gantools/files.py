@@ -105,9 +105,16 @@ def new_file(path: Path) -> Iterator[NewFile]:
         stream.abandon()
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[NewFile]:
+    """Yield a file that becomes ``path`` once it is whole and synced."""
+    with _staged(path) as temporary, new_file(temporary) as stream:
+        yield stream
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` atomically (stage, fsync, rename, fsync of the folder)."""
-    with _staged(path) as temporary, new_file(temporary) as stream:
+    with whole_file(path) as stream:
         stream.write(content)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,17 +30,26 @@ def stored_bytes(tensors: Mapping[str, Tensor]) -> int:
     return sum(tensor.numel() * tensor.itemsize for tensor in tensors.values())
 
 
-def write(stream: NewFile, tensors: Mapping[str, Tensor]) -> None:
+def is_finite(tensor: Tensor) -> bool:
+    """Whether every value is a number. Nothing as large as the tensor is made on the way."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    smallest, largest = torch.aminmax(tensor.detach())
+    return bool(torch.isfinite(smallest) & torch.isfinite(largest))
+
+
+def write(stream: NewFile, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write ``tensors``, wherever they are, in the safetensors format. Raises TypeError for a type it does not have."""
     # The widest types first: so every value lies at a multiple of its size.
     ordered = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
-    stream.write(_header({name: tensors[name] for name in ordered}))
+    stream.write(_header({name: tensors[name] for name in ordered}, metadata))
     for name in ordered:
         stream.write(_bytes_of(tensors[name]))
 
 
-def _header(ordered: Mapping[str, Tensor]) -> bytes:
-    described, end = {}, 0
+def _header(ordered: Mapping[str, Tensor], metadata: Mapping[str, str] | None) -> bytes:
+    described: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
     for name, tensor in ordered.items():
         if tensor.dtype not in _NAMES:
             raise TypeError(f"{name}: a checkpoint cannot hold {tensor.dtype}")

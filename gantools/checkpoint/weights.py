@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
+from gantools.checkpoint import tensors as tensor_file
 from gantools.checkpoint.learnt_scale import learnt_scale
 from gantools.errors import ModelFileError
-from gantools.files import write_bytes
+from gantools.files import whole_file
 
 SCHEMA = 1
 DROPOUT_SEED = 0
@@ -86,8 +86,8 @@ def save(
     }
     described = {name: asdict(export) for name, export in exports.items()}
     header = {"schema": SCHEMA, "recipe": recipe, "exports": described, "about": dict(about)}
-    # One key only: safetensors writes several in random order, and equal weights shall be equal files.
-    write_bytes(path, serialize(tensors, metadata={_KEY: json.dumps(header)}))
+    with whole_file(path) as stream:
+        tensor_file.write(stream, tensors, {_KEY: json.dumps(header)})
 
 
 def describe(path: Path) -> Weights:
@@ -128,10 +128,7 @@ def _older_scale(about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stored(value: Tensor, dtype: torch.dtype, name: str) -> Tensor:
-    value = value.detach().cpu()
-    if not value.is_floating_point():
-        return value.contiguous().clone()
-    stored = value.to(dtype).contiguous().clone()
-    if not torch.isfinite(stored).all():
+    stored = value.detach().to(dtype) if value.is_floating_point() else value
+    if not tensor_file.is_finite(stored):
         raise ModelFileError(f"{name} has NaN or infinite values; these weights are not written")
     return stored

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from gantools.checkpoint.tensors import is_finite
 from gantools.errors import NonFiniteError
 
 SHOWN_FILES = 8
@@ -24,14 +24,6 @@ def spoiled(state: Any, path: str = "") -> Iterator[str]:
     elif isinstance(state, list | tuple):
         for number, item in enumerate(state):
             yield from spoiled(item, f"{path}/{number}")
-
-
-def is_finite(tensor: Tensor) -> bool:
-    """Whether every value is a number. Nothing as large as the tensor is made on the way."""
-    if not tensor.is_floating_point() or not tensor.numel():
-        return True
-    smallest, largest = torch.aminmax(tensor.detach())
-    return bool(torch.isfinite(smallest) & torch.isfinite(largest))
 
 
 def require(state: Any, step: int, names: Sequence[str] = ()) -> None:
