@@ -38,9 +38,9 @@ def run_behind(spec: str | Path) -> Path | None:
     run = Path(spec)
     if not run.is_dir() or (isinstance(spec, str) and _is_installed(spec)):
         return None
-    best, last = _weights_of(run)
+    _, last = _weights_of(run)
     newest = max(folders.steps(run / "checkpoints"), default=-1)
-    return run if not best.is_file() and newest > _step_of(last) else None
+    return run if not _is_best_wanted(run) and newest > _step_of(last) else None
 
 
 def has_weights(run: Path) -> bool:
@@ -114,11 +114,22 @@ def _may_be_a_name(spec: str) -> bool:
 
 def _best_of_run(run: Path) -> Path:
     best, last = _weights_of(run)
-    for path in (best, last):
-        if path.is_file():
-            return path
+    if _is_best_wanted(run):
+        return best
+    if last.is_file():
+        return last
     hint = "; `gantools weights export` makes it of the newest checkpoint" if folders.steps(run / "checkpoints") else ""
     raise UsageError(f"{str(run)!r}: no run with weights (it has no {last.relative_to(run)}){hint}")
+
+
+def _is_best_wanted(run: Path) -> bool:
+    """Whether there are best weights, and they are not those of a stage that has ended since: its end has a file."""
+    best, last = _weights_of(run)
+    if not best.is_file():
+        return False
+    step, newest = _step_of(best), _step_of(last)
+    ends = [_step_of(path) for path in best.parent.glob("*.safetensors") if path not in (best, last)]
+    return not any(step <= end < newest for end in ends)
 
 
 def _weights_of(run: Path) -> tuple[Path, Path]:

@@ -112,6 +112,20 @@ def test_the_best_weights_are_preferred_to_the_newest(tiny, tmp_path):
     assert locate.resolve(run.path).name == "best.safetensors"
 
 
+def test_the_best_weights_of_a_stage_that_has_ended_are_not_those_of_the_next(tiny, tmp_path):
+    """The game of srgan, stopped before its first validation: not the best of its pretraining."""
+    settings = tiny("srgan/compact", *SELDOM)
+    run = api.train(settings, run_dir=tmp_path / "run", device="cpu", max_steps=2)
+    assert locate.resolve(run.path).name == "best.safetensors"
+    api.resume(run.path, device="cpu", max_steps=3)
+    assert (run.path / "weights" / "best.safetensors").is_file()
+    assert locate.resolve(run.path).name == "last.safetensors"
+    (run.path / "weights" / "last.safetensors").unlink()
+    assert locate.resolve(run.path).name == "best.safetensors"
+    api.resume(run.path, device="cpu")
+    assert locate.resolve(run.path).name == "best.safetensors"
+
+
 def test_stopping_early_changes_nothing_of_what_is_learnt(tiny, tmp_path):
     settings = tiny(SPEC, *SELDOM)
     whole = api.train(settings, run_dir=tmp_path / "whole", device="cpu")
