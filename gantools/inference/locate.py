@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -64,6 +65,28 @@ def _step_of(path: Path) -> int:
             return int(json.loads((stored.metadata() or {})["gantools"])["about"]["step"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return 0
+
+
+def label_of(
+    spec: str | Path, *, blend: float | None = None, blend_with: str | Path | None = None, network: str | None = None
+) -> str:
+    """What results are named after: the model as it was typed, so that results of different models differ.
+
+    ``srgan/psnr`` → ``srgan-psnr``; a run's folder or a weights file by its own name, weights within a run after the
+    run's. A chosen ``network`` and a share of ``blend`` (with what it was blended with, where that was typed) follow.
+    """
+    others = [] if blend_with is None else [label_of(blend_with)]
+    share = [] if blend is None else [f"{blend:g}", *others]
+    return "-".join([_own_label(spec), *([network] if network else []), *share])
+
+
+def _own_label(spec: str | Path) -> str:
+    if isinstance(spec, str) and _may_be_a_name(spec):
+        return spec.replace("/", "-")
+    path = Path(os.path.abspath(spec))
+    name = path.name.removesuffix(catalogue.SUFFIX)
+    run = path.parent.parent
+    return f"{run.name}-{name}" if path.parent.name == "weights" and (run / "config.yaml").is_file() else name
 
 
 def resolve_blend(path: Path, share: float | None, other: str | Path | None) -> tuple[Path, float] | None:

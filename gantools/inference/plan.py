@@ -48,7 +48,7 @@ class _Found:
 def plan(
     inputs: Sequence[str],
     *,
-    recipe: str,
+    label: str,
     output: str | None = None,
     recursive: bool = False,
     format: str | None = None,
@@ -58,7 +58,7 @@ def plan(
 ) -> tuple[Job, ...]:
     """Settle the output of every picture in ``inputs`` (files, folders, or ``-``).
 
-    One file goes to ``output``, or beside itself as ``<stem>.<recipe>.<suffix>``; folders and several files go into the
+    One file goes to ``output``, or beside itself as ``<stem>.<label>.<suffix>``; folders and several files go into the
     folder ``output`` and keep their tree. Suffixes stay unless ``format`` (a key of ``FORMATS``) is given.
     ``shard`` (I, N) keeps the I-th of every N jobs; what would collide is looked for among all of them.
     ``listed`` inputs are those of a list, which may happen to hold one or none: ``output`` is a folder for them too.
@@ -69,7 +69,7 @@ def plan(
     _require_inputs(inputs)
     single = len(inputs) == 1 and not os.path.isdir(inputs[0]) and not (listed and output)
     if single:
-        jobs = [_single_job(_found_file(inputs[0]), output, recipe, format)]
+        jobs = [_single_job(_found_file(inputs[0]), output, label, format)]
     else:
         folder = _output_folder(output)
         jobs = [_job_below(found, folder, format) for found in _found(inputs, folder, recursive)]
@@ -86,7 +86,7 @@ def _require_inputs(inputs: Sequence[str]) -> None:
         raise UsageError(f"no such file or folder: {outputs.some(missing)}")
 
 
-def _single_job(found: _Found, output: str | None, recipe: str, format: str | None) -> Job:
+def _single_job(found: _Found, output: str | None, label: str, format: str | None) -> Job:
     if output == STANDARD:
         return Job(found.input, found.source, None, None if format is None else FORMATS[format])
     if output is not None and not _means_folder(output):
@@ -96,7 +96,7 @@ def _single_job(found: _Found, output: str | None, recipe: str, format: str | No
     if output is not None:
         return _job_below(found, Path(output), format)
     suffix = new_suffix(found.source, format)
-    beside = found.source.with_name(f"{stem(found.source)}.{recipe}{suffix}")
+    beside = found.source.with_name(f"{stem(found.source)}.{label}{suffix}")
     return Job(found.input, found.source, beside, format_of(beside))
 
 

@@ -123,7 +123,7 @@ def prepare(
     names = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     jobs = plan(
         [os.fspath(name) for name in names],
-        recipe=recipe,
+        label=locate.label_of(model, blend=blend, blend_with=blend_with, network=export),
         output=None if output is None else os.fspath(output),
         recursive=recursive,
         format=format,

@@ -32,8 +32,9 @@ def blurred(here: Path) -> Path:
 @pytest.mark.parametrize("method", [[], ["--method", "richardson_lucy", "--iterations", "30"], ["--balance", "0.003"]])
 def test_a_blurred_photo_becomes_sharper(method: list[str], gantools: Any, blurred: Path) -> None:
     done = gantools("infer", "deblur", "in.png", "--kernel", "kernel.npy", *method)
-    assert (done.code, done.out) == (0, "in.deblur.png\n"), done.err
-    photo, given, made = (reader.read(blurred / name) for name in ("photo.png", "in.png", "in.deblur.png"))
+    name = "in.deblur-richardson_lucy.png" if method[:1] == ["--method"] else "in.deblur-wiener.png"
+    assert (done.code, done.out) == (0, f"{name}\n"), done.err
+    photo, given, made = (reader.read(blurred / name) for name in ("photo.png", "in.png", name))
     assert psnr_rgb(made.pixels, photo.pixels) > psnr_rgb(given.pixels, photo.pixels) + 1
     assert made.metadata.dpi == given.metadata.dpi
 
@@ -69,7 +70,7 @@ def test_folders_and_json(gantools: Any, blurred: Path) -> None:
 def test_a_dry_run_writes_nothing(gantools: Any, blurred: Path) -> None:
     before = sorted(blurred.iterdir())
     done = gantools("infer", "deblur", "in.png", "--kernel", "kernel.npy", "-n")
-    assert (done.code, done.out) == (0, "in.deblur.png\n")
+    assert (done.code, done.out) == (0, "in.deblur-wiener.png\n")
     assert sorted(blurred.iterdir()) == before
 
 

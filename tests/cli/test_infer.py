@@ -5,6 +5,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,8 +20,10 @@ from typer.testing import CliRunner
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export
 from gantools.cli.infer import infer
+from gantools.cli.outcomes import Teller
 from gantools.images import reader, writer
 from gantools.images.picture import Picture
+from gantools.inference.pipeline import Run
 from gantools.models import GENERATORS
 from gantools.models.options import CompactSROptions
 
@@ -64,9 +69,9 @@ def files() -> list[str]:
 def test_one_picture(doubling: str) -> None:
     photo("in.jpg")
     done = run(doubling, "in.jpg")
-    assert (done.exit_code, done.stdout) == (0, "in.demo.jpg\n")
+    assert (done.exit_code, done.stdout) == (0, "in.doubling.jpg\n")
     assert done.stderr == f"weights: {doubling} (demo)\n"
-    assert (reader.read("in.demo.jpg").width, reader.read("in.demo.jpg").height) == (10, 6)
+    assert (reader.read("in.doubling.jpg").width, reader.read("in.doubling.jpg").height) == (10, 6)
 
 
 def test_it_says_at_what_size_the_network_sees_pictures() -> None:
@@ -167,7 +172,7 @@ def test_options_reach_the_file(doubling: str) -> None:
     photo("in.png")
     assert run(doubling, "in.png", "-o", "out.tif", "--depth", "16", "--metadata", "strip").exit_code == 0
     assert reader.read("out.tif").pixels.dtype == np.uint16
-    assert run(doubling, "in.png", "--format", "webp").stdout == "in.demo.webp\n"
+    assert run(doubling, "in.png", "--format", "webp").stdout == "in.doubling.webp\n"
     assert run(doubling, "in.png", "--max-pixels", "14", "--format", "jpg").exit_code == 1
 
 
@@ -221,18 +226,18 @@ def test_corrupt_weights_are_one_line_and_exit_2(doubling: str) -> None:
 def test_a_photo_becomes_an_outline_first(doubling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Path] = []
 
-    def outline_from_weights(path: Path) -> Any:
+    def settings_for_photos(settings: Any, path: Path) -> Any:
         asked.append(path)
-        return lambda picture: Picture(255 - picture.pixels)
+        return replace(settings, prepare=lambda picture: Picture(255 - picture.pixels))
 
     api = ModuleType("gantools.api")
-    monkeypatch.setattr(api, "outline_from_weights", outline_from_weights, raising=False)
+    monkeypatch.setattr(api, "settings_for_photos", settings_for_photos, raising=False)
     monkeypatch.setitem(sys.modules, "gantools.api", api)
     monkeypatch.setattr(sys.modules["gantools"], "api", api, raising=False)
     photo("in.png")
     assert run(doubling, "in.png", "--from", "photo").exit_code == 0
     assert asked == [Path(doubling)]
-    assert (reader.read("in.demo.png").pixels == 165).all()
+    assert (reader.read("in.doubling.png").pixels == 165).all()
 
 
 class Terminal(io.StringIO):
@@ -247,7 +252,7 @@ def test_a_person_is_told_in_words(doubling: str, monkeypatch: pytest.MonkeyPatc
         app([doubling, "in.png"])
     assert ended.value.code == 0
     assert sys.stdout.getvalue() == "", "nothing on a terminal's stdout"  # type: ignore[attr-defined]
-    assert "in.png → in.demo.png (10×6)" in capsys.readouterr().err
+    assert "in.png → in.doubling.png (10×6)" in capsys.readouterr().err
     with pytest.raises(SystemExit) as refused:
         app([doubling, "in.png", "-o", "-"])
     assert refused.value.code == 2
@@ -260,7 +265,7 @@ def process(*arguments: str, script: str = SCRIPT, **given: Any) -> subprocess.C
 
 
 def test_mistakes_are_found_without_torch(doubling: str) -> None:
-    photo("in.png"), photo("in.demo.png")
+    photo("in.png"), photo("in.doubling.png")
     refused = process(doubling, "in.png", script=TELLS_IMPORTS, capture_output=True)
     assert (refused.returncode, refused.stdout) == (2, b"set()\n"), refused.stderr
     skipped = process(doubling, "in.png", "--skip-existing", script=TELLS_IMPORTS, capture_output=True)
@@ -289,7 +294,71 @@ def test_a_blend_lies_between_two_weights(doubling: str) -> None:
     assert (refused.exit_code, "add --blend" in refused.stderr) == (2, True)
 
 
+def test_results_of_different_models_do_not_collide() -> None:
+    photo("x.png")
+    for model, options, name in (
+        ("srgan", [], "x.srgan.png"),
+        ("srgan/psnr", [], "x.srgan-psnr.png"),
+        ("srgan", ["--blend", "0.5"], "x.srgan-0.5.png"),
+        ("colorize", [], "x.colorize.png"),
+        ("restore", [], "x.restore.png"),
+    ):
+        done = run(model, "x.png", "-n", *options)
+        assert (done.exit_code, done.stdout) == (0, f"{name}\n"), done.stderr
+        photo(name)
+
+
+def test_skipped_pictures_do_not_look_like_speed(doubling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        photo(f"in/{number}.png")
+    for number in range(3):
+        photo(f"out/{number}.png")
+    asked: list[int] = []
+    advanced: list[int] = []
+
+    @contextmanager
+    def counting(total: int) -> Iterator[Any]:
+        asked.append(total)
+        yield lambda: advanced.append(1)
+
+    monkeypatch.setattr("gantools.cli.infer.telling.progress", counting)
+    done = run(doubling, "in", "-o", "out", "--skip-existing")
+    assert (done.exit_code, asked, len(advanced)) == (0, [2], 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "stopped: 2 of 4 are done; the same command with --skip-existing does the rest"),
+        (["--skip-existing"], "stopped: 2 of 4 are done; the same command does the rest"),
+        (
+            ["--overwrite"],
+            "stopped: 1 of 4 are done; the same command with --skip-existing instead of --overwrite does the rest",
+        ),
+    ],
+)
+def test_a_stopped_run_says_how_to_go_on(
+    doubling: str, options: list[str], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        photo(f"in/{number}.png")
+    tell = Teller.tell
+
+    def stopped(self: Teller, result: Any) -> None:
+        tell(self, result)
+        photo("out/0.png"), photo("out/1.png"), [path.unlink() for path in Path("out").glob("[23].png")]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Teller, "tell", stopped)
+    monkeypatch.setattr(Run, "close", lambda self: None)
+    done = run(doubling, "in", "-o", "out", *options)
+    assert done.exit_code == 130
+    assert done.stderr.splitlines()[-1] == says
+    photo("one.png")
+    assert "stopped" not in run(doubling, "one.png").stderr, "a single picture needs no such line"
+
+
 def test_torchvision_is_not_imported(doubling: str) -> None:
     photo("in.png")
     done = process(doubling, "in.png", script=TELLS_IMPORTS, capture_output=True)
-    assert done.stdout == b"in.demo.png\n{'torch'}\n"
+    assert done.stdout == b"in.doubling.png\n{'torch'}\n"

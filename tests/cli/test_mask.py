@@ -42,8 +42,8 @@ def mask(name: str, height: int = 30, width: int = 40, side_px: int = 6) -> np.n
 def test_a_mask_file(gantools: Any, filler: str) -> None:
     before, hole = photo("in.png"), mask("mask.png")
     done = gantools("infer", filler, "in.png", "--mask", "mask.png")
-    assert (done.code, done.out) == (0, "in.context_encoder.png\n"), done.err
-    after = reader.read("in.context_encoder.png").pixels
+    assert (done.code, done.out) == (0, "in.filler.png\n"), done.err
+    after = reader.read("in.filler.png").pixels
     np.testing.assert_array_equal(after[~hole], before[~hole])
     assert (after[hole] != before[hole]).any()
 
@@ -64,4 +64,4 @@ def test_masks_that_do_not_fit_end_with_two_and_one_line(
     refused = gantools("infer", filler, "in.png", *given)
     assert (refused.code, refused.out) == (2, "")
     assert refused.err.splitlines()[-1].startswith(f"gantools: {said}"), refused.err
-    assert not Path("in.context_encoder.png").exists()
+    assert not Path("in.filler.png").exists()

@@ -228,7 +228,7 @@ def test_shares_make_what_one_run_makes(shell: Shell, photos: Path, tmp_path: Pa
 
 def test_words_for_people(shell: Shell, photos: Path) -> None:
     told = shell("gantools infer $MODEL photo.jpg -v")
-    assert "photo.jpg → photo.demo.jpg (16×12): decode " in told.stderr.decode()
+    assert "photo.jpg → photo.doubling.jpg (16×12): decode " in told.stderr.decode()
     assert re.search(rb"decode [0-9.]+ ms, network [0-9.]+ ms, encode [0-9.]+ ms", told.stderr)
     assert shell("gantools infer $MODEL photo.jpg --overwrite -q").stderr == b""
 

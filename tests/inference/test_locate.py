@@ -3,11 +3,12 @@ from __future__ import annotations
 import shutil
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gantools.errors import ModelFileError, UsageError
-from gantools.inference.locate import recipe_of, resolve, resolve_blend
+from gantools.inference.locate import label_of, recipe_of, resolve, resolve_blend
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +114,32 @@ def test_a_blend_needs_a_share_and_something_to_blend_with(identity: Path) -> No
         resolve_blend(identity, 1.5, identity)
     with pytest.raises(UsageError, match="names nothing to blend with; add --blend-with"):
         resolve_blend(identity, 0.5, None)
+
+
+@pytest.mark.parametrize(
+    ("typed", "chosen", "label"),
+    [
+        ("srgan", {}, "srgan"),
+        ("srgan/psnr", {}, "srgan-psnr"),
+        ("colorize", {}, "colorize"),
+        ("restore", {}, "restore"),
+        ("srgan", {"blend": 0.5}, "srgan-0.5"),
+        ("srgan", {"blend": 0.5, "blend_with": "deblur"}, "srgan-0.5-deblur"),
+        ("runs/apples", {"network": "a2b"}, "apples-a2b"),
+        ("runs/apples/", {}, "apples"),
+        (Path("runs/apples/weights/last.safetensors"), {}, "apples-last"),
+        ("runs/apples/weights/best.safetensors", {"blend": 1.0}, "apples-best-1"),
+        ("./mine.safetensors", {}, "mine"),
+        ("weights/mine.v2.safetensors", {}, "mine.v2"),
+    ],
+)
+def test_results_are_named_after_what_was_typed(tmp_path: Path, typed: str | Path, chosen: Any, label: str) -> None:
+    (tmp_path / "runs" / "apples" / "weights").mkdir(parents=True)
+    (tmp_path / "runs" / "apples" / "config.yaml").touch()
+    assert label_of(typed, **chosen) == label
+
+
+def test_here_is_named_after_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shoes").mkdir()
+    monkeypatch.chdir(tmp_path / "shoes")
+    assert label_of(".") == label_of(Path()) == "shoes"

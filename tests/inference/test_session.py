@@ -21,21 +21,21 @@ def photo(tmp_path: Path) -> Path:
 
 def test_one_call_from_python(doubling: Path, photo: Path) -> None:
     (result,) = infer(doubling, photo, device="cpu")
-    assert result.output == photo.with_name("in.demo.png")
+    assert result.output == photo.with_name("in.doubling.png")
     assert (result.input_size, result.output_size) == ((5, 3), (10, 6))
     assert (reader.read(result.output).pixels == 90).all()
 
 
 def test_nothing_is_opened_when_nothing_is_left_to_do(doubling: Path, photo: Path) -> None:
-    photo.with_name("in.demo.png").write_bytes(b"here")
+    photo.with_name("in.doubling.png").write_bytes(b"here")
     session = prepare(doubling, photo, existing="skip", device="no such device")
     assert [result.status for result in session.run()] == ["skipped"]
-    assert photo.with_name("in.demo.png").read_bytes() == b"here"
+    assert photo.with_name("in.doubling.png").read_bytes() == b"here"
 
 
 def test_a_rehearsal_writes_nothing(doubling: Path, photo: Path) -> None:
     (result,) = prepare(doubling, photo).rehearse()
-    assert (result.status, result.output) == ("planned", photo.with_name("in.demo.png"))
+    assert (result.status, result.output) == ("planned", photo.with_name("in.doubling.png"))
     assert list(photo.parent.iterdir()) == [photo]
 
 

@@ -46,6 +46,6 @@ def _deconvolution(asked: Asked, kernel: str, inputs: Sequence[str]) -> Deconvol
     from gantools.inference import deconvolution
     from gantools.inference.plan import plan
 
-    jobs = plan(inputs, recipe=deconvolution.RECIPE, **asked.placing)
+    jobs = plan(inputs, label=f"{deconvolution.RECIPE}-{word(asked.method)}", **asked.placing)
     inverse = deconvolution.Inverse(kernel, word(asked.method), asked.balance, asked.iterations)
     return deconvolution.prepare(inverse, jobs, asked.settings())

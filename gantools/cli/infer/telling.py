@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from gantools.cli import console
 from gantools.cli.infer.asked import Asked
 from gantools.cli.infer.progress import progress
 from gantools.cli.outcomes import Teller
 
 if TYPE_CHECKING:
     from gantools.inference.deconvolution import Deconvolution
+    from gantools.inference.plan import Job
     from gantools.inference.session import Session
 
 
@@ -20,9 +23,30 @@ def tell_all(planned: Session | Deconvolution, asked: Asked, facts: Mapping[str,
     if asked.dry_run:
         for result in planned.rehearse():
             teller.tell(result)
-    else:
-        with planned.run() as results, progress(len(planned.jobs)) as advance:
-            for result in results:
-                teller.tell(result)
-                advance()
+        return teller.conclude(facts)
+    try:
+        _carry_out(planned, teller)
+    except (KeyboardInterrupt, SystemExit):
+        _say_how_to_go_on(planned.jobs, asked, teller.counts["done"])
+        raise
     return teller.conclude(facts)
+
+
+def _carry_out(planned: Session | Deconvolution, teller: Teller) -> None:
+    """Progress counts what is to be made, so that results which are there already do not look like speed."""
+    with planned.run() as results, progress(sum(not job.skip for job in planned.jobs)) as advance:
+        for result in results:
+            teller.tell(result)
+            if result.status != "skipped":
+                advance()
+
+
+def _say_how_to_go_on(jobs: Sequence[Job], asked: Asked, done: int) -> None:
+    """What a stopped run of several pictures has left behind: files that were being written are finished too."""
+    outputs = [job.output for job in jobs if job.output is not None]
+    if len(outputs) < 2:
+        return
+    count = done if asked.overwrite else sum(map(os.path.lexists, outputs))
+    option = "" if asked.skip_existing else " with --skip-existing"
+    option += " instead of --overwrite" if asked.overwrite else ""
+    console.message(f"stopped: {count} of {len(outputs)} are done; the same command{option} does the rest")
