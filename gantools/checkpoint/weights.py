@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from gantools.checkpoint import foreign
 from gantools.checkpoint import tensors as tensor_file
 from gantools.checkpoint.learnt_scale import learnt_scale
 from gantools.errors import ModelFileError
@@ -115,7 +116,8 @@ def _open(path: Path, *, with_tensors: bool) -> Weights:
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read ({error})") from error
     except SafetensorError as error:
-        raise ModelFileError(f"{path}: not an intact safetensors file ({error})") from error
+        what = foreign.described(path) or f"not an intact safetensors file ({error})"
+        raise ModelFileError(f"{path}: {what}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileError(f"{path}: a safetensors file, but not gantools weights (no description in it)") from error
     return Weights(header["recipe"], exports, header["about"], tensors)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from gantools.checkpoint import folders
+from gantools.checkpoint import folders, foreign
 from gantools.errors import ModelFileError, UsageError
+from gantools.jobs.pictures import walk
 from gantools.pretrained import catalogue
 from gantools.pretrained.card import read_card
 
@@ -119,7 +120,8 @@ def recipe_of(path: Path) -> str:
     except OSError as error:
         raise ModelFileError(f"{str(path)!r}: cannot be read ({error})") from error
     except SafetensorError as error:
-        raise ModelFileError(f"{str(path)!r}: not an intact safetensors file ({error})") from error
+        what = foreign.described(path) or f"not an intact safetensors file ({error})"
+        raise ModelFileError(f"{str(path)!r}: {what}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{str(path)!r}: a safetensors file, but not gantools weights") from error
     if not isinstance(recipe, str) or not recipe.isidentifier():  # it becomes part of file names
@@ -141,6 +143,10 @@ def _best_of_run(run: Path) -> Path:
         return best
     if last.is_file():
         return last
+    if not (run / "config.yaml").exists() and any(walk(run, run / os.devnull, recursive=True)):
+        raise UsageError(
+            f"{str(run)!r}: is a folder of images, not a run: type the model first, as in gantools infer srgan {run}"
+        )
     hint = "; `gantools weights export` makes it of the newest checkpoint" if folders.steps(run / "checkpoints") else ""
     raise UsageError(f"{str(run)!r}: no run with weights (it has no {last.relative_to(run)}){hint}")
 

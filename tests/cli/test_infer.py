@@ -194,7 +194,11 @@ def test_pipes(doubling: str) -> None:
     [
         (("no-such-recipe", "in.png"), "no weights of 'no-such-recipe' are installed"),
         (("./gone.safetensors", "in.png"), "no such weights file"),
-        (("in.png", "in.png"), "'in.png': not an intact safetensors file"),
+        (
+            ("in.png", "in.png"),
+            "'in.png': is an image, not a model: type the model first, as in gantools infer srgan in.png",
+        ),
+        (("in.png",), "'in.png': is an image, not a model: type the model first"),
         (("WEIGHTS", "gone.png"), "no such file or folder: 'gone.png'"),
         (("WEIGHTS", "."), "-o DIR"),
         (("WEIGHTS", "in.png", "--skip-existing", "--overwrite"), "contradict"),

@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import shutil
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
+from gantools.checkpoint import weights
 from gantools.errors import ModelFileError, UsageError
+from gantools.images import writer
+from gantools.images.picture import Picture
 from gantools.inference.locate import label_of, recipe_of, resolve, resolve_blend
 
 
@@ -143,3 +149,25 @@ def test_here_is_named_after_its_folder(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "shoes").mkdir()
     monkeypatch.chdir(tmp_path / "shoes")
     assert label_of(".") == label_of(Path()) == "shoes"
+
+
+def test_files_of_others_are_named(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "new.pth")
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    (tmp_path / "net.onnx").write_bytes(bytes([8, 9, 18, 7]) + b"pytorch")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("a.txt", "a")
+    (tmp_path / "photos").mkdir()
+    writer.write(Picture(np.zeros((2, 3, 3), np.uint8)), tmp_path / "photos" / "a.png")
+    for name, says in (
+        ("new.pth", "'new.pth': is a PyTorch checkpoint \\(pickle\\); gantools reads"),
+        ("old.pth", "is a PyTorch checkpoint \\(pickle\\)"),
+        ("net.onnx", "is an ONNX model"),
+        ("all.zip", "is a zip archive"),
+        ("photos/a.png", "is an image, not a model: type the model first"),
+    ):
+        for read in (recipe_of, weights.describe):
+            with pytest.raises(ModelFileError, match=says if read is recipe_of else says[-20:]):
+                read(Path(name))
+    with pytest.raises(UsageError, match="'photos': is a folder of images, not a run"):
+        resolve(Path("photos"))
