@@ -65,6 +65,18 @@ def webp_size(head: bytes) -> tuple[int, int]:
             return 0, 0
 
 
+def webp_lossless(data: bytes) -> bool:
+    """Whether a WebP's first image is compressed without loss."""
+    at = 12
+    while at + 8 <= len(data):
+        kind = data[at : at + 4]
+        if kind in (b"VP8L", b"VP8 "):
+            return kind == b"VP8L"
+        # a frame of an animation holds its chunks behind 16 bytes of its own
+        at += 24 if kind == b"ANMF" else 8 + (int.from_bytes(data[at + 4 : at + 8], "little") + 1) // 2 * 2
+    return False
+
+
 def format_of(path: PurePath | str) -> str:
     """Name the format that a file name asks for. Raises UsageError for a suffix that no format has."""
     suffix = PurePath(path).suffix.lstrip(".").lower()

@@ -12,17 +12,23 @@ Pixels: TypeAlias = npt.NDArray[Any]
 """Samples of a picture: uint8 or uint16, height × width × channels."""
 
 
+Other: TypeAlias = tuple[str, bytes]
+
+
 @dataclass(frozen=True)
 class Metadata:
     """What a file says about a picture besides its samples.
 
     ``exif`` starts with ``Exif\\0\\0``, has orientation 1 and no thumbnail; ``xmp`` is the packet; ``dpi`` is (x, y).
+    ``others`` are what only some formats have a place for, by name: PNG chunks (``gAMA``, ``tEXt``, …) as they are, a
+    JPEG's ``comment``, ``iptc`` and ``geo``, the tags of GeoTIFF.
     """
 
     exif: bytes | None = None
     icc: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
+    others: tuple[Other, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +38,7 @@ class Picture:
     Shapes: ``pixels`` [H, W, 3] RGB and ``alpha`` [H, W] of the same dtype, or None.
     Range: uint8 or uint16, the full range of the dtype.
     ``gray`` says that the file had one colour channel: ``pixels`` holds it three times and a writer stores it once.
+    ``lossless`` says that a file of a format that may be either (WebP) was compressed without loss.
     """
 
     pixels: Pixels
@@ -39,6 +46,7 @@ class Picture:
     gray: bool = False
     metadata: Metadata = field(default_factory=Metadata)
     format: str = "png"
+    lossless: bool = False
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.dtype not in (np.uint8, np.uint16):

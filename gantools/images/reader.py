@@ -6,6 +6,7 @@ import io
 import math
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,28 +25,39 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from gantools.errors import ImageError
-from gantools.images import orientation, shards
+from gantools.images import orientation, shards, unread
 from gantools.images.depth import to_8_bit
-from gantools.images.formats import KNOWN, sniff, webp_size
-from gantools.images.metadata import metadata_of
+from gantools.images.formats import KNOWN, sniff, webp_lossless, webp_size
+from gantools.images.metadata import metadata_of, orientation_of
 from gantools.images.picture import Metadata, Picture, Pixels
-from gantools.images.samples import Samples, largest_value, samples_of
+from gantools.images.png_chunks import Chunk, parted
+from gantools.images.samples import Opened, largest_value, samples_of
+from gantools.images.tiff_pages import Page, page_of, starting_with
 
 Source: TypeAlias = bytes | str | os.PathLike[str]
 
 MAX_PIXELS = 2**27
 """134 million: below what Pillow refuses by itself, above every ordinary camera."""
 
+
+class _Jpeg(JpegImageFile):
+    """Pillow's, but for EXIF, which is parsed by ourselves."""
+
+    def getexif(self) -> PillowImage.Exif:
+        """Nothing: Pillow looks for the resolution in it, and warns without a name of what it cannot parse."""
+        return PillowImage.Exif()
+
+
 _HEAD_BYTES = 32
 _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "png": PngImageFile,
-    "jpeg": JpegImageFile,
+    "jpeg": _Jpeg,
     "webp": WebPImageFile,
     "tiff": TiffImageFile,
     "bmp": BmpImageFile,
     "ppm": PpmImageFile,
 }
-_switches = threading.Lock()
+_switches, _warnings = threading.Lock(), threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -75,24 +87,24 @@ def read(
     Raises ImageError naming the file: unreadable, of no known format, damaged, too large, or of several frames.
     """
     label = _label(source, name)
-    data = _content(source, label)
     with _named(label):
-        image = _opened(data, label, max_pixels, first_frame)
-        largest = largest_value(image, data)
-        _load(image, allow_truncated)
-        metadata = _metadata(image, label)
-        return _picture(samples_of(image, data, largest, label), metadata, sniff(data) or "")
+        opened = _opened(_content(source, label), label, max_pixels, first_frame)
+        _load(opened, allow_truncated)
+        if opened.damaged:
+            warnings.warn(f"{label}: damaged and left out: {', '.join(opened.damaged)}", stacklevel=2)
+        metadata = _metadata(opened)
+        samples = samples_of(opened, checked=not allow_truncated)
+        pixels, lossless = _three_channels(samples.colour), opened.kind == "webp" and webp_lossless(opened.data)
+        return Picture(pixels, samples.alpha, samples.gray, metadata, opened.kind, lossless)
 
 
 def read_rgb8(source: Source, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Read one training picture: upright uint8 RGB [H, W, 3], alpha laid on white. Raises ImageError as ``read``."""
     label = _label(source, None)
-    data = _content(source, label)
     with _named(label):
-        image = _opened(data, label, max_pixels, False)
-        largest = largest_value(image, data)
-        _load(image, allow_truncated=False)
-        samples = samples_of(image, data, largest, label)
+        opened = _opened(_content(source, label), label, max_pixels, False)
+        _load(opened, allow_truncated=False)
+        samples = samples_of(opened)
     pixels = _three_channels(to_8_bit(samples.colour))
     return pixels if samples.alpha is None else _on_white(pixels, to_8_bit(samples.alpha))
 
@@ -100,14 +112,12 @@ def read_rgb8(source: Source, *, max_pixels: int = MAX_PIXELS) -> Pixels:
 def probe(source: Source, *, name: str | None = None) -> Header:
     """Read a picture's header only. Raises ImageError as ``read``, but cannot notice damage behind the header."""
     label = _label(source, name)
-    data = _content(source, label)
     with _named(label):
-        image = _opened(data, label, None, True)
-        turn = PillowImage.Image.getexif(image).get(orientation.TAG)  # PNG's own getexif would decode the picture
-        swap = orientation.swaps_sides(turn) and image.format != "TIFF"  # Pillow states a TIFF's size upright
-        width, height = image.size[::-1] if swap else image.size
-        bits = 16 if largest_value(image, data) > 255 else 8
-        return Header(width, height, image.mode, sniff(data) or "", bits, _several_frames(image))
+        opened = _opened(_content(source, label), label, None, True)
+        image = opened.image
+        width, height = image.size[::-1] if orientation.swaps_sides(opened.turn) else image.size
+        bits = 16 if opened.largest > 255 else 8
+        return Header(width, height, image.mode, opened.kind, bits, _several_frames(image, opened.page))
 
 
 def _label(source: Source, name: str | None) -> str:
@@ -151,17 +161,52 @@ def _named(label: str) -> Iterator[None]:
         raise ImageError(f"{label}: damaged or truncated ({reason})") from error
 
 
-def _opened(data: bytes, label: str, max_pixels: int | None, first_frame: bool) -> ImageFile.ImageFile:
+def _opened(data: bytes, label: str, max_pixels: int | None, first_frame: bool) -> Opened:
     """Parse the header and refuse what should not be decoded."""
-    kind = sniff(data) or ""
+    kind, chunks, damaged = sniff(data) or "", list[Chunk](), list[str]()
     stated = webp_size(data) if kind == "webp" else (0, 0)  # opening a WebP allocates its canvas
     _require_size(stated, label, max_pixels)
-    with _pillow(stated, allow_truncated=False):
-        image = _OPENERS[kind](io.BytesIO(data))
+    page = page_of(data) if kind == "tiff" else None
+    if kind == "png":
+        data, chunks, damaged = parted(data)
+    if page is not None:
+        data = starting_with(data, page)
+        _refuse(page.refusal, label)
+    image = _image(data, kind, stated, page, label)
     _require_size(image.size, label, max_pixels)
-    if not first_frame and _several_frames(image):
+    if not first_frame and _several_frames(image, page):
         raise ImageError(f"{label}: holds several frames or pages; take the first with --frames first")
-    return image
+    turn = None if kind == "tiff" else orientation_of(image, chunks)  # decoders turn TIFF themselves, and its size
+    return Opened(image, data, kind, label, largest_value(image, data), turn, page, chunks, damaged)
+
+
+def _image(data: bytes, kind: str, stated: tuple[int, int], page: Page | None, label: str) -> ImageFile.ImageFile:
+    """Open a file with Pillow. Raises ImageError for a whole file of a kind that is not read."""
+    try:
+        with _pillow(stated, allow_truncated=False), _silent(kind):
+            return _OPENERS[kind](io.BytesIO(data))
+    except Exception:
+        _refuse(unread.kind_of(data, kind, page), label)
+        raise
+
+
+def _refuse(reason: str | None, label: str) -> None:
+    if reason is not None:
+        raise ImageError(f"{label}: {reason}")
+
+
+@contextmanager
+def _silent(kind: str) -> Iterator[None]:
+    """Keep Pillow from warning of a TIFF's tags without naming the file: what matters of them is read by ourselves.
+
+    Warnings are a matter of the whole process, hence the lock.
+    """
+    if kind != "tiff":
+        yield
+        return
+    with _warnings, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _require_size(size: tuple[int, int], label: str, max_pixels: int | None) -> None:
@@ -173,13 +218,20 @@ def _require_size(size: tuple[int, int], label: str, max_pixels: int | None) -> 
         )
 
 
-def _several_frames(image: ImageFile.ImageFile) -> bool:
-    return bool(getattr(image, "is_animated", False))
+def _several_frames(image: ImageFile.ImageFile, page: Page | None) -> bool:
+    return bool(getattr(image, "is_animated", False)) if page is None else page.several
 
 
-def _load(image: ImageFile.ImageFile, allow_truncated: bool) -> None:
-    with _pillow(image.size, allow_truncated):
-        image.load()
+def _load(opened: Opened, allow_truncated: bool) -> None:
+    """Decode with Pillow, which also finds out whether a file is whole; planes are decoded by themselves."""
+    if opened.page is not None and opened.page.planar:
+        return
+    try:
+        with _pillow(opened.image.size, allow_truncated), _silent(opened.kind):
+            opened.image.load()
+    except Exception:
+        _refuse(unread.kind_of(opened.data, opened.kind, opened.page), opened.label)
+        raise
 
 
 @contextmanager
@@ -200,14 +252,10 @@ def _pillow(size: tuple[int, int], allow_truncated: bool) -> Iterator[None]:
             ImageFile.LOAD_TRUNCATED_IMAGES, PillowImage.MAX_IMAGE_PIXELS = usual
 
 
-def _metadata(image: ImageFile.ImageFile, label: str) -> Metadata:
+def _metadata(opened: Opened) -> Metadata:
     """What a loaded file says besides its samples; the profile of print colours is done with, they become sRGB."""
-    metadata = metadata_of(image, label)
-    return replace(metadata, icc=None) if image.mode == "CMYK" else metadata
-
-
-def _picture(samples: Samples, metadata: Metadata, file_format: str) -> Picture:
-    return Picture(_three_channels(samples.colour), samples.alpha, samples.gray, metadata, file_format)
+    metadata = metadata_of(opened.image, opened.data, opened.page, opened.chunks, opened.label)
+    return replace(metadata, icc=None) if opened.image.mode == "CMYK" else metadata
 
 
 def _three_channels(colour: Pixels) -> Pixels:

@@ -13,12 +13,18 @@ from PIL import Image, ImageCms, ImageFile
 from gantools.errors import ImageError
 from gantools.images import orientation
 from gantools.images.picture import Pixels
+from gantools.images.png_chunks import Chunk
+from gantools.images.tiff_pages import Page, planes
 
 _PNG_BIT_DEPTH = 24
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 338, 339
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
-_PREMULTIPLIED = 1
+_PREMULTIPLIED, _UNASSOCIATED = 1, 2
+_CMYK = 5
+_ASSOCIATED = "16-bit TIFF with premultiplied alpha is not read; store the alpha unassociated"
 _BAND_ROWS = 256
+_COMPARED_ROWS = 32
+"""How many rows of a 16-bit decode are compared with what another decoder made of them."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +39,37 @@ class Samples:
         return self.colour.ndim == 2
 
 
-def samples_of(image: ImageFile.ImageFile, data: bytes, largest: int, label: str) -> Samples:
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A file that was opened, and what is known of it.
+
+    ``largest`` is the value of white, ``turn`` the EXIF orientation that is still to be applied, ``chunks`` what was
+    taken out of a PNG and ``damaged`` the names of its chunks that were left out.
+    """
+
+    image: ImageFile.ImageFile
+    data: bytes
+    kind: str
+    label: str
+    largest: int
+    turn: int | None
+    page: Page | None
+    chunks: list[Chunk]
+    damaged: list[str]
+
+
+def samples_of(opened: Opened, *, checked: bool = True) -> Samples:
     """Take the samples out of a loaded file, which is closed: a large picture need not lie in memory twice.
 
-    ``data`` is the file's content, ``largest`` its ``largest_value`` before it was loaded.
+    ``checked``: what OpenCV decodes must be what Pillow decoded. Raises ImageError, and ValueError for damaged planes.
     """
-    turn = None if image.format == "TIFF" else image.getexif().get(orientation.TAG)  # decoders turn TIFF themselves
-    samples = _deep_samples(image, data, largest, label) if largest > 255 else _shallow_samples(image, label)
+    turn = opened.turn
+    if opened.page is not None and opened.page.planar:
+        samples, turn = _planar_samples(opened, opened.page), opened.page.number(orientation.TAG, 1)
+    elif opened.largest > 255:
+        samples = _deep_samples(opened, checked)
+    else:
+        samples = _shallow_samples(opened.image, opened.label)
     alpha = None if samples.alpha is None else orientation.upright(samples.alpha, turn)
     return Samples(orientation.upright(samples.colour, turn), alpha)
 
@@ -68,21 +98,61 @@ def _ppm_maximum(image: ImageFile.ImageFile) -> int:
     return 65535 if arguments == "I;16B" else 255
 
 
-def _deep_samples(image: ImageFile.ImageFile, data: bytes, largest: int, label: str) -> Samples:
+def _deep_samples(opened: Opened, checked: bool) -> Samples:
     """Pillow makes 8 bits of 16-bit colour without a word, so OpenCV decodes; Pillow has checked the file whole."""
+    image, data, label = opened.image, opened.data, opened.label
     if image.format == "PNG" and not _ends_where_it_says(data):
         raise ImageError(f"{label}: damaged or truncated (a chunk is longer than the file)")
+    rows = np.unique(np.linspace(0, image.height - 1, _COMPARED_ROWS).astype(int))
+    seen = [np.asarray(image.crop((0, row, image.width, row + 1)))[0] for row in rows] if checked else []
     image.close()
     stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if stored is None or stored.dtype != np.uint16:
-        raise ImageError(f"{label}: this kind of 16-bit {image.format} cannot be decoded; store it as 8 bits or as PNG")
+        raise ImageError(f"{label}: {_undecodable(image)}")
+    if image.format == "PPM" and opened.largest != 65535:
+        stored = (stored.astype(np.uint32) * 65535 // opened.largest).clip(0, 65535).astype(np.uint16)
+    stored = stored if stored.ndim == 2 else _collapsed(image, data, _rgb(stored))
+    if checked and not _alike(stored[rows], np.stack(seen)):
+        raise ImageError(f"{label}: {_undecodable(image)}")
     if image.format == "TIFF":
         return _deep_tiff_samples(image, stored, label)
-    if image.format == "PPM" and largest != 65535:
-        stored = (stored.astype(np.uint32) * 65535 // largest).clip(0, 65535).astype(np.uint16)
-    if stored.ndim == 2:
-        return _keyed(stored, image.info.get("transparency"))
-    return _split(_collapsed(image, data, _rgb(stored)))
+    return _keyed(stored, image.info.get("transparency")) if stored.ndim == 2 else _split(stored)
+
+
+def _undecodable(image: ImageFile.ImageFile) -> str:
+    return f"this kind of 16-bit {image.format} cannot be decoded; store it as 8 bits or as PNG"
+
+
+def _alike(deep: Pixels, seen: Pixels) -> bool:
+    """Whether 16-bit rows [N, W(, C)] are, but for rounding to 8 bits, what another decoder made of them."""
+    mine, theirs = (rows.reshape(*rows.shape[:2], -1) for rows in (deep, seen))
+    if mine.shape[:2] != theirs.shape[:2]:
+        return False
+    if mine.shape[2] == 2 and theirs.shape[2] == 4:  # of gray and alpha Pillow makes four channels
+        theirs = theirs[..., 2:]
+    if theirs.dtype != np.uint8:
+        theirs = theirs >> 8
+    channels = min(mine.shape[2], theirs.shape[2])
+    difference = (mine[..., :channels] >> 8).astype(int) - theirs[..., :channels].astype(int)
+    return bool(np.abs(difference).max() <= 1)
+
+
+def _planar_samples(opened: Opened, page: Page) -> Samples:
+    """Samples that lie plane by plane. Raises ImageError and ValueError."""
+    if _PREMULTIPLIED in page.numbers(_EXTRA_SAMPLES):
+        raise ImageError(f"{opened.label}: {_ASSOCIATED}")
+    stored = planes(opened.data, page)
+    opened.image.close()
+    if page.photometric == _CMYK:
+        shallow = Image.fromarray((stored >> (page.bits - 8)).astype(np.uint8), "CMYK")
+        shallow.info = dict(opened.image.info)
+        return _split(np.array(_from_cmyk(shallow, opened.label)))
+    if page.photometric == _WHITE_IS_ZERO:
+        stored[..., 0] = np.iinfo(stored.dtype).max - stored[..., 0]
+    translucent = stored.shape[2] in (2, 4) and page.number(_EXTRA_SAMPLES, _UNASSOCIATED) == _UNASSOCIATED
+    if translucent:
+        return _split(stored)
+    return Samples(np.ascontiguousarray(stored[..., :3] if stored.shape[2] > 2 else stored[..., 0]), None)
 
 
 def _ends_where_it_says(data: bytes) -> bool:
@@ -98,11 +168,10 @@ def _ends_where_it_says(data: bytes) -> bool:
 def _deep_tiff_samples(image: ImageFile.ImageFile, stored: Pixels, label: str) -> Samples:
     tags = getattr(image, "tag_v2", {})
     if _PREMULTIPLIED in tags.get(_EXTRA_SAMPLES, ()):
-        raise ImageError(f"{label}: 16-bit TIFF with premultiplied alpha is not read; store the alpha unassociated")
+        raise ImageError(f"{label}: {_ASSOCIATED}")
     if stored.ndim == 2:
         return Samples(65535 - stored if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else stored, None)
-    pixels = _rgb(stored)
-    return _split(pixels if image.mode == "RGBA" else np.ascontiguousarray(pixels[..., :3]))
+    return _split(stored if image.mode == "RGBA" else np.ascontiguousarray(stored[..., :3]))
 
 
 def _keyed(gray: Pixels, key: object) -> Samples:

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias, TypedDict
 
 from gantools import files
 from gantools.errors import ImageError, UsageError
 from gantools.images.encoders import jpeg, plain, png, tiff, webp
 from gantools.images.formats import ALPHA, DEEP, FORMATS, LONGEST_SIDE_PX, format_of
-from gantools.images.metadata import fit_exif, fit_icc
+from gantools.images.metadata import fitted
 from gantools.images.picture import Metadata, Picture
 from gantools.images.stored import Stored
 
 __all__ = ["FORMATS", "encode", "save", "write"]
 
 Depth: TypeAlias = Literal["keep", 8, 16]
+Lossless: TypeAlias = bool | Literal["keep"]
+
+
+class Given(TypedDict, total=False):
+    """How a picture is stored: what ``encode`` and ``save`` take besides picture and format."""
+
+    quality: int
+    lossless: Lossless
+    depth: Depth
+    metadata: Literal["keep", "strip"]
+    alpha: Literal["keep", "drop"]
 
 
 def encode(
@@ -27,6 +38,7 @@ def encode(
     format: str,
     *,
     quality: int = 95,
+    lossless: Lossless = "keep",
     depth: Depth = "keep",
     metadata: Literal["keep", "strip"] = "keep",
     alpha: Literal["keep", "drop"] = "keep",
@@ -34,12 +46,14 @@ def encode(
     """Encode a picture as ``format`` (a key or a value of ``FORMATS``).
 
     ``quality`` is JPEG's and lossy WebP's; JPEG is written 4:4:4. 16 bits become 8 where the format holds no more.
+    ``lossless`` is for WebP, which may be either; ``keep``: as the WebP that was read, else with loss.
     ``alpha="drop"`` leaves the colours of transparent pixels as they are.
     Raises UsageError when the format cannot hold what is asked for, ImageError when the encoder fails.
     """
     kind, out = _known(format), io.BytesIO()
-    _check(picture, kind, quality, depth, alpha)
-    _append(_layout(picture, kind, depth, alpha), kind, quality, metadata, out)
+    _check(picture, kind, quality, lossless, depth, alpha)
+    stored = _layout(picture, kind, depth, alpha)
+    _append(stored, kind, _kept(stored, kind, metadata, "the result"), quality, _lossless(picture, lossless), out)
     return out.getvalue()
 
 
@@ -49,6 +63,7 @@ def save(
     *,
     format: str | None = None,
     quality: int = 95,
+    lossless: Lossless = "keep",
     depth: Depth = "keep",
     metadata: Literal["keep", "strip"] = "keep",
     alpha: Literal["keep", "drop"] = "keep",
@@ -58,9 +73,11 @@ def save(
     Beside the picture it takes a few rows at a time, but for WebP. Raises as ``encode``, and OSError.
     """
     kind = _known(format or format_of(path))
-    _check(picture, kind, quality, depth, alpha)
+    _check(picture, kind, quality, lossless, depth, alpha)
+    stored = _layout(picture, kind, depth, alpha)
+    kept = _kept(stored, kind, metadata, repr(str(path)))
     with files.staged_file(path) as staged, _announced(staged) as out:
-        _append(_layout(picture, kind, depth, alpha), kind, quality, metadata, out)
+        _append(stored, kind, kept, quality, _lossless(picture, lossless), out)
 
 
 def write(
@@ -69,6 +86,7 @@ def write(
     *,
     format: str | None = None,
     quality: int = 95,
+    lossless: Lossless = "keep",
     depth: Depth = "keep",
     metadata: Literal["keep", "strip"] = "keep",
     alpha: Literal["keep", "drop"] = "keep",
@@ -76,7 +94,16 @@ def write(
     """Save a picture; every failure names the path. Raises UsageError and ImageError as ``encode``."""
     kind = format_of(path) if format is None else format
     try:
-        save(picture, path, format=kind, quality=quality, depth=depth, metadata=metadata, alpha=alpha)
+        save(
+            picture,
+            path,
+            format=kind,
+            quality=quality,
+            lossless=lossless,
+            depth=depth,
+            metadata=metadata,
+            alpha=alpha,
+        )
     except (UsageError, ImageError) as error:
         raise type(error)(f"{str(path)!r}: {error}") from error
     except OSError as error:
@@ -92,16 +119,15 @@ def _announced(staged: Path) -> Iterator[BinaryIO]:
         yield out
 
 
-def _append(stored: Stored, kind: str, quality: int, metadata: str, out: BinaryIO) -> None:
+def _append(stored: Stored, kind: str, kept: Metadata, quality: int, lossless: bool, out: BinaryIO) -> None:
     """Append the encoded picture to a stream that is empty."""
-    kept = _fitted_metadata(stored.picture, gray=stored.gray) if metadata == "keep" else Metadata()
     match kind:
         case "png":
             png.encode(stored, kept, out)
         case "jpeg":
             jpeg.encode(stored, kept, quality, out)
         case "webp":
-            webp.encode(stored, kept, quality, out)
+            webp.encode(stored, kept, quality, lossless, out)
         case "tiff":
             tiff.encode(stored, kept, out)
         case "bmp":
@@ -116,11 +142,13 @@ def _known(name: str) -> str:
     return FORMATS[name]
 
 
-def _check(picture: Picture, kind: str, quality: int, depth: Depth, alpha: str) -> None:
+def _check(picture: Picture, kind: str, quality: int, lossless: Lossless, depth: Depth, alpha: str) -> None:
     """Refuse what ``kind`` cannot hold before any work."""
     shown = kind.upper()
     if not 1 <= quality <= 100:
         raise UsageError(f"quality {quality} is not within 1 to 100")
+    if lossless is True and kind == "jpeg":
+        raise UsageError("JPEG always loses a little; use --format webp or png")
     if depth == 16 and kind not in DEEP:
         raise UsageError(f"{shown} holds no 16-bit samples; use --format png or tif, or --depth 8")
     if alpha == "keep" and kind not in ALPHA and picture.transparent:
@@ -143,7 +171,20 @@ def _layout(picture: Picture, kind: str, depth: Depth, alpha: str) -> Stored:
     return Stored(picture, picture.gray and holds_gray, stays, bits)
 
 
-def _fitted_metadata(picture: Picture, *, gray: bool) -> Metadata:
-    kept = picture.metadata
-    exif = fit_exif(kept.exif, picture.width, picture.height) if kept.exif else None
-    return replace(kept, exif=exif, icc=fit_icc(kept.icc, gray=gray))
+def _kept(stored: Stored, kind: str, metadata: str, label: str) -> Metadata:
+    """The metadata that is written; what the format has no place for is named once."""
+    if metadata == "strip":
+        return Metadata()
+    picture = stored.picture
+    kept, lost = fitted(picture.metadata, kind, picture.width, picture.height, gray=stored.gray)
+    if lost:
+        warnings.warn(f"{label}: a {kind.upper()} has no place for {', '.join(lost)}; left out", stacklevel=3)
+    kept, long = jpeg.fitting(kept) if kind == "jpeg" else (kept, [])
+    if long:
+        warnings.warn(f"{label}: {', '.join(long)} does not fit into a JPEG and was left out", stacklevel=3)
+    return kept
+
+
+def _lossless(picture: Picture, asked: Lossless) -> bool:
+    """Whether a WebP is written without loss: on request, else as the file that was read."""
+    return (picture.format == "webp" and picture.lossless) if asked == "keep" else asked

@@ -63,7 +63,7 @@ def receive(line: socket.socket) -> tuple[Message, BinaryIO | None]:
 def pack(picture: Picture) -> tuple[Message, BinaryIO]:
     """A picture as what describes it and the memory that holds its bytes, which whoever calls closes."""
     kept, memory = picture.metadata, anonymous_memory()
-    texts = (kept.exif, kept.icc, kept.xmp)
+    texts = (kept.exif, kept.icc, kept.xmp, *(content for _, content in kept.others))
     for samples in (picture.pixels, picture.alpha):
         if samples is not None:
             _write_all(memory, np.ascontiguousarray(samples).data.cast("B"))
@@ -76,6 +76,8 @@ def pack(picture: Picture) -> tuple[Message, BinaryIO]:
         "alpha": picture.alpha is not None,
         "gray": picture.gray,
         "format": picture.format,
+        "lossless": picture.lossless,
+        "others": [name for name, _ in kept.others],
         "dpi": kept.dpi,
         "texts": [None if text is None else len(text) for text in texts],
     }, memory
@@ -96,9 +98,10 @@ def unpack(message: Message, memory: BinaryIO) -> Picture:
         kept.append(None if length is None else mapped[start : start + length])
         start += length or 0
     dpi = None if message["dpi"] is None else (float(message["dpi"][0]), float(message["dpi"][1]))
-    return Picture(
-        pixels, alpha, bool(message["gray"]), Metadata(kept[0], kept[1], kept[2], dpi), str(message["format"])
-    )
+    others = tuple((str(name), content or b"") for name, content in zip(message["others"], kept[3:], strict=True))
+    metadata = Metadata(kept[0], kept[1], kept[2], dpi, others)
+    gray, lossless = bool(message["gray"]), bool(message["lossless"])
+    return Picture(pixels, alpha, gray, metadata, str(message["format"]), lossless)
 
 
 def _write_all(memory: BinaryIO, content: memoryview) -> None:

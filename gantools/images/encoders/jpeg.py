@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import struct
-import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import BinaryIO
 
 import cv2
 
 from gantools.images.encoders import opencv
-from gantools.images.picture import Metadata, Pixels
+from gantools.images.metadata import IPTC, iptc_resource
+from gantools.images.picture import Metadata, Other, Pixels
 from gantools.images.stored import Stored
 
 _BLOCK_PX = 8
 _RESTARTS = 8
 """Restart markers are numbered 0 to 7; a band of eight intervals ends where the numbers begin again."""
+_APP1, _APP2, _APP13, _COMMENT = 0xE1, 0xE2, 0xED, 0xFE
 _START_OF_FRAME, _START_OF_SCAN = 0xC0, 0xDA
 _LAST_RESTART = b"\xff\xd7"
 _END = b"\xff\xd9"
@@ -79,19 +81,38 @@ def _segment_at(content: memoryview | bytearray, marker: int) -> int:
     return position
 
 
+def fitting(kept: Metadata) -> tuple[Metadata, list[str]]:
+    """The metadata that fits into a JPEG's segments, and in words what is too long for one."""
+    lost: list[str] = []
+
+    def fits(content: bytes | None, name: str) -> bool:
+        fine = content is None or len(content) <= _SEGMENT_BYTES
+        lost.extend([] if fine else [f"the {name} of {len(content or b''):,} bytes"])
+        return fine
+
+    exif = kept.exif if fits(kept.exif, "EXIF") else None
+    xmp = kept.xmp if kept.xmp is None or fits(_XMP_PREFIX + kept.xmp, "XMP") else None
+    others = tuple(each for each in kept.others if fits(_held(each)[1], each[0]))
+    return replace(kept, exif=exif, xmp=xmp, others=others), lost
+
+
+def _held(other: Other) -> tuple[int, bytes]:
+    """Marker and content of the segment that holds a comment or IPTC."""
+    name, content = other
+    return (_APP13, iptc_resource(content)) if name == IPTC else (_COMMENT, content)
+
+
 def _metadata_segments(kept: Metadata) -> Iterable[bytes]:
     if kept.exif:
-        yield _segment(0xE1, kept.exif, "EXIF")
+        yield _segment(_APP1, kept.exif)
     if kept.xmp:
-        yield _segment(0xE1, _XMP_PREFIX + kept.xmp, "XMP")
+        yield _segment(_APP1, _XMP_PREFIX + kept.xmp)
+    yield from (_segment(*_held(each)) for each in kept.others)
     icc = kept.icc or b""
     parts = [icc[start : start + _ICC_PART_BYTES] for start in range(0, len(icc), _ICC_PART_BYTES)]
     for number, part in enumerate(parts, 1):
-        yield _segment(0xE2, _ICC_PREFIX + bytes([number, len(parts)]) + part, "ICC profile")
+        yield _segment(_APP2, _ICC_PREFIX + bytes([number, len(parts)]) + part)
 
 
-def _segment(marker: int, content: bytes, kind: str) -> bytes:
-    if len(content) > _SEGMENT_BYTES:
-        warnings.warn(f"the {kind} of {len(content):,} bytes does not fit into a JPEG and was left out", stacklevel=2)
-        return b""
+def _segment(marker: int, content: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content

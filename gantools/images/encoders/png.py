@@ -11,6 +11,7 @@ import numpy as np
 
 from gantools.images.encoders import opencv
 from gantools.images.picture import Metadata, Pixels
+from gantools.images.png_chunks import chunk
 from gantools.images.resolution import per_metre
 from gantools.images.stored import Stored
 
@@ -30,10 +31,10 @@ def encode(stored: Stored, kept: Metadata, out: BinaryIO) -> None:
         out.write(content[_AFTER_HEADER:])
         return
     size = struct.pack(">II", stored.width, stored.height)
-    out.write(_SIGNATURE + _chunk(b"IHDR", size + bytes([stored.bits, _COLOUR_TYPE[stored.channels], 0, 0, 0])))
+    out.write(_SIGNATURE + chunk("IHDR", size + bytes([stored.bits, _COLOUR_TYPE[stored.channels], 0, 0, 0])))
     out.writelines(_metadata_chunks(kept))
-    out.writelines(_chunk(b"IDAT", part) for part in _deflated(stored) if part)
-    out.write(_chunk(b"IEND", b""))
+    out.writelines(chunk("IDAT", part) for part in _deflated(stored) if part)
+    out.write(chunk("IEND", b""))
 
 
 def _deflated(stored: Stored) -> Iterator[bytes]:
@@ -56,17 +57,13 @@ def _differences(band: Pixels) -> Pixels:
     return lines
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    """Frame one chunk: length, kind, content, checksum."""
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
 def _metadata_chunks(kept: Metadata) -> Iterable[bytes]:
     if kept.icc:
-        yield _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(kept.icc))
+        yield chunk("iCCP", b"ICC Profile\0\0" + zlib.compress(kept.icc))
     if kept.dpi:
-        yield _chunk(b"pHYs", struct.pack(">IIB", *per_metre(kept.dpi), 1))
+        yield chunk("pHYs", struct.pack(">IIB", *per_metre(kept.dpi), 1))
     if kept.exif:
-        yield _chunk(b"eXIf", kept.exif.removeprefix(_EXIF_PREFIX))
+        yield chunk("eXIf", kept.exif.removeprefix(_EXIF_PREFIX))
     if kept.xmp:
-        yield _chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + kept.xmp)
+        yield chunk("iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + kept.xmp)
+    yield from (chunk(name, content) for name, content in kept.others)

@@ -1,0 +1,242 @@
+"""EXIF comes out of every format as it went into any: byte by byte, but for what must change."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from gantools.images import exif, ifd
+from gantools.images.picture import Metadata, Picture
+from gantools.images.reader import probe, read, read_rgb8
+from gantools.images.writer import encode
+
+EXIF, GPS, INTEROPERABILITY = 0x8769, 0x8825, 0xA005
+COMMENT = "é 写真 ©".encode("utf-16-le")
+
+
+def tags(order):
+    """Text in every encoding that cameras write, and types that few readers know. Tag → (type, content)."""
+    first = {
+        0x010E: (2, "Straße nach Köln — café\0".encode()),
+        0x010F: (2, "caméra\0".encode("latin-1")),
+        0x013B: (2, "山田太郎\0".encode("shift-jis")),
+        0x8298: (2, "© 2024 Ünal\0\u00c5ngström\0".encode()),
+        0x9C9B: (1, "Größe\0".encode("utf-16-le")),
+    }
+    inner = {
+        0x9003: (2, b"2020:01:02 03:04:05\0"),
+        0x9286: (7, b"UNICODE\0" + COMMENT),
+        0x927C: (7, b"Maker\0\xff\x00\x80" * 5),
+        0xA430: (129, "José Núñez\0".encode()),
+        0xA434: (129, b"abc\0"),
+        0xA432: (5, struct.pack(order + "4I", 24, 1, 70, 1)),
+    }
+    place = {
+        0x0001: (2, b"N\0"),
+        0x001B: (7, "ASCII\0\0\0näh".encode()),
+        0x0002: (5, struct.pack(order + "6I", *[7, 1] * 3)),
+    }
+    return first, inner, place
+
+
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 129: 1}
+
+
+def entries(contents):
+    return {tag: ifd.Entry(kind, len(content) // SIZES[kind], content) for tag, (kind, content) in contents.items()}
+
+
+def block(order, orientation=6):
+    """An EXIF block with all of it, sides and an orientation."""
+    first, inner, place = tags(order)
+    sides = {0xA002: ifd.entry(ifd.SHORT, order, 9999), 0xA003: ifd.entry(ifd.LONG, order, 8888)}
+    below = {**entries(inner), **sides, INTEROPERABILITY: entries({1: (2, b"R03\0")})}
+    turn = {0x0112: ifd.entry(ifd.SHORT, order, orientation)}
+    return exif.block_of({**entries(first), **turn, EXIF: below, GPS: entries(place)}, order)
+
+
+def holding(form, exif_block, make):
+    """A file of a format with this block, written without the code under test."""
+    image = Image.fromarray(make.blocks())
+    if form == "png":
+        return make.png(make.blocks(), 2, make.chunk(b"eXIf", exif_block[6:]))
+    return make.saved(image, form, exif=exif_block, **({"lossless": True} if form == "webp" else {}))
+
+
+def found_in(content, kind):
+    """The TIFF structure that holds the EXIF of a file: its bytes, its header and its first directory."""
+    if kind == "tiff":
+        held = content
+    else:
+        image = Image.open(io.BytesIO(content))
+        image.load()
+        held = image.info["exif"].removeprefix(b"Exif\0\0")
+    header = ifd.header_of(held)
+    return held, header, ifd.directory_at(held, header, header.first)[0]
+
+
+def below(held, header, directory, tag):
+    (place,) = ifd.numbers(directory, tag, header.order)
+    return ifd.directory_at(held, header, place)[0]
+
+
+def assert_kept(content, kind, order, sides=(80, 48)):
+    held, header, directory = found_in(content, kind)
+    assert header.order == order
+    inner, place = (below(held, header, directory, tag) for tag in (EXIF, GPS))
+    for wanted, found in zip(tags(order), (directory, inner, place), strict=True):
+        for tag, (code, text) in wanted.items():
+            assert (found[tag].kind, found[tag].content) == (code, text), hex(tag)
+    assert below(held, header, inner, INTEROPERABILITY)[1].content == b"R03\0"
+    assert (*ifd.numbers(inner, 0xA002, order), *ifd.numbers(inner, 0xA003, order)) == sides
+    assert ifd.numbers(directory, 0x0112, order) == (1,)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("last", ["png", "jpeg", "webp", "tiff"])
+@pytest.mark.parametrize("first", ["png", "jpeg", "webp"])
+def test_every_byte_is_kept(make, first, last, order):
+    picture = read(holding(first, block(order, 1), make))
+    once = encode(picture, last)
+    assert_kept(once, last, order)
+    assert_kept(encode(read(once), first), first, order)
+    assert_kept(encode(read(once), "tiff"), "tiff", order)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("last", ["png", "jpeg", "webp", "tiff"])
+def test_a_tiffs_own_texts_are_kept(make, last, order):
+    text, name = "Straße — café", "Ünal"
+    given = [
+        (33432, 7, len(name.encode()) + 1, name.encode() + b"\0", True),
+        (270, 7, len(text.encode()), text.encode(), True),
+    ]
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, make.blocks(), photometric="rgb", metadata=None, byteorder=order, extratags=given)
+    _, header, directory = found_in(encode(read(stream.getvalue()), last), last)
+    assert (header.order, directory[33432].content, directory[270].content) == (
+        order,
+        name.encode() + b"\0",
+        text.encode(),
+    )
+
+
+@pytest.mark.parametrize("last", ["png", "jpeg", "webp", "tiff"])
+def test_orientation_and_sides_are_the_results(make, last):
+    picture = read(holding("jpeg", block(">", 6), make))
+    assert (picture.width, picture.height) == (48, 80)
+    larger = Picture(np.repeat(np.repeat(picture.pixels, 2, 0), 2, 1), metadata=picture.metadata)
+    content = encode(larger, last)
+    assert_kept(content, last, ">", (96, 160))
+    assert np.array_equal(read(content).pixels.shape, (160, 96, 3))
+
+
+def test_a_side_that_needs_more_bits_gets_them(make):
+    wide = Picture(np.zeros((1, 70_000, 3), np.uint8), metadata=read(holding("png", block("<", 1), make)).metadata)
+    held, header, directory = found_in(encode(wide, "png"), "png")
+    assert ifd.numbers(below(held, header, directory, EXIF), 0xA002, "<") == (70_000,)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("trailing", [b"", b"more that is pointed to"])
+def test_a_makers_note_stays_in_its_place_and_the_thumbnail_goes(make, order, trailing):
+    thumbnail = make.saved(Image.new("RGB", (8, 8), (255, 0, 0)), "JPEG")
+    whole = block(order)
+    content = bytearray(whole[6:])
+    (count,) = struct.unpack_from(order + "H", content, 8)
+    second = len(content) + len(content) % 2
+    content = content.ljust(second, b"\0")
+    struct.pack_into(order + "I", content, 10 + 12 * count, second)
+    own = {0x0201: ifd.entry(ifd.LONG, order, second + 30), 0x0202: ifd.entry(ifd.LONG, order, len(thumbnail))}
+    content += ifd.written(own, order, second) + thumbnail + trailing
+    data = holding("jpeg", b"Exif\0\0" + bytes(content), make)
+    kept = read(data).metadata.exif
+    note = b"Maker\0\xff\x00\x80" * 5
+    assert kept.index(note) == whole.index(note)
+    assert thumbnail not in kept
+    assert thumbnail[:40] not in kept
+    assert kept.endswith(trailing)
+    assert not ifd.directory_at(kept[6:], ifd.header_of(kept[6:]), 8)[1]
+
+
+def test_exif_in_imagemagicks_text_is_exif(make):
+    raw = block("<", 6)
+    digits = raw.hex()
+    lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    text = make.chunk(b"tEXt", b"Raw profile type exif\0" + f"\nexif\n{len(raw):8d}\n{lines}\n".encode())
+    data = make.png(make.blocks(), 2, text)
+    assert (probe(data).width, read(data).width, read_rgb8(data).shape[1]) == (48, 48, 48)
+    content = encode(read(data), "png")
+    assert_kept(content, "png", "<", (48, 80))
+    assert b"Raw profile" not in content
+
+
+def test_the_resolution_of_a_jpeg_may_stand_in_its_exif(make):
+    resolution = {tag: ifd.entry(ifd.RATIONAL, ">", 3000, 10) for tag in (0x011A, 0x011B)}
+    described = {**resolution, 0x0128: ifd.entry(ifd.SHORT, ">", 2), 0x010F: ifd.Entry(2, 4, b"Ada\0")}
+    plain = make.saved(Image.fromarray(make.blocks()), "JPEG", exif=exif.block_of(described, ">"))
+    at = plain.index(b"\xff\xe0")
+    without_header = plain[:at] + plain[at + 18 :]
+    assert read(without_header).metadata.dpi == (300, 300)
+    nothing = make.saved(Image.fromarray(make.blocks()), "JPEG", exif=block("<", 1))
+    assert read(nothing[:at] + nothing[at + 18 :]).metadata.dpi is None
+
+
+DAMAGED = {
+    "no directory": b"Exif\0\0II*\0\xff\xff\0\0" + bytes(40),
+    "table too long": b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + bytes(range(200)),
+    "no TIFF": b"Exif\0\0nothing like it at all",
+    "cut": block("<")[:40],
+}
+HARMLESS = {
+    "value beyond the end": exif.block_of(
+        {0x010F: ifd.Entry(2, 4, b"Ada\0"), 0x0110: ifd.Entry(2, 9, b"long text")}, "<"
+    )[:-4],
+    "unknown type": exif.block_of({0x010F: ifd.Entry(2, 4, b"Ada\0"), 0xEA1C: ifd.Entry(77, 4, b"abcd")}, "<"),
+    "directory in a loop": b"Exif\0\0II*\0\x08\0\0\0\x01\0"
+    + struct.pack("<HHII", 0x010F, 2, 4, 0x616441)
+    + b"\x08\0\0\0",
+    "sub-directory beyond the end": exif.block_of(
+        {0x010F: ifd.Entry(2, 4, b"Ada\0"), EXIF: ifd.entry(ifd.LONG, "<", 1 << 30)}, "<"
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize("case", [*DAMAGED, *HARMLESS])
+def test_whatever_a_block_holds_the_picture_is_read_and_every_warning_names_it(make, form, case):
+    data = holding(form, (DAMAGED | HARMLESS)[case], make)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        picture = read(data, name="camera.x")
+        read_rgb8(data)
+        probe(data, name="camera.x")
+        contents = [encode(picture, kind) for kind in ("png", "jpeg", "webp", "tiff")]
+    assert picture.pixels.shape == make.blocks().shape
+    assert [str(each.message) for each in heard if "'camera.x'" not in str(each.message)] == []
+    assert bool(heard) == (case in DAMAGED)
+    assert (picture.metadata.exif is None) == (case in DAMAGED)
+    for content in contents:
+        assert read(content).width == 80
+
+
+def test_only_an_orientation_is_no_metadata(make):
+    assert read(holding("jpeg", exif.block_of({0x0112: ifd.entry(ifd.SHORT, "<", 6)}, "<"), make)).metadata.exif is None
+
+
+def test_stripping_leaves_nothing(make):
+    picture = read(holding("jpeg", block("<"), make))
+    for kind in ("png", "jpeg", "webp", "tiff"):
+        content = encode(picture, kind, metadata="strip")
+        assert read(content).metadata.exif is None
+        assert "Köln".encode() not in content
+
+
+def test_metadata_without_exif_is_written_little_endian(make):
+    assert encode(Picture(make.blocks(), metadata=Metadata(dpi=(72.0, 72.0))), "tiff").startswith(b"II*\0")
