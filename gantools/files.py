@@ -14,11 +14,18 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 STAGED_PREFIX = ".gantools-"
 CHUNK_BYTES = 1 << 22
+LOCKED_BYTE = 1 << 30
 ABANDONED_SECONDS = 900
 """No write pauses for so long that its staged file looks left behind."""
 
@@ -167,6 +174,32 @@ def promote(finished: Path, path: Path) -> None:
     sync_folder(path.parent)
 
 
+def lock(stream: IO[Any], *, shared: bool = False) -> bool:
+    """Lock a file until it is closed or the process ends; False where another process has it.
+
+    ``shared`` locks exclude exclusive ones only. Windows has no shared ones; there a byte far behind the content is
+    locked, so that the content can be read.
+    """
+    try:
+        if fcntl is None:
+            _lock_byte(stream)
+        else:
+            fcntl.flock(stream, fcntl.LOCK_NB | (fcntl.LOCK_SH if shared else fcntl.LOCK_EX))
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _lock_byte(stream: IO[Any]) -> None:
+    windows: Any = import_module("msvcrt")
+    before = stream.tell()
+    os.lseek(stream.fileno(), LOCKED_BYTE, os.SEEK_SET)
+    try:
+        windows.locking(stream.fileno(), windows.LK_NBLCK, 1)
+    finally:
+        os.lseek(stream.fileno(), before, os.SEEK_SET)
+
+
 def sync(path: Path) -> None:
     """fsync a file."""
     tell("sync", path)
@@ -176,11 +209,12 @@ def sync(path: Path) -> None:
 def sync_folder(path: Path) -> None:
     """fsync a folder, so that the names in it are durable."""
     tell("sync folder", path)
-    _fsync(path)
+    if os.name != "nt":  # Windows opens no folders
+        _fsync(path)
 
 
 def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)  # Windows syncs what may be written to
     try:
         os.fsync(descriptor)
     finally:

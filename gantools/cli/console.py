@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TextIO, TypeVar
 
 from gantools.errors import ConfigError, GantoolsError, PeerError
-from gantools.training import rank_process, ranks
+from gantools.training import interruptions, rank_process, ranks
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -90,7 +90,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except BrokenPipeError:
-            raise SystemExit(128 + signal.SIGPIPE) from None
+            raise SystemExit(128 + getattr(signal, "SIGPIPE", 13)) from None
         except KeyboardInterrupt:
             raise SystemExit(128 + signal.SIGINT) from None
         except (GantoolsError, OSError) as error:
@@ -125,7 +125,7 @@ def _text(error: Exception) -> str:
 
 def _end_in_order() -> None:
     """Let the signals that end a program by default end it by an exception, which cleans up on its way."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in interruptions.known("SIGTERM", "SIGHUP"):
         if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _end)
 

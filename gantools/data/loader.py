@@ -181,7 +181,7 @@ def _keeping_signals(loader: DataLoader[Loaded | Failed]) -> Iterator[Loaded | F
     That handler raises wherever the main thread happens to be, in the middle of a step or a save. Without it a dead
     worker is noticed within five seconds when the next batch is asked for.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         return iter(loader)
     handler = signal.getsignal(signal.SIGCHLD)
     iterator = iter(loader)

@@ -47,7 +47,7 @@ def memory_gigabytes() -> float | None:
     """The computer's memory, None where the system does not say."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
-    except (ValueError, OSError):
+    except (ValueError, OSError, AttributeError):
         return None
 
 

@@ -23,7 +23,10 @@ Message: TypeAlias = dict[str, Any]
 _END = b"\n"
 _READ_BYTES = 1 << 16
 _MOST_BYTES = 1 << 22
-_POPULATE = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+_POPULATE = getattr(mmap, "MAP_SHARED", 0) | getattr(mmap, "MAP_POPULATE", 0)
+
+POSSIBLE = hasattr(socket, "send_fds")
+"""Whether memory can be handed to another process: not on Windows."""
 
 
 def anonymous_memory() -> BinaryIO:

@@ -150,7 +150,7 @@ def _available_bytes() -> Iterator[int]:
     if _MEMINFO.is_file():
         rows = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())
         yield int(rows["MemAvailable"].split()[0]) * 1024
-    elif "SC_AVPHYS_PAGES" in os.sysconf_names:
+    elif "SC_AVPHYS_PAGES" in getattr(os, "sysconf_names", ()):
         yield os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     yield from _container_bytes("memory.max", "memory.current", "memory.stat", "inactive_file")
     yield from _container_bytes(

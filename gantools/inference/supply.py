@@ -15,6 +15,7 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from gantools.images.picture import Picture
+from gantools.inference import frames
 from gantools.inference.budget import Budget, Stopped
 from gantools.inference.decoders import Decoded, Decoder
 from gantools.inference.local_decoder import LocalDecoder
@@ -118,7 +119,7 @@ class Supply:
 
 def _decoders(settings: Settings, pictures: int) -> list[Decodes]:
     wanted = settings.io_workers
-    if wanted == 0:
+    if wanted == 0 or not frames.POSSIBLE:
         return [LocalDecoder(settings)]
     # The network wants the processors too: half of them decode, and none that would have nothing to do is started.
     count = max(1, min(_processors() // 2, _MOST_DECODERS)) if wanted is None else wanted

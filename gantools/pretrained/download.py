@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -59,10 +58,8 @@ def matches(file: Path, digest: str) -> bool:
 
 def _claim(stream: IO[bytes], part: Path) -> None:
     """Two downloads into one file would mix; the lock ends with the process."""
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise ConnectionError(f"{part}: another process is downloading it") from error
+    if not files.lock(stream):
+        raise ConnectionError(f"{part}: another process is downloading it")
 
 
 def _receive(url: str, stream: IO[bytes], progress: Progress, schemes: Sequence[str]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gantools import files
 from gantools.errors import UsageError
 from gantools.training import journal
 
@@ -101,12 +101,9 @@ def is_running(run: Path) -> bool:
     """Whether a process holds the run's lock. Nothing is changed."""
     try:
         with (run / "lock").open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+            return not files.lock(stream, shared=True)
     except OSError:
         return False
-    return False
 
 
 def _said(rows: Sequence[Mapping[str, Any]], kind: str) -> tuple[tuple[int, str], ...]:

@@ -44,7 +44,7 @@ def prepare(modules: Iterable[nn.Module], how: CompileName, lower: Lower = induc
         return
     # Beyond its limit of 8 graphs of one function torch runs the function as it is, without a word. Networks of one
     # class share their functions.
-    config = import_module("torch._dynamo.config")
+    config: Any = import_module("torch._dynamo.config")
     config.recompile_limit = max(config.recompile_limit, MOST_GRAPHS)
     backend = _Backend(lower, _OPTIONS[how])
     for module in modules:

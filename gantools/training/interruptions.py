@@ -6,7 +6,13 @@ import signal
 import threading
 from types import FrameType
 
-NOTED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+def known(*names: str) -> tuple[signal.Signals, ...]:
+    """Those of the named signals that this system has: Windows has no SIGHUP."""
+    return tuple(signal.Signals[name] for name in names if name in signal.Signals.__members__)
+
+
+NOTED = known("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Interruptions:

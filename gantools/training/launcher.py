@@ -20,13 +20,15 @@ from pathlib import Path
 from types import FrameType
 
 from gantools.data.processes import available_cores
+from gantools.errors import UsageError
 from gantools.training import rank_process
+from gantools.training.interruptions import NOTED
 
 # Long enough to end in good order after a peer's failure, short enough that a dead run is not mistaken for a slow one.
 GRACE_SECONDS = 20.0
 POLL_SECONDS = 0.05
 _LOOPBACK = {"linux": "lo", "darwin": "lo0"}
-FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+FORWARDED = NOTED
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class Ended:
 
 
 def launch(count: int, arguments: Sequence[str]) -> Ended:
-    """Run ``gantools`` with ``arguments`` as ``count`` ranks on this computer."""
+    """Run ``gantools`` with ``arguments`` as ``count`` ranks on this computer. Raises UsageError on Windows."""
+    if sys.platform == "win32":
+        raise UsageError("--nproc: several processes train together on Linux and macOS; on Windows, use WSL2")
     with tempfile.TemporaryDirectory(prefix="gantools-ranks-") as folder:
         crew = _Crew(count, arguments, Path(folder))
         with _forwarding(crew):

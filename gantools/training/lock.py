@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from gantools import files
 from gantools.errors import UsageError
 
 FILE = "lock"
@@ -26,12 +26,10 @@ class Lock:
 
     def __init__(self, run: Path) -> None:
         self._stream = (run / FILE).open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not files.lock(self._stream):
             holder = self._holder()
             self._stream.close()
-            raise UsageError(f"{run}: this run is being trained by {holder}") from error
+            raise UsageError(f"{run}: this run is being trained by {holder}")
         _held.add(self._stream)
         self._say_who()
 
@@ -74,4 +72,5 @@ def _close_in_child() -> None:
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_close_in_child)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_child)
