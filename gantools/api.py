@@ -31,7 +31,7 @@ from gantools.registry import did_you_mean
 if TYPE_CHECKING:
     from gantools.data.options import EdgeOptions
     from gantools.images.picture import Picture
-    from gantools.inference import settings as inference
+    from gantools.inference.settings import Settings as InferSettings
     from gantools.training.recipe import Recipe
     from gantools.training.reporter import Reporter
     from gantools.training.session import Outcome
@@ -308,7 +308,7 @@ def _report_quietly(outcome: Outcome) -> None:
         warnings.warn(f"no report was written: {error}", stacklevel=2)
 
 
-def settings_for_photos(settings: inference.Settings, path: Path) -> inference.Settings:
+def settings_for_photos(settings: InferSettings, path: Path) -> InferSettings:
     """Settings that give photos to a network that was trained on their outlines, drawn at the size that it learnt.
 
     Raises UsageError as ``outline_from_weights``.

@@ -34,7 +34,7 @@ def _exit_code(action: Callable[[], int]) -> int:
     except SystemExit as ended:
         return int(ended.code or 0)
     except BrokenPipeError:  # its reader has seen enough
-        return 128 + signal.SIGPIPE
+        return 128 + getattr(signal, "SIGPIPE", 13)
     except OSError as error:
         from gantools.cli import console
 
