@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.machinery
+import importlib.util
 import os
 import re
 import shutil
@@ -95,6 +97,42 @@ def test_the_real_images_are_those_beside_the_checkout(tmp_path, there):
     *_, before, last = run.stdout.splitlines()
     assert last.startswith("1 passed" if there else "1 skipped")
     assert there or before == f"1 skipped: no real images at {tmp_path}/shared/data; set GANTOOLS_TEST_DATA"
+
+
+@pytest.fixture
+def matrix(monkeypatch):
+    """scripts/matrix as a module, with this Python as every environment's."""
+    loader = importlib.machinery.SourceFileLoader("matrix", str(REPOSITORY / "scripts" / "matrix"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("matrix", loader))
+    monkeypatch.setitem(sys.modules, "matrix", module)
+    loader.exec_module(module)
+    monkeypatch.setattr(module, "installed", lambda row, folder, log: Path(sys.executable))
+    monkeypatch.setattr(module, "VERSIONS", "print('3.11.2 2.11.0 0.26.0 4.13.0')")
+    monkeypatch.setattr(module, "state", lambda: "a commit")
+    return module
+
+
+def test_the_matrix_prints_a_table_and_repeats_what_was_red(matrix, tmp_path, capsys):
+    test = tmp_path / "test_it.py"
+    test.write_text(
+        "import os\ndef test_it():\n    assert os.environ.get('ATEN_CPU_CAPABILITY') == 'avx2'\n"
+        "    assert 'ONEDNN_MAX_CPU_ISA' not in os.environ\n"
+    )
+    command = ["aten-avx2", "onednn-avx2", "--folder", str(tmp_path / "kept"), "--tests", str(test)]
+    for begins in ("aten-avx2: log in ", "aten-avx2: green before"):
+        assert matrix.main(command) == 1
+        out = capsys.readouterr().out
+        assert out.startswith(begins)
+        assert re.search(r"^onednn-avx2: RED: 0 passed, 0 skipped, 1 failed in \d+ s$", out, flags=re.MULTILINE)
+        assert re.search(r"^\| aten-avx2 \| 3.11.2 \| 2.11.0 \| 0.26.0 \| 4.13.0 \| 1 \| 0 \| 0 \| \d+ \|$", out, re.M)
+    assert "test_it" in (tmp_path / "kept" / "onednn-avx2.log").read_text()
+
+
+def test_the_matrix_has_a_row_for_each_version_and_processor(matrix):
+    rows = {row.name: row for row in matrix.rows({"3.11": "python3.11", "3.13": "python3.13"})}
+    assert {"floor", "middle", "newest", "python3.13", "cpu-unset", "aten-default", "onednn-avx512"} <= rows.keys()
+    assert {row.environment for row in rows.values()} == {"floor", "middle", "newest", "python3.13"}
+    assert all((REPOSITORY / "constraints" / row.constraints).exists() for row in rows.values() if row.constraints)
 
 
 def test_no_file_names_a_registry_or_a_machines_folders():
