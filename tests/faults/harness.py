@@ -22,6 +22,10 @@ class Trial:
         """How many cases this form of a row has."""
         return long if self.long else short
 
+    def patience(self, seconds: float) -> float:
+        """A limit of time: ten times as long in the short form, which runs on any machine and beside other tests."""
+        return seconds if self.long else 10 * seconds
+
     def random(self) -> random.Random:
         """Numbers that are the same in every run of this seed."""
         return random.Random(self.seed)

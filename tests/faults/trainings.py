@@ -191,7 +191,10 @@ def signals(trial: Trial) -> Outcome:
         ended, seconds = _signalled(training, folder, which, chance.uniform(0, whole_seconds), again=number % 5 == 4)
         codes = {SIGNAL_CODES[which], -which, 0}  # before the run it is the system's own effect; after it there is none
         problem = finishes(training, folder, wanted) if ended.code in codes else f"exit {ended.code} {ended.err[-300:]}"
-        outcome.case(problem is None and seconds < SIGNAL_SECONDS, f"{which.name} {number}: {problem}, {seconds:.1f} s")
+        outcome.case(
+            problem is None and seconds < trial.patience(SIGNAL_SECONDS),
+            f"{which.name} {number}: {problem}, {seconds:.1f} s",
+        )
         slowest, saved = max(slowest, seconds), saved + (": saving at step" in ended.err)
     outcome.figures["saved at a step's edge"] = str(saved)
     outcome.figures["slowest end"] = f"{slowest:.1f} s"
@@ -310,7 +313,7 @@ def orphans(trial: Trial) -> Outcome:
         seconds = _until_gone(workers)
         slowest = max(slowest, seconds)
         ended = run(folder.with_suffix(".said"), "train", "--resume", folder, "--max-steps", "1")
-        kept = len(workers) == 2 and seconds < 5 and ended.code == 0
+        kept = len(workers) == 2 and seconds < trial.patience(5) and ended.code == 0
         outcome.case(kept, f"{len(workers)} workers gone after {seconds:.1f} s; exit {ended.code}: {ended.err[-200:]}")
     outcome.figures["workers gone after"] = f"{slowest:.2f} s"
     return outcome
@@ -319,7 +322,7 @@ def orphans(trial: Trial) -> Outcome:
 def _until_gone(pids: list[int]) -> float:
     """How long it takes until none of the processes is there, or only as a zombie."""
     began = time.monotonic()
-    while time.monotonic() - began < 20 and any(map(_lives, pids)):
+    while time.monotonic() - began < 60 and any(map(_lives, pids)):
         time.sleep(0.01)
     return time.monotonic() - began
 
