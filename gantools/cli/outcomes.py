@@ -96,7 +96,8 @@ class Teller:
             console.message(f"{', '.join(f'{count} {status}' for status, count in counts.items())} in {seconds:.1f} s")
         if not self.failure_codes:
             return 0
-        return PARTLY_FAILED if self.counts["done"] or self.counts["skipped"] else min(self.failure_codes)
+        others = self.counts["done"] + self.counts["skipped"] + self.counts["planned"]
+        return PARTLY_FAILED if others else min(self.failure_codes)
 
 
 def _took(result: Result) -> str:

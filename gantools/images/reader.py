@@ -109,11 +109,13 @@ def read_rgb8(source: Source, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     return pixels if samples.alpha is None else _on_white(pixels, to_8_bit(samples.alpha))
 
 
-def probe(source: Source, *, name: str | None = None) -> Header:
+def probe(
+    source: Source, *, name: str | None = None, max_pixels: int | None = None, first_frame: bool = True
+) -> Header:
     """Read a picture's header only. Raises ImageError as ``read``, but cannot notice damage behind the header."""
     label = _label(source, name)
     with _named(label):
-        opened = _opened(_content(source, label), label, None, True)
+        opened = _opened(_content(source, label), label, max_pixels, first_frame)
         image = opened.image
         width, height = image.size[::-1] if orientation.swaps_sides(opened.turn) else image.size
         bits = 16 if opened.largest > 255 else 8

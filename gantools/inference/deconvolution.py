@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from gantools.inference.plan import Job
 from gantools.inference.session import require_depth
 from gantools.inference.settings import Settings
-from gantools.jobs.result import Result, untouched
+from gantools.jobs.result import Result
 
 if TYPE_CHECKING:
     from gantools.images.picture import Picture, Pixels
@@ -66,7 +66,9 @@ class Deconvolution:
 
     def rehearse(self) -> list[Result]:
         """What ``run`` would do, as results without content."""
-        return [untouched(job, "skipped" if job.skip else "planned") for job in self.jobs]
+        from gantools.inference.sizes import rehearsed
+
+        return rehearsed(self.jobs, 1, self.settings)
 
 
 def prepare(inverse: Inverse, jobs: tuple[Job, ...], settings: Settings) -> Deconvolution:

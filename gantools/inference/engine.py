@@ -139,6 +139,6 @@ def _in_gray(pixels: Pixels) -> Pixels:
 
 def _require_size(picture: Picture, model: Model, settings: Settings) -> None:
     """Refuse what would grow beyond reason before the memory for it is asked for."""
-    seen = Scaling.of(model.export, settings).size(picture.pixels)
+    seen = Scaling.of(model.export, settings).size(picture.height, picture.width)
     for height, width in ((picture.height, picture.width), seen):
         sizes.require_output(width, height, model.generator.scale, settings.max_pixels)

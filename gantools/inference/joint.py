@@ -73,7 +73,7 @@ class Joint:
         return Scaling.of(self.model.export, self.settings)
 
     def _seen_px(self, picture: Picture) -> int:
-        height, width = self.scaling.size(picture.pixels)
+        height, width = self.scaling.size(picture.height, picture.width)
         return height * width
 
     def _paying(self, picture: Picture) -> int:

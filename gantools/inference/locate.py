@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
@@ -112,11 +113,28 @@ def _named_by_card(path: Path) -> str:
     return card.starts_from
 
 
+def scale_of(path: Path, export: str | None) -> int:
+    """How many times as large as its input the network's output is: the only one, or ``export``; 1 where unknown."""
+    exports = _header(path).get("exports", {})
+    chosen = exports.get(export or next(iter(exports), ""), {})
+    scale = chosen.get("scale", 1)
+    return scale if isinstance(scale, int) and scale > 0 else 1
+
+
 def recipe_of(path: Path) -> str:
     """Return the recipe that a weights file says it is from. Raises ModelFileError for what is not a weights file."""
+    recipe = _header(path).get("recipe")
+    if not isinstance(recipe, str) or not recipe.isidentifier():  # it becomes part of file names
+        raise ModelFileError(f"{str(path)!r}: its recipe has no proper name: {recipe!r}")
+    return recipe
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """What a weights file says of itself. Raises ModelFileError for what is not a weights file."""
     try:
         with safe_open(path, framework="numpy") as stored:
-            recipe = json.loads((stored.metadata() or {})["gantools"])["recipe"]
+            header = json.loads((stored.metadata() or {})["gantools"])
+            return {"recipe": header["recipe"], "exports": dict(header.get("exports", {}))}
     except OSError as error:
         raise ModelFileError(f"{str(path)!r}: cannot be read ({error})") from error
     except SafetensorError as error:
@@ -124,9 +142,6 @@ def recipe_of(path: Path) -> str:
         raise ModelFileError(f"{str(path)!r}: {what}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{str(path)!r}: a safetensors file, but not gantools weights") from error
-    if not isinstance(recipe, str) or not recipe.isidentifier():  # it becomes part of file names
-        raise ModelFileError(f"{str(path)!r}: its recipe has no proper name: {recipe!r}")
-    return recipe
 
 
 def _may_be_a_name(spec: str) -> bool:

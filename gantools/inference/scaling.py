@@ -84,14 +84,13 @@ class Scaling:
             prepare,
         )
 
-    def size(self, pixels: Pixels) -> tuple[int, int]:
+    def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width that the network sees."""
-        height, width = pixels.shape[:2]
         return (height, width) if self.side_px is None else size_at(height, width, self.side_px)
 
     def seen(self, pixels: Pixels) -> Pixels:
         """What the network sees of an image. Shapes: [H, W, 3] → [h, w, 3]."""
-        small = resized(pixels, self.size(pixels), darkest=self.darkest)
+        small = resized(pixels, self.size(*pixels.shape[:2]), darkest=self.darkest)
         return small if self.prepare is None else to_depth_of(small, self.prepare(Picture(small)).pixels)
 
     def result(self, made: Pixels, given: Pixels) -> Pixels:
@@ -105,7 +104,7 @@ class Scaling:
 
         Raises UsageError when nothing known is left at that size.
         """
-        size = self.size(pixels)
+        size = self.size(*pixels.shape[:2])
         if size == pixels.shape[:2]:
             return fill(pixels, hole)
         missing = resized(np.repeat(hole[..., None], 3, axis=2).astype(np.uint8) * np.uint8(255), size)[..., 0] > 0

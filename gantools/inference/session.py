@@ -15,11 +15,12 @@ from gantools.inference import locate
 from gantools.inference.plan import Job, Shard, plan
 from gantools.inference.settings import CENTER, Precision, Settings
 from gantools.jobs.outputs import Existing
-from gantools.jobs.result import Result, untouched
+from gantools.jobs.result import Result
 
 if TYPE_CHECKING:
     import torch
 
+    from gantools.inference.bundle import Model
     from gantools.inference.pipeline import Run
 
 Name: TypeAlias = str | os.PathLike[str]
@@ -58,12 +59,20 @@ class Session:
             raise
 
     def _put_through(self, run: Run) -> Run:
+        from gantools.inference import engine
+
+        model = self._opened()
+        if self.settings.mask is not None and model.export.takes != "masked":
+            raise UsageError(f"--mask: {self.recipe} takes whole pictures, it fills no holes")
+        return engine.put_through(model, run, self.settings)
+
+    def _opened(self) -> Model:
         from gantools.devices import choose_device
-        from gantools.inference import bundle, engine
+        from gantools.inference import bundle
         from gantools.inference.blending import Blend
 
         device = choose_device(self.device)
-        model = bundle.open_model(
+        return bundle.open_model(
             self.weights,
             export=self.export,
             device=device,
@@ -72,9 +81,6 @@ class Session:
             compile=self.settings.compile,
             fast=self.settings.fast,
         )
-        if self.settings.mask is not None and model.export.takes != "masked":
-            raise UsageError(f"--mask: {self.recipe} takes whole pictures, it fills no holes")
-        return engine.put_through(model, run, self.settings)
 
     def _precision(self, device: torch.device) -> Precision:
         from gantools.devices import has_bf16
@@ -95,8 +101,20 @@ class Session:
         return described(export, self.settings.scale_to) if export else None
 
     def rehearse(self) -> list[Result]:
-        """What ``run`` would do, as results without content."""
-        return [untouched(job, "skipped" if job.skip else "planned") for job in self.jobs]
+        """What ``run`` would do, as results without content: what a file's header shows to be too large fails."""
+        from gantools.inference.sizes import rehearsed
+
+        return rehearsed(self.jobs, locate.scale_of(self.weights, self.export), self.settings)
+
+    def estimate(self) -> str | None:
+        """One line about the memory and time that ``run`` would take, from a trial; None where nothing is to be done.
+
+        Raises ModelFileError or UsageError.
+        """
+        from gantools.inference import estimate
+
+        sizes = estimate.sizes_of(self.jobs, self.settings)
+        return str(estimate.estimated(sizes, self._opened(), self.settings)) if sizes else None
 
 
 def prepare(

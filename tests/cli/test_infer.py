@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export
 from gantools.cli.infer import infer
+from gantools.cli.infer.options import LARGEST_INPUT_PX
 from gantools.cli.outcomes import Teller
 from gantools.images import reader, writer
 from gantools.images.picture import Picture
@@ -310,6 +312,42 @@ def test_results_of_different_models_do_not_collide() -> None:
         done = run(model, "x.png", "-n", *options)
         assert (done.exit_code, done.stdout) == (0, f"{name}\n"), done.stderr
         photo(name)
+
+
+def test_a_dry_run_refuses_what_the_run_would_refuse(doubling: str) -> None:
+    photo("in/a.png")
+    writer.write(Picture(np.zeros((30, 40, 3), np.uint8)), Path("in/large.png"))
+    Path("in/text.png").write_text("no picture")
+    options = ("-o", "out", "--max-pixels", "1000")
+    rehearsed, done = run(doubling, "in", *options, "-n"), run(doubling, "in", *options)
+    assert (rehearsed.exit_code, rehearsed.stdout) == (3, "out/a.png\n")
+    assert (done.exit_code, done.stdout) == (3, "out/a.png\n")
+    failures = [line for line in rehearsed.stderr.splitlines() if line.startswith("gantools: ")]
+    assert failures == [line for line in done.stderr.splitlines() if line.startswith("gantools: ")]
+    assert "'in/large.png': 40×30 is 1,200 pixels, over the limit of 1,000" in failures[0]
+    one = run("srgan", "in/large.png", "--max-pixels", "1200", "-n")
+    assert (one.exit_code, one.stdout) == (1, "")
+    assert (
+        "the result of 160×120 would be 19,200 pixels, over the limit of 4,800; raise it with --max-pixels"
+        in one.stderr
+    )
+    imports = process("srgan", "in/large.png", "-n", script=TELLS_IMPORTS, capture_output=True).stdout
+    assert imports == b"in/large.srgan.png\nset()\n"
+
+
+def test_a_dry_run_estimates_when_asked(doubling: str) -> None:
+    photo("in/a.png"), photo("in/b.png")
+    assert "estimate" not in run(doubling, "in", "-o", "out", "-n").stderr
+    done = run(doubling, "in", "-o", "out", "-n", "-v")
+    line = done.stderr.splitlines()[-1]
+    assert re.match(r"estimate: 2 pictures, 0\.00 megapixels through the network: about [0-9.]+ s on cpu", line)
+    assert " GB of memory" in line
+    assert files() == ["in/a.png", "in/b.png"]
+
+
+def test_help_says_the_limit() -> None:
+    assert LARGEST_INPUT_PX == reader.MAX_PIXELS
+    assert "134,217,728" in run("--help").stdout
 
 
 def test_skipped_pictures_do_not_look_like_speed(doubling: str, monkeypatch: pytest.MonkeyPatch) -> None:

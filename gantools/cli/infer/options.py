@@ -19,6 +19,9 @@ from gantools.cli.infer.choices import (
     Source,
 )
 
+LARGEST_INPUT_PX = 2**27
+"""What the reader takes; a test holds the two together, because it is not imported for help."""
+
 Model = Annotated[
     str, typer.Argument(metavar="RECIPE|RUN|WEIGHTS", help="Installed weights, a run's folder, or a file.")
 ]
@@ -65,7 +68,12 @@ GrayOption = Annotated[
 FramesOption = Annotated[Frames, typer.Option(help="Files with several frames or pages.")]
 AllowTruncated = Annotated[bool, typer.Option("--allow-truncated", help="Accept what is left of damaged files.")]
 MaxPixels = Annotated[
-    int | None, typer.Option(min=1, help="Largest input, in pixels; a result may have four times as many.")
+    int | None,
+    typer.Option(
+        min=1,
+        show_default=f"{LARGEST_INPUT_PX:,}",
+        help="Largest input, in pixels; a result may have four times as many.",
+    ),
 ]
 Timeout = Annotated[
     float, typer.Option(min=0.1, metavar="SECONDS", help="For decoding a picture; a second more per megapixel.")
