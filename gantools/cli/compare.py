@@ -9,7 +9,7 @@ import typer
 
 from gantools.cli import console, outcomes
 from gantools.cli.eval import Device, Export, FeatureWeights, Metrics
-from gantools.cli.infer.options import ScaleTo
+from gantools.cli.infer.options import BlendWith, ScaleTo
 from gantools.cli.outcomes import PARTLY_FAILED, Overwrite
 from gantools.errors import UsageError
 
@@ -22,6 +22,10 @@ Words = Annotated[
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="A page (.html) or a picture of all.")]
 Truth = Annotated[Path | None, typer.Option(metavar="DIR", help="What is wanted, by the pictures' names: figures.")]
 Mask = Annotated[str | None, typer.Option(metavar="FILE|DIR|center", help="What is missing, for models that fill.")]
+Blends = Annotated[
+    list[float] | None,
+    typer.Option("--blend", metavar="0..1", help="The first model blended too, as by infer (may be repeated)."),
+]
 Most = Annotated[int, typer.Option("--most", min=1, help="Pictures shown of folders.")]
 
 
@@ -36,6 +40,8 @@ def compare(
     most: Most = 12,
     export: Export = None,
     scale_to: ScaleTo = "auto",
+    blend: Blends = None,
+    blend_with: BlendWith = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
@@ -51,7 +57,8 @@ def compare(
         raise UsageError("--metrics compare with the truth: give --truth DIR")
     asked = tuple(name.strip() for name in metrics.split(",")) if metrics is not None else ()
     measures = Measures(asked, feature_weights=tuple(feature_weights or ()), device=device)
-    contest = Contest(tuple(words), output, truth, mask, most, export, parse_scale_to(scale_to))
+    scale, blends = parse_scale_to(scale_to), tuple(blend or ())
+    contest = Contest(tuple(words), output, truth, mask, most, export, scale, blends, blend_with)
     raise typer.Exit(_tell(contest, api.compare(contest, measures)))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self, TypedDict
 import typer
 
 from gantools.cli import console, outcomes
-from gantools.cli.infer.options import ScaleTo
+from gantools.cli.infer.options import Blend, BlendWith, ScaleTo
 from gantools.cli.outcomes import PARTLY_FAILED, Json, Overwrite
 from gantools.errors import UsageError
 
@@ -28,6 +28,8 @@ class _Network(TypedDict):
 
     export: str | None
     scale_to: scales.ScaleTo
+    blend: float | None
+    blend_with: str | None
 
 
 Model = Annotated[
@@ -77,6 +79,8 @@ def evaluate(
     json_lines: Json = False,
     export: Export = None,
     scale_to: ScaleTo = "auto",
+    blend: Blend = None,
+    blend_with: BlendWith = None,
     device: Device = "auto",
 ) -> None:
     """Measure a model beside what needs none. Exit codes: 0, 3 some pictures failed, 4 --fail-under was missed."""
@@ -89,7 +93,12 @@ def evaluate(
     asked = tuple(name.strip() for name in metrics.split(",")) if metrics is not None else ()
     also = tuple(bound.metric.name for bound in bounds)
     wanted = Measures(asked, also, tuple(feature_weights or ()), device, sheet)
-    network: _Network = {"export": export, "scale_to": parse_scale_to(scale_to)}
+    network: _Network = {
+        "export": export,
+        "scale_to": parse_scale_to(scale_to),
+        "blend": blend,
+        "blend_with": blend_with,
+    }
     found = _found(model, data, pairs, overrides or [], network, wanted)
     _write(found, output, csv)
     _tell(found, json_lines)
@@ -108,9 +117,10 @@ def _found(
 
     outcomes.names_as_stored()
     if pairs is not None:
-        if model or data or network != {"export": None, "scale_to": "auto"}:
+        if model or data or any(value not in (None, "auto") for value in network.values()):
             raise UsageError(
-                "--pairs compares two folders without a model: leave out the model, --data, --export and --scale-to"
+                "--pairs compares two folders without a model: leave out the model, --data, --export, --scale-to "
+                "and --blend"
             )
         with _Progress() as advance:
             return api.evaluate_pairs(*pairs, wanted, advance=advance)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,10 @@ PAGES = (".html", ".htm")
 
 @dataclass(frozen=True)
 class Contest:
-    """What is compared: models and pictures as typed, where to, and what is known of the pictures."""
+    """What is compared: models and pictures as typed, where to, and what is known of the pictures.
+
+    For each of ``blends`` the first model is compared once more, blended as ``infer --blend`` with ``blend_with``.
+    """
 
     words: tuple[str, ...]
     output: Path
@@ -39,6 +42,8 @@ class Contest:
     most: int = 12
     export: str | None = None
     scale_to: ScaleTo = "auto"
+    blends: tuple[float, ...] = ()
+    blend_with: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ def compare(contest: Contest, measures: Measures | None = None) -> Outcome:
     """
     as_page = _is_page(contest.output)
     entrants = enter(contest.words, contest.most)
+    blended = _blended(contest, entrants)
     measures = measures or Measures()
     if contest.truths is not None:
         require_folder(contest.truths, "--truth")
@@ -72,14 +78,15 @@ def compare(contest: Contest, measures: Measures | None = None) -> Outcome:
     device = _device(measures)
     instruments = _instruments(metrics, measures, device) if metrics else None
     comparison = Comparison(
-        _opened(entrants, contest.export, device),
+        _opened(entrants, blended, contest.export, device),
         entrants,
         contest.truths,
         contest.mask,
         contest.scale_to,
         Measurement(instruments) if instruments else None,
     )
-    return (_page if as_page else _grid)(contest, comparison)
+    scales = _scales(comparison)
+    return replace((_page if as_page else _grid)(contest, comparison), scales=scales)
 
 
 def _is_page(output: Path) -> bool:
@@ -113,10 +120,37 @@ def _instruments(metrics: Iterable[MetricProtocol], measures: Measures, device: 
     return prepare(metrics, FeatureFiles(measures.feature_weights), device)
 
 
-def _opened(entrants: Entrants, export: str | None, device: torch.device) -> dict[str, Model]:
-    from gantools.inference import bundle
+def _blended(contest: Contest, entrants: Entrants) -> dict[str, tuple[Path, float]]:
+    """What the first model is blended with, and how much of it stays, by the name it is shown under."""
+    name, path = next(iter(entrants.models.items()))
+    shares = contest.blends or ((None,) if contest.blend_with else ())
+    found = {f"{name} --blend {share:g}" if share is not None else name: share for share in shares}
+    settled = {label: locate.resolve_blend(path, share, contest.blend_with) for label, share in found.items()}
+    return {label: blend for label, blend in settled.items() if blend is not None}
 
-    return {name: bundle.open_model(path, export=export, device=device) for name, path in entrants.models.items()}
+
+def _opened(
+    entrants: Entrants, blended: Mapping[str, tuple[Path, float]], export: str | None, device: torch.device
+) -> dict[str, Model]:
+    """The models by name; the first one's blends follow it."""
+    from gantools.inference import bundle
+    from gantools.inference.blending import Blend
+
+    first, *_ = entrants.models.values()
+    opened = {name: bundle.open_model(path, export=export, device=device) for name, path in entrants.models.items()}
+    name, *others = opened
+    blends = {
+        label: bundle.open_model(first, export=export, device=device, blend=Blend(*blend))
+        for label, blend in blended.items()
+    }
+    return {name: opened[name], **blends, **{other: opened[other] for other in others}}
+
+
+def _scales(comparison: Comparison) -> dict[str, str]:
+    """At what size each model sees the pictures. Raises UsageError for one that a model has not got."""
+    from gantools.inference.scaling import size_of
+
+    return {name: size_of(model.export, comparison.scale_to) for name, model in comparison.models.items()}
 
 
 def _page(contest: Contest, comparison: Comparison) -> Outcome:
@@ -146,8 +180,5 @@ def _grid(contest: Contest, comparison: Comparison) -> Outcome:
 
 
 def _outcome(comparison: Comparison, count: int) -> Outcome:
-    from gantools.inference.scaling import size_of
-
     evaluation = comparison.evaluation()
-    scales = {name: size_of(model.export, comparison.scale_to) for name, model in comparison.models.items()}
-    return Outcome(count, comparison.entrants.left_out, tuple(comparison.failures), evaluation, scales)
+    return Outcome(count, comparison.entrants.left_out, tuple(comparison.failures), evaluation)

@@ -48,11 +48,14 @@ def evaluate_model(
     overrides: Sequence[str] = (),
     export: str | None = None,
     scale_to: ScaleTo = "auto",
+    blend: float | None = None,
+    blend_with: str | Path | None = None,
     advance: Advance = _silent,
 ) -> Evaluation:
     """Measure a model on the pictures in ``data``, beside what needs no model.
 
-    ``scale_to`` is the size at which it sees whole pictures, as for ``infer``.
+    ``scale_to`` is the size at which it sees whole pictures, ``blend`` and ``blend_with`` what its weights are blended
+    with, all as for ``infer``.
     Raises UsageError (its kinds for weights, data and settings) before any work.
     """
     exporting.make_ready(model)
@@ -60,16 +63,19 @@ def evaluate_model(
     require_folder(data, "--data")
     recipe = locate.recipe_of(path)
     metrics = chosen(recipe, measures)
+    blended = locate.resolve_blend(path, blend, blend_with)
     from gantools.devices import choose_device
     from gantools.evaluation import examples  # torch, from here on
     from gantools.inference import bundle
+    from gantools.inference.blending import Blend
     from gantools.inference.scaling import size_of
 
     device = choose_device(measures.device)
-    opened = bundle.open_model(path, export=export, device=device)
+    opened = bundle.open_model(path, export=export, device=device, blend=Blend(*blended) if blended else None)
     found = examples.of_model(path, opened, data, tuple(overrides), device, scale_to)
     size = size_of(opened.export, scale_to)
     subject = {"weights": str(path), "recipe": recipe, "network": opened.export.network, "sees": size}
+    subject |= {"blend": f"{blended[1]:g} with {blended[0]}"} if blended else {}
     return _measured(found, metrics, measures, subject, advance)
 
 

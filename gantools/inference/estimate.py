@@ -44,8 +44,8 @@ class Estimate:
         long = f"{minutes} min {seconds} s" if minutes else f"{self.seconds:.1f} s"
         return (
             f"estimate: {self.pictures} pictures, {self.seen_px / 1e6:.2f} megapixels through the network: about "
-            f"{long} on {self.device}, by a trial of {TRIAL_PX}×{TRIAL_PX} px, and {self.bytes / 1e9:.1f} GB of memory; "
-            "reading and writing come on top"
+            f"{long} on {self.device}, by a trial of {TRIAL_PX}×{TRIAL_PX} px, and "
+            f"{self.bytes / 1e9:.1f} GB of memory; reading and writing come on top"
         )
 
 

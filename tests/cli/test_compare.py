@@ -67,6 +67,29 @@ def test_it_says_at_what_size_each_model_sees_the_pictures(gantools, small_pictu
     assert gantools("compare", "srgan", "low", "-o", "d.png", "--scale-to", "0").code == 2
 
 
+def test_blends_stand_beside_the_model(gantools, small_pictures, here):
+    blends = ("--blend", "0", "--blend", "0.5")
+    done = gantools("compare", "srgan", "deblur", "low", "-o", "c.html", *blends)
+    assert done.code == 0, done.err
+    page = Page((here / "c.html").read_text())
+    titles = [f"srgan --blend {share}" for share in ("0", "0.5")]
+    assert all(title in page.text for title in titles)
+    other = gantools("compare", "srgan/psnr", "low", "-o", "psnr.html")
+    assert other.code == 0
+    sources = [address for address in page.addresses if address.startswith("data:image/png")]
+    psnr = [address for address in Page((here / "psnr.html").read_text()).addresses if "image/png" in address]
+    assert sources[2] == psnr[1], "0 is srgan/psnr"
+    assert len(set(sources[1:4])) == 3, "0.5 lies between"
+    assert gantools("compare", "deblur", "low", "-o", "d.png", "--blend", "0.5").code == 2
+    assert "add --blend" in gantools("compare", "srgan", "low", "-o", "d.png", "--blend-with", "deblur").err
+
+
+def test_a_size_that_a_model_has_not_got_is_refused(gantools, small_pictures, here):
+    refused = gantools("compare", "colorize", "srgan", "low", "-o", "c.png", "--scale-to", "trained")
+    assert (refused.code, (here / "c.png").exists()) == (2, False)
+    assert refused.only_error.startswith("--scale-to trained: this network learnt from images at their own size")
+
+
 def test_a_picture_of_all(gantools, small_pictures, here):
     done = gantools("compare", "srgan", "srgan/psnr", "low", "-o", "c.png")
     drawn = reader.read_rgb8(here / "c.png")

@@ -96,3 +96,19 @@ def test_what_cannot_be_carried_out_is_one_line(gantools, here, arguments, says)
 def test_mistakes_are_answered_without_torch(tmp_path):
     for arguments in (["eval", "--help"], ["eval", "srgan", "--data", "nowhere"], ["eval", "--fail-under", "x"]):
         assert imported(*arguments, cwd=tmp_path)[1] == ""
+
+
+def test_a_blend_is_measured(gantools, folders):
+    def measured(*words):
+        done = gantools("eval", *words, "--data", "truth", "--metrics", "psnr_rgb", "--json")
+        assert done.code == 0, done.err
+        return json.loads(done.out.splitlines()[-1])["summary"]
+
+    none, half, psnr = measured("srgan", "--blend", "0"), measured("srgan", "--blend", "0.5"), measured("srgan/psnr")
+    assert none["means"] == psnr["means"]
+    assert half["means"]["model"] != psnr["means"]["model"]
+    assert half["blend"].startswith("0.5 with ")
+    assert half["sees"] == "images at their own size"
+    refused = gantools("eval", "srgan", "--data", "truth", "--blend", "2")
+    assert (refused.code, refused.only_error) == (2, "--blend 2: give a number from 0 to 1")
+    assert gantools("eval", "--pairs", *folders, "--scale-to", "native").code == 2
