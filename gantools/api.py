@@ -133,11 +133,14 @@ def _lay_over(tree: Tree, data: Sequence[str], overrides: Sequence[str]) -> None
 
 
 def check(tree: Tree, recipe: type[Recipe[Any, Any]], name: str) -> Settings:
-    """Check a configuration tree against a recipe's schema. Raises ConfigError."""
+    """Check a configuration tree against a recipe's schema. Raises ConfigError; warns of values that nobody uses."""
     written = tree.values.get("recipe", name)
     if written != name:
         raise ConfigError([f"{tree.origin(('recipe',))}: recipe: this file is for {written!r}, not for {name!r}"])
-    return Settings(recipe, mistakes.validate(recipe.config_type, tree), tree)
+    config = mistakes.validate(recipe.config_type, tree)
+    for line in mistakes.implausible(config, tree):
+        warnings.warn(line, stacklevel=2)
+    return Settings(recipe, config, tree)
 
 
 def read_config(file: Path, data: Sequence[str] = (), overrides: Sequence[str] = ()) -> Settings:

@@ -39,19 +39,22 @@ def setting(
     source: Any = None,
     why: str | None = None,
     local: bool | tuple[str, ...] = False,
+    plausible: tuple[float, float] | None = None,
     **limits: Any,
 ) -> Any:
     """Declare one documented field.
 
     ``paper`` and ``source`` are the values of the paper and of the source document, shown beside the default by
     ``gantools show``; ``why`` says why the default differs from them. ``local`` marks a path of this computer, which
-    is not told to others; given as words, these may stand in its place and are told. ``limits`` are pydantic's
-    (``gt=0``, …).
+    is not told to others; given as words, these may stand in its place and are told. ``plausible`` is the range of
+    values that anybody uses (of a tuple: each of its numbers); others are taken, with a warning. ``limits`` are
+    pydantic's (``gt=0``, …).
     """
     said = {
         "paper": paper,
         "source": source,
         "why": why,
+        "plausible": list(plausible) if plausible else None,
         "local": list(local) if isinstance(local, tuple) else local or None,
     }
     facts = {key: value for key, value in said.items() if value is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeGuard, TypeVar, Union, get_args, get_origin
 
@@ -27,6 +27,31 @@ def validate(schema: type[M], tree: Tree) -> M:
         return schema.model_validate_json(json.dumps(tree.values), strict=True)
     except ValidationError as error:
         raise ConfigError(_lines(error.errors(include_url=False), schema, tree)) from None
+
+
+def implausible(config: Options, tree: Tree) -> list[str]:
+    """One line for each number outside of the range that its setting is used with, in reading order."""
+    found = dict(_outside(config, ()))
+    return [
+        f"{tree.origin(path)}: {'.'.join(map(str, path))}: {found[path]}; is this meant?"
+        for path in sorted(found, key=tree.position)
+    ]
+
+
+def _outside(value: Any, path: Path_) -> Iterator[tuple[Path_, str]]:
+    if isinstance(value, tuple):
+        for number, item in enumerate(value):
+            yield from _outside(item, (*path, number))
+    if not isinstance(value, Options):
+        return
+    for name, field in type(value).model_fields.items():
+        inner, facts = getattr(value, name), field.json_schema_extra
+        yield from _outside(inner, (*path, name))
+        if isinstance(facts, dict) and isinstance(bounds := facts.get("plausible"), list):
+            low, high = (float(str(bound)) for bound in bounds)
+            numbers = inner if isinstance(inner, tuple) else (inner,)
+            if any(isinstance(each, int | float) and not low <= each <= high for each in numbers):
+                yield (*path, name), f"{_shown(inner)} is outside of the usual range, {low:g} to {high:g}"
 
 
 def _lines(found: Sequence[ErrorDetails], schema: type[Options], tree: Tree) -> list[str]:

@@ -69,21 +69,25 @@ class AdamOptions(Options):
     """Adam (Kingma and Ba 2015, arXiv 1412.6980); fused where the device has it."""
 
     name: Literal["adam"] = "adam"
-    lr: float = setting(2e-4, "learning rate", gt=0)
-    betas: tuple[float, float] = setting((0.5, 0.999), "decay of the first and second moments")
-    eps: float = setting(1e-8, "added to the denominator", gt=0)
-    clip_norm: float | None = setting(None, "largest gradient norm; null leaves gradients alone", gt=0)
+    lr: float = setting(2e-4, "learning rate", gt=0, plausible=(1e-7, 0.05))
+    betas: tuple[float, float] = setting((0.5, 0.999), "decay of the first and second moments", plausible=(0, 0.99999))
+    eps: float = setting(1e-8, "added to the denominator", gt=0, plausible=(1e-12, 1e-3))
+    clip_norm: float | None = setting(
+        None, "largest gradient norm; null leaves gradients alone", gt=0, plausible=(1e-3, 1e4)
+    )
 
 
 class AdamWOptions(Options):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101)."""
 
     name: Literal["adamw"] = "adamw"
-    lr: float = setting(2e-4, "learning rate", gt=0)
-    betas: tuple[float, float] = setting((0.9, 0.999), "decay of the first and second moments")
-    eps: float = setting(1e-8, "added to the denominator", gt=0)
-    weight_decay: float = setting(1e-2, "decoupled weight decay", ge=0)
-    clip_norm: float | None = setting(None, "largest gradient norm; null leaves gradients alone", gt=0)
+    lr: float = setting(2e-4, "learning rate", gt=0, plausible=(1e-7, 0.05))
+    betas: tuple[float, float] = setting((0.9, 0.999), "decay of the first and second moments", plausible=(0, 0.99999))
+    eps: float = setting(1e-8, "added to the denominator", gt=0, plausible=(1e-12, 1e-3))
+    weight_decay: float = setting(1e-2, "decoupled weight decay", ge=0, plausible=(0, 0.5))
+    clip_norm: float | None = setting(
+        None, "largest gradient norm; null leaves gradients alone", gt=0, plausible=(1e-3, 1e4)
+    )
 
 
 OptimizerOptions = Annotated[AdamOptions | AdamWOptions, Field(discriminator="name")]
@@ -147,12 +151,18 @@ class TrainOptions(Options):
         "torch.compile of every network, on CUDA only; graphs: launched as CUDA graphs too",
         why="neither has been run on a GPU yet: try it, and compare a run's figures",
     )
-    accumulate_batches: int = setting(1, "batches whose gradients are averaged into one step", ge=1)
+    accumulate_batches: int = setting(
+        1, "batches whose gradients are averaged into one step", ge=1, plausible=(1, 1024)
+    )
     sync_batch_norm: bool = setting(
         False, "with several processes, take a batch norm's statistics over all of them; costs two exchanges a layer"
     )
     ema_decay: float | None = setting(
-        None, "decay of the moving average that is exported; null exports the raw weights", gt=0, lt=1
+        None,
+        "decay of the moving average that is exported; null exports the raw weights",
+        gt=0,
+        lt=1,
+        plausible=(0.5, 0.99999),
     )
     log_every_steps: int = setting(50, "steps between rows of metrics.jsonl", ge=1)
     preview_every_steps: int = setting(500, "steps between sample sheets", ge=1)

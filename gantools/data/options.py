@@ -106,7 +106,7 @@ class PairedData(DataOptions):
         source=False,
         why="a drawing may face either way, and photos are few",
     )
-    batch_images: int = setting(32, "images in a batch", paper=1, source=32, ge=1)
+    batch_images: int = setting(32, "images in a batch", paper=1, source=32, ge=1, plausible=(1, 1024))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -138,7 +138,7 @@ class ResolutionData(DataOptions):
     )
     flip: bool = setting(True, "mirror half of the samples")
     rotate: bool = setting(True, "turn half of the samples by 90 degrees; with flip all eight positions occur")
-    batch_images: int = setting(16, "images in a batch", paper=16, ge=1)
+    batch_images: int = setting(16, "images in a batch", paper=16, ge=1, plausible=(1, 1024))
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

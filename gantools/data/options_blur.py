@@ -76,7 +76,7 @@ class BlurredData(DataOptions):
     )
     flip: bool = setting(True, "mirror half of the samples", paper=True)
     rotate: bool = setting(False, "turn half of the samples by 90 degrees; with flip all eight positions occur")
-    batch_images: int = setting(1, "images in a batch", paper=1, source=2, ge=1)
+    batch_images: int = setting(1, "images in a batch", paper=1, source=2, ge=1, plausible=(1, 1024))
 
     @model_validator(mode="after")
     def _two_folders(self) -> Self:

@@ -91,7 +91,7 @@ class MaskedData(DataOptions):
         1.0, "crops are up to this many times as large and then shrunk: more variety from few photos", paper=1.0, ge=1
     )
     flip: bool = setting(True, "mirror half of the samples", paper=True, source=False, why="photos are few")
-    batch_images: int = setting(64, "images in a batch", paper=64, source=64, ge=1)
+    batch_images: int = setting(64, "images in a batch", paper=64, source=64, ge=1, plausible=(1, 1024))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

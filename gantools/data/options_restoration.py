@@ -30,7 +30,7 @@ class RestorationData(DataOptions):
         0.1, "share of the images kept aside for validation when there is no validation folder", source=0.1, ge=0, lt=1
     )
     split_seed: int = setting(42, "seed of the split into training and validation", source=42, ge=0)
-    batch_images: int = setting(32, "images in a batch", source=32, ge=1)
+    batch_images: int = setting(32, "images in a batch", source=32, ge=1, plausible=(1, 1024))
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

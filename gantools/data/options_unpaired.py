@@ -27,7 +27,7 @@ class UnpairedData(DataOptions):
         source="cover",
     )
     flip: bool = setting(True, "mirror half of the pictures", paper=True, source=True)
-    batch_images: int = setting(1, "pictures of each domain in a batch", paper=1, source=1, ge=1)
+    batch_images: int = setting(1, "pictures of each domain in a batch", paper=1, source=1, ge=1, plausible=(1, 1024))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -55,19 +55,30 @@ class ContextEncoderModel(Options):
     )
     initialization: Initialization = setting("normal", "first weights: N(0, 0.02)", paper="normal", source="normal")
     adversarial: AdversarialOptions = setting(VanillaOptions(), "the game", paper="vanilla", source="vanilla")
-    adversarial_weight: float = setting(0.001, "weight of the adversarial term", paper=0.001, source=0.001, ge=0)
+    adversarial_weight: float = setting(
+        0.001, "weight of the adversarial term", paper=0.001, source=0.001, ge=0, plausible=(0, 1000)
+    )
     critic_turns: int = setting(
         1, "turns of the discriminator per turn of the generator (Wasserstein: 5)", paper=1, source=1, ge=1
     )
-    penalty_weight: float = setting(0.0, "weight of the gradient penalty (Wasserstein: 10)", ge=0)
-    pixel_weight: float = setting(0.999, "weight of the squared error", paper=0.999, source=0.999, ge=0)
+    penalty_weight: float = setting(0.0, "weight of the gradient penalty (Wasserstein: 10)", ge=0, plausible=(0, 1000))
+    pixel_weight: float = setting(
+        0.999, "weight of the squared error", paper=0.999, source=0.999, ge=0, plausible=(0, 1000)
+    )
     overlap_weight: float = setting(
-        10.0, "weight of the known border inside the predicted middle, against 1 in the hole", paper=10, source=10, ge=0
+        10.0,
+        "weight of the known border inside the predicted middle, against 1 in the hole",
+        paper=10,
+        source=10,
+        ge=0,
+        plausible=(0, 1000),
     )
     perceptual: PerceptualOptions | None = setting(
         None, "feature distance of the filled picture; null leaves it out, weight 0 measures it in validation"
     )
-    perceptual_weight: float = setting(0.0, "weight of the feature distance", paper=0, source=0, ge=0)
+    perceptual_weight: float = setting(
+        0.0, "weight of the feature distance", paper=0, source=0, ge=0, plausible=(0, 1000)
+    )
 
     @model_validator(mode="after")
     def _penalty_fits(self) -> Self:

@@ -51,9 +51,16 @@ class CycleGanModel(Options):
     reconstruction: ReconstructionOptions = setting(
         L1Options(), "distance between a picture and what should equal it", paper="l1", source="l1"
     )
-    cycle_weight: float = setting(10.0, "weight of the way there and back (λ)", paper=10, source=10, ge=0)
+    cycle_weight: float = setting(
+        10.0, "weight of the way there and back (λ)", paper=10, source=10, ge=0, plausible=(0, 1000)
+    )
     identity_weight: float = setting(
-        5.0, "weight of leaving the other domain's pictures alone; 0 saves two passes", paper=5, source=5, ge=0
+        5.0,
+        "weight of leaving the other domain's pictures alone; 0 saves two passes",
+        paper=5,
+        source=5,
+        ge=0,
+        plausible=(0, 1000),
     )
     directions: Literal["sum", "mean"] = setting(
         "sum", "how the generators' losses of both directions are joined", paper="sum", source="mean"
@@ -64,6 +71,7 @@ class CycleGanModel(Options):
         paper=0.5,
         source=0.5,
         gt=0,
+        plausible=(0, 1000),
     )
     pool_images: int = setting(
         50, "past fakes of each domain that its discriminator is shown; 0: only new ones", paper=50, source=0, ge=0

@@ -66,16 +66,22 @@ class DeblurModel(Options):
     )
     initialization: Initialization = setting("normal", "first weights: N(0, 0.02)", paper="normal")
     pixel: ReconstructionOptions = setting(L1Options(), "distance to the sharp picture", paper="l1")
-    pixel_weight: float = setting(0.0, "weight of the pixel distance, in both stages", paper=0, ge=0)
+    pixel_weight: float = setting(
+        0.0, "weight of the pixel distance, in both stages", paper=0, ge=0, plausible=(0, 1000)
+    )
     perceptual: PerceptualOptions | None = setting(
         PerceptualOptions(network="vgg19", layers=("conv3_3",), feature_scale=1.0, normalise_input=False),
         "feature distance; null leaves it out",
         paper="VGG19 conv3_3",
     )
-    perceptual_weight: float = setting(100.0, "weight of the feature distance (λ)", paper=100, ge=0)
+    perceptual_weight: float = setting(
+        100.0, "weight of the feature distance (λ)", paper=100, ge=0, plausible=(0, 1000)
+    )
     adversarial: AdversarialOptions = setting(WassersteinOptions(), "the game", paper="wasserstein")
-    adversarial_weight: float = setting(1.0, "weight of the adversarial term", paper=1, ge=0)
-    penalty_weight: float = setting(10.0, "weight of the gradient penalty, in a Wasserstein game only", paper=10, ge=0)
+    adversarial_weight: float = setting(1.0, "weight of the adversarial term", paper=1, ge=0, plausible=(0, 1000))
+    penalty_weight: float = setting(
+        10.0, "weight of the gradient penalty, in a Wasserstein game only", paper=10, ge=0, plausible=(0, 1000)
+    )
     critic_turns: int = setting(
         5, "turns of the discriminators before the generator's, all on one batch", paper=5, ge=1
     )

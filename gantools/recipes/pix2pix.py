@@ -58,12 +58,19 @@ class Pix2PixModel(Options):
         LeastSquaresOptions(), "the game", paper="vanilla", source="lsgan", discriminator="name"
     )
     pixel: ReconstructionOptions = setting(L1Options(), "distance to the target", paper="l1", source="l1")
-    pixel_weight: float = setting(100.0, "weight of the pixel distance (λ)", paper=100, source=100, ge=0)
+    pixel_weight: float = setting(
+        100.0, "weight of the pixel distance (λ)", paper=100, source=100, ge=0, plausible=(0, 1000)
+    )
     perceptual: PerceptualOptions | None = setting(
         None, "feature distance of validation pictures: with it the best weights have the least of L1 and it together"
     )
     discriminator_weight: float = setting(
-        1.0, "factor on the discriminator's loss, which slows it relative to the generator", paper=0.5, source=1.0, gt=0
+        1.0,
+        "factor on the discriminator's loss, which slows it relative to the generator",
+        paper=0.5,
+        source=1.0,
+        gt=0,
+        plausible=(0, 1000),
     )
     inference: Literal["eval", "train"] = setting(
         "eval",

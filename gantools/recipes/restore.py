@@ -58,20 +58,26 @@ class RestoreModel(Options):
     )
     critic: DiscriminatorOptions = setting(NoGanCriticOptions(), "tells clean pictures from restored ones")
     adversarial: VanillaOptions = setting(VanillaOptions(), "the game", source="vanilla")
-    adversarial_weight: float = setting(1.0, "weight of the adversarial term in the game", source=1, ge=0)
-    critic_weight: float = setting(0.5, "factor on the critic's loss: the mean of both sides", source=0.5, gt=0)
+    adversarial_weight: float = setting(
+        1.0, "weight of the adversarial term in the game", source=1, ge=0, plausible=(0, 1000)
+    )
+    critic_weight: float = setting(
+        0.5, "factor on the critic's loss: the mean of both sides", source=0.5, gt=0, plausible=(0, 1000)
+    )
     critic_threshold: float = setting(
         0.65, "the generator has its turn when the critic's batch loss is below this", source=0.65, gt=0
     )
     pixel: ReconstructionOptions = setting(
         MseOptions(), "distance to the clean picture, on ImageNet's statistics", source="mse"
     )
-    pixel_weight: float = setting(50.0, "weight of the pixel distance in the game", source=50, ge=0)
+    pixel_weight: float = setting(
+        50.0, "weight of the pixel distance in the game", source=50, ge=0, plausible=(0, 1000)
+    )
     perceptual: PerceptualOptions | None = setting(
         None, "feature distance: measured in validation, and a loss where perceptual_weight is above 0"
     )
     perceptual_weight: float = setting(
-        0.0, "weight of the feature distance beside the pixel distance of weight 1", source=0, ge=0
+        0.0, "weight of the feature distance beside the pixel distance of weight 1", source=0, ge=0, plausible=(0, 1000)
     )
 
     @model_validator(mode="after")

@@ -58,16 +58,22 @@ class SrganModel(Options):
     discriminator: DiscriminatorOptions = setting(SrganDiscriminatorOptions(), "judges large pictures")
     initialization: Initialization = setting("default", "first weights of the discriminator and an SRResNet")
     pixel: ReconstructionOptions = setting(MseOptions(), "distance to the original in pretraining", paper="mse")
-    pixel_weight: float = setting(0.0, "weight of the pixel distance within the game", paper=0, ge=0)
+    pixel_weight: float = setting(
+        0.0, "weight of the pixel distance within the game", paper=0, ge=0, plausible=(0, 1000)
+    )
     perceptual: PerceptualOptions | None = setting(
         PerceptualOptions(), "feature distance within the game; null leaves it out", paper="VGG19 relu5_4"
     )
-    perceptual_weight: float = setting(1.0, "weight of the feature distance", paper=1.0, ge=0)
+    perceptual_weight: float = setting(1.0, "weight of the feature distance", paper=1.0, ge=0, plausible=(0, 1000))
     lattice_weight: float = setting(
-        0.0, "weight of what the difference repeats in each cell of scale × scale px, within the game", paper=0, ge=0
+        0.0,
+        "weight of what the difference repeats in each cell of scale × scale px, within the game",
+        paper=0,
+        ge=0,
+        plausible=(0, 1e5),
     )
     adversarial: AdversarialOptions = setting(VanillaOptions(), "the game", paper="vanilla")
-    adversarial_weight: float = setting(1e-3, "weight of the adversarial term", paper=1e-3, ge=0)
+    adversarial_weight: float = setting(1e-3, "weight of the adversarial term", paper=1e-3, ge=0, plausible=(0, 1000))
 
     @model_validator(mode="after")
     def _content(self) -> Self:

@@ -146,6 +146,18 @@ def test_the_shown_configuration_trains_as_it_is(gantools: Any, here: Path, draw
     assert (again.code, again.out.splitlines()[-1]) == (0, "sound"), again.err
 
 
+@pytest.mark.parametrize("command", ["check", "train"])
+def test_a_rate_that_nobody_uses_is_warned_of(
+    command: str, gantools: Any, here: Path, drawn: dict[str, Path], small: Small
+) -> None:
+    typed = ["srgan/mse", "--data", drawn["srgan"], "--device", "cpu", *small("srgan/mse")]
+    rate = "stages.pretraining.optimizers.generator.lr=20"
+    more = ["--run-dir", "run", "--max-steps", "1"] if command == "train" else []
+    warned = gantools(command, *typed, rate, *more)
+    assert f"warning: command line: {rate}: " in warned.err
+    assert "20.0 is outside of the usual range, 1e-07 to 0.05; is this meant?" in warned.err
+
+
 def test_check_says_what_a_run_would_work_with(gantools: Any, here: Path, drawn: dict[str, Path], small: Small) -> None:
     checked = gantools(
         "check", "srgan/mse", "--data", drawn["srgan"], "--device", "cpu", "--dry-run", *small("srgan/mse")

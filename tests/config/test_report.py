@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -249,3 +251,35 @@ def test_a_list_of_named_options_that_is_not_the_papers_can_be_told_in_a_line() 
     settings = api.configure("srgan", overrides=["data.degradations=[{name: jpeg, quality: [60, 95]}, {name: noise}]"])
     (found,) = (one for one in differences(settings.config) if one.key == "data.degradations")
     assert shown(found.value) == '[{"name": "jpeg", "quality": [60, 95]}, {"name": "noise"}]'
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        (f"{OPTIMIZER}.lr=20", f"{OPTIMIZER}.lr: 20.0 is outside of the usual range, 1e-07 to 0.05; is this meant?"),
+        (f"{OPTIMIZER}.betas=[0.5, 1.5]", f"{OPTIMIZER}.betas: [0.5, 1.5] is outside of the usual range"),
+        ("data.batch_images=5000", "data.batch_images: 5000 is outside of the usual range, 1 to 1024"),
+        ("model.pixel_weight=1e6", "model.pixel_weight: 1000000.0 is outside of the usual range"),
+        ("train.ema_decay=0.1", "train.ema_decay: 0.1 is outside of the usual range"),
+    ],
+)
+def test_values_that_nobody_uses_are_taken_with_a_warning(override: str, says: str) -> None:
+    with pytest.warns(UserWarning, match=re.escape(says)) as warned:
+        settings = api.configure("pix2pix/shoes-64", overrides=[override])
+    assert len(warned) == 1
+    assert str(warned[0].message).startswith(f"command line: {override}: ")
+    assert settings.config.recipe == "pix2pix"
+
+
+def test_a_warning_names_the_line_of_a_file(edit: Edit) -> None:
+    path, where = edit(pixel_weight="pixel_weight: 1e6")
+    with pytest.warns(UserWarning, match=r"model.pixel_weight: 1000000.0 is outside") as warned:
+        api.read_config(path)
+    assert str(warned[0].message).startswith(where["pixel_weight"])
+
+
+@pytest.mark.parametrize("preset", presets.all_presets(), ids=lambda preset: preset.spec)
+def test_no_preset_is_warned_of(preset: presets.Preset) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        api.configure(preset.spec)
