@@ -338,11 +338,12 @@ def outline_from_weights(path: Path) -> Callable[[Picture], Picture]:
     """
     from gantools.data.degrade.edges import outline
     from gantools.images.depth import to_8_bit
+    from gantools.images.transparency import spread
 
     options = _edges_of(path)
 
     def drawn(photo: Picture) -> Picture:
         alpha = None if photo.alpha is None else to_8_bit(photo.alpha)
-        return replace(photo, pixels=outline(to_8_bit(photo.pixels), options), alpha=alpha, gray=False)
+        return replace(photo, pixels=outline(to_8_bit(spread(photo)), options), alpha=alpha, gray=False)
 
     return drawn

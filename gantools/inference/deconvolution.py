@@ -79,4 +79,10 @@ def prepare(inverse: Inverse, jobs: tuple[Job, ...], settings: Settings) -> Deco
 
 def _restored(picture: Picture, *, restore: Callable[[Pixels], Pixels], drop_alpha: bool) -> Picture:
     """Colours restored; size, depth, gray, alpha and metadata kept."""
-    return replace(picture, pixels=restore(picture.pixels), alpha=None if drop_alpha else picture.alpha)
+    from gantools.images import transparency
+
+    if drop_alpha:
+        return replace(picture, pixels=restore(picture.pixels), alpha=None)
+    pixels = restore(transparency.spread(picture))
+    transparency.restore(pixels, picture)
+    return replace(picture, pixels=pixels)

@@ -13,6 +13,7 @@ import numpy as np
 from gantools.images.color import resize_bicubic
 from gantools.images.holes import Hole
 from gantools.images.picture import Picture, Pixels
+from gantools.images.transparency import restore, spread
 from gantools.inference import composer, missing, sizes
 from gantools.inference.bundle import Model
 from gantools.inference.canvas import from_gray, luma
@@ -61,7 +62,9 @@ def complete(picture: Picture, hole: Hole, model: Model, settings: Settings) -> 
     fill = partial(composer.fill_by_picture, predict=predict, trained_px=_trained_px(model))
     if _fills_the_middle(model):
         fill = partial(composer.fill_by_center, predict=predict, side_px=_trained_px(model), hole_px=_center_px(model))
-    filled = Scaling.of(model.export, settings).filled(picture.pixels, hole, fill)
+    filled = Scaling.of(model.export, settings).filled(_seen(picture, settings), hole, fill)
+    if settings.alpha != "drop":
+        restore(filled, picture)
     gray = picture.gray and _stays_gray(model, settings)
     alpha = None if settings.alpha == "drop" else picture.alpha
     return replace(picture, pixels=_in_gray(filled) if gray else filled, alpha=alpha, gray=gray)
@@ -75,14 +78,13 @@ def process(picture: Picture, model: Model, settings: Settings) -> Picture:
     at_original = settings.prepare is not None and settings.prepare_at == "original"
     given = settings.prepare(picture) if settings.prepare is not None and at_original else picture
     _require_size(given, model, settings)
-    return finished(given, _applied(given.pixels, model, settings), model, settings)
+    return _finished_from(given, _applied(_seen(given, settings), model, settings), model, settings)
 
 
 def _applied(pixels: Pixels, model: Model, settings: Settings) -> Pixels:
-    """What the network makes of colours, at the size it is applied at, brought to ``scale`` times their own."""
-    scaling = Scaling.of(model.export, settings)
-    made = translate(scaling.seen(pixels), model, tile=settings.tile, tta=settings.tta)
-    return scaling.result(made, pixels)
+    """What the network makes of colours, at the size at which it sees them."""
+    seen = Scaling.of(model.export, settings).seen(pixels)
+    return translate(seen, model, tile=settings.tile, tta=settings.tta)
 
 
 def _finished_from(given: Picture, made: Pixels, model: Model, settings: Settings) -> Picture:
@@ -93,6 +95,8 @@ def _finished_from(given: Picture, made: Pixels, model: Model, settings: Setting
 def finished(given: Picture, pixels: Pixels, model: Model, settings: Settings) -> Picture:
     """A picture with what the network made of its colours, and its transparency beside them."""
     gray = given.gray and _stays_gray(model, settings)
+    if model.generator.scale == 1 and settings.alpha != "drop":
+        restore(pixels, given)
     return replace(
         given,
         pixels=_in_gray(pixels) if gray else pixels,
@@ -101,14 +105,24 @@ def finished(given: Picture, pixels: Pixels, model: Model, settings: Settings) -
     )
 
 
+def _seen(picture: Picture, settings: Settings) -> Pixels:
+    """The colours that a network is shown: those that nobody sees are not among them, unless they come to light."""
+    return picture.pixels if settings.alpha == "drop" else spread(picture)
+
+
 def _alpha(picture: Picture, model: Model, settings: Settings) -> Pixels | None:
-    """The result's transparency: resized beside the colours, or made by the network."""
+    """The result's transparency: resized beside the colours, or made by the network where that is not fully clear."""
     scale = model.generator.scale
     if picture.alpha is None or settings.alpha == "drop":
         return None
-    if settings.alpha == "process":
-        return luma(_applied(from_gray(picture.alpha), model, replace(settings, prepare=None)))
-    return picture.alpha if scale == 1 else resize_bicubic(picture.alpha[..., None], scale=scale)[..., 0]
+    resized = picture.alpha if scale == 1 else resize_bicubic(picture.alpha[..., None], scale=scale)[..., 0]
+    if settings.alpha == "keep":
+        return resized
+    given, plain = from_gray(picture.alpha), replace(settings, prepare=None)
+    made = luma(Scaling.of(model.export, plain).result(_applied(given, model, plain), given))
+    clear = cv2.resize((picture.alpha == 0).astype(np.uint8), made.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    made[(clear == 1) & (resized == 0)] = 0
+    return made
 
 
 def _trained_px(model: Model) -> int:

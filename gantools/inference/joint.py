@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 from gantools.images.picture import Picture, Pixels
+from gantools.images.transparency import spread
 from gantools.inference.batching import Arrival
 from gantools.inference.bundle import Model
 from gantools.inference.cuda import Ferry
@@ -89,7 +90,7 @@ class Joint:
         """What the network makes of pictures of one shape and depth. Raises what ``check`` and the network do."""
         for each in pictures:
             self.check(each)
-        given = [self.scaling.seen(each.pixels) for each in pictures]
+        given = self._seen(pictures)
         made = self._together(_shape(pictures[0]), given, self.limit(pictures[0])) or [
             self._alone(one) for one in given
         ]
@@ -101,9 +102,14 @@ class Joint:
             return None
         for each in pictures:
             self.check(each)
-        how, given = self.settings, [self.scaling.seen(each.pixels) for each in pictures]
+        how, given = self.settings, self._seen(pictures)
         arrival = begin_batch(given, self.model, self.ferry, tile=how.tile, tta=how.tta)
         return None if arrival is None else partial(self._arrived, pictures, arrival)
+
+    def _seen(self, pictures: Sequence[Picture]) -> list[Pixels]:
+        """What the network sees of each. Shapes: [H, W, 3] → [h, w, 3]."""
+        colours = (each.pixels if self.settings.alpha == "drop" else spread(each) for each in pictures)
+        return [self.scaling.seen(pixels) for pixels in colours]
 
     def _arrived(self, pictures: Sequence[Picture], arrival: Callable[[], list[Pixels] | None]) -> list[Picture] | None:
         made = arrival()

@@ -17,8 +17,10 @@ from gantools.errors import ImageError, UsageError
 from gantools.images import reader, writer
 from gantools.images.color import resize_bicubic
 from gantools.images.picture import Metadata, Picture
+from gantools.images.transparency import spread
 from gantools.inference import engine
 from gantools.inference.bundle import Model, open_model
+from gantools.inference.deconvolution import Deconvolution
 from gantools.inference.plan import Job
 from gantools.inference.settings import Settings
 from gantools.models.options import CompactSROptions, ResNetOptions, SRResNetOptions, UNetOptions
@@ -176,14 +178,134 @@ def test_alpha(twice: Model, same: Model, bits: str, alpha: Any) -> None:
     given = picture(bits=bits, alpha=samples(20, 12, 1, bits, seed=1))
     settings = Settings(alpha=alpha)
     made, unchanged = engine.process(given, twice, settings), engine.process(given, same, settings)
-    np.testing.assert_array_equal(made.pixels, engine.process(replace(given, alpha=None), twice, PLAIN).pixels)
+    seen = given.pixels if alpha == "drop" else spread(given)
+    np.testing.assert_array_equal(made.pixels, engine.process(Picture(seen), twice, PLAIN).pixels)
     if alpha == "drop":
         assert made.alpha is None
         return
     np.testing.assert_array_equal(unchanged.alpha, given.alpha)
     through = engine.process(Picture(np.dstack([given.alpha] * 3)), twice, PLAIN).pixels[..., 0]
     beside = resize_bicubic(given.alpha[..., None], scale=2)[..., 0]
+    hidden = np.repeat(np.repeat(given.alpha == 0, 2, 0), 2, 1) & (beside == 0)
+    through[hidden] = 0
     np.testing.assert_array_equal(made.alpha, through if alpha == "process" else beside)
+
+
+class Blur(nn.Module):
+    """A network that looks at neighbours: a mean over 7 × 7 pixels, and a little more than black where it is black."""
+
+    size_multiple = minimum_size_px = 1
+
+    def __init__(self, scale: int = 1) -> None:
+        super().__init__()
+        self.scale = scale
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        padded = nn.functional.pad(image, (3, 3, 3, 3), mode="replicate")
+        mean = nn.functional.avg_pool2d(padded, 7, stride=1)
+        large = nn.functional.interpolate(mean, scale_factor=self.scale, mode="nearest")
+        return torch.maximum(large, torch.full_like(large, -1 + 4 / 255))
+
+
+def logo_file(path: Path, kind: str) -> None:
+    """A white disc, black where it is transparent, with soft edges where the kind of file has any."""
+    y, x = np.mgrid[:48, :64]
+    inside = np.clip(16.5 - np.hypot(y - 24, x - 32), 0, 1)
+    if kind in ("palette png", "gray key png", "colour key png"):
+        inside = np.round(inside)
+    colour = np.where(inside[..., None] > 0, 255, 0).astype(np.uint8).repeat(3, 2)
+    alpha = np.round(inside * 255).astype(np.uint8)
+    if kind == "palette png":
+        image = Image.fromarray((alpha > 0).astype(np.uint8), "P")
+        image.putpalette([0, 0, 0, 255, 255, 255])
+        image.save(path, transparency=0)
+    elif kind == "gray key png":
+        Image.fromarray(colour[..., 0]).save(path, transparency=0)
+    elif kind == "colour key png":
+        Image.fromarray(colour).save(path, transparency=(0, 0, 0))
+    elif kind == "gray and alpha png":
+        Image.fromarray(np.dstack([colour[..., 0], alpha])).save(path)
+    elif kind == "16-bit png":
+        deep = np.dstack([colour, alpha]).astype(np.uint16) * 257
+        assert cv2.imwrite(str(path), deep)
+    else:
+        options = {"lossless": True, "exact": True} if kind == "webp" else {}
+        Image.fromarray(np.dstack([colour, alpha])).save(path, **options)
+
+
+LOGOS = {
+    "png": "png", "webp": "webp", "tif": "tif", "palette png": "png", "gray key png": "png", "colour key png": "png",
+    "gray and alpha png": "png", "16-bit png": "png",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [None, 2])
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("alpha", ["keep", "process"])
+@pytest.mark.parametrize("kind", LOGOS)
+def test_a_logo_gets_no_fringe(
+    same: Model, twice: Model, tmp_path: Path, kind: str, alpha: Any, scale: int, batch: int | None
+) -> None:
+    """What is visible of a white logo stays white: black that nobody sees is not among a pixel's neighbours."""
+    suffix = LOGOS[kind]
+    names = [f"{each}.{suffix}" for each in "ab"]
+    for name in names:
+        logo_file(tmp_path / name, kind)
+    model = with_network(twice if scale == 2 else same, Blur(scale))
+    jobs = [Job(name, tmp_path / name, tmp_path / f"out-{name}.png", "png") for name in names]
+    for result in engine.run(model, jobs, Settings(alpha=alpha, batch=batch, gray="keep", io_workers=0)):
+        assert (result.status, result.error) == ("done", None)
+    before = reader.read(tmp_path / names[0])
+    for name in names:
+        made = reader.read(tmp_path / f"out-{name}.png")
+        assert made.alpha is not None
+        assert (made.width, made.height) == (64 * scale, 48 * scale)
+        full = np.iinfo(made.pixels.dtype).max
+        assert made.pixels[made.alpha > 0].min() == full
+        assert made.alpha[24 * scale, 32 * scale] == full
+        clear = np.repeat(np.repeat(before.alpha == 0, scale, 0), scale, 1)
+        assert not made.alpha[: 4 * scale].any(), "far from the logo nothing appears"
+        if scale == 1:
+            assert not made.alpha[clear].any()
+            np.testing.assert_array_equal(made.pixels[clear], before.pixels[clear])
+
+
+def test_a_known_blur_is_undone_without_a_fringe(tmp_path: Path) -> None:
+    class Smear:
+        def function(self) -> Any:
+            return lambda pixels: cv2.blur(pixels, (7, 7))
+
+    logo_file(tmp_path / "in.png", "png")
+    job = Job("in.png", tmp_path / "in.png", tmp_path / "out.png", "png")
+    for alpha, dark in (("keep", False), ("drop", True)):
+        run = Deconvolution(Smear(), (job,), Settings(alpha=alpha, io_workers=0)).run()  # type: ignore[arg-type]
+        assert [result.status for result in run] == ["done"]
+        made = reader.read(tmp_path / "out.png")
+        seen = reader.read(tmp_path / "in.png").alpha > 0
+        assert (made.pixels[seen].min() < 255) == dark
+        assert not made.pixels[0, 0].any()
+
+
+def test_colours_of_dropped_transparency_are_the_files(same: Model, tmp_path: Path) -> None:
+    """Without the transparency hidden colours come to light, so they are not replaced."""
+    logo_file(tmp_path / "in.png", "png")
+    made = carried_out(same, tmp_path / "in.png", tmp_path / "out.jpg", Settings(alpha="drop"))
+    assert made.pixels[0, 0].max() <= 2
+
+
+def test_what_is_hidden_is_not_seen_beside_a_hole(save_weights: Any) -> None:
+    """A mask's hole is filled from what is visible; colours under transparency stay in the file."""
+    given = picture(64, 64, alpha=np.full((64, 64), 255, np.uint8))
+    given.alpha[:, :20] = 0
+    other = replace(given, pixels=given.pixels.copy())
+    other.pixels[:, :20] = 255 - other.pixels[:, :20]
+    model = opened(save_weights(UNetOptions(downs=4, base_channels=4, max_channels=8)))
+    hole = np.zeros((64, 64), np.bool_)
+    hole[20:40, 24:44] = True
+    filled = [engine.complete(each, hole, model, PLAIN).pixels for each in (given, other)]
+    np.testing.assert_array_equal(filled[0][hole], filled[1][hole])
+    np.testing.assert_array_equal(filled[1][:, :20], other.pixels[:, :20])
 
 
 class Tint(nn.Module):
