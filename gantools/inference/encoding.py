@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from gantools.errors import ImageError
 from gantools.images import writer
 from gantools.images.picture import Picture
+from gantools.images.writer import Given
 from gantools.inference.plan import Job
 from gantools.inference.settings import Settings
 from gantools.jobs.result import Result, Stages, failed
@@ -100,12 +101,17 @@ def finish(made: Made, settings: Settings) -> Result:
 def encode(picture: Picture, job: Job, settings: Settings) -> bytes | None:
     """Write a job's picture to its file, or return the content where it has none. Raises ImageError or UsageError."""
     kind = job.format or picture.format
-    quality, depth, metadata = settings.quality, settings.depth, settings.metadata
-    alpha: Literal["keep", "drop"] = "drop" if settings.alpha == "drop" else "keep"
+    given: Given = {
+        "quality": settings.quality,
+        "lossless": settings.lossless,
+        "depth": settings.depth,
+        "metadata": settings.metadata,
+        "alpha": "drop" if settings.alpha == "drop" else "keep",
+    }
     if job.output is None:
-        return writer.encode(picture, kind, quality=quality, depth=depth, metadata=metadata, alpha=alpha)
+        return writer.encode(picture, kind, **given)
     try:
-        writer.save(picture, job.output, format=kind, quality=quality, depth=depth, metadata=metadata, alpha=alpha)
+        writer.save(picture, job.output, format=kind, **given)
     except OSError as error:
         raise ImageError(f"{str(job.output)!r} cannot be written: {error.strerror or error}") from error
     return None

@@ -40,6 +40,7 @@ def parse_scale_to(text: str) -> ScaleTo:
 class Settings:
     """How pictures are read, put through the network and written.
 
+    ``lossless`` is for WebP: ``keep`` writes without loss what was read so from a WebP.
     ``alpha``: ``keep`` resizes transparency beside the colours, ``process`` sends it through the network as a gray
     picture, ``drop`` leaves it out. ``gray``: ``keep`` gives a gray picture for a gray one, ``color`` what the network
     makes of it, ``auto`` what the weights say: colours from those that learnt to give them.
@@ -65,6 +66,7 @@ class Settings:
     """
 
     quality: int = 95
+    lossless: bool | Literal["keep"] = "keep"
     depth: Depth = "keep"
     metadata: Literal["keep", "strip"] = "keep"
     alpha: Alpha = "keep"

@@ -23,8 +23,8 @@ from gantools.checkpoint.weights import Export
 from gantools.cli.infer import infer
 from gantools.cli.infer.options import LARGEST_INPUT_PX
 from gantools.cli.outcomes import Teller
-from gantools.images import reader, writer
-from gantools.images.picture import Picture
+from gantools.images import exif, ifd, reader, writer
+from gantools.images.picture import Metadata, Picture
 from gantools.inference.pipeline import Run
 from gantools.models import GENERATORS
 from gantools.models.options import CompactSROptions
@@ -176,6 +176,40 @@ def test_options_reach_the_file(doubling: str) -> None:
     assert reader.read("out.tif").pixels.dtype == np.uint16
     assert run(doubling, "in.png", "--format", "webp").stdout == "in.doubling.webp\n"
     assert run(doubling, "in.png", "--max-pixels", "14", "--format", "jpg").exit_code == 1
+
+
+def test_a_webp_is_written_without_loss_on_request_or_as_it_was(doubling: str) -> None:
+    def kinds(*asked: str) -> bool:
+        assert run(doubling, "in.webp", "-o", "out.webp", "--overwrite", *asked).exit_code == 0
+        return reader.read("out.webp").lossless
+
+    photo("in.webp")
+    assert (kinds(), kinds("--lossless")) == (False, True)
+    Path("in.webp").write_bytes(Path("out.webp").read_bytes())
+    assert (kinds(), kinds("--lossy")) == (True, False)
+    refused = run(doubling, "in.webp", "-o", "out.jpg", "--lossless")
+    assert refused.exit_code == 2
+    assert "JPEG always loses a little" in refused.stderr
+
+
+def test_what_a_format_has_no_place_for_is_said_once_and_named(doubling: str) -> None:
+    """Through decoder processes and the threads that write."""
+    text, camera = ("tEXt", b"prompt\0a cat"), "Ren\xe9e".encode()
+    block = exif.block_of({0x013B: ifd.Entry(2, len(camera) + 1, camera + b"\0")}, "<")
+    for name in ("a.png", "b.png"):
+        photo(f"in/{name}", metadata=Metadata(block, others=(text, ("gAMA", bytes((0, 1, 134, 160))))))
+    kept = run(doubling, "in", "-o", "kept")
+    assert (kept.exit_code, "warning" in kept.stderr) == (0, False)
+    assert text in reader.read("kept/a.png").metadata.others
+    assert camera in reader.read("kept/a.png").metadata.exif
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, doubling, "in", "-o", "out", "--format", "webp"], capture_output=True, text=True
+    )
+    lines = [line for line in done.stderr.splitlines() if "place" in line]
+    assert len(lines) == 2
+    for line, name in zip(sorted(lines), ("a", "b"), strict=True):
+        assert f"out/{name}.webp': a WEBP has no place for text 'prompt', colour (gAMA); left out" in line
+    assert camera in reader.read("out/a.webp").metadata.exif
 
 
 def test_pipes(doubling: str) -> None:

@@ -70,8 +70,9 @@ def await_true(condition: Callable[[], bool], seconds: float = 30) -> None:
 @pytest.mark.parametrize("translucent", [True, False])
 def test_a_picture_comes_over_whole(dtype: type, translucent: bool) -> None:
     alpha = noise(7, 5, 1, dtype)[..., 0] if translucent else None
-    kept = Metadata(b"Exif\0\0x", None, b"<xmp/>", (72.0, 300.5))
-    sent = Picture(noise(7, 5, 3, dtype), alpha, gray=True, metadata=kept, format="tiff")
+    others = (("tEXt", b"Title\0a"), ("gAMA", bytes(4)), ("comment", b""), ("iptc", b"\x1c\x02"))
+    kept = Metadata(b"Exif\0\0x", None, b"<xmp/>", (72.0, 300.5), others)
+    sent = Picture(noise(7, 5, 3, dtype), alpha, gray=True, metadata=kept, format="tiff", lossless=True)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         message, memory = frames.pack(sent)
@@ -85,7 +86,7 @@ def test_a_picture_comes_over_whole(dtype: type, translucent: bool) -> None:
     assert (got.alpha is None) == (sent.alpha is None)
     if alpha is not None:
         np.testing.assert_array_equal(got.alpha, alpha)
-    assert (got.metadata, got.gray, got.format) == (kept, True, "tiff")
+    assert (got.metadata, got.gray, got.format, got.lossless) == (kept, True, "tiff", True)
     got.pixels[0, 0] = 1  # its own to write to, after both sides have closed the memory
 
 

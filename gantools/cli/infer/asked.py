@@ -59,6 +59,7 @@ class Asked:
     dry_run: DryRun = False
     format: given.FormatOption = Format.keep
     quality: given.Quality = 95
+    lossless: given.Lossless = None
     depth: given.DepthOption = Depth.keep
     metadata: given.MetadataOption = Metadata.keep
     alpha: given.AlphaOption = Alpha.keep
@@ -131,6 +132,7 @@ class Asked:
 
         return Settings(
             quality=self.quality,
+            lossless="keep" if self.lossless is None else self.lossless,
             depth=self._bits,
             metadata=word(self.metadata),
             alpha=word(self.alpha),

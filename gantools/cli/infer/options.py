@@ -59,8 +59,11 @@ Balance = Annotated[float, typer.Option(min=0, help="--kernel: weight of smoothn
 Iterations = Annotated[int, typer.Option(min=1, help="--kernel: iterations of Richardson and Lucy.")]
 FormatOption = Annotated[Format, typer.Option(help="Format of the results.")]
 Quality = Annotated[int, typer.Option(min=1, max=100, help="Quality of JPEG and WebP.")]
+Lossless = Annotated[
+    bool | None, typer.Option("--lossless/--lossy", help="Compression of WebP; by default as the input's.")
+]
 DepthOption = Annotated[Depth, typer.Option(help="Bits per sample.")]
-MetadataOption = Annotated[Metadata, typer.Option(help="EXIF, ICC profile, XMP, resolution.")]
+MetadataOption = Annotated[Metadata, typer.Option(help="EXIF, colour profile, XMP, IPTC, texts, resolution.")]
 AlphaOption = Annotated[Alpha, typer.Option(help="Transparency: resized, put through the network, or left out.")]
 GrayOption = Annotated[
     Gray, typer.Option(help="Gray pictures stay gray or get the network's colours; auto: as it learnt.")
