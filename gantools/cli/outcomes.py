@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import time
 from collections import Counter
@@ -40,6 +41,17 @@ def refuse_existing(files: Iterable[Path | None], overwrite: bool) -> None:
     there = [str(file) for file in files if file is not None and file.exists()]
     if there and not overwrite:
         raise UsageError(f"{', '.join(map(repr, there))}: exists already; --overwrite replaces it")
+
+
+def left_out(inputs: Iterable[str | Path], output: str | Path | None, *, recursive: bool) -> dict[str, Any]:
+    """Say on stderr, a line for each kind, what lies in the folders of ``inputs`` and is not read; and as facts."""
+    from gantools.jobs import pictures
+
+    folders = [Path(name) for name in inputs if os.path.isdir(name)]
+    left = pictures.left_out(folders, Path(output or os.devnull), recursive=recursive)
+    for line in left.lines():
+        console.message(console.quoted(line))
+    return left.facts()
 
 
 def names_as_stored() -> None:

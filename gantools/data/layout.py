@@ -20,6 +20,7 @@ from gantools.data.pairing import PAIR_FOLDERS
 from gantools.data.sides import Site
 from gantools.errors import DataError, ImageError
 from gantools.images import formats, reader, shards
+from gantools.jobs.pictures import entries_below
 
 T = TypeVar("T")
 Kind = Literal["photos", "folders", "ab"]
@@ -203,7 +204,7 @@ def image_files(folder: Path) -> list[Path]:
     seen = 0
     found = []
     try:
-        for path in _walk(folder, set()):
+        for path in _walk(folder):
             seen += 1
             if path.suffix.lower() in SUFFIXES:
                 found.append(path)
@@ -228,22 +229,11 @@ def require_folder(folder: Path) -> None:
         raise DataError(f"data.dir: '{folder}' is a file; give a folder of images with --data DIR")
 
 
-def _walk(folder: Path, visited: set[str]) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[Path]:
     packed = shards.files_below(folder)
     if packed is not None:
-        yield from packed
-        return
-    real = os.path.realpath(folder)
-    if real in visited:
-        return
-    visited.add(real)
-    with os.scandir(folder) as entries:
-        visible = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
-    for entry in visible:
-        if entry.is_dir():
-            yield from _walk(Path(entry.path), visited)
-        elif entry.is_file():
-            yield Path(entry.path)
+        return iter(packed)
+    return (Path(entry.path) for entry in entries_below(folder) if entry.is_file())
 
 
 def _folders(folder: Path) -> list[Path]:

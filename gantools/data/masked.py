@@ -18,7 +18,7 @@ from gantools.data.sampler import SampleKey
 from gantools.data.split import Split
 from gantools.errors import DataError, ImageError
 from gantools.images import reader
-from gantools.images.holes import Hole, hole_of
+from gantools.images.holes import Hole, hole_of, warn_of_most
 from gantools.images.picture import Pixels
 
 
@@ -111,4 +111,5 @@ def _given_mask(file: Path, side_px: int) -> Hole:
     if not hole.any() or hole.all():
         what = "everything" if hole.any() else "nothing"
         raise DataError(f"data.mask.path: '{file}' leaves out {what}; white is missing, black is known")
+    warn_of_most(hole, f"data.mask.path: '{file}'")
     return hole

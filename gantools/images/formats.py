@@ -10,13 +10,18 @@ FORMATS: dict[str, str] = {
     "png": "png",
     "jpg": "jpeg",
     "jpeg": "jpeg",
+    "jpe": "jpeg",
+    "jfif": "jpeg",
+    "jif": "jpeg",
     "webp": "webp",
     "tif": "tiff",
     "tiff": "tiff",
     "bmp": "bmp",
+    "dib": "bmp",
     "ppm": "ppm",
     "pgm": "ppm",
     "pnm": "ppm",
+    "pbm": "ppm",
 }
 """File name suffix, or value of ``--format`` → format."""
 
@@ -24,6 +29,12 @@ SUFFIXES: dict[str, str] = {
     "png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif", "bmp": ".bmp", "ppm": ".ppm",
 }  # fmt: skip
 """Format → the suffix of a new file."""
+
+INPUT_ONLY = frozenset({"pbm"})
+"""Suffixes that do not fit what is written: a PBM is black and white."""
+
+CLUTTER = frozenset({"@eadir", "__macosx", "lost+found", "#recycle", "$recycle.bin", "system volume information"})
+"""Folders, in lower case, that file systems, archives and network storage keep their own things in (thumbnails too)."""
 
 KNOWN = "PNG, JPEG, WebP, TIFF, BMP or PPM"
 ALPHA = frozenset({"png", "webp", "tiff", "bmp"})
@@ -39,6 +50,11 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"MM\0+", "tiff"),
     (b"BM", "bmp"),
 )
+
+
+def passed_over(name: str) -> bool:
+    """Whether a file or folder of this name is looked at only if it is named: hidden ones, and ``CLUTTER``."""
+    return name.startswith(".") or name.lower() in CLUTTER
 
 
 def sniff(head: bytes) -> str | None:

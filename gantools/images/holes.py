@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, TypeAlias
 
 import cv2
@@ -23,6 +24,16 @@ def hole_of(mask: Picture) -> Hole:
     half = np.iinfo(mask.pixels.dtype).max / 2
     missing = np.asarray(cv2.cvtColor(mask.pixels, cv2.COLOR_RGB2GRAY)) > half
     return np.asarray(missing if mask.alpha is None else missing & (mask.alpha > half))
+
+
+def warn_of_most(hole: Hole, label: str) -> None:
+    """Warn where more than half of an image is missing: a mask is easily given the wrong way round."""
+    share = float(hole.mean())
+    if share > 0.5:
+        warnings.warn(
+            f"{label}: the mask leaves out {share:.0%} of the image; is it inverted? White is missing, black is known",
+            stacklevel=3,
+        )
 
 
 def central_square(height: int, width: int, side_px: int) -> tuple[slice, slice]:

@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from gantools import files
 from gantools.errors import DataError
+from gantools.images.formats import passed_over
 
 INDEX = "shards.json"
 SCHEMA = 1
@@ -79,7 +80,7 @@ def folders_in(folder: Path) -> list[Path]:
     found = find(folder)
     if found:
         return [path for path, inner in found[0].children(found[1]) if inner]
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+    return sorted(child for child in folder.iterdir() if child.is_dir() and not passed_over(child.name))
 
 
 def files_below(folder: Path) -> Iterator[Path] | None:
@@ -133,8 +134,8 @@ def _tars(folder: Path) -> list[Path]:
     tars = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            suffix = "" if entry.name.startswith(".") else PurePosixPath(entry.name).suffix
-            if suffix not in _BESIDE and not entry.name.startswith("."):
+            suffix = "" if passed_over(entry.name) else PurePosixPath(entry.name).suffix
+            if suffix not in _BESIDE and not passed_over(entry.name):
                 return []
             tars += [folder / entry.name] if suffix == ".tar" else []
     return sorted(tars)
@@ -158,7 +159,7 @@ def places_in(tar: Path) -> dict[str, tuple[int, int]]:
     except tarfile.TarError as error:
         raise DataError(f"'{tar}': not an uncompressed tar file ({error}); unpack it, or remove it") from error
     found = {member.name.removeprefix("./"): (member.offset_data, member.size) for member in members}
-    return {name: place for name, place in found.items() if not any(part.startswith(".") for part in name.split("/"))}
+    return {name: place for name, place in found.items() if not any(map(passed_over, name.split("/")))}
 
 
 def _stored(folder: Path, tars: list[Path]) -> Places | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from gantools.errors import UsageError
 from gantools.images import reader
-from gantools.images.holes import Hole, central_square, hole_of
+from gantools.images.holes import Hole, central_square, hole_of, warn_of_most
 from gantools.images.picture import Picture
 from gantools.inference.settings import CENTER
 from gantools.jobs.pictures import known, stem
@@ -38,6 +38,8 @@ def hole_in(picture: Picture, job: Job, mask: str | None, center_px: int) -> Hol
         raise UsageError("the mask leaves out nothing: it has no white pixels, so there is nothing to fill")
     if hole.all():
         raise UsageError("the mask leaves out the whole picture, so there is nothing to guess from; black is known")
+    if mask not in (None, CENTER):
+        warn_of_most(hole, repr(job.input))
     return hole
 
 

@@ -12,7 +12,7 @@ from gantools.errors import UsageError
 from gantools.images.formats import FORMATS, format_of
 from gantools.jobs import outputs
 from gantools.jobs.outputs import Existing
-from gantools.jobs.pictures import new_suffix, stem, walk
+from gantools.jobs.pictures import left_out, new_suffix, stem, walk
 
 STANDARD = "-"
 """Standard input or output, where it is typed as a name."""
@@ -144,8 +144,9 @@ def _found_below(folder: Path, output: Path, recursive: bool) -> list[_Found]:
     """A folder's pictures, chosen by suffix; hidden and half-written files and ``output`` itself are passed over."""
     paths = list(walk(folder, output, recursive=recursive))
     if not paths:
+        left = left_out([folder], output, recursive=recursive)
         hint = "" if recursive else "; -r looks into its sub-folders too"
-        raise UsageError(f"{str(folder)!r}: no pictures in it ({', '.join(FORMATS)}){hint}")
+        raise UsageError("; ".join([f"{str(folder)!r}: no pictures in it ({', '.join(FORMATS)}){hint}", *left.lines()]))
     return [_Found(str(path), path, path.relative_to(folder)) for path in paths]
 
 

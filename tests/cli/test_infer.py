@@ -127,6 +127,62 @@ def test_json_lines(doubling: str) -> None:
     assert (last["summary"]["inputs"], last["summary"]["done"], last["summary"]["failed"]) == (2, 1, 1)
 
 
+def test_a_folder_says_what_it_left_out(doubling: str) -> None:
+    photo("in/a.png")
+    for number in range(10):
+        photo(f"in/sub/{number % 3}/{number}.png")
+    for name in ("x.heic", "y.HEIC", "notes.txt"):
+        Path("in", name).write_bytes(b"")
+    done = run(doubling, "in", "-o", "out")
+    assert (done.exit_code, done.stdout) == (0, "out/a.png\n")
+    assert "10 images in 3 sub-folders not read; -r reads them" in done.stderr.splitlines()
+    assert "3 other files left out: .heic 2, .txt 1" in done.stderr.splitlines()
+    told = run(doubling, "in", "-o", "out", "--json", "-n", "--overwrite")
+    summary = json.loads(told.stdout.splitlines()[-1])["summary"]
+    assert summary["left_out"] == {".heic": 2, ".txt": 1}
+    assert summary["not_read"] == {"images": 10, "sub_folders": 3}
+    whole = run(doubling, "in", "-o", "out", "-r", "--overwrite", "--json")
+    assert "not_read" not in json.loads(whole.stdout.splitlines()[-1])["summary"]
+    assert run(doubling, "in/a.png").stderr.splitlines() == [f"weights: {doubling} (demo)"]
+    Path("none").mkdir()
+    Path("none/x.heic").write_bytes(b"")
+    assert run(doubling, "none", "-o", "new").stderr.rstrip().endswith("; 1 other file left out: .heic 1")
+
+
+LISTS = {
+    "crlf": b"in/a.png\r\nin/\xc3\xa9.png\r\n",
+    "a mark": b"\xef\xbb\xbfin/a.png\nin/\xc3\xa9.png\n",
+    "a mark and crlf": b"\xef\xbb\xbfin/a.png\r\nin/\xc3\xa9.png",
+    "utf-16": "\ufeffin/a.png\r\nin/é.png\r\n".encode("utf-16-le"),
+    "utf-16-be": "\ufeffin/a.png\nin/é.png\n".encode("utf-16-be"),
+    "utf-16 without a mark": "in/a.png\r\nin/é.png\r\n".encode("utf-16-le"),
+    "plain": "in/a.png\nin/é.png".encode(),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_of_names_from_other_systems(name: str, doubling: str) -> None:
+    photo("in/a.png")
+    photo("in/é.png")
+    Path("list").write_bytes(LISTS[name])
+    done = run(doubling, "--files-from", "list", "-o", "out")
+    assert done.exit_code == 0, done.stderr
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "é.png"]
+
+
+def test_names_that_end_with_a_carriage_return_are_names(doubling: str) -> None:
+    """Only a list whose every line ends with CR LF comes from Windows."""
+    photo("a.png")
+    Path("a.png").rename("b.png\r")
+    photo("a.png")
+    Path("list").write_bytes(b"a.png\nb.png\r\n")
+    done = run(doubling, "--files-from", "list", "-o", "out/", "-n")
+    assert done.exit_code == 0, done.stderr
+    Path("list").write_bytes("\ufeffa".encode("utf-16-le") + b"x")
+    refused = run(doubling, "--files-from", "list", "-o", "out/", "-n")
+    assert (refused.exit_code, "looks like UTF-16 but is not" in refused.stderr) == (2, True)
+
+
 def test_when_every_picture_fails_so_does_the_command(doubling: str) -> None:
     Path("in.png").write_text("no picture")
     done = run(doubling, "in.png")

@@ -65,3 +65,16 @@ def test_masks_that_do_not_fit_end_with_two_and_one_line(
     assert (refused.code, refused.out) == (2, "")
     assert refused.err.splitlines()[-1].startswith(f"gantools: {said}"), refused.err
     assert not Path("in.filler.png").exists()
+
+
+def test_a_mask_that_leaves_out_most_of_the_image_gets_a_warning(gantools: Any, filler: str) -> None:
+    photo("in.png")
+    mask("mask.png", side_px=6)
+    assert "inverted" not in gantools("infer", filler, "in.png", "--mask", "mask.png").err
+    inverted = 255 - reader.read("mask.png").pixels
+    writer.write(Picture(inverted), Path("inverted.png"))
+    done = gantools("infer", filler, "in.png", "--mask", "inverted.png", "--overwrite")
+    assert done.code == 0
+    assert (
+        "'in.png': the mask leaves out 97% of the image; is it inverted? White is missing, black is known" in done.err
+    )

@@ -135,7 +135,7 @@ def other_size(folder: Path, save) -> None:
     [
         (missing, "does not exist; give a folder with --data DIR"),
         (is_a_file, "is a file; give a folder of images"),
-        (empty, "holds no images: 1 files seen, none ends in .bmp .jpeg .jpg"),
+        (empty, "holds no images: 1 files seen, none ends in .bmp .dib .jfif .jif .jpe .jpeg .jpg "),
         (unpaired, "6 files have no partner (b/1.png, b/2.png, b/3.png, b/4.png, b/5.png, …)"),
         (clash, "have the same name; keep one"),
         (other_size, "is 10x10 but"),

@@ -197,6 +197,12 @@ def test_unfit_masks_are_refused_in_one_line(photos: Path, tmp_path: Path, shape
     assert "\n" not in str(refused.value)
 
 
+def test_a_mask_that_may_be_inverted_gets_a_warning(photos: Path, tmp_path: Path) -> None:
+    path = own_mask(tmp_path / "mask.png", (16, 16), np.s_[3:])
+    with pytest.warns(UserWarning, match=r"mask\.png': the mask leaves out 81% of the image; is it inverted\?"):
+        data(photos, mask=FileMask(path=path))
+
+
 @pytest.mark.parametrize("content", [None, b"no picture"])
 def test_a_mask_that_cannot_be_read_is_refused(photos: Path, tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "mask.png"

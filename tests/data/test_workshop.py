@@ -254,7 +254,7 @@ def test_a_sound_set_has_no_problems(photos: Path) -> None:
     (photos / "notes.txt").write_text("mine")
     report = look(photos)
     assert (report.kind, report.training, report.validation, report.problems) == ("photos", (4,), (1,), ())
-    assert report.remarks == ("1 other files are left alone",)
+    assert report.remarks == ("1 other file left out: .txt 1",)
     told = inspect.facts(report)
     assert (told["images"], told["can_train"], told["modes"]) == (5, True, {"RGB 8 bit": 5})
     assert told["sizes"]["smallest"] == "40×36"

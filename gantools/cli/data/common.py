@@ -112,20 +112,26 @@ class Run:
         from gantools.data.workshop.change import ChangePicture
 
         planned = tasks.one_to_one(source, self.output, self.wanted_format, self.existing)
-        self.carry_out(command, planned, ChangePicture(change, seed, self.quality), seed=seed)
+        self.carry_out(command, planned, ChangePicture(change, seed, self.quality), seed=seed, source=source)
 
-    def carry_out(self, command: str, tasks: Sequence[Task], work: Work, *, seed: int = 0) -> None:
-        """Carry the tasks out, say what came of each, and end with the exit code. Raises typer.Exit."""
+    def carry_out(
+        self, command: str, tasks: Sequence[Task], work: Work, *, seed: int = 0, source: Path | None = None
+    ) -> None:
+        """Carry the tasks out, say what came of each, and end with the exit code. Raises typer.Exit.
+
+        ``source`` is the folder whose images the tasks are: what is left out of it is said.
+        """
         from gantools.data.workshop import runner
 
         outcomes.names_as_stored()
+        left = outcomes.left_out([source], self.output, recursive=True) if source else {}
         teller = Teller(self.json_lines, len(tasks))
         results = runner.rehearse(tasks) if self.dry_run else runner.run(tasks, work, workers=workers_of(self.workers))
         with progress(command) as update:
             for done, result in enumerate(results, start=1):
                 teller.tell(result)
                 update(done, len(tasks))
-        raise typer.Exit(teller.conclude({"command": command, "seed": seed}))
+        raise typer.Exit(teller.conclude({"command": command, "seed": seed, **left}))
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def pairs(
         raise UsageError(f"pairs takes two folders to combine or one to divide, not {len(folders)}")
     if len(folders) == 1:
         divided = pairs.dividing(folders[0], output, run.wanted_format, run.existing)
-        run.carry_out("pairs", divided, pairs.Divide(quality))
+        run.carry_out("pairs", divided, pairs.Divide(quality), source=folders[0])
     combined = pairs.combining(folders[0], folders[1], output, run.wanted_format, run.existing)
     run.carry_out("pairs", combined, pairs.Combine(quality))
 

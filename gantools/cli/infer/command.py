@@ -40,7 +40,7 @@ def _put_through(asked: Asked, inputs: Sequence[str]) -> int:
         session = _made_ready(session, asked.source, asked.direction)
         console.message(f"weights: {console.quoted(str(session.weights))} ({session.recipe})")
         _say_scale(session)
-    code = tell_all(session, asked, {"recipe": session.recipe, "weights": str(session.weights)})
+    code = tell_all(session, asked, inputs, {"recipe": session.recipe, "weights": str(session.weights)})
     if asked.dry_run and console.Settings.verbose and (estimate := session.estimate()):
         console.message(estimate)
     return code

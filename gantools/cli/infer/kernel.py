@@ -19,7 +19,7 @@ def undo(asked: Asked, kernel: str, inputs: Sequence[str]) -> int:
     _refuse_networks(asked)
     undone = _deconvolution(asked, kernel, inputs)
     facts = {"recipe": "deblur", "kernel": undone.inverse.kernel, "method": undone.inverse.method}
-    return tell_all(undone, asked, facts)
+    return tell_all(undone, asked, inputs, facts)
 
 
 def _refuse_networks(asked: Asked) -> None:

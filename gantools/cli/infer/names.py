@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import sys
@@ -37,11 +38,32 @@ def _content(files_from: str) -> bytes:
 
 
 def _listed(content: bytes, null: bool) -> list[str]:
-    """Names are bytes, whatever they mean in an encoding; ``-`` in a list is a file of that name."""
+    """Names are bytes, whatever they mean in an encoding; ``-`` in a list is a file of that name.
+
+    Lists that Windows wrote are understood: a byte-order mark, UTF-16, lines that all end with CR LF.
+    """
+    content = _without_mark(content)
     if not null and b"\0" in content:
         raise UsageError("--files-from: the names end with NUL; add -0")
-    names = [os.fsdecode(name) for name in content.split(b"\0" if null else b"\n") if name]
-    return [os.path.join(os.curdir, STANDARD) if name == STANDARD else name for name in names]
+    *ended, last = content.split(b"\0" if null else b"\n")
+    if not null and all(name.endswith(b"\r") for name in ended):
+        ended = [name[:-1] for name in ended]
+    names = [name for name in (*ended, last) if name]
+    return [os.path.join(os.curdir, STANDARD) if name == STANDARD else name for name in map(os.fsdecode, names)]
+
+
+def _without_mark(content: bytes) -> bytes:
+    """The list as bytes in the file system's encoding: without a byte-order mark, and of UTF-16 as UTF-8.
+
+    UTF-16 without a mark is known by its line ends. Raises UsageError where it is not whole.
+    """
+    big = content.startswith(codecs.BOM_UTF16_BE)
+    if not big and not content.startswith(codecs.BOM_UTF16_LE) and b"\n\0" not in content:
+        return content.removeprefix(codecs.BOM_UTF8)
+    try:
+        return os.fsencode(content.decode("utf-16-be" if big else "utf-16-le").removeprefix("\ufeff"))
+    except UnicodeError as error:
+        raise UsageError(f"--files-from: looks like UTF-16 but is not ({error}); save the list as UTF-8") from error
 
 
 def check_streams(inputs: Sequence[str], output: str | None, *, json_lines: bool, print0: bool) -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gantools.cli import console
+from gantools.cli import console, outcomes
 from gantools.cli.infer.asked import Asked
 from gantools.cli.infer.progress import progress
 from gantools.cli.outcomes import Teller
@@ -17,19 +17,20 @@ if TYPE_CHECKING:
     from gantools.inference.session import Session
 
 
-def tell_all(planned: Session | Deconvolution, asked: Asked, facts: Mapping[str, str]) -> int:
+def tell_all(planned: Session | Deconvolution, asked: Asked, inputs: Sequence[str], facts: Mapping[str, str]) -> int:
     """Carry out what was planned, or with --dry-run only say it; the exit code. ``facts`` end a run's JSON Lines."""
+    left = outcomes.left_out(inputs, asked.output, recursive=asked.recursive)
     teller = Teller(asked.json_lines, len(planned.jobs), asked.line_end)
     if asked.dry_run:
         for result in planned.rehearse():
             teller.tell(result)
-        return teller.conclude(facts)
+        return teller.conclude({**facts, **left})
     try:
         _carry_out(planned, teller)
     except (KeyboardInterrupt, SystemExit):
         _say_how_to_go_on(planned.jobs, asked, teller.counts["done"])
         raise
-    return teller.conclude(facts)
+    return teller.conclude({**facts, **left})
 
 
 def _carry_out(planned: Session | Deconvolution, teller: Teller) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +17,8 @@ from gantools.data.processes import each
 from gantools.data.workshop.recognise import SAID, Kind, Recognised, examples, kind_of, without_partner
 from gantools.data.workshop.runner import Size
 from gantools.errors import DataError, ImageError
-from gantools.images import reader
+from gantools.images import reader, shards
+from gantools.jobs.pictures import left_out
 
 FIRST = 5
 
@@ -86,7 +88,7 @@ def inspect(
     unmatched = without_partner(folder) if kind == "pairs" else ()
     duplicates = _duplicates(files)
     problems += [*_too_many_bad(files), *_wrong_sizes(sets, {file.path: file.size for file in files})]
-    remarks = [*_said_of_duplicates(duplicates, sets), *_ignored(folder, len(paths))]
+    remarks = [*_said_of_duplicates(duplicates, sets), *_ignored(folder)]
     note = sets[0].note if sets else ""
     counts = [tuple(map(len, each_set.sides)) for each_set in sets] or [(0,), (0,)]
     return Report(
@@ -199,9 +201,9 @@ def _said_of_duplicates(duplicates: Sequence[Sequence[Path]], sets: Sequence[Rec
     return said + ([f"{leaking} of them lie in training and in validation"] if leaking else [])
 
 
-def _ignored(folder: Path, images: int) -> list[str]:
-    others = sum(1 for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")) - images
-    return [f"{others} other files are left alone"] if others > 0 else []
+def _ignored(folder: Path) -> list[str]:
+    packed = shards.files_below(folder) is not None
+    return [] if packed else left_out([folder], Path(os.devnull), recursive=True).lines()
 
 
 def _summary(sizes: Sequence[Size]) -> dict[str, Any]:
