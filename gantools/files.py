@@ -55,6 +55,11 @@ def tell(event: Event, path: Path) -> None:
         _observer(event, path)
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """``path`` with ``~`` replaced by the user's home; as it is for a user without one, as in many containers."""
+    return Path(os.path.expanduser(path))
+
+
 class NewFile:
     """A file being written for the first time; ``close`` makes it durable, ``sha256`` is then its content's digest."""
 

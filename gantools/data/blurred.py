@@ -19,6 +19,7 @@ from gantools.data.paired import halves, two_files
 from gantools.data.restoration import RestorationSample
 from gantools.data.sampler import SampleKey
 from gantools.data.split import Split
+from gantools.files import expanded
 from gantools.images import reader
 from gantools.images.picture import Pixels
 
@@ -106,7 +107,7 @@ class BlurredImages:
 def _find(options: BlurredData, split: Split) -> Layout:
     if options.degraded_dir is None or options.clean_dir is None:
         return gather(options, split, partial(_found, options))
-    sides = Path(options.degraded_dir).expanduser(), Path(options.clean_dir).expanduser()
+    sides = expanded(options.degraded_dir), expanded(options.clean_dir)
     pairs = layout.find_pairs(*sides, options.partner)
     if options.validation_dir is None:
         return share_of(pairs, options, split)

@@ -14,6 +14,7 @@ from gantools.data.options import DataOptions
 from gantools.data.sampler import SampleKey
 from gantools.data.split import Split
 from gantools.errors import DataError
+from gantools.files import expanded
 from gantools.images import shards
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def folders(options: DataOptions) -> tuple[Path, ...]:
     names = (options.dir,) if isinstance(options.dir, str) else options.dir
     if not names:
         raise DataError("data.dir: no folder of training images; give one with --data DIR")
-    return tuple(Path(name).expanduser() for name in names)
+    return tuple(expanded(name) for name in names)
 
 
 def fingerprint(dataset: Dataset) -> str:

@@ -13,6 +13,7 @@ from gantools.data.layout import Layout
 from gantools.data.options_unpaired import UnpairedData
 from gantools.data.split import Split
 from gantools.errors import DataError
+from gantools.files import expanded
 from gantools.images import shards
 
 _SPLIT_WORDS = {split: "|".join(sorted(words, key=len, reverse=True)) for split, words in layout.SPLIT_FOLDERS.items()}
@@ -87,7 +88,7 @@ def _pictures(sides: Sequence[Folders]) -> tuple[Layout, Layout]:
 
 
 def _existing(key: str, name: str) -> Path:
-    path = Path(name).expanduser()
+    path = expanded(name)
     if not shards.is_folder(path):
         raise DataError(f"{key}: '{name}' is no folder; give a folder of pictures")
     return path

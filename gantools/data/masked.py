@@ -17,6 +17,7 @@ from gantools.data.options_masks import FileMask, MaskedData, MaskOptions
 from gantools.data.sampler import SampleKey
 from gantools.data.split import Split
 from gantools.errors import DataError, ImageError
+from gantools.files import expanded
 from gantools.images import reader
 from gantools.images.holes import Hole, hole_of, warn_of_most
 from gantools.images.picture import Pixels
@@ -93,7 +94,7 @@ def _given_masks(options: MaskOptions, side_px: int) -> tuple[Hole, ...]:
     """The user's masks, in the order of their names; none where masks are drawn. Raises DataError."""
     if not isinstance(options, FileMask):
         return ()
-    path = Path(options.path).expanduser()
+    path = expanded(options.path)
     if not options.path or not path.exists():
         raise DataError(f"data.mask.path: '{options.path}' does not exist; give a mask picture or a folder of them")
     files = layout.image_files(path) if path.is_dir() else [path]

@@ -18,6 +18,7 @@ from gantools.data.options import PairedData
 from gantools.data.sampler import SampleKey
 from gantools.data.split import Split
 from gantools.errors import ImageError
+from gantools.files import expanded
 from gantools.images import reader
 from gantools.images.picture import Pixels
 
@@ -95,7 +96,7 @@ def _find(options: PairedData, split: Split) -> Layout:
     find = partial(layout.find, partner=options.partner, typed=typed)
     if options.source_dir is None or options.target_dir is None:
         return gather(options, split, lambda folder: find(folder, options.layout, any_shape=options.ab_any_shape))
-    sides = Path(options.source_dir).expanduser(), Path(options.target_dir).expanduser()
+    sides = expanded(options.source_dir), expanded(options.target_dir)
     pairs = layout.find_pairs(*sides, options.partner)
     if options.validation_dir is None:
         return share_of(pairs, options, split)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from gantools.errors import DataError
+from gantools.files import expanded
 from gantools.images.picture import Pixels
 
 Kernel: TypeAlias = npt.NDArray[np.float32]
@@ -34,7 +35,7 @@ def read_kernels(path: str | os.PathLike[str]) -> tuple[Kernel, ...]:
     Shapes: [H, W] float32 each, odd sides, sum 1.
     Raises DataError naming the file: unreadable, of no known format, no kernel in it, all zero, negative or not finite.
     """
-    place = Path(path).expanduser()
+    place = expanded(path)
     readers = {_NPY: _read_npy, _MAT: _read_mat}
     if place.suffix.lower() not in readers:
         raise DataError(f"'{place}': a kernel file ends in .npy or .mat")

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from gantools.errors import ModelFileError, UsageError
+from gantools.files import expanded
 from gantools.losses.numerics import at_least_float32
 from gantools.pretrained.feature_weights import find_feature_weights, read_state
 from gantools.registry import did_you_mean
@@ -176,7 +177,7 @@ def _with_weights(features: nn.Sequential, network: str, weights: str | Path | N
     if weights == "random":
         _randomise(features.to_empty(device="cpu"))
     else:
-        path = find_feature_weights(network) if weights is None else Path(weights).expanduser()
+        path = find_feature_weights(network) if weights is None else expanded(weights)
         _load(features, path, network)
     return features.requires_grad_(False).eval()
 

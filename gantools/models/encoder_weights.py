@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
 from gantools.errors import ModelFileError, UsageError
+from gantools.files import expanded
 from gantools.models.encoders import STANDARD_CHANNELS, EncoderName, ResNetEncoder
 from gantools.pretrained.feature_weights import find_feature_weights, read_state
 
@@ -23,7 +22,7 @@ def load_encoder_weights(encoder: ResNetEncoder, name: EncoderName, weights: str
             f"encoder weights: ImageNet's are for base_channels {STANDARD_CHANNELS}, not {encoder.channels[0]};"
             " set `encoder_weights: random`"
         )
-    path = find_feature_weights(name, "encoder_weights") if weights is None else Path(weights).expanduser()
+    path = find_feature_weights(name, "encoder_weights") if weights is None else expanded(weights)
     state = read_state(path, "encoder weights")
     if next(encoder.parameters()).is_meta:
         return

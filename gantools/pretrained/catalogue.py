@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gantools.errors import UsageError
+from gantools.files import expanded
 from gantools.pretrained.card import Card, read_card
 from gantools.pretrained.feature_networks import FEATURE_NETWORKS
 from gantools.registry import did_you_mean
 
 SUFFIX = ".safetensors"
+NO_HOME = Path("/nonexistent")
+"""As Debian calls the home of those who have none. Not the temporary folder: there anybody could leave weights."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,12 @@ class Installed:
 
 
 def weights_folder() -> Path:
-    """``$GANTOOLS_HOME/weights``, where weights are installed (home default ~/.cache/gantools)."""
-    home = os.environ.get("GANTOOLS_HOME") or "~/.cache/gantools"
-    return Path(home).expanduser() / "weights"
+    """``$GANTOOLS_HOME/weights``, where weights are installed (home default ~/.cache/gantools).
+
+    Of a user without a home, as in many containers, it is a folder that does not exist.
+    """
+    home = expanded(os.environ.get("GANTOOLS_HOME") or "~/.cache/gantools")
+    return (home if home.parts[0] != "~" else NO_HOME) / "weights"
 
 
 def shipped_folder() -> Path:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import pwd
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -14,6 +17,8 @@ from gantools.doctor import computer, examination, imports, packages, storage
 from gantools.doctor.imports import Probe
 from gantools.doctor.packages import Requirement
 from gantools.doctor.report import Finding, Report
+from gantools.images import writer
+from gantools.images.picture import Picture
 
 SOUND_TORCH = {"cuda": [], "cuda_build": None, "threads": 1}
 
@@ -156,3 +161,32 @@ def test_exit_code_and_verdict(monkeypatch, findings, code, last):
     assert answer.exit_code == code
     assert answer.stdout.splitlines()[-1] == last
     assert "a yes" in answer.stdout
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home and an entry among the users, as containers give their processes."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("GANTOOLS_HOME", raising=False)
+
+    def unknown(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+@pytest.mark.usefixtures("nobody")
+def test_nobody_needs_a_home(gantools: Any, here: Path) -> None:
+    writer.write(Picture(np.zeros((8, 8, 3), np.uint8)), here / "in.png")
+    assert "/nonexistent" in gantools("doctor").out
+    assert "restore" in gantools("weights", "list").out
+    done = gantools("infer", "restore", "in.png")
+    assert (done.code, done.out) == (0, "in.restore.png\n"), done.err
+    for words in (("--data", "~/x"), ("data.dir=~/x",)):
+        refused = gantools("check", "srgan/mse", *words)
+        assert (refused.code, refused.only_error) == (
+            2,
+            "data.dir: '~/x' does not exist; give a folder with --data DIR",
+        )
+    masked = gantools("check", "context_encoder/random_block", "--data", ".", "data.mask={name: file, path: ~/m.png}")
+    assert "'~/m.png' does not exist" in masked.only_error

@@ -74,7 +74,6 @@ def test_a_mask_that_leaves_out_most_of_the_image_gets_a_warning(gantools: Any, 
     inverted = 255 - reader.read("mask.png").pixels
     writer.write(Picture(inverted), Path("inverted.png"))
     done = gantools("infer", filler, "in.png", "--mask", "inverted.png", "--overwrite")
-    assert done.code == 0
     assert (
         "'in.png': the mask leaves out 97% of the image; is it inverted? White is missing, black is known" in done.err
     )
