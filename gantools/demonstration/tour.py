@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 
 from gantools import api
 from gantools.data import seeds, synth
@@ -16,7 +21,7 @@ from gantools.errors import GantoolsError
 from gantools.files import write_bytes
 from gantools.images import color, reader, writer
 from gantools.images.picture import Picture, Pixels
-from gantools.training.reporter import Reporter
+from gantools.training.reporter import Reporter, Silent
 
 PICTURES, HELD_OUT, SIDE_PX = 240, 6, 64
 TRAINING = (
@@ -26,10 +31,12 @@ TRAINING = (
     "model.generator.upsampling=resize",
     "stages.adversarial.optimizers.generator.lr=5.0e-4",
     "stages.adversarial.optimizers.discriminator.lr=1.0e-4",
-    "train.log_every_steps=100",
-    "train.preview_every_steps=200",
     "train.ema_decay=0.99",
 )
+MOST_STEPS, FEWEST_STEPS = 1000, 50
+TRIED_STEPS, UNTIMED_STEPS = 8, 2
+TRAINING_SECONDS = 150.0
+"""What the training may take, so that all of the demo stays under four minutes on two slow cores."""
 
 
 class Interrupted(GantoolsError):
@@ -60,14 +67,15 @@ class Shown:
         ]
 
 
-def run(folder: Path, steps: int, reporter: Reporter, tell: Callable[[str], None]) -> Shown:
-    """Draw, train, infer and write ``index.html`` into ``folder``. Raises Interrupted."""
+def run(folder: Path, steps: int | None, reporter: Reporter, tell: Callable[[str], None]) -> Shown:
+    """Draw, train, infer and write ``index.html`` into ``folder``. Raises Interrupted.
+
+    ``steps`` None: as many as this computer does in two and a half minutes, at most 1,000.
+    """
     tell(f"1/4 drawing {PICTURES} shoes")
     drawings = synth.synthesise("shoes", folder / "drawn", PICTURES, SIDE_PX, seed=0)
-    tell(f"2/4 training pix2pix on them, {steps} steps at {SIDE_PX} px")
-    training = _train(folder, steps, reporter)
-    if training.signal is not None:
-        raise Interrupted(folder, training.signal)
+    tell(f"2/4 training pix2pix on them at {SIDE_PX} px")
+    training = _train(folder, steps or _affordable_steps(folder, tell), reporter)
     tell("3/4 running the trained pix2pix on shoes it has not seen")
     shoes = _shoes(folder, training.path)
     tell("4/4 enlarging and mending sample photos with the shipped weights")
@@ -77,11 +85,60 @@ def run(folder: Path, steps: int, reporter: Reporter, tell: Callable[[str], None
     return Shown(page, training.path, shoes, photos)
 
 
+class _Stopwatch(Silent):
+    """Notes when steps are done."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def step(self, done: int) -> None:  # noqa: ARG002 - the signature is the reporter's
+        self.times.append(time.monotonic())
+
+    def seconds_per_step(self) -> float:
+        """The median, without the first steps, which also set up what the others use."""
+        times = self.times[UNTIMED_STEPS:]
+        return median(later - earlier for earlier, later in pairwise(times))
+
+
+def _affordable_steps(folder: Path, tell: Callable[[str], None]) -> int:
+    """How many steps this computer does in the time there is, found by a short training that is thrown away."""
+    tell(f"    measuring how long {TRIED_STEPS} steps take here")
+    stopwatch, settings = _Stopwatch(), _settings(folder, MOST_STEPS, f"train.log_every_steps={TRIED_STEPS}")
+    with TemporaryDirectory(dir=folder, prefix="trial-") as trial:
+        _ended(folder, api.train(settings, run_dir=trial, max_steps=TRIED_STEPS, reporter=stopwatch))
+    seconds = stopwatch.seconds_per_step()
+    steps = affordable_steps(seconds)
+    fewer = f" instead of {MOST_STEPS}, so that the demo takes less than four minutes" if steps < MOST_STEPS else ""
+    tell(f"    {seconds:.2f} s per step: {steps} steps{fewer}; eta {timedelta(seconds=round(steps * seconds))}")
+    return steps
+
+
+def affordable_steps(seconds_per_step: float) -> int:
+    """How many steps the training may have, from 50 to 1,000, in fifties."""
+    return max(FEWEST_STEPS, min(MOST_STEPS, int(TRAINING_SECONDS / seconds_per_step) // 50 * 50))
+
+
 def _train(folder: Path, steps: int, reporter: Reporter) -> api.TrainingRun:
-    length = (f"stages.adversarial.steps={steps}", "stages.adversarial.epochs=null")
-    decay = "stages.adversarial.schedule={name: step, at: [0.6, 0.85], factor: 0.3}"
-    settings = api.configure("pix2pix/shoes-64", data=[str(folder / "drawn")], overrides=[*TRAINING, *length, decay])
-    return api.train(settings, run_dir=folder / "run", reporter=reporter)
+    return _ended(folder, api.train(_settings(folder, steps), run_dir=folder / "run", reporter=reporter))
+
+
+def _ended(folder: Path, training: api.TrainingRun) -> api.TrainingRun:
+    """The training, unless a signal stopped it. Raises Interrupted."""
+    if training.signal is not None:
+        raise Interrupted(folder, training.signal)
+    return training
+
+
+def _settings(folder: Path, steps: int, *overrides: str) -> api.Settings:
+    """The training's settings: what counts steps follows their number; ``overrides`` come last."""
+    length = (
+        f"stages.adversarial.steps={steps}",
+        "stages.adversarial.epochs=null",
+        "stages.adversarial.schedule={name: step, at: [0.6, 0.85], factor: 0.3}",
+        f"train.log_every_steps={max(1, steps // 10)}",
+        f"train.preview_every_steps={max(1, steps // 5)}",
+    )
+    return api.configure("pix2pix/shoes-64", data=[str(folder / "drawn")], overrides=[*TRAINING, *length, *overrides])
 
 
 def _shoes(folder: Path, run: Path) -> Path:
