@@ -98,7 +98,7 @@ def test_the_number_lies_in_the_upper_left_quadrant_and_is_white() -> None:
         written = degrade.text(flat(120, 200), TextOptions(height_px=10), chance(seed, 0.5))
         rows, columns = np.nonzero((written != 100).any(axis=2))
         corners.append((columns.min(), rows.min()))
-        assert rows.max() - rows.min() + 1 == pytest.approx(10, abs=2)
+        assert rows.max() - rows.min() + 1 == pytest.approx(10, abs=4)  # OpenCV 4 draws another font than 5, and softer
         assert written.max() > 200
         assert (np.ptp(written.astype(int), axis=2) == 0).all()
     assert max(column for column, _ in corners) <= 100 + 3
