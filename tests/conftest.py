@@ -26,11 +26,12 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _global_options_as_at_the_start() -> Iterator[None]:
-    """What ``-q`` or ``--debug`` set in this process holds for one test only, in whatever order they run."""
+def _as_at_the_start() -> Iterator[None]:
+    """Random numbers, and what ``-q`` or ``--debug`` set in this process, are each test's own, in any order."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
     yield
-    console = sys.modules.get("gantools.cli.console")
-    if console:
+    if console := sys.modules.get("gantools.cli.console"):
         console.Settings.debug = console.Settings.quiet = console.Settings.verbose = False
         console.Settings.color = True
 
