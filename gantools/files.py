@@ -130,6 +130,20 @@ def write_bytes(path: Path, content: bytes) -> None:
         stream.write(content)
 
 
+def write_new(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` atomically, unless something is there: raises FileExistsError then."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path)
+    try:
+        with new_file(temporary) as stream:
+            stream.write(content)
+        tell("rename", path)
+        os.link(temporary, path)
+        sync_folder(path.parent)
+    finally:
+        discard(temporary)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically."""
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())

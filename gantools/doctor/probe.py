@@ -11,13 +11,15 @@ def torch_facts() -> dict[str, Any]:
     """The devices torch sees, and the one gantools would choose."""
     import torch
 
-    from gantools import devices
+    from gantools import devices, speed
 
     chosen = devices.choose_device("auto")
     return {
         "chosen": str(chosen),
         "computes_bf16": devices.has_bf16(chosen),
         "threads": torch.get_num_threads(),
+        "processor_speed": f"3×3 convolution: {speed.convolution(keep=False)}",
+        "measured": [f"{one.subject}: {one}" for one in speed.all_kept()],
         "cuda_build": torch.version.cuda,
         "cuda": [_cuda_facts(number) for number in range(torch.cuda.device_count())],
         "mps": torch.backends.mps.is_available(),
