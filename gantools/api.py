@@ -250,7 +250,7 @@ def resume(
     with run.lock():
         before = read_config(run.config)
         settings = _changed(run.config, before, data, overrides, extend)
-        prepared = session.prepare(settings.recipe, settings.config, device, weights_to_begin_with(run))
+        prepared = session.prepare(settings.recipe, settings.config, device, weights_to_begin_with(run), run.facts())
         changes = between(before.config, settings.config)
         revision = Revision(changes, to_yaml(settings.config, settings.tree))
         return _told(session.resume(prepared, run, Limits(max_steps, max_seconds), reporter, revision))

@@ -141,10 +141,14 @@ class TrainOptions(Options):
     """How the loop runs, whatever the recipe."""
 
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto", "arithmetic of networks and losses; auto is bf16 where the device computes it in hardware"
+        "auto",
+        "arithmetic of networks and losses; auto is bf16 where a GPU computes it in hardware, and on a processor where "
+        "it is measured to be faster",
     )
-    memory_format: Literal["contiguous", "channels_last"] = setting(
-        "contiguous", "layout of network tensors; channels_last pays for networks with BatchNorm or no norm"
+    memory_format: Literal["auto", "contiguous", "channels_last"] = setting(
+        "auto",
+        "layout of network tensors; auto is measured together with precision auto on a processor; else contiguous "
+        "in U-Nets and with norms over a picture or transposed convolutions, and channels_last without",
     )
     compile: Literal["off", "networks", "graphs"] = setting(
         "off",

@@ -18,7 +18,10 @@ from gantools.training.validation import Validation
 
 @dataclass(frozen=True)
 class Prepared:
-    """A recipe built on its machine, with its data found sound; ``init_from`` says what fine-tuning begins with."""
+    """A recipe built on its machine, with its data found sound; ``init_from`` says what fine-tuning begins with.
+
+    ``measured`` is the line that says how the machine's arithmetic was chosen, where it was measured.
+    """
 
     recipe: Recipe[Any, Any]
     config: RunConfig
@@ -26,6 +29,7 @@ class Prepared:
     training: Dataset
     validation: Dataset
     init_from: dict[str, Any] | None = None
+    measured: str | None = None
 
 
 class Cast:

@@ -17,6 +17,7 @@ from gantools.training import compiling, ranks
 from gantools.training.compiling import CompileName
 from gantools.training.ranks import Alone, Place, Ranks
 
+Precision = Literal["fp32", "bf16", "fp16"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 
 
@@ -25,7 +26,7 @@ class Machine:
     """A device with the arithmetic and layout networks use on it, and the other processes that train the same run."""
 
     device: torch.device
-    precision: Literal["fp32", "bf16", "fp16"]
+    precision: Precision
     channels_last: bool = False
     ranks: Ranks = field(default_factory=Alone)
     compiled: CompileName = "off"
@@ -70,6 +71,7 @@ def choose(
 ) -> Machine:
     """The machine for ``--device`` and ``--precision``. Raises UsageError when this computer lacks it.
 
+    ``auto`` is fp32 on a processor, where ``arithmetic.settled`` measures, and contiguous.
     Of several processes on this computer each has a CUDA device of its own.
     """
     found = _choose_device(device, ranks.place())
@@ -97,7 +99,7 @@ def _choose_device(name: str, where: Place) -> torch.device:
     return torch.device("cuda", where.local_rank)
 
 
-def _choose_precision(device: torch.device, precision: PrecisionName) -> Literal["fp32", "bf16", "fp16"]:
+def _choose_precision(device: torch.device, precision: PrecisionName) -> Precision:
     if precision != "auto":
         return precision
-    return "bf16" if has_bf16(device) else "fp32"
+    return "bf16" if device.type != "cpu" and has_bf16(device) else "fp32"

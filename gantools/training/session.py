@@ -16,7 +16,7 @@ from gantools.data import dataset
 from gantools.data.unreadable import require_readable
 from gantools.errors import GantoolsError, ModelFileError, PeerError
 from gantools.files import sha256
-from gantools.training import bystander, continuation, distributed, machine, run_directory, streams
+from gantools.training import arithmetic, bystander, continuation, distributed, machine, run_directory, streams
 from gantools.training.cast import Prepared
 from gantools.training.continuation import Revision
 from gantools.training.loop import Loop
@@ -24,6 +24,8 @@ from gantools.training.recipe import Recipe, exported_networks, networks_of
 from gantools.training.reporter import Reporter, Silent
 from gantools.training.run_directory import RunDirectory
 from gantools.training.stopping import Ending, Limits
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,16 @@ class Outcome:
 
 
 def prepare(
-    kind: type[Recipe[Any, Any]], config: RunConfig, device: str, init_from: str | Path | None = None
+    kind: type[Recipe[Any, Any]],
+    config: RunConfig,
+    device: str,
+    init_from: str | Path | None = None,
+    before: Mapping[str, Any] = _NOTHING,
 ) -> Prepared:
-    """Choose the machine, look at the data, build the networks. Raises UsageError, DataError or ModelFileError."""
+    """Choose the machine, look at the data, build the networks. Raises UsageError, DataError or ModelFileError.
+
+    ``before`` is what ``run.json`` says of a run that goes on: it keeps its arithmetic.
+    """
     train = config.train
     where = machine.choose(device, train.precision, train.memory_format, train.compile)
     where = replace(where, ranks=distributed.join(where.device))
@@ -48,7 +57,8 @@ def prepare(
     streams.seed(config.seed)
     recipe = kind(config)
     begun = _load_weights(recipe, Path(init_from)) if init_from is not None else None
-    return Prepared(recipe, config, where, training, validation, begun)
+    where, measured = arithmetic.settled(where, recipe, config, training, before)
+    return Prepared(recipe, config, where, training, validation, begun, measured)
 
 
 def start(
@@ -63,6 +73,8 @@ def start(
         run.begin(to_yaml(config, tree))
         loop = Loop(prepared, run, reporter or Silent())
         run.describe({**_facts(prepared), "seed": config.seed, "init_from": prepared.init_from})
+        if prepared.measured:
+            loop.reporter.message(prepared.measured)
         if prepared.init_from:
             loop.reporter.message("fine-tuning: {recipe} weights '{path}' (step {step})".format(**prepared.init_from))
         return _train(loop, limits)
@@ -84,9 +96,11 @@ def resume(
 
 def _facts(prepared: Prepared) -> dict[str, Any]:
     """What a run is computed with, and of."""
-    where = run_directory.environment(str(prepared.machine.device), prepared.machine.precision)
+    machine = prepared.machine
+    where = run_directory.environment(str(machine.device), machine.precision)
+    layout = {"memory_format": "channels_last" if machine.channels_last else "contiguous"}
     data = {"data": dataset.fingerprint(prepared.training), "validation_images": len(prepared.validation)}
-    return {**where, "processes": prepared.machine.ranks.place.count, **data}
+    return {**where, **layout, "processes": machine.ranks.place.count, **data}
 
 
 def _train(loop: Loop, limits: Limits) -> Outcome:
@@ -133,6 +147,7 @@ def findings(prepared: Prepared, *, dry_run: bool) -> list[str]:
     millions = ((name, sum(p.numel() for p in network.parameters()) / 1e6) for name, network in networks.items())
     lines = [
         f"device: {prepared.machine.device}, {prepared.machine.precision}",
+        *([prepared.measured] if prepared.measured else []),
         f"training: {prepared.training.describe()}",
         f"validation: {prepared.validation.describe()}",
         f"networks: {', '.join(f'{name} {count:.2f} M parameters' for name, count in millions)}",

@@ -1,0 +1,156 @@
+"""In what arithmetic and memory layout a run computes where its settings say ``auto``.
+
+On a processor it is measured on steps of the run's own networks, or on a convolution where a step takes long; elsewhere
+it follows from the device. A run keeps what it began with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from gantools import speed
+from gantools.config.options import Options
+from gantools.config.schema import RunConfig
+from gantools.data import loader
+from gantools.data.batches import Batch, to_network
+from gantools.data.dataset import Dataset
+from gantools.errors import NonFiniteError
+from gantools.models.blocks import InstanceNorm
+from gantools.models.generators.unet import UNet
+from gantools.training.machine import Machine, Precision
+from gantools.training.recipe import Recipe, Stage, networks_of
+from gantools.training.stage_play import StagePlay
+from gantools.training.turns import Alternate
+
+_CPU_PRECISIONS: tuple[Precision, Precision] = ("fp32", "bf16")
+_PICTURE_WIDE = (InstanceNorm, nn.GroupNorm)
+_SHAPE = ("crop_px", "scale", "batch_images")
+LONG_STEP_SECONDS = 0.7
+"""Longer steps are not timed: several of each would keep a run waiting."""
+
+
+def settled(
+    machine: Machine, recipe: Recipe[Any, Any], config: RunConfig, data: Dataset, before: Mapping[str, Any]
+) -> tuple[Machine, str | None]:
+    """The machine with what ``auto`` comes to, and one line where that was measured. The first rank decides for all.
+
+    ``before`` is what ``run.json`` says of a run that goes on. What was asked for is taken without measuring.
+    """
+    chosen, line = machine.ranks.told_by_first(lambda: _decided(machine, recipe, config, data, before))
+    return replace(machine, precision=chosen.precision, channels_last=chosen.channels_last), line
+
+
+class Choice(NamedTuple):
+    """Arithmetic and memory layout."""
+
+    precision: Precision
+    channels_last: bool
+
+    def __str__(self) -> str:
+        return f"{self.precision} channels_last" if self.channels_last else self.precision
+
+
+def _decided(
+    machine: Machine, recipe: Recipe[Any, Any], config: RunConfig, data: Dataset, before: Mapping[str, Any]
+) -> tuple[Choice, str | None]:
+    train, kept = config.train, before if before.get("device") == str(machine.device) else {}
+    precision = None if train.precision == "auto" else machine.precision
+    channels_last = None if train.memory_format == "auto" else machine.channels_last
+    if precision is None:
+        precision = kept.get("precision")
+    if channels_last is None and "memory_format" in kept:
+        channels_last = kept["memory_format"] == "channels_last"
+    if precision is None and machine.device.type == "cpu":
+        return _fastest(channels_last, recipe, config, data)
+    usual = _usually_channels_last(recipe) if channels_last is None else channels_last
+    return Choice(precision or machine.precision, usual), None
+
+
+def _fastest(
+    channels_last: bool | None, recipe: Recipe[Any, Any], config: RunConfig, data: Dataset
+) -> tuple[Choice, str]:
+    layouts = [False] if _has(recipe, *_PICTURE_WIDE) else [False, True]
+    layouts = layouts if channels_last is None else [channels_last]
+    choices = [Choice(precision, layout) for precision in _CPU_PRECISIONS for layout in layouts]
+    found = _measured(choices, recipe, config, data)
+    return next(choice for choice in choices if str(choice) == found.fastest), f"precision: {found}"
+
+
+def _usually_channels_last(recipe: Recipe[Any, Any]) -> bool:
+    """Where nothing is measured: U-Nets, norms over a picture and transposed convolutions lose by it."""
+    return not _has(recipe, *_PICTURE_WIDE, UNet, nn.ConvTranspose2d)
+
+
+def _has(recipe: Recipe[Any, Any], *kinds: type[nn.Module]) -> bool:
+    networks = networks_of(list(recipe.stages())).values()
+    return any(isinstance(layer, kinds) for network in networks for layer in network.modules())
+
+
+def _measured(choices: list[Choice], recipe: Recipe[Any, Any], config: RunConfig, data: Dataset) -> speed.Measured:
+    shape = {key: value for key, value in config.data.model_dump(mode="json").items() if key in _SHAPE}
+    options = {"model": config.model_dump(mode="json")["model"], "data": shape, "choices": list(map(str, choices))}
+
+    def measure() -> Mapping[str, float]:
+        return _ratios(choices, recipe, config, data)
+
+    return speed.measured(f"training {config.recipe}", options, measure)[0]
+
+
+def _ratios(choices: list[Choice], recipe: Recipe[Any, Any], config: RunConfig, data: Dataset) -> dict[str, float]:
+    """Of steps of the run's last stage. Where a step takes long, and where bf16 gains nothing, of a convolution."""
+    general, plain = speed.convolution().ratios, str(choices[0])
+    found = {str(choice): general[str(choice)] / general[plain] for choice in choices if str(choice) in general}
+    tried = [choice for choice in choices if choice.precision == "fp32" or found.get(str(choice), 0) >= speed.MARGIN]
+    with suppress(speed.TooSlow, NonFiniteError), torch.random.fork_rng(devices=[]):
+        found |= speed.ratios(_contenders(tried, recipe, config, data), most_seconds=LONG_STEP_SECONDS)
+    return found
+
+
+def _contenders(
+    choices: list[Choice], recipe: Recipe[Any, Any], config: RunConfig, data: Dataset
+) -> dict[str, speed.Contender]:
+    """Steps in which everybody plays, of networks made for that, on the run's first pictures."""
+    tried = type(recipe)(config)
+    *_, stage = tried.stages()
+    networks = [*networks_of([stage]).values(), *tried.frozen().values()]
+    stage = replace(stage, policy=Alternate(*stage.players))
+    play = Rehearsal(tried, stage, dict(config.stages)[stage.name].optimizers)
+    images = _first_images(data, config)
+
+    def contender(choice: Choice) -> speed.Contender:
+        machine = Machine(torch.device("cpu"), choice.precision, choice.channels_last)
+
+        def ready() -> Callable[[], object]:
+            for network in networks:
+                machine.place(network)
+            play.machine = machine
+            batch = to_network(images, machine.device, channels_last=machine.channels_last)
+            return lambda: play.step(0, [batch], 1.0)
+
+        return ready
+
+    return {str(choice): contender(choice) for choice in choices}
+
+
+def _first_images(data: Dataset, config: RunConfig) -> Batch:
+    """Files that cannot be read are told of when the run comes to them."""
+    count, seed = config.data.batch_images, config.seed
+    stream = loader.batches(data, batch_images=count, start_batch=0, seed=seed, workers=0, warn=lambda _: None)
+    with closing(stream):
+        return next(stream)
+
+
+class Rehearsal(StagePlay):
+    """A stage played without learning anything: optimizers take as long in every arithmetic, and much memory."""
+
+    def __init__(self, recipe: Recipe[Any, Any], stage: Stage, options: Options) -> None:
+        super().__init__(recipe, stage, options, Machine(torch.device("cpu"), "fp32"))
+
+    def _apply(self, name: str, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
+        pass
