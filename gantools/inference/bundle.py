@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +22,7 @@ from gantools.devices import set_speed
 from gantools.errors import ModelFileError, UsageError
 from gantools.inference.blending import Blend, mixed
 from gantools.inference.locate import resolve
-from gantools.inference.optimise import Runnable, obstacle
+from gantools.inference.optimise import Layout, Runnable, obstacle
 from gantools.inference.settings import LARGEST_SIDE_PX, Precision
 from gantools.models import GENERATORS
 from gantools.models.contract import Generator
@@ -47,7 +47,8 @@ _AUTOCAST: Mapping[Precision, torch.dtype | None] = {
 class Model:
     """A generator ready to run, in the mode that its export asks for. ``autocast`` None means float32.
 
-    ``network`` is what was saved; ``runnable`` computes the same in fewer operations.
+    ``network`` is what was saved; ``runnable`` computes the same in fewer operations, in ``layouts`` where they are not
+    the usual ones.
     """
 
     recipe: str
@@ -56,11 +57,12 @@ class Model:
     network: nn.Module
     autocast: torch.dtype | None
     compile: bool = False
+    layouts: Mapping[torch.dtype | None, Layout] = field(default_factory=dict)
 
     @cached_property
     def runnable(self) -> Runnable:
         """The network as it is computed on this device."""
-        return Runnable(self.network, self.device, self.compile)
+        return Runnable(self.network, self.device, self.compile, self.layouts)
 
     @property
     def device(self) -> torch.device:

@@ -5,10 +5,10 @@ What was measured is in docs/benchmarks.md; docs/decisions/0009 says why.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,8 @@ from gantools.models.generators.resnet_unet import ResNetUNet
 from gantools.models.generators.unet import UNet
 
 Form: TypeAlias = Callable[[Tensor], Tensor]
+Layout: TypeAlias = Literal["contiguous", "channels_last", "packed"]
+"""How maps and weights lie: as torch runs everything, as it runs convolutions fastest, or as oneDNN wants them."""
 
 _PICTURE_WIDE = (InstanceNorm, nn.GroupNorm)
 
@@ -30,13 +32,14 @@ _PICTURE_WIDE = (InstanceNorm, nn.GroupNorm)
 class Runnable:
     """A network in the forms that it is computed in, each made when it is first asked for.
 
-    ``forms`` are kept by the type of their arithmetic; None is float32. With ``compile`` pictures go through what the
-    compiler made for their shape.
+    ``forms`` are kept by the type of their arithmetic; None is float32. ``layouts`` says how maps lie in one, where
+    that is not as usual. With ``compile`` pictures go through what the compiler made for their shape.
     """
 
     network: nn.Module
     device: torch.device
     compile: bool = False
+    layouts: Mapping[torch.dtype | None, Layout] = field(default_factory=dict)
     forms: dict[torch.dtype | None, Form] = field(default_factory=dict)
     compiled_forms: dict[torch.dtype | None, Form] = field(default_factory=dict)
 
@@ -47,7 +50,7 @@ class Runnable:
     def form(self, dtype: torch.dtype | None) -> Form:
         """How the network is computed in a type of arithmetic."""
         if dtype not in self.forms:
-            self.forms[dtype] = _form(self.network, self.device, dtype)
+            self.forms[dtype] = _form(self.network, self.device, dtype, self.layouts.get(dtype))
         return self.forms[dtype]
 
     def compiled_form(self, dtype: torch.dtype | None) -> Form:
@@ -57,23 +60,49 @@ class Runnable:
         return self.compiled_forms[dtype]
 
 
-def _form(network: nn.Module, device: torch.device, dtype: torch.dtype | None) -> Form:
-    arithmetic = dtype or torch.float32
-    if device.type == "cpu" and not network.training and _packing_pays(network, dtype) and works(arithmetic):
-        return packed(rewritten(network), arithmetic)
-    return _plain_form(network, device, dtype)
+def possible_layouts(network: nn.Module, dtype: torch.dtype | None) -> tuple[Layout, ...]:
+    """The layouts in which a network is exact on a processor, the plain one first.
+
+    Norms over a picture lose a digit on channels_last maps; packed, a U-Net's are computed on contiguous ones.
+    """
+    if network.training:
+        return ("contiguous",)
+    wide = is_picture_wide(network)
+    packs = isinstance(network, UNet) or not wide or dtype is not None
+    candidates: dict[Layout, bool] = {"contiguous": True, "channels_last": not wide, "packed": packs}
+    return tuple(layout for layout, exact in candidates.items() if exact and (layout != "packed" or _works(dtype)))
 
 
-def _plain_form(network: nn.Module, device: torch.device, dtype: torch.dtype | None) -> Form:
+def usual_layout(network: nn.Module, device: torch.device, dtype: torch.dtype | None) -> Layout:
+    """The layout that was faster on most machines, where nothing was measured on this one."""
+    if device.type == "cpu" and not network.training and _packing_pays(network, dtype) and _works(dtype):
+        return "packed"
+    contiguous = is_picture_wide(network) or network.training or device.type == "mps"
+    return "contiguous" if contiguous else "channels_last"
+
+
+def _works(dtype: torch.dtype | None) -> bool:
+    return works(dtype or torch.float32)
+
+
+def _form(network: nn.Module, device: torch.device, dtype: torch.dtype | None, layout: Layout | None) -> Form:
+    layout = layout or usual_layout(network, device, dtype)
+    if layout == "packed":
+        return packed(rewritten(network), dtype or torch.float32)
+    return _plain_form(network, device, dtype, layout)
+
+
+def _plain_form(network: nn.Module, device: torch.device, dtype: torch.dtype | None, layout: Layout) -> Form:
     """In fewer operations, where that is known to be exact, by the layers that torch offers to everyone."""
     if network.training or device.type == "mps":
-        return _as_torch_runs(network, device, dtype)
-    return _as_torch_runs(rewritten(network, enlarge_last=device.type == "cpu"), device, dtype)
+        return _as_torch_runs(network, device, dtype, layout)
+    return _as_torch_runs(rewritten(network, enlarge_last=device.type == "cpu"), device, dtype, layout)
 
 
 def _compiled_form(network: nn.Module, device: torch.device, dtype: torch.dtype | None) -> Form:
     """The compiler joins layers by itself, from what everyone has."""
-    return compiled(_plain_form(network, device, dtype), dtype)
+    contiguous = is_picture_wide(network) or network.training
+    return compiled(_plain_form(network, device, dtype, "contiguous" if contiguous else "channels_last"), dtype)
 
 
 def _packing_pays(network: nn.Module, dtype: torch.dtype | None) -> bool:
@@ -103,15 +132,14 @@ def is_picture_wide(network: nn.Module) -> bool:
     return any(isinstance(module, _PICTURE_WIDE) for module in network.modules())
 
 
-def _as_torch_runs(network: nn.Module, device: torch.device, dtype: torch.dtype | None) -> Form:
-    """The modules as they are; channels_last pays for plain convolutions."""
-    contiguous = is_picture_wide(network) or network.training or device.type == "mps"
-    layout = torch.contiguous_format if contiguous else torch.channels_last
-    laid_out = network if contiguous else _channels_last(network)
+def _as_torch_runs(network: nn.Module, device: torch.device, dtype: torch.dtype | None, layout: Layout) -> Form:
+    """The modules as they are."""
+    memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+    laid_out = _channels_last(network) if layout == "channels_last" else network
 
     def run(image: Tensor) -> Tensor:
         with torch.autocast(device.type, dtype) if dtype else nullcontext():
-            made: Tensor = laid_out(image.contiguous(memory_format=layout))
+            made: Tensor = laid_out(image.contiguous(memory_format=memory_format))
             return made
 
     return run

@@ -18,9 +18,10 @@ class Run(Iterator[Result]):
 
     Decoders start as soon as this is made, so that they work while the network is opened; ``change`` says what is done
     to the pictures, without which every one is skipped. ``close``, the end of ``with`` and letting go of it end the
-    run: nothing further is written.
+    run: nothing further is written. ``measured`` says how ``--fast`` chose its arithmetic, where it was measured.
     """
 
+    measured: str | None = None
     _begun = False  # a signal may end the program while this is being made
 
     def __init__(self, jobs: Sequence[Job], settings: Settings) -> None:

@@ -61,18 +61,20 @@ class Session:
     def _put_through(self, run: Run) -> Run:
         from gantools.inference import engine
 
-        model = self._opened()
+        model, run.measured = self._opened()
         if self.settings.mask is not None and model.export.takes != "masked":
             raise UsageError(f"--mask: {self.recipe} takes whole pictures, it fills no holes")
         return engine.put_through(model, run, self.settings)
 
-    def _opened(self) -> Model:
+    def _opened(self) -> tuple[Model, str | None]:
+        """The model in the arithmetic and layout that are fastest here, and one line about what was measured."""
         from gantools.devices import choose_device
         from gantools.inference import bundle
         from gantools.inference.blending import Blend
+        from gantools.inference.fastest import fastest
 
         device = choose_device(self.device)
-        return bundle.open_model(
+        model = bundle.open_model(
             self.weights,
             export=self.export,
             device=device,
@@ -81,11 +83,12 @@ class Session:
             compile=self.settings.compile,
             fast=self.settings.fast,
         )
+        return fastest(model, fast=self.settings.fast and self.precision == "auto")
 
     def _precision(self, device: torch.device) -> Precision:
         from gantools.devices import has_bf16
 
-        fast = self.settings.fast and self.precision == "auto" and has_bf16(device)
+        fast = self.settings.fast and self.precision == "auto" and device.type != "cpu" and has_bf16(device)
         return "bf16" if fast else self.precision
 
     def scale(self) -> str | None:
@@ -114,7 +117,7 @@ class Session:
         from gantools.inference import estimate
 
         sizes = estimate.sizes_of(self.jobs, self.settings)
-        return str(estimate.estimated(sizes, self._opened(), self.settings)) if sizes else None
+        return str(estimate.estimated(sizes, self._opened()[0], self.settings)) if sizes else None
 
 
 def prepare(

@@ -56,8 +56,8 @@ class Settings:
     ``io_workers`` is the number of decoder processes (None: as many as the processors call for; 0: pictures are decoded
     within this process, which starts sooner and which a crashing decoder takes along).
     ``batch`` is the number of pictures of one size that go through the network together (None: as many as pay).
-    ``fast`` lets go of what makes a result the same in any company and on any run: bf16 where the hardware has it
-    (unless a precision is asked for), batches by size.
+    ``fast`` lets go of what makes a result the same in any company and on any run: bf16 where it is
+    faster (on a processor that is measured; not where a precision is asked for), batches by size.
     ``tile`` is the side of the parts, in input pixels, in which a picture goes through the network (None: as large as
     the memory allows, 0: always whole). ``tta`` takes the mean over a picture's eight flips and turns.
     ``compile`` has torch's compiler make code for every size of picture that comes, on CUDA with kernels launched

@@ -111,6 +111,22 @@ def test_every_form_in_float32_computes_what_the_network_does(options: Any, coun
 
 
 @EVERY_NETWORK
+def test_every_layout_that_may_be_chosen_is_exact(options: Any) -> None:
+    """So that a measurement, which differs from machine to machine, changes last digits only."""
+    network, given = built(options), picture()
+    with torch.inference_mode():
+        exact, wanted = exactly(network, given), network(given)
+        for layout in optimise.possible_layouts(network, None):
+            made = Runnable(network, CPU, layouts={None: layout})(given, None)
+            assert error(made, exact) <= max(1e-5, 3 * error(wanted, exact)), layout
+        with torch.autocast("cpu", torch.bfloat16):
+            usual = (network(given).float() - wanted).abs().mean()
+        for layout in optimise.possible_layouts(network, torch.bfloat16):
+            made = Runnable(network, CPU, layouts={torch.bfloat16: layout})(given, torch.bfloat16)
+            assert (made - wanted).abs().mean() <= 1.3 * usual + 1e-3, layout
+
+
+@EVERY_NETWORK
 def test_16_bits_stay_as_close_as_under_autocast(options: Any) -> None:
     network, given = built(options), picture()
     with torch.inference_mode():

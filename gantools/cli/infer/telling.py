@@ -36,6 +36,8 @@ def tell_all(planned: Session | Deconvolution, asked: Asked, inputs: Sequence[st
 def _carry_out(planned: Session | Deconvolution, teller: Teller) -> None:
     """Progress counts what is to be made, so that results which are there already do not look like speed."""
     with planned.run() as results, progress(sum(not job.skip for job in planned.jobs)) as advance:
+        if results.measured:
+            console.message(results.measured)
         for result in results:
             teller.tell(result)
             if result.status != "skipped":
