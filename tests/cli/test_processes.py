@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gantools.checkpoint import weights
 from gantools.cli import console
 from gantools.data import synth
 from gantools.errors import PeerError, TrainingError
@@ -52,6 +53,8 @@ def test_ctrl_c_is_one_save_and_one_result(pair):
     facts = json.loads((run / "run.json").read_bytes())
     assert (facts["status"], facts["processes"]) == ("interrupted", 2)
     assert list((run / "checkpoints").glob(f"step-{facts['step']:09d}"))
+    assert weights.describe(run / "weights" / "last.safetensors").about["step"] == facts["step"]
+    assert (run / "samples" / f"{facts['step']:06d}.png").is_file()
 
 
 def test_a_refusal_is_one_line(tmp_path):

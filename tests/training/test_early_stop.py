@@ -56,10 +56,19 @@ def assert_same_tensors(one, other) -> None:
         assert torch.equal(tensor, other[name]), name
 
 
+@pytest.fixture
+def _heard():
+    """A shell lets what runs in the background ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt(number: int):
     return Hook(lambda done: os.kill(os.getpid(), number) if done == 2 else None)
 
 
+@pytest.mark.usefixtures("_heard")
 @pytest.mark.parametrize("decay", ["null", "0.9"])
 @pytest.mark.parametrize("stop", ["steps", "time", signal.SIGINT, signal.SIGTERM])
 def test_every_stop_leaves_weights_a_sheet_a_row_and_a_report(tiny, tmp_path, monkeypatch, stop, decay):
