@@ -42,14 +42,14 @@ def fill_by_picture(pixels: Pixels, hole: Hole, predict: Predict, trained_px: in
     """Fill the hole from a network that predicts every pixel of what is given to it.
 
     Only the surroundings of the hole go through the network. Where the hole is thick, so that the network would see
-    little beside it, they are shrunk first: until it is a quarter of ``trained_px`` thick, or until they are no larger
-    than the training images and the hole half of them. Only what it makes of the hole is used: its
+    little beside it, they are shrunk first: until it is a quarter of ``trained_px`` thick, or half of it where the
+    picture would become smaller than the training images. Only what it makes of the hole is used: its
     loss never looked at known pixels, so what it makes of those says nothing about a seam.
     """
     rows, columns = _surroundings(hole, trained_px)
     shown, missing = mean_filled(pixels[rows, columns], hole[rows, columns]), hole[rows, columns]
     thickness_px = 2 * float(cv2.distanceTransform(_bordered(missing), cv2.DIST_L2, 5).max())
-    as_large = trained_px / min(missing.shape)
+    as_large = trained_px / min(pixels.shape[:2])
     factor = min(1.0, trained_px / 2 / thickness_px, max(as_large, trained_px / 4 / thickness_px))
     predicted = predict(shown) if factor == 1 else _predict_small(shown, missing, predict, factor)
     filled = pixels.copy()
