@@ -47,10 +47,9 @@ def described(export: Export, scale_to: ScaleTo) -> str | None:
         )
     if export.resized_px is None:
         return None
-    return (
-        "scale: the network sees images at their own size; --scale-to trained brings their short side to "
-        f"{export.resized_px} px, as in training"
-    )
+    masked = export.takes == "masked"
+    own = "thick holes are filled at a smaller size" if masked else "the network sees images at their own size"
+    return f"scale: {own}; --scale-to trained brings the short side of images to {export.resized_px} px, as in training"
 
 
 def size_of(export: Export, scale_to: ScaleTo) -> str:

@@ -244,6 +244,7 @@ def test_one_line_says_what_is_done(same: Model, doubling: Path) -> None:
     assert "short side of 8 px, as in training" in str(described(same.export, "auto"))
     assert "--scale-to native" in str(described(same.export, 5))
     assert "--scale-to trained" in str(described(same.export, "native"))
+    assert "thick holes are filled at a smaller size" in str(described(replace(same.export, takes="masked"), "native"))
     assert described(opened(doubling).export, "auto") is None
     with pytest.raises(UsageError, match="give trained, native, or a short side"):
         parse_scale_to("0")
