@@ -14,6 +14,7 @@ _SIZE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 
 _CODE = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "2I", DOUBLE: "d", 13: "I", _LONG8: "Q", _IFD8: "Q"}
 _MOST_PAGES = 10_000
+_SHORT_BYTES = 256
 
 
 Order: TypeAlias = Literal["<", ">"]
@@ -52,9 +53,13 @@ def header_of(data: bytes | bytearray) -> Header:
     return Header(order, big, struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0])
 
 
-def directory_at(data: bytes | bytearray, header: Header, offset: int) -> tuple[Directory, int]:
+def directory_at(
+    data: bytes | bytearray, header: Header, offset: int, most_bytes: int | None = None
+) -> tuple[Directory, int]:
     """The entries at ``offset`` whose values lie within ``data``, and where the next directory is (0: nowhere).
 
+    Values that together take more than ``most_bytes`` (None: as many as there are) are passed over: entries of a forged
+    file may all name the same bytes.
     Raises ValueError and struct.error when the table itself does not lie within ``data``.
     """
     count_code, place_code, size, inline = ("Q", "Q", 20, 8) if header.big else ("H", "I", 12, 4)
@@ -63,13 +68,15 @@ def directory_at(data: bytes | bytearray, header: Header, offset: int) -> tuple[
     if start + size * count > len(data):
         raise ValueError("a directory is longer than the file")
     found: Directory = {}
+    left = len(data) if most_bytes is None else most_bytes
     for at in range(start, start + size * count, size):
         tag, kind, number = struct.unpack_from(header.order + "HH" + place_code, data, at)
         length = _SIZE.get(kind, 0) * number
         value = at + size - inline
         if length > inline:
             (value,) = struct.unpack_from(header.order + place_code, data, value)
-        if length and value + length <= len(data):
+        if 0 < length <= left and value + length <= len(data):
+            left -= length
             found[tag] = Entry(kind, number, bytes(data[value : value + length]), at)
     end = start + size * count
     following = struct.unpack_from(header.order + place_code, data, end)[0] if end + inline <= len(data) else 0
@@ -77,13 +84,16 @@ def directory_at(data: bytes | bytearray, header: Header, offset: int) -> tuple[
 
 
 def pages_of(data: bytes, header: Header) -> list[tuple[int, Directory]]:
-    """Every directory of a TIFF in order, with its offset. Raises ValueError and struct.error for the first one."""
+    """Every directory of a TIFF in order, with its offset and of its entries the first short ones.
+
+    Raises ValueError and struct.error for the first one.
+    """
     found: list[tuple[int, Directory]] = []
     seen, offset = set[int](), header.first
     while offset and offset not in seen and len(found) < _MOST_PAGES:
         seen.add(offset)
         try:
-            directory, following = directory_at(data, header, offset)
+            directory, following = directory_at(data, header, offset, _SHORT_BYTES)
         except (ValueError, struct.error):
             if found:
                 break

@@ -128,10 +128,17 @@ def _raw_profiles(chunks: list[Chunk]) -> Iterator[tuple[str, bytes]]:
     return (found for each in _texts(chunks) if (found := png_chunks.raw_profile(each)))
 
 
+def _is_taken(raw: tuple[str, bytes] | None) -> bool:
+    """Whether what ImageMagick keeps in a text is taken for EXIF, XMP or IPTC."""
+    return raw is not None and (raw[0] in ("exif", "xmp", "iptc", "8bim") or exif.is_block(raw[1]))
+
+
 def _others(image: ImageFile.ImageFile, page: Page | None, chunks: list[Chunk]) -> Iterator[Other]:
     """What only some formats have a place for; texts that were taken for EXIF, XMP or IPTC are none any more."""
     yield from (each for each in chunks if each[0] in png_chunks.COLOUR)
-    yield from (each for each in _texts(chunks) if not (png_chunks.xmp(each) or png_chunks.raw_profile(each)))
+    yield from (
+        each for each in _texts(chunks) if not (png_chunks.xmp(each) or _is_taken(png_chunks.raw_profile(each)))
+    )
     segments: list[tuple[str, bytes]] = getattr(image, "applist", [])
     yield from ((COMMENT, content) for name, content in segments if name == "COM")
     press = _iptc(b"".join(content for name, content in segments if name == "APP13"), page, chunks)

@@ -16,7 +16,9 @@ TEXT = ("tEXt", "zTXt", "iTXt")
 _TAKEN = frozenset({*COLOUR, *TEXT, "iCCP", "eXIf"})
 _NEEDED = b"tRNS"
 _SIGNATURE_BYTES = 8
-_MOST_BYTES = 1 << 26
+_MOST_BYTES = 1 << 24
+"""What a chunk may unpack to: no profile and no text that people write comes near."""
+
 _IMAGEMAGICK = "Raw profile type "
 _XMP = "XML:com.adobe.xmp"
 
@@ -33,10 +35,11 @@ def parted(data: bytes) -> tuple[bytes, list[Chunk], list[str]]:
         name = kind.decode("latin-1")
         ancillary = bool(kind[0] & 0x20) and kind != _NEEDED
         sound = not ancillary or zlib.crc32(memoryview(data)[at + 4 : stop - 4]) == _number(data, stop - 4)
-        if not sound:
+        found = (name, data[at + 8 : stop - 4]) if name in _TAKEN else None
+        if not sound or (found and _unpacked(found) is None):
             damaged.append(name)
-        elif name in _TAKEN:
-            taken.append((name, data[at + 8 : stop - 4]))
+        elif found:
+            taken.append(found)
         if sound and name not in _TAKEN:
             kept.append(slice(at, stop))
         end = stop
@@ -44,6 +47,13 @@ def parted(data: bytes) -> tuple[bytes, list[Chunk], list[str]]:
         return data, taken, damaged
     parts = [slice(0, _SIGNATURE_BYTES), *kept, slice(end, len(data))]
     return b"".join(memoryview(data)[part] for part in parts), taken, damaged
+
+
+def _unpacked(found: Chunk) -> bytes | None:
+    """What a chunk that was taken out holds; None where it cannot be unpacked."""
+    if found[0] == "iCCP":
+        return profile(found[1])
+    return text(found) if found[0] in TEXT else found[1]
 
 
 def chunk(kind: str, content: bytes) -> bytes:
@@ -98,8 +108,9 @@ def xmp(chunk: Chunk) -> bytes | None:
 
 def raw_profile(chunk: Chunk) -> tuple[str, bytes] | None:
     """Name and content of what ImageMagick keeps in hexadecimal digits in a text chunk, if it is that."""
-    name, content = keyword(chunk), text(chunk)
-    if not name.startswith(_IMAGEMAGICK) or content is None:
+    name = keyword(chunk)
+    content = text(chunk) if name.startswith(_IMAGEMAGICK) else None
+    if content is None:
         return None
     try:
         digits = b"".join(content.split(b"\n", 3)[3].split())

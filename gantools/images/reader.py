@@ -39,6 +39,8 @@ Source: TypeAlias = bytes | str | os.PathLike[str]
 MAX_PIXELS = 2**27
 """134 million: below what Pillow refuses by itself, above every ordinary camera."""
 
+_HEAD_BYTES = 32
+
 
 class _Jpeg(JpegImageFile):
     """Pillow's, but for EXIF, which is parsed by ourselves."""
@@ -48,7 +50,6 @@ class _Jpeg(JpegImageFile):
         return PillowImage.Exif()
 
 
-_HEAD_BYTES = 32
 _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "png": PngImageFile,
     "jpeg": _Jpeg,
@@ -87,8 +88,10 @@ def read(
     Raises ImageError naming the file: unreadable, of no known format, damaged, too large, or of several frames.
     """
     label = _label(source, name)
+    data = _content(source, label)
     with _named(label):
-        opened = _opened(_content(source, label), label, max_pixels, first_frame)
+        opened = _opened(data, label, max_pixels, first_frame)
+        del data  # a PNG without its texts is another one
         _load(opened, allow_truncated)
         if opened.damaged:
             warnings.warn(f"{label}: damaged and left out: {', '.join(opened.damaged)}", stacklevel=2)
@@ -101,8 +104,10 @@ def read(
 def read_rgb8(source: Source, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Read one training picture: upright uint8 RGB [H, W, 3], alpha laid on white. Raises ImageError as ``read``."""
     label = _label(source, None)
+    data = _content(source, label)
     with _named(label):
-        opened = _opened(_content(source, label), label, max_pixels, False)
+        opened = _opened(data, label, max_pixels, False)
+        del data
         _load(opened, allow_truncated=False)
         samples = samples_of(opened)
     pixels = _three_channels(to_8_bit(samples.colour))
@@ -114,8 +119,9 @@ def probe(
 ) -> Header:
     """Read a picture's header only. Raises ImageError as ``read``, but cannot notice damage behind the header."""
     label = _label(source, name)
+    data = _content(source, label)
     with _named(label):
-        opened = _opened(_content(source, label), label, max_pixels, first_frame)
+        opened = _opened(data, label, max_pixels, first_frame)
         image = opened.image
         width, height = image.size[::-1] if orientation.swaps_sides(opened.turn) else image.size
         bits = 16 if opened.largest > 255 else 8

@@ -114,10 +114,11 @@ def page_of(data: bytes) -> Page | None:
     try:
         header = ifd.header_of(data)
         pages = ifd.pages_of(data, header)
-    except (ValueError, struct.error):
+        whole = [place for place, directory in pages if not _reduced(directory, header.order)]
+        places = whole or [place for place, _ in pages]
+        return Page(header, ifd.directory_at(data, header, places[0])[0], places[0], len(places) > 1)
+    except (ValueError, IndexError, struct.error):
         return None
-    whole = [each for each in pages if not _reduced(each[1], header.order)] or pages[:1]
-    return Page(header, whole[0][1], whole[0][0], len(whole) > 1) if whole else None
 
 
 def _reduced(directory: Directory, order: Order) -> bool:

@@ -132,8 +132,12 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     for side in (12_000, 20_000, 30_000, 65_500):
         yield "jpg", _jpeg(side)
         yield "jpg", _jpeg(side, progressive=True)
+
+
+def packed_chunks() -> Iterator[bytes]:
+    """PNGs with a chunk that nobody needs and that unpacks to far more than it is; each is to be read without it."""
     for kind in (b"iCCP", b"zTXt", b"iTXt"):
-        yield "png", _png(8, 8, zeros, chunk(kind, _packed_text(kind)))
+        yield _png(8, 8, zlib.compress(bytes(8 * 25)), chunk(kind, _packed_text(kind)))
 
 
 def _bmp(side: int, *, bits: int, packed: int = 0) -> bytes:

@@ -399,6 +399,12 @@ def test_what_is_left_out_is_named(make):
     assert heard == ["'x.png': damaged and left out: tEXt, pHYs"]
 
 
+def test_what_imagemagick_keeps_beside_exif_and_xmp_stays(make):
+    text = (b"zTXt", b"Raw profile type generic\0\0" + zlib.compress(b"\ngeneric\n       3\n616263\n"))
+    data = make.png(make.noise(4, 6, 3), 2, make.chunk(*text))
+    assert text in chunks_of(encode(read(data), "png"))
+
+
 def test_a_long_text_is_kept(make):
     data = make.png(make.noise(4, 6, 3), 2, make.chunk(b"tEXt", b"prompt\0" + LARGE))
     assert (b"tEXt", b"prompt\0" + LARGE) in chunks_of(encode(read(data), "png"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import warnings
 
 import cv2
@@ -212,7 +213,23 @@ def test_the_first_frame_is_the_first_whole_page(make, dtype):
 
 def test_pages_that_are_all_thumbnails_are_pages(make):
     first = make.noise(6, 8, 3)
-    np.testing.assert_array_equal(read(paged((first, 1), (make.noise(3, 4, 3), 1)), first_frame=True).pixels, first)
+    data = paged((first, 1), (make.noise(3, 4, 3), 1))
+    np.testing.assert_array_equal(read(data, first_frame=True).pixels, first)
+    with pytest.raises(ImageError, match="several frames or pages"):
+        read(data)
+
+
+def test_a_forged_directory_is_not_read_over_and_over(make):
+    """Entries that all name the whole file as their value."""
+    plain = make.tiff(make.noise(H, W, 3))
+    size, count = 1 << 20, 20_000
+    table = b"".join(struct.pack("<HHII", 40_000 + at, 1, size // 2, 0) for at in range(count))
+    forged = b"II*\0" + struct.pack("<I", size) + plain[8:]
+    forged = forged.ljust(size, b"\0") + struct.pack("<H", count) + table + bytes(4)
+    started = time.process_time()
+    with pytest.raises(ImageError):
+        read(forged)
+    assert time.process_time() - started < 5
 
 
 def test_no_warning_of_a_tiff_goes_without_its_name(make):
