@@ -34,7 +34,7 @@ def translate(
     """What the network makes of colours. Shapes: [H, W, 3] → [scale·H, scale·W, 3] of the same dtype.
 
     Large pictures go through in tiles, each with the context that the network needs, so that the result is that of the
-    whole picture. ``tile`` is their side in pixels (None: as large as the memory allows, 0: never cut), ``tta`` takes
+    whole picture. ``tile`` is their side in pixels (None: as large as is comfortable, 0: never cut), ``tta`` takes
     the mean over flips and turns. Pictures of 16 bits are computed in float32, whatever the model's precision: smaller
     types hold too few digits; so is what is not finite in a smaller type.
     Raises ImageError for what does not fit the memory or is not finite, UsageError for tiles where there can be none.

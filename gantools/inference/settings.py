@@ -59,7 +59,7 @@ class Settings:
     ``fast`` lets go of what makes a result the same in any company and on any run: bf16 where it is
     faster (on a processor that is measured; not where a precision is asked for), batches by size.
     ``tile`` is the side of the parts, in input pixels, in which a picture goes through the network (None: as large as
-    the memory allows, 0: always whole). ``tta`` takes the mean over a picture's eight flips and turns.
+    is comfortable, 0: always whole). ``tta`` takes the mean over a picture's eight flips and turns.
     ``compile`` has torch's compiler make code for every size of picture that comes, on CUDA with kernels launched
     together: seconds to a minute for each, kept on disk for other runs. A picture comes out the same in any company,
     and as without it but for last digits.

@@ -69,11 +69,12 @@ def test_relativistic_average() -> None:
     close(hinge.judge(REAL, FAKE), (sum(max(0, 1 - x) for x in real) + sum(max(0, 1 + x) for x in fake)) / 3)
 
 
-@pytest.mark.parametrize("objective", ["vanilla", "lsgan", "hinge"])
-def test_relativistic_average_treats_both_sides_alike(objective: Any) -> None:
-    """Exchanging real and fake and every sign leaves the cost unchanged; a fake target of 0 would break this."""
-    loss = RelativisticAverage(objective)
-    close(loss.judge(REAL, FAKE), loss.judge(-FAKE, -REAL).item())
+def test_relativistic_least_squares_are_content_where_real_is_one_above_fake() -> None:
+    """Each side is then 1 away from the other's mean, in its own direction: both targets are met."""
+    squares, high, low = RelativisticAverage("lsgan"), torch.full((4, 1), 0.5), torch.full((4, 1), -0.5)
+    close(squares.judge(high, low), 0.0)
+    close(squares.fool(high, low), 0.0)
+    close(squares.judge(low, high), 8.0)
 
 
 @pytest.mark.parametrize("objective", ["vanilla", "lsgan", "hinge"])
