@@ -197,7 +197,7 @@ def lock(stream: IO[Any], *, shared: bool = False) -> bool:
     """Lock a file until it is closed or the process ends; False where another process has it.
 
     ``shared`` locks exclude exclusive ones only. Windows has no shared ones; there a byte far behind the content is
-    locked, so that the content can be read.
+    locked, so that the content can be read. A Python that has neither module locks nothing.
     """
     try:
         if fcntl is None:
@@ -210,7 +210,10 @@ def lock(stream: IO[Any], *, shared: bool = False) -> bool:
 
 
 def _lock_byte(stream: IO[Any]) -> None:
-    windows: Any = import_module("msvcrt")
+    try:
+        windows: Any = import_module("msvcrt")
+    except ModuleNotFoundError:
+        return
     before = stream.tell()
     os.lseek(stream.fileno(), LOCKED_BYTE, os.SEEK_SET)
     try:

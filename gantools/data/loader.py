@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -136,7 +135,7 @@ def _start_worker(workers: int, _worker: int) -> None:
     end_with_parent()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    if sys.platform != "win32":
+    if hasattr(os, "setsid"):
         # A session of its own: Ctrl-C and signals to the whole group reach the training process alone, and it saves.
         os.setsid()
 
@@ -181,7 +180,7 @@ def _keeping_signals(loader: DataLoader[Loaded | Failed]) -> Iterator[Loaded | F
     That handler raises wherever the main thread happens to be, in the middle of a step or a save. Without it a dead
     worker is noticed within five seconds when the next batch is asked for.
     """
-    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+    if not hasattr(signal, "SIGCHLD") or threading.current_thread() is not threading.main_thread():
         return iter(loader)
     handler = signal.getsignal(signal.SIGCHLD)
     iterator = iter(loader)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -25,8 +26,8 @@ _READ_BYTES = 1 << 16
 _MOST_BYTES = 1 << 22
 _POPULATE = getattr(mmap, "MAP_SHARED", 0) | getattr(mmap, "MAP_POPULATE", 0)
 
-POSSIBLE = hasattr(socket, "send_fds")
-"""Whether memory can be handed to another process: not on Windows."""
+POSSIBLE = hasattr(socket, "send_fds") and hasattr(signal, "setitimer")
+"""Whether memory can be handed to another process that ends itself in time: not on Windows."""
 
 
 def anonymous_memory() -> BinaryIO:
