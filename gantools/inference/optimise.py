@@ -77,6 +77,11 @@ def usual_layout(network: nn.Module, device: torch.device, dtype: torch.dtype | 
     """The layout that was faster on most machines, where nothing was measured on this one."""
     if device.type == "cpu" and not network.training and _packing_pays(network, dtype) and _works(dtype):
         return "packed"
+    return _usual_plain_layout(network, device)
+
+
+def _usual_plain_layout(network: nn.Module, device: torch.device) -> Layout:
+    """channels_last pays for plain convolutions."""
     contiguous = is_picture_wide(network) or network.training or device.type == "mps"
     return "contiguous" if contiguous else "channels_last"
 
@@ -92,8 +97,11 @@ def _form(network: nn.Module, device: torch.device, dtype: torch.dtype | None, l
     return _plain_form(network, device, dtype, layout)
 
 
-def _plain_form(network: nn.Module, device: torch.device, dtype: torch.dtype | None, layout: Layout) -> Form:
+def _plain_form(
+    network: nn.Module, device: torch.device, dtype: torch.dtype | None, layout: Layout | None = None
+) -> Form:
     """In fewer operations, where that is known to be exact, by the layers that torch offers to everyone."""
+    layout = layout or _usual_plain_layout(network, device)
     if network.training or device.type == "mps":
         return _as_torch_runs(network, device, dtype, layout)
     return _as_torch_runs(rewritten(network, enlarge_last=device.type == "cpu"), device, dtype, layout)
@@ -101,8 +109,7 @@ def _plain_form(network: nn.Module, device: torch.device, dtype: torch.dtype | N
 
 def _compiled_form(network: nn.Module, device: torch.device, dtype: torch.dtype | None) -> Form:
     """The compiler joins layers by itself, from what everyone has."""
-    contiguous = is_picture_wide(network) or network.training
-    return compiled(_plain_form(network, device, dtype, "contiguous" if contiguous else "channels_last"), dtype)
+    return compiled(_plain_form(network, device, dtype), dtype)
 
 
 def _packing_pays(network: nn.Module, dtype: torch.dtype | None) -> bool:

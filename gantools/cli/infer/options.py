@@ -100,7 +100,7 @@ Tta = Annotated[bool, typer.Option("--tta", help="Mean over eight flips and turn
 Fast = Annotated[
     bool,
     typer.Option(
-        "--fast", help="bf16 where the hardware has it, batches by size: quicker, and pixels differ by a few of 255."
+        "--fast", help="bf16 where that is faster, batches by size: quicker, and pixels differ by a few of 255."
     ),
 ]
 Compile = Annotated[
