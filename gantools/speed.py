@@ -86,7 +86,7 @@ def ratios(
     """
     plain, *others = contenders
     begun, first = clocks()[0], {plain: _seconds(contenders[plain], clocks)}
-    if first[plain][0] > most_seconds:
+    if min(first[plain]) > most_seconds:
         raise TooSlow
     for name in others:
         with suppress(RuntimeError):  # this processor, or this torch, has it not
@@ -209,7 +209,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     try:
         known = json.loads(path.read_bytes())
         ratios = {str(name): float(ratio) for name, ratio in known["ratios"].items()}
-        sound = bool(ratios) and all(0 < ratio < math.inf for ratio in ratios.values())
+        sound = bool(ratios) and all(0 <= ratio < math.inf for ratio in ratios.values())
         return {key: known[key] for key in ("machine", "subject", "options")} | {"ratios": ratios} if sound else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

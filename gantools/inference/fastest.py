@@ -19,7 +19,7 @@ from gantools.inference.optimise import Layout, Runnable, possible_layouts, usua
 
 Choice: TypeAlias = tuple[torch.dtype | None, Layout]
 
-SIDE_PX = 128
+SIDE_PX = 64
 """Pictures are timed at this size, brought to one that the network takes."""
 
 

@@ -7,7 +7,7 @@ it follows from the device. A run keeps what it began with.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -103,13 +103,25 @@ def _measured(choices: list[Choice], recipe: Recipe[Any, Any], config: RunConfig
 
 
 def _ratios(choices: list[Choice], recipe: Recipe[Any, Any], config: RunConfig, data: Dataset) -> dict[str, float]:
-    """Of steps of the run's last stage. Where a step takes long, and where bf16 gains nothing, of a convolution."""
-    general, plain = speed.convolution().ratios, str(choices[0])
-    found = {str(choice): general[str(choice)] / general[plain] for choice in choices if str(choice) in general}
-    tried = [choice for choice in choices if choice.precision == "fp32" or found.get(str(choice), 0) >= speed.MARGIN]
-    with suppress(speed.TooSlow, NonFiniteError), torch.random.fork_rng(devices=[]):
-        found |= speed.ratios(_contenders(tried, recipe, config, data), most_seconds=LONG_STEP_SECONDS)
-    return found
+    """Of steps of the run's last stage. Where bf16 gains nothing in a convolution, that is what is said of it.
+
+    Where a step takes long the convolution decides between fp32 and bf16, in the usual layout.
+    """
+    plain = choices[0]
+    general = _of_a_convolution(choices, plain)
+    tried = [choice for choice in choices if choice.precision == "fp32" or general[str(choice)] >= speed.MARGIN]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            steps = speed.ratios(_contenders(tried, recipe, config, data), most_seconds=LONG_STEP_SECONDS)
+    except (speed.TooSlow, NonFiniteError):
+        usual = [choice for choice in choices if choice.channels_last == _usually_channels_last(recipe)] or choices
+        return _of_a_convolution(usual, usual[0])
+    return general | steps
+
+
+def _of_a_convolution(choices: list[Choice], plain: Choice) -> dict[str, float]:
+    general = speed.convolution().ratios
+    return {str(choice): general.get(str(choice), 0.0) / general[str(plain)] for choice in choices}
 
 
 def _contenders(

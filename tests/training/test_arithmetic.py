@@ -79,15 +79,16 @@ def test_a_precision_that_was_asked_for_is_not_measured(tiny, monkeypatch, preci
     assert not asked
 
 
-def test_long_steps_are_judged_by_a_convolution(tiny, monkeypatch):
+@pytest.mark.parametrize(("spec", "layout"), [("srgan/compact", True), ("pix2pix/shoes-64", False)])
+def test_long_steps_are_judged_by_a_convolution_in_the_usual_layout(tiny, monkeypatch, spec, layout):
     def given(contenders: dict[str, Any], most_seconds: float | None = None) -> dict[str, float]:
         if most_seconds is not None:
             raise speed.TooSlow
         return FASTEST_BF16
 
     monkeypatch.setattr(speed, "ratios", given)
-    made = prepared(tiny("srgan/compact", *AUTO))
-    assert (made.machine.precision, made.machine.channels_last) == ("bf16", True)
+    made = prepared(tiny(spec, *AUTO))
+    assert (made.machine.precision, made.machine.channels_last) == ("bf16", layout)
 
 
 @pytest.mark.parametrize("spec", ["pix2pix/shoes-64", "srgan/compact", "cyclegan/apple2orange-64"])
