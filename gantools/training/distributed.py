@@ -6,10 +6,11 @@ a device wait.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -23,12 +24,16 @@ from torch.distributed.rendezvous import rendezvous
 from gantools.errors import GantoolsError, PeerError
 from gantools.training import ranks
 from gantools.training.ranks import Alone, Place, Ranks
+from gantools.training.waiting import Watch
 
 T = TypeVar("T")
 
 # Long enough for the slowest thing that one rank does while the others wait, such as writing a checkpoint.
 PATIENCE = timedelta(minutes=10)
 WORD_SECONDS = 3.0
+# After how long a wait is told: others start within seconds; while they save or validate, nobody need hear of it.
+MEETING_SECONDS = 4.0
+TOGETHER_SECONDS = 60.0
 BUCKET_BYTES = 32 << 20
 _WORD = "why a rank gave up"
 
@@ -39,7 +44,8 @@ def join(device: torch.device) -> Ranks:
     if where.count == 1:
         return Alone()
     if _Meeting.ranks is None:
-        with _peers_needed(None):
+        _Meeting.watch = Watch()
+        with _meeting(where), _peers_needed(None):
             met, rank, count = next(rendezvous("env://", timeout=PATIENCE))
             met.set_timeout(PATIENCE)
             # torchrun keeps one store for all its attempts: the addresses of ranks that are gone are still in it.
@@ -53,9 +59,13 @@ def join(device: torch.device) -> Ranks:
 def part() -> None:
     """End the meeting, after all ranks are done."""
     if _Meeting.ranks is not None:
-        dist.barrier()
+        with _peers_needed(None):
+            dist.barrier()
         dist.destroy_process_group()
         _Meeting.ranks = None
+    if _Meeting.watch is not None:
+        _Meeting.watch.stop()
+        _Meeting.watch = None
 
 
 def count() -> int:
@@ -75,6 +85,17 @@ class _Meeting:
     """The processes meet once, however many runs they train."""
 
     ranks: Together | None = None
+    watch: Watch | None = None
+
+
+@contextmanager
+def _meeting(where: Place) -> Iterator[None]:
+    """Within the context this process waits for the others to come; the first signal ends it."""
+    others = f"the other {where.count - 1} of {where.count} processes" if where.count > 2 else "the other process"
+    place = ":".join(os.environ[name] for name in ("MASTER_ADDR", "MASTER_PORT"))
+    assert _Meeting.watch is not None
+    with _Meeting.watch.waiting(f"{others} at {place}", said_after_seconds=MEETING_SECONDS, ends_at=1):
+        yield
 
 
 class Together:
@@ -202,11 +223,23 @@ def buckets(tensors: list[Tensor], largest_bytes: int = BUCKET_BYTES) -> Iterato
 def _peers_needed(store: Store | None) -> Iterator[None]:
     """Within the context a failure is another rank's absence; it is told with that rank's own words, if it left any."""
     try:
-        yield
+        with _waiting() if store else nullcontext():
+            yield
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
         raise PeerError(_word(store) or f"another rank is gone ({_reason(error)})") from error
+
+
+@contextmanager
+def _waiting() -> Iterator[None]:
+    """Within the context this process waits for the others to do their part. The first signal is one to save and stop
+    after the step, for which the others are needed; the second one ends the process."""
+    if _Meeting.watch is None:
+        yield
+        return
+    with _Meeting.watch.waiting("the other processes", said_after_seconds=TOGETHER_SECONDS, ends_at=2):
+        yield
 
 
 def _reason(error: RuntimeError) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from gantools.data.processes import available_cores
-from gantools.errors import UsageError
+from gantools.errors import GantoolsError, UsageError
 from gantools.training import rank_process
 from gantools.training.interruptions import NOTED
 
@@ -28,6 +28,7 @@ from gantools.training.interruptions import NOTED
 GRACE_SECONDS = 20.0
 POLL_SECONDS = 0.05
 _LOOPBACK = {"linux": "lo", "darwin": "lo0"}
+HERE = "127.0.0.1"
 FORWARDED = NOTED
 
 
@@ -40,9 +41,13 @@ class Ended:
 
 
 def launch(count: int, arguments: Sequence[str]) -> Ended:
-    """Run ``gantools`` with ``arguments`` as ``count`` ranks on this computer. Raises UsageError on Windows."""
+    """Run ``gantools`` with ``arguments`` as ``count`` ranks on this computer.
+
+    Raises UsageError on Windows, GantoolsError without a loopback interface.
+    """
     if sys.platform == "win32":
         raise UsageError("--nproc: several processes train together on Linux and macOS; on Windows, use WSL2")
+    require_loopback()
     with tempfile.TemporaryDirectory(prefix="gantools-ranks-") as folder:
         crew = _Crew(count, arguments, Path(folder))
         with _forwarding(crew):
@@ -146,7 +151,7 @@ def environment(rank: int, count: int, port: int) -> dict[str, str]:
         "LOCAL_RANK": str(rank),
         "WORLD_SIZE": str(count),
         "LOCAL_WORLD_SIZE": str(count),
-        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_ADDR": HERE,
         "MASTER_PORT": str(port),
     }
     shared = {"OMP_NUM_THREADS": str(max(1, available_cores() // count))}
@@ -155,9 +160,21 @@ def environment(rank: int, count: int, port: int) -> dict[str, str]:
     return {**shared, **os.environ, **own}
 
 
+def require_loopback() -> None:
+    """Raise GantoolsError where processes of this computer cannot reach each other: the loopback interface is down."""
+    try:
+        with socket.create_server((HERE, 0)) as server, socket.create_connection(server.getsockname(), timeout=5):
+            pass
+    except OSError as error:
+        raise GantoolsError(
+            f"--nproc: the processes cannot reach each other at {HERE} ({error.strerror or error}); bring the loopback "
+            "interface up (ip link set lo up), or train with one process"
+        ) from error
+
+
 def free_port() -> int:
     """A port of this computer that nobody listens on."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((HERE, 0))
         port: int = probe.getsockname()[1]
     return port
