@@ -19,7 +19,7 @@ def demo(
     ] = Path("demo"),
     steps: Annotated[
         int | None,
-        typer.Option("--steps", min=1, help="Length of the training (default: what takes 2.5 minutes, at most 1000)."),
+        typer.Option("--steps", min=1, help="Length of the training. Default: 1000, or what fits four minutes."),
     ] = None,
 ) -> None:
     """Train a small recipe on drawn shoes, run it and the shipped weights on samples, and show the pictures."""

@@ -27,7 +27,7 @@ def test_it_leaves_pictures_and_a_page_that_shows_them(gantools, here, monkeypat
         assert f'src="{name}"' in page
 
 
-@pytest.mark.parametrize(("seconds", "steps"), [(0.01, 1000), (0.15, 1000), (0.3, 500), (0.33, 450), (60, 50)])
+@pytest.mark.parametrize(("seconds", "steps"), [(0.01, 1000), (0.15, 1000), (0.3, 550), (0.33, 500), (60, 50)])
 def test_the_training_is_as_long_as_fits(seconds, steps):
     assert tour.affordable_steps(seconds) == steps
 
