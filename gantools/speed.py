@@ -110,7 +110,7 @@ def _seconds(contender: Contender, clocks: Callable[[], tuple[float, float]]) ->
 def _ratio(plain: Sequence[Seconds], other: Sequence[Seconds]) -> float:
     """How many times as fast as the plain one another is, at least."""
     pairs = list(zip(zip(*plain, strict=True), zip(*other, strict=True), strict=True))
-    return min(summary(slow) / summary(quick) for slow, quick in pairs for summary in (statistics.median, min))
+    return min(float(summary(slow) / summary(quick)) for slow, quick in pairs for summary in (statistics.median, min))
 
 
 def measured(subject: str, options: Any, measure: Callable[[], Mapping[str, float]]) -> tuple[Measured, bool]:
