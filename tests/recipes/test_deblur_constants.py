@@ -78,8 +78,8 @@ def test_the_games_rates_fall_over_the_second_half_of_300_epochs(spec):
     for options in (stage.optimizers.generator, stage.optimizers.discriminator):
         assert isinstance(options, AdamOptions)
         assert (options.lr, options.betas) == (1e-4, (0.5, 0.999))
-    factors = [optimizers.rate_factor(stage.schedule, Progress(epoch, 300, epoch)) for epoch in (0, 150, 225, 299)]
-    assert factors == pytest.approx([1, 1, 1 - 75 / 151, 1 - 149 / 151])
+    factors = [optimizers.rate_factor(stage.schedule, Progress(epoch, 300, epoch)) for epoch in (0, 149, 150, 299)]
+    assert factors == pytest.approx([1, 1, 1 - 1 / 151, 1 - 150 / 151])
     assert config(spec).stages.content is None
 
 
