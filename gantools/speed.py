@@ -14,7 +14,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +28,6 @@ from gantools.pretrained import catalogue
 
 Contender: TypeAlias = Callable[[], Callable[[], object]]
 """Makes something ready, and gives what is then timed."""
-Seconds: TypeAlias = tuple[float, ...]
 
 MARGIN = 1.1
 """A choice gives way to the next one only where that is so many times as fast: noise changes nothing."""
@@ -69,7 +68,7 @@ class Measured:
 
 
 def both_clocks() -> tuple[float, float]:
-    """Seconds on the clock, and of processor time, which other programs disturb less."""
+    """Seconds on the clock, and of processor time, which other programs hardly disturb."""
     return time.perf_counter(), time.process_time()
 
 
@@ -79,38 +78,34 @@ def ratios(
     most_seconds: float = math.inf,
     clocks: Callable[[], tuple[float, float]] = both_clocks,
 ) -> dict[str, float]:
-    """How many times as fast as the first each contender is: by medians and by least times of either clock, the least.
+    """How many times as fast as the first each contender is, in processor time: by medians or least times, the less.
 
     They take turns, so that a busy moment meets them all. Whoever is hopelessly slow at first has no further turn, and
     who fails is left out. Raises TooSlow when the first needs more than ``most_seconds``, or what it raises.
     """
     plain, *others = contenders
     begun, first = clocks()[0], {plain: _seconds(contenders[plain], clocks)}
-    if min(first[plain]) > most_seconds:
+    if first[plain] > most_seconds:
         raise TooSlow
     for name in others:
         with suppress(RuntimeError):  # this processor, or this torch, has it not
             first[name] = _seconds(contenders[name], clocks)
-    seconds: dict[str, list[Seconds]] = {name: [] for name in first if first[name][1] <= HOPELESS * first[plain][1]}
+    seconds: dict[str, list[float]] = {name: [] for name in first if first[name] <= HOPELESS * first[plain]}
     for turn in range(MOST_ROUNDS):
         if turn >= LEAST_ROUNDS and clocks()[0] - begun > PATIENCE_SECONDS:
             break
         for name, took in seconds.items():
             took.append(_seconds(contenders[name], clocks))
-    return {name: _ratio(seconds[plain], seconds.get(name, [one])) for name, one in first.items()}
+    medians = first | {name: statistics.median(took) for name, took in seconds.items()}
+    least = first | {name: min(took) for name, took in seconds.items()}
+    return {name: min(times[plain] / times[name] for times in (medians, least)) for name in first}
 
 
-def _seconds(contender: Contender, clocks: Callable[[], tuple[float, float]]) -> Seconds:
+def _seconds(contender: Contender, clocks: Callable[[], tuple[float, float]]) -> float:
     run = contender()
-    begun = clocks()
+    begun = clocks()[1]
     run()
-    return tuple(max(now - then, 1e-9) for then, now in zip(begun, clocks(), strict=True))
-
-
-def _ratio(plain: Sequence[Seconds], other: Sequence[Seconds]) -> float:
-    """How many times as fast as the plain one another is, at least."""
-    pairs = list(zip(zip(*plain, strict=True), zip(*other, strict=True), strict=True))
-    return min(float(summary(slow) / summary(quick)) for slow, quick in pairs for summary in (statistics.median, min))
+    return max(clocks()[1] - begun, 1e-9)
 
 
 def measured(subject: str, options: Any, measure: Callable[[], Mapping[str, float]]) -> tuple[Measured, bool]:

@@ -33,7 +33,7 @@ class Clock:
             self.now, self.spent = self.now + spent + waited, self.spent + spent
 
         def ready() -> Callable[[], None]:
-            self.now += 100  # is not timed
+            self.spent += 100  # is not timed
             return run
 
         return ready

@@ -31,7 +31,7 @@ from gantools.training.turns import Alternate
 _CPU_PRECISIONS: tuple[Precision, Precision] = ("fp32", "bf16")
 _PICTURE_WIDE = (InstanceNorm, nn.GroupNorm)
 _SHAPE = ("crop_px", "scale", "batch_images")
-LONG_STEP_SECONDS = 0.7
+LONG_STEP_SECONDS = 1.0
 """Longer steps are not timed: several of each would keep a run waiting."""
 
 
@@ -111,8 +111,9 @@ def _ratios(choices: list[Choice], recipe: Recipe[Any, Any], config: RunConfig, 
     general = _of_a_convolution(choices, plain)
     tried = [choice for choice in choices if choice.precision == "fp32" or general[str(choice)] >= speed.MARGIN]
     try:
+        most_seconds = LONG_STEP_SECONDS * torch.get_num_threads()
         with torch.random.fork_rng(devices=[]):
-            steps = speed.ratios(_contenders(tried, recipe, config, data), most_seconds=LONG_STEP_SECONDS)
+            steps = speed.ratios(_contenders(tried, recipe, config, data), most_seconds=most_seconds)
     except (speed.TooSlow, NonFiniteError):
         usual = [choice for choice in choices if choice.channels_last == _usually_channels_last(recipe)] or choices
         return _of_a_convolution(usual, usual[0])
