@@ -90,7 +90,7 @@ class Page:
     @property
     def rare(self) -> bool:
         """Whether it is of a kind that not every decoder reads, so that a failure need not be damage."""
-        usual = self.bits in (8, 16) and self.channels in (1, 3, 4) and self.photometric in (0, _BLACK_IS_ZERO, 2)
+        usual = self.bits in (8, 16) and self.channels in (1, 3, 4) and self.photometric in (_BLACK_IS_ZERO, 2)
         sized = self.number(WIDTH, 0) > 0 and self.number(HEIGHT, 0) > 0
         return sized and not (usual and self.number(COMPRESSION, 1) in _COMMON_COMPRESSION)
 

@@ -27,6 +27,8 @@ from gantools.inference.settings import Settings
 from gantools.models.options import ContextEncoderOptions
 
 _NOTICEABLE = 0.02
+_VEIL = 2 / 255
+"""So little opacity above clear pixels is a network's noise."""
 
 
 def run(model: Model, jobs: Sequence[Job], settings: Settings) -> Run:
@@ -121,7 +123,7 @@ def _alpha(picture: Picture, model: Model, settings: Settings) -> Pixels | None:
     given, plain = from_gray(picture.alpha), replace(settings, prepare=None)
     made = luma(Scaling.of(model.export, plain).result(_applied(given, model, plain), given))
     clear = cv2.resize((picture.alpha == 0).astype(np.uint8), made.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    made[(clear == 1) & (resized == 0)] = 0
+    made[(clear == 1) & ((resized == 0) | (made <= _VEIL * np.iinfo(made.dtype).max))] = 0
     return made
 
 

@@ -159,6 +159,13 @@ def test_other_depths_are_named(bits, channels):
         read(bits_of(bits, channels), name="x")
 
 
+def test_inverted_gray_of_16_bits_is_read_or_named(make):
+    deep = make.noise(H, W, 1, np.uint16)
+    np.testing.assert_array_equal(read(written(deep, photometric="miniswhite")).pixels[..., 0], 65535 - deep)
+    with pytest.raises(ImageError, match=r"^'x': a TIFF of 1 channel of 16-bit samples is not read"):
+        read(written(deep, photometric="miniswhite", byteorder=">"), name="x")
+
+
 def test_a_big_endian_bigtiff_is_named(make):
     data = written(make.noise(H, W, 3), photometric="rgb", byteorder=">", bigtiff=True)
     with pytest.raises(ImageError, match=r"^'x': a big-endian BigTIFF is not read"):
@@ -178,6 +185,12 @@ def test_other_jpegs_are_named():
     for marker, words in ((b"\xff\xf7", "a JPEG-LS file"), (b"\xff\xc3", "a lossless JPEG")):
         with pytest.raises(ImageError, match=f"^'x': {words} is not read; store it"):
             read(b"\xff\xd8" + marker + frame + bytes(40) + b"\xff\xd9", name="x")
+
+
+def test_other_bmps_are_named(make):
+    data = make.saved(Image.fromarray(make.noise(4, 4, 3)), "BMP")
+    with pytest.raises(ImageError, match=r"^'x': a BMP of compression 4 is not read; store it"):
+        read(data[:30] + b"\4\0\0\0" + data[34:], name="x")
 
 
 def paged(*pages, bits=np.uint8):
