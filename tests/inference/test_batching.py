@@ -34,6 +34,7 @@ from gantools.models.options import (
     UNetOptions,
 )
 from gantools.training.recipe import describe_generator
+from tests.inference.test_forward import Cap
 
 PLAIN = Settings(io_workers=0)
 NETWORKS = [
@@ -232,3 +233,13 @@ def test_neighbours_and_order_change_nothing(tmp_path: Path, batch: int | None) 
     shuffled = [several[index] for index in (3, 0, 6, 1, 4, 2, 5)]
     made = contents(engine.run(deep, shuffled, replace(PLAIN, batch=batch)))
     assert made == [alone[job.input] for job in shuffled]
+
+
+def test_a_fast_batch_on_an_accelerator_is_as_large_as_is_comfortable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More would not fit in one piece and be made one by one."""
+    model, image = model_of(CompactSROptions(channels=4, blocks=1, scale=2)), Picture(noise(0, 64, 64))
+    per_px = Way(model, None, None, False, Cap(1)).bytes_per_px()
+    monkeypatch.setattr(Model, "device", property(lambda _model: torch.device("cuda")))
+    monkeypatch.setattr(joint, "memory_of", lambda _device: Cap(int(3.5 * 64 * 64 * per_px)))
+    assert joined(model, replace(PLAIN, fast=True)).limit(image) == 3
+    assert joined(model, PLAIN).limit(image) == 1
