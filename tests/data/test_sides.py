@@ -24,7 +24,7 @@ from gantools.data.restoration import RestorationImages
 from gantools.data.sampler import SampleKey
 from gantools.data.workshop import inspect, recognise
 from gantools.errors import DataError, ImageError
-from gantools.images import writer
+from gantools.images import reader, writer
 from gantools.images.picture import Picture
 
 Make = Callable[..., Path]
@@ -208,7 +208,7 @@ def test_of_three_folders_those_that_show_the_same_are_found(tmp_path: Path) -> 
             (tmp_path / folder).mkdir(exist_ok=True)
             writer.write(Picture(pixels), tmp_path / folder / f"{number}.png")
     said = refused(lambda: layout.find_photos(tmp_path))
-    assert "'before' and 'day'" in said
+    assert "'after' and 'before'" in said
     for folder in ("before", "day"):
         (tmp_path / folder).rename(tmp_path.parent / f"{tmp_path.name}-{folder}")
     (tmp_path / "more").mkdir()
@@ -314,3 +314,15 @@ def test_real_sets(shared_data: Path) -> None:
     assert layout.find_photos(shared_data / "blur_gopro_pairs").describe() == "3 photos (of sharp; blur left out)"
     for name in ("fashion_60x80_10classes", "photos_clothing_cc0", "apples_oranges_full"):
         assert len(layout.find_photos(shared_data / name).items) == len(layout.image_files(shared_data / name))
+
+
+def test_real_photos_and_label_maps_beside_a_third_folder_are_found(shared_data: Path, tmp_path: Path) -> None:
+    photos = sorted((shared_data / "photos_bsds500" / "train").iterdir())
+    for number, path in enumerate(sorted((shared_data / "facades_train").iterdir())[:16]):
+        both = reader.read_rgb8(path)
+        width = both.shape[1] // 2
+        other = reader.read_rgb8(photos[number])
+        for folder, pixels in (("x", both[:, :width]), ("y", both[:, width:]), ("z", other)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            writer.write(Picture(np.ascontiguousarray(pixels)), tmp_path / folder / f"{number}.png")
+    assert "'x' and 'y' in " in refused(lambda: layout.find_photos(tmp_path))
