@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from gantools.training.interruptions import NOTED
+
 POLL_SECONDS = 0.5
 
 
@@ -70,7 +71,7 @@ class Watch:
             numbers = os.read(self._read, 64) if ready else b""
             if ready and not numbers:
                 return  # the writing end is closed
-            ending = [number for number in numbers if number in ENDING]
+            ending = [number for number in numbers if number in NOTED]
             self._received += len(ending)
             wait = self._wait
             if wait and ending and self._received >= wait.ends_at:
