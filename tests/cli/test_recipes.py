@@ -223,4 +223,5 @@ def test_a_command_without_its_sub_command_shows_its_help(gantools: Any) -> None
 def test_a_mistyped_command_line_is_one_line(arguments: list[str], said: str, gantools: Any) -> None:
     refused = gantools(*arguments)
     assert (refused.code, refused.out) == (2, "")
-    assert refused.only_error.startswith(said)
+    quotes = str.maketrans("", "", "':")  # the words are Typer's or, up to 0.25, Click's, which quote differently
+    assert refused.only_error.translate(quotes).startswith(said.translate(quotes))
