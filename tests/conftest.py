@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["GANTOOLS_MEASURE"] = "0"  # no test depends on what is faster on this machine
 os.environ.pop("PYTHONUNBUFFERED", None)  # users rarely set it, and it hides what fails when stdout is written out
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background; children inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -46,17 +47,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{skipped} skipped: {NO_REAL_IMAGES}")
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_timed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test depends on what is faster on this machine: all is found equally fast, and nothing is kept."""
-    from gantools import speed
-
-    if "real_speed" not in request.fixturenames:
-        monkeypatch.setattr(speed, "ratios", lambda contenders, **_: dict.fromkeys(contenders, 1.0))
-        monkeypatch.setattr(speed, "_keep", lambda found, options: None)
-        monkeypatch.setattr(speed, "_kept", lambda subject, options: None)
-
-
 @pytest.fixture
-def real_speed() -> None:
+def real_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask for it where measuring itself is tested."""
+    monkeypatch.delenv("GANTOOLS_MEASURE")
