@@ -74,10 +74,12 @@ def _decided(
 
 def _fastest(
     channels_last: bool | None, recipe: Recipe[Any, Any], config: RunConfig, data: Dataset
-) -> tuple[Choice, str]:
+) -> tuple[Choice, str | None]:
     layouts = [False] if _has(recipe, *_PICTURE_WIDE) else [False, True]
     layouts = layouts if channels_last is None else [channels_last]
     choices = [Choice(precision, layout) for precision in _CPU_PRECISIONS for layout in layouts]
+    if not speed.is_wanted():
+        return choices[0], None
     found = _measured(choices, recipe, config, data)
     return next(choice for choice in choices if str(choice) == found.fastest), f"precision: {found}"
 

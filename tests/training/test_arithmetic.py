@@ -20,6 +20,12 @@ AUTO = ("train.precision=auto", "train.memory_format=auto")
 FASTEST_BF16 = {"fp32": 1.0, "fp32 channels_last": 1.05, "bf16": 1.2, "bf16 channels_last": 1.9}
 
 
+@pytest.fixture(autouse=True)
+def _measured_and_not_kept(monkeypatch: pytest.MonkeyPatch, real_speed: None) -> None:
+    monkeypatch.setattr(speed, "_keep", lambda found, options: None)
+    monkeypatch.setattr(speed, "_kept", lambda subject, options: None)
+
+
 def measuring(monkeypatch: pytest.MonkeyPatch, **ratios: float) -> list[list[str]]:
     """Let every measurement give these ratios; what was measured then stands in the list."""
     asked: list[list[str]] = []
