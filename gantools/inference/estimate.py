@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -91,5 +90,9 @@ def _features(px: int, model: Model, settings: Settings) -> int:
 
 
 def _resident_bytes() -> int:
-    """What the program takes at the most so far, the network included."""
+    """What the program takes at the most so far, the network included; 0 on Windows, where it is not known."""
+    try:
+        import resource
+    except ImportError:
+        return 0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
