@@ -41,10 +41,11 @@ class Estimate:
     def __str__(self) -> str:
         minutes, seconds = divmod(round(self.seconds), 60)
         long = f"{minutes} min {seconds} s" if minutes else f"{self.seconds:.1f} s"
+        images = "1 image" if self.pictures == 1 else f"{self.pictures} images"
         return (
-            f"estimate: {self.pictures} pictures, {self.seen_px / 1e6:.2f} megapixels through the network: about "
-            f"{long} on {self.device}, by a trial of {TRIAL_PX}×{TRIAL_PX} px, and "
-            f"{self.bytes / 1e9:.1f} GB of memory; reading and writing come on top"
+            f"estimate: {images}, {self.seen_px / 1e6:.2f} megapixels through the network: about {long} on "
+            f"{self.device}, by a trial of {TRIAL_PX}×{TRIAL_PX} px, and {self.bytes / 1e9:.1f} GB of memory; "
+            "reading and writing come on top"
         )
 
 

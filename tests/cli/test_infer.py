@@ -430,7 +430,7 @@ def test_a_dry_run_estimates_when_asked(doubling: str) -> None:
     assert "estimate" not in run(doubling, "in", "-o", "out", "-n").stderr
     done = run(doubling, "in", "-o", "out", "-n", "-v")
     line = done.stderr.splitlines()[-1]
-    assert re.match(r"estimate: 2 pictures, 0\.00 megapixels through the network: about [0-9.]+ s on cpu", line)
+    assert re.match(r"estimate: 2 images, 0\.00 megapixels through the network: about [0-9.]+ s on cpu", line)
     assert " GB of memory" in line
     assert files() == ["in/a.png", "in/b.png"]
 
