@@ -15,6 +15,8 @@ os.environ["GANTOOLS_MEASURE"] = "0"  # no test depends on what is faster on thi
 os.environ.pop("PYTHONUNBUFFERED", None)  # users rarely set it, and it hides what fails when stdout is written out
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background; children inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as under nohup
+    signal.signal(signal.SIGHUP, lambda *_: None)  # ignored here, and children have what is usual
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REAL_IMAGES = Path(os.environ.get("GANTOOLS_TEST_DATA") or REPOSITORY.parent / "shared" / "data")

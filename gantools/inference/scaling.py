@@ -95,7 +95,7 @@ class Scaling:
     def result(self, made: Pixels, given: Pixels) -> Pixels:
         """What the network made, at ``scale`` times the size of what was given. Shapes: [h', w', 3] → [H', W', 3]."""
         height, width = given.shape[:2]
-        back = resized(made, (height * self.scale, width * self.scale))
+        back = made if self.side_px is None else resized(made, (height * self.scale, width * self.scale))
         return with_luminance(back, given) if self.keeps_luminance else back
 
     def filled(self, pixels: Pixels, hole: Hole, fill: Callable[[Pixels, Hole], Pixels]) -> Pixels:

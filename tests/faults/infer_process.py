@@ -133,7 +133,7 @@ def _pipes() -> Iterator[Pipe]:
     yield Pipe("closed standard input", "$G in -o out$N <&- > /dev/null", (0,), 2)
     yield Pipe("nothing on standard input", "$G - -o - < /dev/null > /dev/null", (1,), 2)
     yield Pipe("half a picture on standard input", "head -c 300 in/0000.png | $G - -o - > /dev/null", (1,), 2)
-    yield Pipe("a picture through a pipe", "cat in/0000.png | $G - -o - | cmp - in/0000.png.made", (0,), 1)
+    yield Pipe("a picture through a pipe", "cat in/0000.png | $G - -o - | cmp - picture.made", (0,), 1)
     yield Pipe("full device for JSON", "$G in -o out$N --json > /dev/full", (1,), 2)
     yield Pipe("early reader of JSON", "$G in -o out$N --json | head -n 1 > /dev/null", broken, 2)
     yield Pipe("full device for messages", "$G in -o out$N > /dev/null 2> /dev/full", (0,), 0)
@@ -147,7 +147,7 @@ def pipes(trial: Trial) -> Outcome:
     _photos(trial.folder / "in", 6, 64)
     cases = list(_pipes())
     first = ground.gantools("infer", weights, "in/0000.png", "-o", "-", folder=trial.folder)
-    (trial.folder / "in" / "0000.png.made").write_bytes(first.out)
+    (trial.folder / "picture.made").write_bytes(first.out)
     chosen = cases * 2 if trial.long else [cases[number] for number in (2, 4)]
     for number, case in enumerate(chosen):
         code, said = _through_shell(case.line, trial.folder, number)

@@ -46,7 +46,7 @@ def test_refusals_come_before_the_first_result(doubling: Path, photo: Path) -> N
         infer(doubling, photo, device="cpu", export="other")
     with pytest.raises(UsageError, match="--depth 16: JPEG holds no 16-bit samples"):
         infer(doubling, photo, output=photo.with_name("x.jpg"), settings=Settings(depth=16))
-    with pytest.raises(ModelFileError, match="not an intact safetensors file"):
+    with pytest.raises(ModelFileError, match="is an image, not a model"):
         infer(photo, photo)
 
 

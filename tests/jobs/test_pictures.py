@@ -41,7 +41,7 @@ def test_seldom_suffixes_are_seen_and_their_results_open_anywhere(
     writer.write(Picture(pixels), written)
     written.rename(f"in/a.{suffix}")
     assert [item.name for item in layout.find(Path("in")).items] == [f"a.{suffix}"]
-    (job,) = plan(["in"], recipe="demo", output="out")
+    (job,) = plan(["in"], label="demo", output="out")
     assert job.output is not None
     assert job.output.name == ("a.ppm" if suffix.lower() == "pbm" else f"a.{suffix}")  # color is no black and white
     assert job.format == wanted
