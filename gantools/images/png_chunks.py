@@ -14,7 +14,7 @@ COLOUR = ("cICP", "gAMA", "cHRM", "sRGB", "mDCV", "cLLI", "mDCv", "cLLi")
 
 TEXT = ("tEXt", "zTXt", "iTXt")
 _TAKEN = frozenset({*COLOUR, *TEXT, "iCCP", "eXIf"})
-_NEEDED = b"tRNS"
+_NEEDED, _SAMPLES = b"tRNS", b"IDAT"
 _SIGNATURE_BYTES = 8
 _MOST_BYTES = 1 << 24
 """What a chunk may unpack to: no profile and no text that people write comes near."""
@@ -47,6 +47,13 @@ def parted(data: bytes) -> tuple[bytes, list[Chunk], list[str]]:
         return data, taken, damaged
     parts = [slice(0, _SIGNATURE_BYTES), *kept, slice(end, len(data))]
     return b"".join(memoryview(data)[part] for part in parts), taken, damaged
+
+
+def require_sound(data: bytes) -> None:
+    """Raise ValueError where the checksum of compressed samples is wrong: not every decoder looks at it."""
+    for at, kind, stop in _chunks(data):
+        if kind == _SAMPLES and zlib.crc32(memoryview(data)[at + 4 : stop - 4]) != _number(data, stop - 4):
+            raise ValueError("bad checksum in b'IDAT'")
 
 
 def _unpacked(found: Chunk) -> bytes | None:

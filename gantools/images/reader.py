@@ -30,7 +30,7 @@ from gantools.images.depth import to_8_bit
 from gantools.images.formats import KNOWN, sniff, webp_lossless, webp_size
 from gantools.images.metadata import metadata_of, orientation_of
 from gantools.images.picture import Metadata, Picture, Pixels
-from gantools.images.png_chunks import Chunk, parted
+from gantools.images.png_chunks import Chunk, parted, require_sound
 from gantools.images.samples import Opened, largest_value, samples_of
 from gantools.images.tiff_pages import Page, page_of, starting_with
 
@@ -234,6 +234,8 @@ def _load(opened: Opened, allow_truncated: bool) -> None:
     """Decode with Pillow, which also finds out whether a file is whole; planes are decoded by themselves."""
     if opened.page is not None and opened.page.planar:
         return
+    if opened.kind == "png" and not allow_truncated:
+        require_sound(opened.data)
     try:
         with _pillow(opened.image.size, allow_truncated), _silent(opened.kind):
             opened.image.load()

@@ -418,3 +418,16 @@ def test_what_is_needed_is_not_left_out(make):
     plain = make.png(gray, 0)
     with pytest.raises(ImageError, match="damaged or truncated"):
         read(plain[:29] + bytes(4) + plain[33:])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_samples_whose_checksum_is_wrong_are_refused(make, dtype):
+    """Pillow does not look at it, and not every changed bit disturbs the decompression."""
+    samples = (np.arange(40)[:, None, None] * 3 + np.arange(56)[:, None] * 2 + [0, 30, 60]).clip(0, 255).astype(dtype)
+    data = make.png(samples, 2)
+    start = data.index(b"IDAT") + 4
+    for at in range(start, len(data) - 12):
+        with pytest.raises(ImageError, match=r"^'x\.png': damaged or truncated"):
+            read(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], name="x.png")
+    with pytest.raises(ImageError, match="damaged or truncated"):
+        read_rgb8(data[:start] + bytes([data[start] ^ 255]) + data[start + 1 :])
