@@ -139,10 +139,13 @@ def _alike(deep: Pixels, seen: Pixels) -> bool:
 
 def _planar_samples(opened: Opened, page: Page) -> Samples:
     """Samples that lie plane by plane. Raises ImageError and ValueError."""
-    if _PREMULTIPLIED in page.numbers(_EXTRA_SAMPLES):
+    if page.premultiplied and page.bits > 8:
         raise ImageError(f"{opened.label}: {_ASSOCIATED}")
     stored = planes(opened.data, page)
     opened.image.close()
+    if page.premultiplied and stored.shape[2] in (2, 4):
+        gray = stored.shape[2] == 2
+        return _split(np.array(Image.fromarray(stored, "La" if gray else "RGBa").convert("LA" if gray else "RGBA")))
     if page.photometric == _CMYK:
         shallow = Image.fromarray((stored >> (page.bits - 8)).astype(np.uint8), "CMYK")
         shallow.info = dict(opened.image.info)

@@ -25,6 +25,7 @@ _LONG, _SHORT = (WIDTH, HEIGHT, ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH), (COM
 """Tags that a plane shares with the whole: numbers, and choices of which 1 is the usual one."""
 
 _REDUCED, _OLD_REDUCED = 1, 2
+_EXTRA_SAMPLES, _PREMULTIPLIED = 338, 1
 _SEPARATE = 2
 _UNSIGNED, _UNDEFINED = 1, 4
 _FORMATS = {1: "", 2: " signed", 3: " float", 5: " complex", 6: " complex"}
@@ -67,12 +68,17 @@ class Page:
 
     @property
     def planar(self) -> bool:
-        """Whether it is decoded plane by plane: samples lie so, of 16 bits or gray and alpha.
+        """Whether it is decoded plane by plane: samples lie so, of 16 bits, gray and alpha, or premultiplied.
 
-        Of these Pillow and OpenCV make other pictures in silence.
+        Of these Pillow and OpenCV make other pictures in silence, or refuse them.
         """
         separate = self.number(PLANAR, 1) == _SEPARATE and self.channels > 1
-        return separate and (self.bits == 16 or (self.bits == 8 and self.channels == 2))
+        return separate and (self.bits == 16 or (self.bits == 8 and (self.channels == 2 or self.premultiplied)))
+
+    @property
+    def premultiplied(self) -> bool:
+        """Whether its colours are already multiplied by its alpha."""
+        return _PREMULTIPLIED in self.numbers(_EXTRA_SAMPLES)
 
     @property
     def refusal(self) -> str | None:
@@ -157,11 +163,12 @@ def planes(data: bytes, page: Page) -> Pixels:
 
 
 def _decoded(content: bytes, bits: int) -> Pixels | None:
-    """The one plane of a file. OpenCV fails at some tiles of 8 bits, Pillow does not."""
-    if bits == 16:
-        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    """The one plane of a file. OpenCV fails at some tiles of 8 bits and some compressions, Pillow does not."""
+    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if bits == 16 else None
+    if decoded is not None:
+        return decoded
     with TiffImageFile(io.BytesIO(content)) as image:
-        return np.array(image)
+        return np.array(image).astype(f"uint{bits}", copy=False)
 
 
 def _files(data: bytes, page: Page) -> Iterator[bytes]:

@@ -66,6 +66,27 @@ def test_planes_are_put_together(make, channels, dtype, layout, order, big):
     assert read_rgb8(data).shape == (H, W, 3)
 
 
+@pytest.mark.parametrize("tiled", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("channels", [2, 4])
+def test_planes_with_premultiplied_alpha_are_those_that_lie_together(make, channels, order, tiled):
+    stored = make.noise(H, W, channels)
+    stored[..., :-1] = stored[..., :-1].astype(int) * stored[..., -1:] // 255
+    layout = {"extrasamples": ["assocalpha"], "byteorder": order} | ({"tile": (16, 32)} if tiled else {})
+    expected = read(written(stored, photometric="rgb" if channels == 4 else "minisblack", **layout))
+    picture = read(planar(stored, **layout))
+    np.testing.assert_array_equal(picture.pixels, expected.pixels)
+    np.testing.assert_array_equal(picture.alpha, expected.alpha)
+
+
+def test_planes_in_a_compression_of_one_decoder_are_read(make, monkeypatch):
+    """As zstd and LZMA, of which OpenCV knows nothing."""
+    stored = make.noise(H, W, 3, np.uint16)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: None)
+    for order in "<>":
+        np.testing.assert_array_equal(read(planar(stored, byteorder=order)).pixels, stored)
+
+
 @pytest.mark.parametrize("turn", range(1, 9))
 def test_planes_are_turned_upright(make, turn):
     stored = make.noise(5, 7, 3, np.uint16)
