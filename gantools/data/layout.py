@@ -95,6 +95,8 @@ def find(
     kind: Kind = "photos" if layout == "photos" else "ab" if layout == "ab" or _looks_like_ab(items) else "photos"
     if kind == "ab":
         _check_halves(items, any_shape=any_shape)
+    else:
+        _refuse_mixed(folder, files, typed)
     return Layout(kind, items)
 
 
@@ -133,6 +135,8 @@ def find_photos(folder: Path) -> Layout:
     named, doubtful = _sites(folder, files)
     for site in (*(site for site in named if not site.matching), *doubtful):
         raise DataError(_doubt(folder, site))
+    if not named:
+        _refuse_mixed(folder, files)
     targets = {folder / site.parent / site.target for site in named}
     left_out = {folder / site.parent / name for site in named for name in (site.source, *site.others)} - targets
     kept = [path for path in files if left_out.isdisjoint(path.parents)]
@@ -317,6 +321,23 @@ def _doubt(folder: Path, site: Site, layout: LayoutName | None = None, typed: st
         return f"{said}, which data.layout={layout} does not use; type {pairs} to train on pairs, {single}"
     turned = "" if site.directed else " (or the other way round)"
     return f"{said}; type {typed.format(source, target)} to train on pairs{turned}, {single}"
+
+
+def _refuse_mixed(folder: Path, files: Sequence[Path], typed: str | None = None) -> None:
+    """Raise DataError where the two sides of pairs lie side by side. Without ``typed`` pairs are of no use."""
+    found = sides.mixed([path.relative_to(folder).as_posix() for path in files])
+    if found is None:
+        return
+    first = {found[0][0], found[1][0]}
+    one, other, *_ = (path.name for path in files if path.relative_to(folder).with_suffix("").as_posix() in first)
+    said = f"data.dir: '{folder}' holds both sides of pairs side by side, such as {one} and {other}"
+    pattern = pairing.pattern_of(*found) if found[0] != found[1] else None
+    apart = "move each side into a folder of its own"
+    if typed is None:
+        raise DataError(f"{said}; {apart} and give the one to learn from with --data")
+    place = shlex.quote(str(folder))
+    pairs = f"type {typed.format(place, place)} data.partner='{pattern}' to train on pairs, or " if pattern else ""
+    raise DataError(f"{said}; {pairs}{apart}")
 
 
 def _some(folders: Iterable[Path]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from pathlib import PurePosixPath
@@ -46,6 +47,7 @@ PARTNER_SYNTAX = (
 )
 SIMILAR = 0.9
 """Share of two folders' files with a partner, from which on they are taken for the two sides of pairs."""
+_SEPARATOR = re.compile(r"(?<=[^/])[_\-. ](?=[^/]+$)")
 
 
 def paired(
@@ -84,8 +86,36 @@ def share(sources: Iterable[str], targets: Iterable[str], *, of: Callable[[Seque
     return found
 
 
+def beginnings(stem: str) -> Iterator[str]:
+    """What a name begins with, up to each of its separators: ``1400_1_0.9`` → ``1400``, ``1400_1``, ``1400_1_0``."""
+    return (stem[: match.start()] for match in _SEPARATOR.finditer(stem))
+
+
+def versions(sources: Sequence[str], targets: Sequence[str]) -> bool:
+    """Whether nearly every name goes on behind that of a target (1400_1_0.9, 1400_2_0.8 of 1400)."""
+    known = set(targets)
+    begun = [known.intersection(beginnings(name)) for name in sources]
+    used = set[str]().union(*begun)
+    return sum(map(bool, begun)) >= SIMILAR * len(begun) and len(used) >= SIMILAR * len(known)
+
+
+def extension(names: Sequence[str], others: Sequence[str]) -> str | None:
+    """What nearly all ``others`` have behind the ``names`` (``_mask``, ``-sz1``), if it is one word for all."""
+    known = set(names)
+    found = Counter(name[len(start) :] for name in others for start in beginnings(name) if start in known)
+    words = [(count, end) for end, count in found.items() if re.search("[A-Za-z]", end)]
+    count, end = max(words, default=(0, ""))
+    return end if count >= max(2, SIMILAR * max(len(known), len(others))) else None
+
+
 def suggested(sources: Sequence[str], targets: Sequence[str]) -> str | None:
     """The ``data.partner`` that gives nearly all of these files (or the first 200) a partner, if any does."""
+    pattern = pattern_of(sources, targets)
+    return None if pattern is None else pattern.removesuffix(f":{STEM}").removeprefix(f"{STEM}:")
+
+
+def pattern_of(sources: Sequence[str], targets: Sequence[str]) -> str | None:
+    """``suggested``, with both sides written out."""
     sources, targets = sources[:200], targets[:200]
     for source in sources[:1]:
         for target in targets[:20]:
@@ -98,7 +128,7 @@ def suggested(sources: Sequence[str], targets: Sequence[str]) -> str | None:
             one, other = dict.fromkeys(sources, 0), dict.fromkeys(targets, 0)
             kept = [way[0].keys() & way[1].keys() for way in _by_pattern(one, other, pattern)]
             if len(kept[0]) >= max(2, SIMILAR * max(len(one), len(other))):
-                return pattern.removesuffix(f":{STEM}").removeprefix(f"{STEM}:")
+                return pattern
     return None
 
 

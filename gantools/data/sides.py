@@ -51,6 +51,9 @@ class _Role(NamedTuple):
     rest: frozenset[str]
 
 
+_INPUTS_IN_FILES, _TARGETS_IN_FILES = INPUT_WORDS | {"fake"}, TARGET_WORDS | {"real"}
+"""Words in the names of files: pix2pix's authors' program writes its results as ``1_fake_B`` and ``1_real_B``."""
+
 Children: TypeAlias = dict[str, list[str]]
 """Sub-folders with images, and the paths of these in them, without suffix."""
 
@@ -70,6 +73,39 @@ def find(names: Sequence[str], alike: Alike) -> tuple[tuple[Site, ...], tuple[Si
             yield from _same_names(parent, children, alike)
 
     return named, tuple(_search(PurePosixPath(), stems, same_names))
+
+
+def mixed(names: Sequence[str]) -> tuple[list[str], list[str]] | None:
+    """Inputs and targets of pairs that lie in one folder, if nearly all ``names`` (paths of images) are such.
+
+    What they are is said by words in the files' names (``rain-001``, ``norain-001``), by a word behind one of the two
+    (``01``, ``01_mask``), or by their suffixes alone (``01.jpg``, ``01.png``).
+    """
+    stems = [str(PurePosixPath(name).with_suffix("")) for name in names]
+    once = sorted(set(stems))
+    if len(once) <= (2 - pairing.SIMILAR) * len(stems) / 2 and len(once) > 1:
+        return once, once
+    sides: dict[bool, dict[str, list[str]]] = {False: defaultdict(list), True: defaultdict(list)}
+    for stem in once:
+        words = _words(PurePosixPath(stem).name)
+        source, target = bool(words & _INPUTS_IN_FILES), bool(words & _TARGETS_IN_FILES)
+        if source != target:
+            sides[target][_without_roles(stem)].append(stem)
+    both = sides[False].keys() & sides[True].keys()
+    inputs, targets = (sorted(stem for key in both for stem in sides[side][key]) for side in (False, True))
+    if len(both) > 1 and len(inputs) + len(targets) >= pairing.SIMILAR * len(once):
+        return inputs, targets
+    begun = {before for stem in once for before in pairing.beginnings(stem)}
+    known = [stem for stem in once if stem in begun]
+    rest = [stem for stem in once if stem not in begun]
+    return (known, rest) if pairing.extension(known, rest) else None
+
+
+def _without_roles(stem: str) -> str:
+    """A path in lower case without the words of ``mixed``: ``rainy/rain-001`` → ``001``."""
+    roles = pairing.ROLE_WORDS | _INPUTS_IN_FILES | _TARGETS_IN_FILES
+    words = [word for word in re.split(r"[^A-Za-z0-9]+", stem) if not _words(word) or _words(word) - roles]
+    return " ".join(words).casefold()
 
 
 def _search(
@@ -92,7 +128,7 @@ def _named(parent: PurePosixPath, children: Children) -> Iterator[Site]:
     """Pairs of folders whose names say what they are and whose files have the same names."""
     for source, target in _by_words(children):
         matching = pairing.share(children[source], children[target], of=min) >= pairing.SIMILAR
-        if matching or len(children) == 2:
+        if matching or len(children) == 2 or pairing.versions(children[source], children[target]):
             others = tuple(sorted(children.keys() - {source, target}))
             yield Site(parent, source, target, others=others, matching=matching)
 
@@ -134,7 +170,9 @@ def _same_names(parent: PurePosixPath, children: Children, alike: Alike) -> Iter
         splits = [_words(name) & SPLIT_WORDS for name in (a, b)]
         common = sorted(set(children[a]) & set(children[b]))
         alone = len(children) == 2 and len(children[a]) + len(children[b]) > 2
-        if splits[0] != splits[1] or pairing.share(children[a], children[b], of=max) < pairing.SIMILAR:
+        same = pairing.share(children[a], children[b], of=max) >= pairing.SIMILAR
+        longer = alone and (pairing.extension(children[a], children[b]) or pairing.extension(children[b], children[a]))
+        if splits[0] != splits[1] or not (same or longer):
             continue
         if alone or alike(parent / a, parent / b, common):
             yield Site(parent, a, b, directed=False)

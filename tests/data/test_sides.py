@@ -306,6 +306,67 @@ def test_pairs_in_one_folder(make: Make) -> None:
     ]
 
 
+SIDE_BY_SIDE = {
+    "rain": (("rain-{}.png", "norain-{}.png"), "{stem}:no{stem}"),
+    "scenes": (("s{}/NOISY_SRGB_010.PNG", "s{}/GT_SRGB_010.PNG"), "NOISY_{stem}:GT_{stem}"),
+    "small": (("c_{}_LR4.png", "c_{}_HR.png"), "{stem}_LR4:{stem}_HR"),
+    "masks": (("{}.jpg", "{}_mask.png"), "{stem}:{stem}_mask"),
+    "below": (("rainy/rain-{}.png", "norain-{}.png"), None),
+    "infixes": (("{}_NOISY_SRGB.png", "{}_GT_SRGB.png"), None),
+    "results": (("{}_real_A.png", "{}_fake_B.png", "{}_real_B.png"), None),
+    "suffixes": (("c{}.jpg", "c{}.png"), None),
+}
+"""Names of the two sides of pairs in one folder, and the ``data.partner`` that pairs them."""
+
+
+@pytest.mark.parametrize("case", SIDE_BY_SIDE)
+def test_both_sides_in_one_folder_are_no_photos(make: Make, case: str) -> None:
+    names, partner = SIDE_BY_SIDE[case]
+    root = make([name.format(n) for n in range(10) for name in names])
+    options = {"dir": str(root), **ALL}
+    for look in (
+        lambda: layout.find(root),
+        lambda: layout.find_photos(root),
+        lambda: recognise.kind_of(root),
+        lambda: PairedImages(PairedData(**options, layout="photos"), "training", 0),
+    ):
+        assert "holds both sides of pairs side by side" in refused(look)
+    said = refused(lambda: layout.find(root))
+    assert said.endswith("move each side into a folder of its own")
+    assert ("data.partner" in said) == (partner is not None)
+    if partner is not None:
+        assert f"type data.source_dir={root} data.target_dir={root} data.partner='{partner}' to train on pairs" in said
+        items, _ = layout.match(root, root, partner)
+        assert [[path.relative_to(root).as_posix() for path in item.files] for item in items] == [
+            [name.format(n) for name in names] for n in range(10)
+        ]
+
+
+def test_names_that_only_look_like_pairs_are_photos(make: Make) -> None:
+    sets = {
+        "numbers": make([f"{n}.png" for n in NUMBERS] + [f"{n}_1.png" for n in NUMBERS], "numbers"),
+        "some": make([f"{n}.png" for n in range(9)] + [f"{n}_edited.png" for n in range(4)], "some"),
+        "one suffix": make([f"{n}.png" for n in NUMBERS] + ["0.jpg"], "suffix"),
+        "moods": make([f"low_{n}.png" for n in NUMBERS] + [f"high_{n + 9}.png" for n in NUMBERS], "moods"),
+    }
+    for name, root in sets.items():
+        assert layout.find(root).kind == "photos", name
+        assert len(layout.find_photos(root).items) == sum(1 for _ in root.iterdir()), name
+
+
+def test_masks_of_their_own_names_beside_a_folder_are_no_photos(make: Make) -> None:
+    root = make([f"images/{n}.png" for n in NUMBERS] + [f"masks/{n}_mask.png" for n in NUMBERS])
+    assert "'images' and 'masks'" in refused(lambda: layout.find_photos(root))
+
+
+def test_several_versions_of_a_target_beside_a_third_folder_are_no_photos(make: Make) -> None:
+    """RESIDE: hazy images and maps of their transmission, several of a clear one."""
+    hazy = [f"{folder}/{n}_{k}.png" for n in NUMBERS for k in (1, 2) for folder in ("hazy", "trans")]
+    root = make(hazy + [f"clear/{n}.png" for n in NUMBERS])
+    assert "have no partner" in refused(lambda: layout.find(root))
+    assert f"type --data {root}/clear to use one of them" in refused(lambda: layout.find_photos(root))
+
+
 def test_real_sets(shared_data: Path) -> None:
     pairs = BlurredImages(BlurredData(dir=str(shared_data / "blur_gopro_pairs"), **ALL), "training", 0)
     assert [tuple(path.name for path in item.files) for item in pairs.items] == [
