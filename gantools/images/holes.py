@@ -26,14 +26,12 @@ def hole_of(mask: Picture) -> Hole:
     return np.asarray(missing if mask.alpha is None else missing & (mask.alpha > half))
 
 
-def warn_of_most(hole: Hole, label: str) -> None:
+def warn_of_most(hole: Hole, label: str, *, transparency: bool = False) -> None:
     """Warn where more than half of an image is missing: a mask is easily given the wrong way round."""
     share = float(hole.mean())
+    what, rule = ("transparency", "Opaque is known") if transparency else ("mask", "White is missing, black is known")
     if share > 0.5:
-        warnings.warn(
-            f"{label}: the mask leaves out {share:.0%} of the image; is it inverted? White is missing, black is known",
-            stacklevel=3,
-        )
+        warnings.warn(f"{label}: the {what} leaves out {share:.0%} of the image; is it inverted? {rule}", stacklevel=3)
 
 
 def central_square(height: int, width: int, side_px: int) -> tuple[slice, slice]:

@@ -38,8 +38,8 @@ def hole_in(picture: Picture, job: Job, mask: str | None, center_px: int) -> Hol
         raise UsageError("the mask leaves out nothing: it has no white pixels, so there is nothing to fill")
     if hole.all():
         raise UsageError("the mask leaves out the whole picture, so there is nothing to guess from; black is known")
-    if mask not in (None, CENTER):
-        warn_of_most(hole, repr(job.input))
+    if mask != CENTER:
+        warn_of_most(hole, repr(job.input), transparency=mask is None)
     return hole
 
 

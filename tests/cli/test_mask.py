@@ -77,3 +77,10 @@ def test_a_mask_that_leaves_out_most_of_the_image_gets_a_warning(gantools: Any, 
     assert (
         "'in.png': the mask leaves out 97% of the image; is it inverted? White is missing, black is known" in done.err
     )
+    pixels = reader.read("in.png").pixels
+    for name, alpha in (("few.png", inverted), ("most.png", reader.read("mask.png").pixels)):
+        writer.write(Picture(pixels, alpha[..., 0]), Path(name))
+    done = gantools("infer", filler, "few.png", "most.png", "-o", "filled")
+    assert [line for line in done.err.splitlines() if "leaves out" in line] == [
+        "gantools: warning: 'most.png': the transparency leaves out 97% of the image; is it inverted? Opaque is known"
+    ]
