@@ -39,8 +39,8 @@ class Export:
     ``resized_px`` is the short side that its training images were resized to; None: squares were cut from images at
     their own size. ``applied_at`` says whether an image is brought to that side first (``trained``) or is put through
     at its own size (``native``), unless the user chooses. ``shrunk_by``: by ``area``, or to the ``darkest`` of the
-    pixels, so that thin lines stay. ``luminance``: ``made`` by the network, or ``kept`` from the input, which gets
-    only its colours.
+    pixels, so that thin lines stay. ``luminance``: ``made`` by the network, or ``kept`` from the input, of which
+    the network sees a gray version, and which gets only its colours.
     """
 
     network: str

@@ -49,6 +49,11 @@ def with_luminance(colours: Pixels, image: Pixels) -> Pixels:
     return made
 
 
+def without_colours(pixels: Pixels) -> Pixels:
+    """The luminance (Rec. 601) in all three channels. Shapes: [H, W, 3] → [H, W, 3] of the same dtype."""
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
+
+
 def _luminance(pixels: Pixels) -> Pixels:
     """Shapes: [H, W, 3] → float32 [H, W, 1]."""
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float32)[..., None]

@@ -11,7 +11,7 @@ from gantools.errors import UsageError
 from gantools.images.depth import to_depth_of
 from gantools.images.holes import Hole, mean_filled
 from gantools.images.picture import Picture, Pixels
-from gantools.images.resizing import resized, size_at, with_luminance
+from gantools.images.resizing import resized, size_at, with_luminance, without_colours
 from gantools.inference.settings import ScaleTo, Settings
 
 if TYPE_CHECKING:
@@ -88,8 +88,12 @@ class Scaling:
         return (height, width) if self.side_px is None else size_at(height, width, self.side_px)
 
     def seen(self, pixels: Pixels) -> Pixels:
-        """What the network sees of an image. Shapes: [H, W, 3] → [h, w, 3]."""
+        """What the network sees of an image: without its colours, where it learnt to give colours to gray ones.
+
+        Shapes: [H, W, 3] → [h, w, 3].
+        """
         small = resized(pixels, self.size(*pixels.shape[:2]), darkest=self.darkest)
+        small = without_colours(small) if self.keeps_luminance else small
         return small if self.prepare is None else to_depth_of(small, self.prepare(Picture(small)).pixels)
 
     def result(self, made: Pixels, given: Pixels) -> Pixels:

@@ -98,6 +98,16 @@ def test_coloured_images_keep_their_luminance_at_full_size(identity: Path, dtype
     assert (made.pixels[..., 0].astype(float) - made.pixels[..., 1]).min() > 20 * step, "red"
 
 
+@pytest.mark.parametrize("scale_to", ["trained", "native"])
+def test_a_colour_network_sees_no_colours(identity: Path, scale_to: Any) -> None:
+    model = tinting(identity, resized_px=SIDE_PX, applied_at="trained", luminance="kept", gray="color")
+    coloured = image()
+    gray = np.repeat(luminance(coloured)[..., None].astype(np.uint8), 3, axis=2)
+    made, expected = (engine.process(Picture(each), model, Settings(scale_to=scale_to)) for each in (coloured, gray))
+    assert np.abs(made.pixels.astype(float) - expected.pixels).max() <= 2
+    assert np.ptp(coloured, axis=2).max() > 100, "it had colours"
+
+
 def test_transparency_gray_and_depth_stay(same: Model) -> None:
     alpha = image(dtype=np.uint16)[..., 0]
     given = Picture(image(dtype=np.uint16), alpha=alpha)
