@@ -23,6 +23,8 @@ def described(path: Path) -> str | None:
         return None
     if sniff(head) is not None:
         return f"is an image, not a model: type the model first, as in gantools infer srgan {path.name}"
+    if path.suffix in (".yaml", ".yml"):
+        return f"is a configuration, not a model: gantools train {path.name} makes one of it"
     pickled = head.startswith(_PICKLE) and path.suffix != ".safetensors"
     if pickled or path.suffix in _TORCH or (zipped and _is_torch(path)):
         return f"is a PyTorch checkpoint (pickle); {_WANTED}"

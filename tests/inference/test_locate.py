@@ -157,6 +157,7 @@ def test_files_of_others_are_named(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(bytes([8, 9, 18, 7]) + b"pytorch")
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         archive.writestr("a.txt", "a")
+    (tmp_path / "mine.yaml").write_text("recipe: pix2pix\n")
     (tmp_path / "photos").mkdir()
     writer.write(Picture(np.zeros((2, 3, 3), np.uint8)), tmp_path / "photos" / "a.png")
     for name, says in (
@@ -164,6 +165,7 @@ def test_files_of_others_are_named(tmp_path: Path) -> None:
         ("old.pth", "is a PyTorch checkpoint \\(pickle\\)"),
         ("net.onnx", "is an ONNX model"),
         ("all.zip", "is a zip archive"),
+        ("mine.yaml", "is a configuration, not a model: gantools train mine.yaml"),
         ("photos/a.png", "is an image, not a model: type the model first"),
     ):
         for read in (recipe_of, weights.describe):
