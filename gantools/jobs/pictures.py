@@ -70,7 +70,8 @@ class LeftOut:
         """A line for each kind of what was left out."""
         said = [f"{str(error.filename)!r} cannot be read: {error.strerror}" for error in self.refused]
         if self.images:
-            count = f"{'' if self.whole else 'more than '}{self.images.total()} images in {len(self.images)}"
+            images = f"{self.images.total()} image{'s' * (self.images.total() > 1 or not self.whole)}"
+            count = f"{'' if self.whole else 'more than '}{images} in {len(self.images)}"
             said.append(f"{count} sub-folder{'s' * (len(self.images) > 1)} not read; -r reads them")
         if self.others:
             kinds = ", ".join(f"{suffix} {count}" for suffix, count in self.others.most_common(_SUFFIXES_SHOWN))

@@ -100,6 +100,8 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     assert deep.lines() == ["7 other files left out: .heic 3, .txt 2, .cr2 1, without suffix 1"]
     assert deep.facts() == {"left_out": {".heic": 3, ".txt": 2, ".cr2": 1, "without suffix": 1}}
     assert pictures.left_out([tmp_path / "x" / "y"], tmp_path / "out", recursive=False).facts() == {}
+    (one, _) = pictures.left_out([tmp_path / "x"], tmp_path / "out", recursive=False).lines()
+    assert one == "1 image in 1 sub-folder not read; -r reads them"
 
 
 def test_counting_what_is_not_read_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
