@@ -73,6 +73,10 @@ def configured(what: str, file: Path | None, data: Sequence[str], overrides: Seq
     from gantools.config import presets
 
     path = Path(what)
+    if what not in presets.recipes() and (path / "config.yaml").is_file():
+        raise UsageError(
+            f"{what}: is a run: go on with gantools train --resume {what}, or begin anew with {what}/config.yaml"
+        )
     if path.suffix not in (".yaml", ".yml") and (what in presets.recipes() or not path.is_file()):
         return api.configure(what, file, data, overrides)
     if file is not None:

@@ -73,6 +73,13 @@ def test_train_arguments(arguments: tuple[str, ...], said: str, refused: Refused
     assert said in refused("train", *arguments)
 
 
+@pytest.mark.parametrize("command", ["train", "check"])
+def test_a_run_is_no_recipe(command: str, here: Path, refused: Refused) -> None:
+    (here / "old").mkdir()
+    (here / "old" / "config.yaml").write_text("recipe: pix2pix\n")
+    assert "old: is a run: go on with gantools train --resume old" in refused(command, "old")
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
