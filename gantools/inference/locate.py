@@ -163,6 +163,10 @@ def _best_of_run(run: Path) -> Path:
             f"{str(run)!r}: is a folder of images, not a run: type the model first, as in gantools infer srgan {run}"
         )
     hint = "; `gantools weights export` makes it of the newest checkpoint" if folders.steps(run / "checkpoints") else ""
+    if (run / "run.json").is_file() and not hint:
+        raise UsageError(
+            f"{str(run)!r}: a run without weights yet: they come with its first checkpoint, or when it stops"
+        )
     raise UsageError(f"{str(run)!r}: no run with weights (it has no {last.relative_to(run)}){hint}")
 
 

@@ -173,3 +173,11 @@ def test_files_of_others_are_named(tmp_path: Path) -> None:
                 read(Path(name))
     with pytest.raises(UsageError, match="'photos': is a folder of images, not a run"):
         resolve(Path("photos"))
+
+
+def test_a_run_before_its_first_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "young").mkdir()
+    for name in ("run.json", "config.yaml"):
+        (tmp_path / "young" / name).touch()
+    with pytest.raises(UsageError, match="'young': a run without weights yet: they come with its first checkpoint"):
+        resolve(Path("young"))
