@@ -33,6 +33,8 @@ SWITCH = "GANTOOLS_MEASURE"
 """With 0 in this environment variable nothing is measured: the first of all choices is taken."""
 MARGIN = 1.1
 """A choice gives way to the next one only where that is so many times as fast: noise changes nothing."""
+BUSY_LOAD = 1.25
+"""Processes that want a core, for each there is, from which on a computer is busy."""
 HOPELESS = 4
 """Who takes so many times as long as the first even while both warm up is not timed again."""
 LEAST_ROUNDS, MOST_ROUNDS = 3, 9
@@ -110,6 +112,12 @@ def is_wanted() -> bool:
     return os.environ.get(SWITCH) != "0"
 
 
+def is_quiet() -> bool:
+    """Whether this computer does little else: threads that wait for each other make any ratio of times otherwise."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return load <= BUSY_LOAD * (os.cpu_count() or 1)
+
+
 def _seconds(contender: Contender, clocks: Callable[[], tuple[float, float]]) -> float:
     run = contender()
     begun = clocks()[1]
@@ -121,7 +129,7 @@ def measured(subject: str, options: Any, measure: Callable[[], Mapping[str, floa
     """What ``measure`` finds, or found before on this machine; and whether it is kept for the next time.
 
     ``options`` is what the times depend on besides ``subject``, as JSON. Of several processes that measure at once the
-    first one's is kept, and all of them use it.
+    first one's is kept, and all of them use it. What is measured beside other work is not kept.
     """
     if not is_wanted():
         return Measured(subject, measure()), False
@@ -129,6 +137,8 @@ def measured(subject: str, options: Any, measure: Callable[[], Mapping[str, floa
     if known is not None:
         return known, True
     found = Measured(subject, {name: round(ratio, 3) for name, ratio in measure().items()})
+    if not is_quiet():
+        return found, False
     _keep(found, options)
     known = _kept(subject, options)
     return known or found, known is not None

@@ -48,7 +48,11 @@ def always(seconds: float, first: float | None = None) -> Iterator[float]:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_speed: None) -> Path:
     monkeypatch.setenv("GANTOOLS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(speed, "is_quiet", lambda: True)
     return tmp_path / "home" / "speed"
+
+
+IS_QUIET = speed.is_quiet
 
 
 @pytest.fixture
@@ -153,6 +157,18 @@ def test_another_network_or_machine_is_measured_anew(home: Path, other: str, mon
     made, _ = speed.measured(subject, options, found(0.5))
     assert made.fastest == "fp32"
     assert len(list(home.iterdir())) == 2
+
+
+@pytest.mark.parametrize(("load", "kept"), [(0.5, True), (5.0, True), (5.1, False)])
+def test_what_is_measured_beside_other_work_is_not_kept(
+    home: Path, monkeypatch: pytest.MonkeyPatch, load: float, kept: bool
+) -> None:
+    monkeypatch.setattr(speed, "is_quiet", IS_QUIET)
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0), raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    found = speed.measured("network", {}, lambda: {"fp32": 1.0, "bf16": 2.0})
+    assert (found[0].fastest, found[1]) == ("bf16", kept)
+    assert home.exists() is kept
 
 
 def test_of_two_processes_the_first_one_is_believed(home: Path) -> None:

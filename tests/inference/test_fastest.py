@@ -31,6 +31,7 @@ def _all_layouts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_speed: None) -> Path:
     monkeypatch.setenv("GANTOOLS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(speed, "is_quiet", lambda: True)
     return tmp_path / "home" / "speed"
 
 
