@@ -113,6 +113,8 @@ def _means_folder(output: str) -> bool:
 def _output_folder(output: str | None) -> Path:
     if output is None or output == STANDARD:
         raise UsageError("a folder or several pictures need a folder for the results: -o DIR")
+    if PurePath(output).suffix.lstrip(".").lower() in FORMATS and not _means_folder(output):
+        raise UsageError(f"-o {output!r}: is one image, and there are several; give a folder, or end it with {os.sep}")
     return Path(output)
 
 

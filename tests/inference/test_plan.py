@@ -102,6 +102,14 @@ def test_several_pictures_need_a_folder(inputs: list[str], output: str | None) -
         plan(inputs, label="demo", output=output)
 
 
+@pytest.mark.parametrize("inputs", [["a.png", "b.png"], ["in"]])
+def test_a_folder_is_not_named_as_an_image_by_mistake(inputs: list[str]) -> None:
+    touch("a.png", "b.png", "in/c.png")
+    with pytest.raises(UsageError, match=r"-o 'out\.png': is one image, and there are several"):
+        plan(inputs, label="demo", output="out.png")
+    assert len(plan(inputs, label="demo", output="out.png/")) == len(inputs)
+
+
 def test_clashes_are_listed_in_pairs() -> None:
     touch("x/a.png", "y/a.png", "x/b.png", "y/b.jpg")
     with pytest.raises(UsageError) as caught:
