@@ -1,10 +1,18 @@
-"""Which device a name means on this computer, and what it can compute with."""
+"""Which device a name means on this computer, what it can compute with, and how it says that memory ran out."""
 
 from __future__ import annotations
 
 import torch
 
 from gantools.errors import UsageError
+
+_NO_MEMORY = (
+    "allocate memory",  # the CPU
+    "out of memory",  # "CUDA error: …", "CUDA driver error: …", "MPS backend …", when no allocator of torch's was asked
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "Invalid buffer size",  # Metal: larger than a buffer may be
+)
 
 
 def choose_device(name: str) -> torch.device:
@@ -54,3 +62,10 @@ def _cpu_has_bf16() -> bool:
     except AttributeError:  # older torch has no public question
         return False
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
+def says_no_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, in any of the ways that torch says so."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)

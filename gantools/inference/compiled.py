@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from gantools.devices import says_no_memory
 from gantools.inference.cuda import MOST_GRAPH_BYTES, MOST_GRAPH_PX, Captured, Graphs
-from gantools.inference.memory import says_no_memory
 from gantools.lowering import Complaint, Lower, inductor
 
 Form: TypeAlias = Callable[[Tensor], Tensor]

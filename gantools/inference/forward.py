@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gantools.devices import says_no_memory
 from gantools.errors import ImageError
 from gantools.images import ranges
 from gantools.images.picture import Pixels
@@ -18,7 +19,7 @@ from gantools.inference.bundle import Model
 from gantools.inference.canvas import Canvas
 from gantools.inference.cuda import Ferry, Landing
 from gantools.inference.cutting import Cut, choose, no_memory, stripes
-from gantools.inference.memory import Memory, memory_of, says_no_memory, says_too_large
+from gantools.inference.memory import Memory, memory_of, says_too_large
 from gantools.inference.striped import Striping
 from gantools.inference.tiles import Grid, Tile
 from gantools.inference.way import Way

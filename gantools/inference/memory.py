@@ -10,6 +10,8 @@ from typing import Protocol
 
 import torch
 
+from gantools.devices import says_no_memory
+
 COMFORTABLE_BYTES = 400 << 20
 """What a picture's features may take on a processor. More gains nothing: they leave its caches long before."""
 
@@ -113,13 +115,6 @@ def memory_of(device: torch.device) -> Memory:
     return ProcessorMemory() if device.type == "cpu" else DeviceMemory(device)
 
 
-def says_no_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out, in any of the ways that torch says so."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)
-
-
 def says_too_large(error: BaseException) -> bool:
     """Whether a kernel may have failed for the size of what it was given, memory or not."""
     return says_no_memory(error) or (
@@ -127,13 +122,6 @@ def says_too_large(error: BaseException) -> bool:
     )
 
 
-_NO_MEMORY = (
-    "allocate memory",  # the CPU
-    "out of memory",  # "CUDA error: …", "CUDA driver error: …", "MPS backend …", when no allocator of torch's was asked
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "Invalid buffer size",  # Metal: larger than a buffer may be
-)
 _PERHAPS_TOO_LARGE = (
     "cuDNN",
     "CUDNN_STATUS",

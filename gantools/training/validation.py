@@ -19,6 +19,7 @@ from gantools.data.batches import Batch, to_network
 from gantools.data.dataset import Dataset
 from gantools.data.sampler import SampleKey
 from gantools.data.unreadable import read_or_replace
+from gantools.devices import says_no_memory
 from gantools.errors import TrainingError
 from gantools.images import ranges
 from gantools.metrics import pair_metric
@@ -127,7 +128,7 @@ class Validation:
         try:
             return look(to_network(batch, self.machine.device, channels_last=self._layout.channels_last))
         except (MemoryError, RuntimeError) as error:
-            if not _says_no_memory(error):
+            if not says_no_memory(error):
                 raise
             raise TrainingError(_no_memory(batch)) from error
 
@@ -181,12 +182,6 @@ def _middle_of(side_px: int, most_px: int, multiple: int) -> range:
     """A side, or the middle of one that is longer than ``most_px``."""
     kept = side_px if side_px <= most_px else min(side_px, max(multiple, most_px // multiple * multiple))
     return range((side_px - kept) // 2, (side_px - kept) // 2 + kept)
-
-
-def _says_no_memory(error: BaseException) -> bool:
-    said = str(error)
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or "out of memory" in said or "allocate memory" in said
 
 
 def _no_memory(batch: Any) -> str:

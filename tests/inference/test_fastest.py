@@ -14,6 +14,7 @@ from gantools.inference.bundle import Model, open_model
 from gantools.inference.fastest import fastest
 from gantools.inference.settings import Settings
 from gantools.models.options import CompactSROptions, ResNetOptions, UNetOptions
+from tests.measuring import measuring
 
 CPU = torch.device("cpu")
 PLAIN = CompactSROptions(scale=1, channels=4, blocks=1)
@@ -33,18 +34,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_speed: None) -> P
     monkeypatch.setenv("GANTOOLS_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(speed, "is_quiet", lambda: True)
     return tmp_path / "home" / "speed"
-
-
-def measuring(monkeypatch: pytest.MonkeyPatch, **ratios: float) -> list[list[str]]:
-    """Let every measurement give these ratios; what was measured then stands in the list."""
-    asked: list[list[str]] = []
-
-    def given(contenders: dict[str, Any], **_: Any) -> dict[str, float]:
-        asked.append(list(contenders))
-        return {name: ratios.get(name.replace(" ", "_"), 1.0) for name in contenders}
-
-    monkeypatch.setattr(speed, "ratios", given)
-    return asked
 
 
 @pytest.mark.parametrize("layout", ["contiguous", "channels_last", "packed"])

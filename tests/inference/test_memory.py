@@ -8,8 +8,9 @@ import sys
 import pytest
 import torch
 
+from gantools.devices import says_no_memory
 from gantools.inference import memory
-from gantools.inference.memory import KEPT_BYTES, DeviceMemory, ProcessorMemory, says_no_memory, says_too_large
+from gantools.inference.memory import KEPT_BYTES, DeviceMemory, ProcessorMemory, says_too_large
 
 _MEASURE = r"""
 import re, resource, sys

@@ -15,6 +15,7 @@ from gantools.training import arithmetic, session
 from gantools.training.cast import Prepared
 from gantools.training.machine import Machine
 from gantools.training.ranks import Alone
+from tests.measuring import measuring
 
 AUTO = ("train.precision=auto", "train.memory_format=auto")
 FASTEST_BF16 = {"fp32": 1.0, "fp32 channels_last": 1.05, "bf16": 1.2, "bf16 channels_last": 1.9}
@@ -24,18 +25,6 @@ FASTEST_BF16 = {"fp32": 1.0, "fp32 channels_last": 1.05, "bf16": 1.2, "bf16 chan
 def _measured_and_not_kept(monkeypatch: pytest.MonkeyPatch, real_speed: None) -> None:
     monkeypatch.setattr(speed, "_keep", lambda found, options: None)
     monkeypatch.setattr(speed, "_kept", lambda subject, options: None)
-
-
-def measuring(monkeypatch: pytest.MonkeyPatch, **ratios: float) -> list[list[str]]:
-    """Let every measurement give these ratios; what was measured then stands in the list."""
-    asked: list[list[str]] = []
-
-    def given(contenders: dict[str, Any], **_: Any) -> dict[str, float]:
-        asked.append(list(contenders))
-        return {name: ratios.get(name.replace(" ", "_"), 1.0) for name in contenders}
-
-    monkeypatch.setattr(speed, "ratios", given)
-    return asked
 
 
 def prepared(settings: api.Settings, **before: str) -> Prepared:
