@@ -17,15 +17,13 @@ from torch.nn.utils.parametrize import is_parametrized
 from gantools.inference.compiled import compiled
 from gantools.inference.packed import packed, works
 from gantools.inference.rewriting import rewritten, sharing_copy
-from gantools.models.blocks import InstanceNorm
+from gantools.models.blocks import PICTURE_WIDE
 from gantools.models.generators.resnet_unet import ResNetUNet
 from gantools.models.generators.unet import UNet
 
 Form: TypeAlias = Callable[[Tensor], Tensor]
 Layout: TypeAlias = Literal["contiguous", "channels_last", "packed"]
 """How maps and weights lie: as torch runs everything, as it runs convolutions fastest, or as oneDNN wants them."""
-
-_PICTURE_WIDE = (InstanceNorm, nn.GroupNorm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +134,7 @@ def obstacle(network: nn.Module, device: torch.device) -> str | None:
 
 def is_picture_wide(network: nn.Module) -> bool:
     """Whether a norm looks at all of a picture."""
-    return any(isinstance(module, _PICTURE_WIDE) for module in network.modules())
+    return any(isinstance(module, PICTURE_WIDE) for module in network.modules())
 
 
 def _as_torch_runs(network: nn.Module, device: torch.device, dtype: torch.dtype | None, layout: Layout) -> Form:

@@ -39,6 +39,10 @@ class InstanceNorm(nn.Module):
         return f"{self.channels}"
 
 
+PICTURE_WIDE = (InstanceNorm, nn.GroupNorm)
+"""Norms that look at all of a picture."""
+
+
 def group_norm(channels: int) -> nn.GroupNorm:
     """Group norm with 32 groups, or as many as divide ``channels`` (Wu and He 2018)."""
     return nn.GroupNorm(gcd(32, channels), channels)

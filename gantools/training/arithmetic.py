@@ -21,7 +21,7 @@ from gantools.data import loader
 from gantools.data.batches import Batch, to_network
 from gantools.data.dataset import Dataset
 from gantools.errors import NonFiniteError
-from gantools.models.blocks import InstanceNorm
+from gantools.models.blocks import PICTURE_WIDE
 from gantools.models.generators.unet import UNet
 from gantools.training.machine import Machine, Precision
 from gantools.training.recipe import Recipe, Stage, networks_of
@@ -29,7 +29,6 @@ from gantools.training.stage_play import StagePlay
 from gantools.training.turns import Alternate
 
 _CPU_PRECISIONS: tuple[Precision, Precision] = ("fp32", "bf16")
-_PICTURE_WIDE = (InstanceNorm, nn.GroupNorm)
 _SHAPE = ("crop_px", "scale", "batch_images")
 LONG_STEP_SECONDS = 1.0
 """Longer steps are not timed: several of each would keep a run waiting."""
@@ -75,7 +74,7 @@ def _decided(
 def _fastest(
     channels_last: bool | None, recipe: Recipe[Any, Any], config: RunConfig, data: Dataset
 ) -> tuple[Choice, str | None]:
-    layouts = [False] if _has(recipe, *_PICTURE_WIDE) else [False, True]
+    layouts = [False] if _has(recipe, *PICTURE_WIDE) else [False, True]
     layouts = layouts if channels_last is None else [channels_last]
     choices = [Choice(precision, layout) for precision in _CPU_PRECISIONS for layout in layouts]
     if not speed.is_wanted():
@@ -86,7 +85,7 @@ def _fastest(
 
 def _usually_channels_last(recipe: Recipe[Any, Any]) -> bool:
     """Where nothing is measured: U-Nets, norms over a picture and transposed convolutions lose by it."""
-    return not _has(recipe, *_PICTURE_WIDE, UNet, nn.ConvTranspose2d)
+    return not _has(recipe, *PICTURE_WIDE, UNet, nn.ConvTranspose2d)
 
 
 def _has(recipe: Recipe[Any, Any], *kinds: type[nn.Module]) -> bool:
