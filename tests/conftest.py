@@ -37,7 +37,7 @@ def _as_at_the_start() -> Iterator[None]:
     if torch := sys.modules.get("torch"):
         torch.manual_seed(0)
     yield
-    if console := sys.modules.get("gantools.cli.console"):
+    if console := sys.modules.get("gantools.cli.output.console"):
         console.Settings.debug = console.Settings.quiet = console.Settings.verbose = False
         console.Settings.color = True
 

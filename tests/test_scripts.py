@@ -200,7 +200,7 @@ def known_words() -> dict[tuple[str, ...], set[str]]:
     """The options of every command, by its words."""
     import typer.main
 
-    from gantools.cli.main import app
+    from gantools.cli.app import app
 
     def walk(command, words):
         options = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}

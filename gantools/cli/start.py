@@ -36,7 +36,7 @@ def _exit_code(action: Callable[[], int]) -> int:
     except BrokenPipeError:  # its reader has seen enough
         return 128 + getattr(signal, "SIGPIPE", 13)
     except OSError as error:
-        from gantools.cli import console
+        from gantools.cli.output import console
 
         return console.report(error)
 
@@ -48,7 +48,7 @@ def _answer() -> int:
     if text is not None:
         sys.stdout.write(text + "\n")
         return 0
-    from gantools.cli.main import app
+    from gantools.cli.app import app
 
     return run(app)
 
@@ -101,7 +101,7 @@ def run(app: Typer) -> int:
 
 def _refuse(error: Any) -> int:
     """Report Typer's error and return its exit code. A command without its sub-command prints its help."""
-    from gantools.cli import console
+    from gantools.cli.output import console
 
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gantools.benchmark import cases
-from gantools.cli.main import app
+from gantools.cli.app import app
 
 TOY = ("data.crop_px=32", "data.batch_images=2", "model.generator.channels=[8, 8, 8]")
 

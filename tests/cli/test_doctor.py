@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from gantools.cli import doctor
+from gantools.cli.commands import doctor
 from gantools.doctor import computer, examination, imports, packages, storage
 from gantools.doctor.imports import Probe
 from gantools.doctor.packages import Requirement

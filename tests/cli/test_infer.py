@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export
-from gantools.cli.infer import infer
-from gantools.cli.infer.options import LARGEST_INPUT_PX
-from gantools.cli.outcomes import Teller
+from gantools.cli.commands.infer import infer
+from gantools.cli.commands.infer_options import LARGEST_INPUT_PX
+from gantools.cli.output.results import ResultPrinter
 from gantools.images import exif, ifd, reader, writer
 from gantools.images.picture import Metadata, Picture
 from gantools.inference.pipeline import Run
@@ -453,7 +453,7 @@ def test_skipped_pictures_do_not_look_like_speed(doubling: str, monkeypatch: pyt
         asked.append(total)
         yield lambda: advanced.append(1)
 
-    monkeypatch.setattr("gantools.cli.infer.telling.progress", counting)
+    monkeypatch.setattr("gantools.cli.commands.infer_results.progress", counting)
     done = run(doubling, "in", "-o", "out", "--skip-existing")
     assert (done.exit_code, asked, len(advanced)) == (0, [2], 2)
 
@@ -474,14 +474,14 @@ def test_a_stopped_run_says_how_to_go_on(
 ) -> None:
     for number in range(4):
         photo(f"in/{number}.png")
-    tell = Teller.tell
+    tell = ResultPrinter.tell
 
-    def stopped(self: Teller, result: Any) -> None:
+    def stopped(self: ResultPrinter, result: Any) -> None:
         tell(self, result)
         photo("out/0.png"), photo("out/1.png"), [path.unlink() for path in Path("out").glob("[23].png")]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Teller, "tell", stopped)
+    monkeypatch.setattr(ResultPrinter, "tell", stopped)
     monkeypatch.setattr(Run, "close", lambda self: None)
     done = run(doubling, "in", "-o", "out", *options)
     assert done.exit_code == 130

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gantools.checkpoint import weights
-from gantools.cli import console
+from gantools.cli.output import console
 from gantools.data import synth
 from gantools.errors import PeerError, TrainingError
 from gantools.training import launcher, rank_process, ranks

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gantools.cli.watch import spark
+from gantools.cli.commands.watch import spark
 from gantools.training import journal
 
 

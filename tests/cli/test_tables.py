@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gantools.cli import tables
+from gantools.cli.output import tables
 from gantools.metrics import protocols
 
 MEANS = {

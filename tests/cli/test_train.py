@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gantools.checkpoint import state
-from gantools.cli.train import parse_duration
+from gantools.cli.commands.train import parse_duration
 from gantools.errors import UsageError
 
 Small = Callable[[str], list[str]]

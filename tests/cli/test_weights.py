@@ -11,7 +11,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from gantools.cli import console, weights
+from gantools.cli.commands import weights
+from gantools.cli.output import console
 from gantools.pretrained import catalogue, feature_networks
 
 
@@ -51,7 +52,7 @@ def test_list_shows_installed_weights_and_the_networks_to_be_had(run, tmp_path):
 
 
 def test_list_imports_no_torch():
-    code = "import sys; from gantools.cli import weights; weights.list_weights(); sys.exit('torch' in sys.modules)"
+    code = "import sys; from gantools.cli.commands import weights; weights.list_weights(); exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from gantools import api
 from gantools.checkpoint import weights
-from gantools.cli.main import app
+from gantools.cli.app import app
 from gantools.data import dataset, layout, synth
 from gantools.data.workshop import pack as packing
 from gantools.errors import DataError, ImageError

@@ -27,12 +27,12 @@ from tests.faults.infer import ROWS
 
 # Child processes run these before anything else; the product itself knows nothing of them.
 SUCCESS_WHATEVER_FAILS = """
-from gantools.cli import outcomes
-outcomes.Teller.conclude = lambda self, facts: 0
+from gantools.cli.output import results
+results.ResultPrinter.conclude = lambda self, facts: 0
 """
 FAILURES_UNTOLD = """
-from gantools.cli import outcomes
-outcomes.Teller._failure = lambda self, result: self.failure_codes.add(result.exit_code)
+from gantools.cli.output import results
+results.ResultPrinter._failure = lambda self, result: self.failure_codes.add(result.exit_code)
 """
 HALF_IS_WHOLE = """
 from PIL import ImageFile
@@ -62,7 +62,8 @@ encoding.finish = lambda made, settings: (held.append(b"x" * 100_000), finish(ma
 """
 FULL_DEVICE_UNSEEN = """
 import contextlib
-from gantools.cli import console, start
+from gantools.cli.output import console
+from gantools.cli import start
 result = console.result
 start._write_out = lambda: 0
 

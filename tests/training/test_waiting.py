@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 240  # importing torch takes long on a busy machine
 
 MEETS = """
 import signal
-from gantools.cli import console
+from gantools.cli.output import console
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started this may ignore it
 
 @console.guarded

@@ -1,0 +1,21 @@
+"""``gantools data``: make training data, and look at it."""
+
+from __future__ import annotations
+
+import typer
+
+from gantools.cli.commands.data_change import blur, crappify, edges, gray, lowres, mask
+from gantools.cli.commands.data_examples import pairs, split
+from gantools.cli.commands.data_look import inspect, preview
+from gantools.cli.commands.data_pack import pack
+from gantools.cli.commands.data_synth import synth
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+for _command in (synth, edges, crappify, blur, mask, lowres, gray, pairs, split, pack, inspect, preview):
+    app.command()(_command)
+
+
+@app.callback()
+def data() -> None:
+    """Make training data, and look at it."""

@@ -1,0 +1,39 @@
+"""``gantools data synth``: draw pictures to try a recipe with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gantools.cli.output import console
+from gantools.cli.output.results import Json
+from gantools.errors import UsageError
+
+
+@console.guarded
+def synth(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="The recipe the pictures are for.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="New folder to draw into.")],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Pictures to draw (of each domain).")] = 200,
+    size_px: Annotated[int, typer.Option("--size", min=16, max=4096, help="Side of a picture in pixels.")] = 128,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same pictures.")] = 0,
+    json_lines: Json = False,
+) -> None:
+    """Draw pictures to try a recipe with: shoes for pix2pix, fruit for cyclegan, textured scenes for srgan."""
+    from gantools.data import synth
+
+    kind = synth.RECIPE_KINDS.get(recipe)
+    if kind is None:
+        raise UsageError(f"nothing can be drawn for {recipe!r}; known: {', '.join(sorted(synth.RECIPE_KINDS))}")
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UsageError(f"-o {output}: exists and is not empty; name a new folder")
+    paths = synth.synthesise(kind, output, count, size_px, seed)
+    if json_lines:
+        console.result_json(
+            {"folder": str(output), "kind": kind, "count": len(paths), "size_px": size_px, "seed": seed}
+        )
+    else:
+        console.result(str(output))
+        console.message(f"drew {len(paths)} pictures; try: gantools train {recipe} --data {output}")

@@ -1,0 +1,193 @@
+"""``gantools weights``: what is installed, what it is, and fetching feature networks."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gantools.cli.output import console, results
+
+if TYPE_CHECKING:
+    from gantools.pretrained.catalogue import Installed
+    from gantools.pretrained.feature_networks import FeatureNetwork
+
+app = typer.Typer(no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
+
+MEGABYTE = 1_000_000
+PLAIN_PROGRESS_SECONDS = 30
+
+
+@app.command("list")
+@console.guarded
+def list_weights(json_lines: Json = False) -> None:
+    """Show the installed weights, and the feature networks that can be fetched."""
+    from gantools.pretrained.catalogue import installed
+    from gantools.pretrained.feature_networks import FEATURE_NETWORKS
+
+    rows = [*map(_weights_row, installed()), *map(_network_row, FEATURE_NETWORKS.values())]
+    for row in rows:
+        if json_lines:
+            console.result_json(row)
+        else:
+            console.result(_line(row))
+
+
+@app.command("info")
+@console.guarded
+def info(
+    weights: Annotated[
+        str, typer.Argument(metavar="NAME|RUN|FILE", help="Installed weights, a feature network, a run or a file.")
+    ],
+    json_lines: Json = False,
+) -> None:
+    """Show the card of weights (data, licence, figures, limits) and what the file says of its networks."""
+    facts = _facts(weights)
+    if json_lines:
+        console.result_json(facts)
+        return
+    import yaml
+
+    text = yaml.safe_dump(json.loads(json.dumps(facts)), sort_keys=False, allow_unicode=True, width=100)
+    console.result(text.rstrip())
+
+
+@app.command("fetch")
+@console.guarded
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="NETWORK", help="vgg16, squeezenet1_0, alexnet …: see list.")],
+    from_file: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Install this file instead of downloading.")
+    ] = None,
+) -> None:
+    """Fetch the ImageNet weights of a feature network (the network is used), check and install them."""
+    from gantools.pretrained import feature_networks
+    from gantools.pretrained.catalogue import weights_folder
+
+    network = feature_networks.find(name)
+    if from_file is not None:
+        path = feature_networks.install(network, from_file, weights_folder())
+    else:
+        console.message(f"{network.url} ({network.megabytes:g} MB unless it is here already)")
+        with _progress(name) as progress:
+            path = feature_networks.fetch(network, weights_folder(), progress)
+    console.message(f"{name}: installed, its sha256 is what it should be")
+    console.result(console.quoted(str(path)))
+
+
+@app.command("export")
+@console.guarded
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder; with -o it may still be training.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to [RUN/weights/last.safetensors].")
+    ] = None,
+    overwrite: results.Overwrite = False,
+) -> None:
+    """Write the weights of a run's newest checkpoint: for a run that was killed, or that stopped in an old version."""
+    from gantools import exporting
+
+    results.refuse_existing([output], overwrite)
+    path, step = exporting.export(run, output)
+    console.message(f"weights of step {step}")
+    console.result(console.quoted(str(path)))
+
+
+def _weights_row(weights: Installed) -> dict[str, Any]:
+    card = weights.card()
+    return {
+        "kind": "weights",
+        "name": weights.name,
+        "recipe": card.recipe if card else None,
+        "about": card.purpose if card else "no card",
+        "megabytes": round(weights.path.stat().st_size / MEGABYTE, 1),
+        "state": "shipped" if weights.shipped else "installed",
+        "path": str(weights.path),
+    }
+
+
+def _network_row(network: FeatureNetwork) -> dict[str, Any]:
+    from gantools.pretrained.catalogue import weights_folder
+    from gantools.pretrained.feature_networks import installed_file
+
+    file = installed_file(network, weights_folder())
+    return {
+        "kind": "feature network",
+        "name": network.name,
+        "about": network.used_for,
+        "megabytes": network.megabytes,
+        "state": "installed" if file else "not installed",
+        "path": str(file) if file else None,
+        "url": network.url,
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    name = console.quoted(row["name"])
+    return f"{name:<20} {row['state']:<14} {row['megabytes']:>6g} MB  {row['kind']}: {console.quoted(row['about'])}"
+
+
+def _facts(spec: str) -> dict[str, Any]:
+    """What is known of a name or file, the card first."""
+    from gantools.inference.locate import resolve
+    from gantools.pretrained.card import find_picture, read_card
+    from gantools.pretrained.feature_networks import FEATURE_NETWORKS
+
+    if spec in FEATURE_NETWORKS:
+        return _network_row(FEATURE_NETWORKS[spec])
+    path = resolve(spec, also=FEATURE_NETWORKS)
+    card, picture = read_card(path), find_picture(path)
+    return {
+        "path": str(path),
+        "picture": str(picture) if picture else None,
+        "card": card.model_dump(mode="json") if card else None,
+        "file": _description(path),
+    }
+
+
+def _description(path: Path) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from gantools.checkpoint.weights import describe
+
+    described = asdict(describe(path))
+    del described["tensors"]
+    return described
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on a terminal, else a line every half minute; nothing under ``-q``."""
+    if console.Settings.quiet or not sys.stderr.isatty():
+        yield _PlainProgress(name)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    figures = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), *figures, console=Console(stderr=True), transient=True
+    ) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda here, total: bar.update(task, completed=here, total=total)
+
+
+class _PlainProgress:
+    """Says how far a download is, at most every half minute."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.told = name, time.monotonic()
+
+    def __call__(self, here: int, total: int | None) -> None:
+        if time.monotonic() - self.told >= PLAIN_PROGRESS_SECONDS:
+            self.told = time.monotonic()
+            of = f" of {total / MEGABYTE:.0f}" if total else ""
+            console.message(f"{self.name}: {here / MEGABYTE:.0f}{of} MB")

@@ -1,0 +1,132 @@
+"""What commands over many pictures say of each, how they end, and the flags they share."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gantools.cli.output import console
+from gantools.errors import UsageError
+
+if TYPE_CHECKING:
+    from gantools.jobs.outputs import Existing
+    from gantools.jobs.result import Result
+
+PARTLY_FAILED = 3
+
+SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Leave existing results as they are.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
+DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would be written.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
+
+
+def existing(skip_existing: bool, overwrite: bool) -> Existing:
+    """What is done about results that exist. Raises UsageError for both flags at once."""
+    if skip_existing and overwrite:
+        raise UsageError("--skip-existing and --overwrite contradict each other; give one")
+    return "skip" if skip_existing else "overwrite" if overwrite else "refuse"
+
+
+def refuse_existing(files: Iterable[Path | None], overwrite: bool) -> None:
+    """Raise UsageError when a result would replace a file that nobody said to replace."""
+    there = [str(file) for file in files if file is not None and file.exists()]
+    if there and not overwrite:
+        raise UsageError(f"{', '.join(map(repr, there))}: exists already; --overwrite replaces it")
+
+
+def left_out(inputs: Iterable[str | Path], output: str | Path | None, *, recursive: bool) -> dict[str, Any]:
+    """Say on stderr, a line for each kind, what lies in the folders of ``inputs`` and is not read; and as facts."""
+    from gantools.jobs import pictures
+
+    folders = [Path(name) for name in inputs if os.path.isdir(name)]
+    left = pictures.left_out(folders, Path(output or os.devnull), recursive=recursive)
+    for line in left.lines():
+        console.message(console.quoted(line))
+    return left.facts()
+
+
+def names_as_stored() -> None:
+    """Let names on stdout be the bytes that they are in the file system."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
+
+
+class ResultPrinter:
+    """Says what comes of each picture: results on stdout, failures and, to a person, the rest on stderr."""
+
+    def __init__(self, json_lines: bool, total: int, end: str = "\n") -> None:
+        """``end`` is what follows each name on stdout."""
+        self.json_lines, self.total, self.end, self.started = json_lines, total, end, time.monotonic()
+        self.counts: Counter[str] = Counter()
+        self.failure_codes: set[int] = set()
+
+    def tell(self, result: Result) -> None:
+        """Say what came of one input."""
+        self.counts[result.status] += 1
+        if result.status == "failed":
+            self._failure(result)
+        if self.json_lines:
+            console.result_json(_row(result))
+        elif result.content is not None:
+            sys.stdout.buffer.write(result.content)
+            sys.stdout.buffer.flush()
+        elif result.output is not None and result.status in ("done", "planned"):
+            self._path(result)
+
+    def _failure(self, result: Result) -> None:
+        self.failure_codes.add(result.exit_code)
+        console.failure(console.quoted(f"{result.input!r}: {result.error}"))
+        if console.Settings.debug and result.traceback:
+            console.message(result.traceback)
+
+    def _path(self, result: Result) -> None:
+        """A line that a pipe can use, and one for a person, who needs none per picture of many."""
+        piped = not sys.stdout.isatty()
+        if piped:
+            console.result(str(result.output), self.end)
+        if console.Settings.verbose or (not piped and (self.total == 1 or result.status == "planned")):
+            size = f" ({'×'.join(map(str, result.output_size))})" if result.output_size else ""
+            names = f"{console.quoted(result.input)} → {console.quoted(str(result.output))}"
+            console.message(f"{names}{size}{_took(result)}")
+
+    def conclude(self, facts: Mapping[str, Any]) -> int:
+        """Sum up, in JSON with ``facts`` about the run, and return the exit code."""
+        seconds = round(time.monotonic() - self.started, 3)
+        counts = {status: count for status, count in sorted(self.counts.items()) if count}
+        if self.json_lines:
+            console.result_json({"summary": {**facts, "seconds": seconds, "inputs": self.total, **counts}})
+        elif self.total > 1:
+            console.message(f"{', '.join(f'{count} {status}' for status, count in counts.items())} in {seconds:.1f} s")
+        if not self.failure_codes:
+            return 0
+        others = self.counts["done"] + self.counts["skipped"] + self.counts["planned"]
+        return PARTLY_FAILED if others else min(self.failure_codes)
+
+
+def _took(result: Result) -> str:
+    """How long the parts of the work took, for those who ask."""
+    if result.stages is None or not console.Settings.verbose:
+        return ""
+    return ": " + ", ".join(f"{stage} {seconds * 1000:.1f} ms" for stage, seconds in asdict(result.stages).items())
+
+
+def _row(result: Result) -> dict[str, Any]:
+    return {
+        "input": result.input,
+        "output": "-" if result.output is None else str(result.output),
+        "status": result.status,
+        "error": result.error,
+        "input_size": result.input_size,
+        "output_size": result.output_size,
+        "seconds": round(result.seconds, 4),
+        "stages": result.stages and {stage: round(each, 4) for stage, each in asdict(result.stages).items()},
+    }
