@@ -38,10 +38,11 @@ from gantools.checkpoint import weights
 from gantools.data import synth
 from gantools.images import reader
 from gantools.images.picture import Pixels
-from gantools.inference import bundle, packed
+from gantools.inference import bundle
 from gantools.inference.bundle import Model
-from gantools.inference.optimise import Runnable
-from gantools.inference.rewriting import rewritten
+from gantools.inference.kernels import onednn
+from gantools.inference.kernels.fuse import rewritten
+from gantools.inference.kernels.select import Runnable
 from gantools.inference.session import infer
 from gantools.inference.settings import Settings
 from gantools.models import GENERATORS
@@ -234,8 +235,8 @@ def layouts_table(cases: dict[str, Case], folder: Path, given: argparse.Namespac
         for dtype in (torch.float32, torch.bfloat16):
             with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
                 plain.append(str(laid_out_anew(network, network, image)))
-            works = packed.works(dtype)
-            ours.append(str(laid_out_anew(packed.packed(network, dtype), network, image)) if works else "not here")
+            works = onednn.works(dtype)
+            ours.append(str(laid_out_anew(onednn.packed(network, dtype), network, image)) if works else "not here")
         print(f"| {name}, {image.shape[3]} × {image.shape[2]} | {', '.join(plain)} | {', '.join(ours)} |", flush=True)
     print()
 

@@ -21,8 +21,8 @@ from gantools.checkpoint.weights import Export
 from gantools.devices import set_speed
 from gantools.errors import ModelFileError, UsageError
 from gantools.inference.blending import Blend, mixed
+from gantools.inference.kernels.select import Layout, Runnable, obstacle
 from gantools.inference.locate import resolve
-from gantools.inference.optimise import Layout, Runnable, obstacle
 from gantools.inference.settings import LARGEST_SIDE_PX, Precision
 from gantools.models import GENERATORS
 from gantools.models.contract import Generator

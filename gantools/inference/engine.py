@@ -16,14 +16,14 @@ from gantools.images.picture import Picture, Pixels
 from gantools.images.transparency import restore, spread
 from gantools.inference import composer, missing, sizes
 from gantools.inference.bundle import Model
-from gantools.inference.canvas import from_gray, luma
-from gantools.inference.cuda import Ferry
-from gantools.inference.forward import translate
 from gantools.inference.joint import Joint
+from gantools.inference.kernels.compile import Ferry
 from gantools.inference.pipeline import Run
 from gantools.inference.plan import Job
 from gantools.inference.scaling import Scaling
 from gantools.inference.settings import Settings
+from gantools.inference.tiling.forward import translate
+from gantools.inference.tiling.tile_io import from_gray, luma
 from gantools.models.options import ContextEncoderOptions
 
 _NOTICEABLE = 0.02

@@ -11,12 +11,11 @@ from gantools.images.picture import Picture, Pixels
 from gantools.images.transparency import spread
 from gantools.inference.batching import Arrival
 from gantools.inference.bundle import Model
-from gantools.inference.cuda import Ferry
-from gantools.inference.forward import begin_batch, translate, translate_batch, translate_proven
+from gantools.inference.kernels.compile import Ferry
 from gantools.inference.memory import memory_of
 from gantools.inference.scaling import Scaling
 from gantools.inference.settings import Settings
-from gantools.inference.way import Way
+from gantools.inference.tiling.forward import Way, begin_batch, translate, translate_batch, translate_proven
 
 MOST_PICTURES = 8
 FAST_PICTURES = 64

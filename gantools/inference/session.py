@@ -71,7 +71,7 @@ class Session:
         from gantools.devices import choose_device
         from gantools.inference import bundle
         from gantools.inference.blending import Blend
-        from gantools.inference.fastest import fastest
+        from gantools.inference.kernels.select import fastest
 
         device = choose_device(self.device)
         model = bundle.open_model(

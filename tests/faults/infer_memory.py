@@ -18,7 +18,7 @@ from gantools.errors import ImageError, UsageError
 from gantools.images import writer
 from gantools.images.picture import Picture, Pixels
 from gantools.inference.bundle import Model
-from gantools.inference.forward import translate
+from gantools.inference.tiling.forward import translate
 from gantools.models.options import (
     CompactRestorationOptions,
     CompactSROptions,

@@ -18,9 +18,10 @@ import torch
 from gantools import files
 from gantools.images import writer
 from gantools.images.picture import Picture
-from gantools.inference import bundle, forward
-from gantools.inference.canvas import Canvas
-from gantools.inference.tiles import Grid, Tile
+from gantools.inference import bundle
+from gantools.inference.tiling import forward
+from gantools.inference.tiling.grid import Grid, Tile
+from gantools.inference.tiling.tile_io import Canvas
 from tests.faults import ground
 from tests.faults.harness import Trial, find, tried
 from tests.faults.infer import ROWS

@@ -13,11 +13,10 @@ import torch
 
 from gantools.images import reader, writer
 from gantools.images.picture import Picture
-from gantools.inference.compiled import ByShape
-from gantools.inference.cuda import Ferry, Graphs
-from gantools.inference.forward import begin_batch, translate
+from gantools.inference.kernels.compile import ByShape, Ferry, Graphs
 from gantools.inference.session import infer
 from gantools.inference.settings import Settings
+from gantools.inference.tiling.forward import begin_batch, translate
 from gantools.models.options import CompactSROptions, GeneratorOptions
 from tests.faults import ground
 from tests.inference.test_batching import NETWORKS, model_of, noise
@@ -57,9 +56,9 @@ def test_pictures_by_ferry_are_those_of_the_plain_way(options: GeneratorOptions,
 @DTYPES
 @EVERY_NETWORK
 def test_a_captured_network_makes_the_bits_of_the_plain_one(options: Any, dtype: torch.dtype | None) -> None:
-    from gantools.inference import optimise
+    from gantools.inference.kernels import select
 
-    form = optimise._plain_form(built(options).to(CUDA), CUDA, dtype)
+    form = select._plain_form(built(options).to(CUDA), CUDA, dtype)
     pool = Graphs(CUDA)
     graphs = ByShape(lambda image: pool.captured(form, image), most=2)
     with torch.inference_mode():

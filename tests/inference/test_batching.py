@@ -16,11 +16,11 @@ from gantools.images import writer
 from gantools.images.picture import Picture, Pixels
 from gantools.inference import engine, joint
 from gantools.inference.bundle import Model
-from gantools.inference.forward import Way, translate, translate_batch, translate_proven
 from gantools.inference.joint import Joint
 from gantools.inference.pipeline import Run
 from gantools.inference.plan import Job
 from gantools.inference.settings import Settings
+from gantools.inference.tiling.forward import Way, translate, translate_batch, translate_proven
 from gantools.models import GENERATORS
 from gantools.models.options import (
     CompactRestorationOptions,

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from gantools.images import reader, writer
 from gantools.images.picture import Picture
-from gantools.inference import bundle, compiled, optimise
-from gantools.inference.compiled import ByShape
-from gantools.inference.optimise import Runnable
+from gantools.inference import bundle
+from gantools.inference.kernels import compile as kernels_compile
+from gantools.inference.kernels import select
+from gantools.inference.kernels.compile import ByShape
+from gantools.inference.kernels.select import Runnable
 from gantools.inference.session import infer
 from gantools.inference.settings import Settings
 from gantools.models.options import CompactSROptions, GeneratorOptions, UNetOptions
@@ -42,8 +44,8 @@ class Traced:
 
 
 def through(options: GeneratorOptions, lower: Any, dtype: torch.dtype | None = None) -> tuple[ByShape, Any]:
-    form = optimise._plain_form(built(options), CPU, dtype)
-    return compiled.compiled(form, dtype, lower), form
+    form = select._plain_form(built(options), CPU, dtype)
+    return kernels_compile.compiled(form, dtype, lower), form
 
 
 @pytest.fixture(autouse=True)
@@ -138,11 +140,11 @@ def test_what_would_not_gain_runs_as_it_is(options: Any, mode: str, save_weights
 
 
 def test_what_features_take_is_measured_without_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gantools.inference.way import Way
+    from gantools.inference.tiling.forward import Way
     from tests.inference.test_forward import Cap
     from tests.inference.test_forward import built as model_of
 
-    monkeypatch.setattr(optimise, "compiled", missing)
+    monkeypatch.setattr(select, "compiled", missing)
     model = model_of(SMALL)
     compiling = replace(model, compile=True)
     assert (

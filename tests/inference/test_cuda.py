@@ -14,13 +14,13 @@ from torch import Tensor
 
 from gantools.images import reader
 from gantools.images.picture import Picture
-from gantools.inference import cuda, engine
+from gantools.inference import engine
 from gantools.inference.bundle import Model
-from gantools.inference.compiled import ByShape
-from gantools.inference.cuda import Ferry, Graphs, Landing
-from gantools.inference.forward import begin_batch, translate
+from gantools.inference.kernels import compile as kernels_compile
+from gantools.inference.kernels.compile import ByShape, Ferry, Graphs, Landing
 from gantools.inference.pipeline import Run
 from gantools.inference.settings import Settings
+from gantools.inference.tiling.forward import begin_batch, translate
 from gantools.models.options import CompactSROptions, ContextEncoderOptions, SRResNetOptions, UNetOptions
 from tests.inference.test_batching import jobs, joined, model_of, noise
 from tests.inference.test_forward import Cap
@@ -102,7 +102,7 @@ class FakeCuda:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
     made = FakeCuda()
-    monkeypatch.setattr(cuda, "_locked_like", lambda tensor: torch.full_like(tensor, 7))
+    monkeypatch.setattr(kernels_compile, "_locked_like", lambda tensor: torch.full_like(tensor, 7))
     monkeypatch.setattr(
         Tensor, "record_stream", lambda _self, stream: made.log.append(f"kept for {stream.name}"), raising=False
     )

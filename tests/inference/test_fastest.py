@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from gantools import speed
-from gantools.inference import optimise, session
+from gantools.inference import session
 from gantools.inference.bundle import Model, open_model
-from gantools.inference.fastest import fastest
+from gantools.inference.kernels import select
+from gantools.inference.kernels.select import fastest
 from gantools.inference.settings import Settings
 from gantools.models.options import CompactSROptions, ResNetOptions, UNetOptions
 from tests.measuring import measuring
@@ -26,7 +27,7 @@ def opened(path: Path, precision: Any = "auto", **given: Any) -> Model:
 
 @pytest.fixture(autouse=True)
 def _all_layouts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optimise, "works", lambda _: True)
+    monkeypatch.setattr(select, "works", lambda _: True)
 
 
 @pytest.fixture
@@ -99,13 +100,13 @@ def test_what_was_asked_for_is_not_measured(save_weights: Any, home: Path, monke
 def test_only_exact_layouts_are_tried_in_fp32(save_weights: Any, options: Any, layouts: tuple[str, ...]) -> None:
     """Norms over a picture lose a digit on channels_last maps."""
     network = opened(save_weights(options)).network
-    assert optimise.possible_layouts(network, None) == layouts
-    assert optimise.usual_layout(network, CPU, None) in layouts
+    assert select.possible_layouts(network, None) == layouts
+    assert select.usual_layout(network, CPU, None) in layouts
 
 
 def test_networks_that_keep_dropout_run_as_they_are(save_weights: Any) -> None:
     network = opened(save_weights(UNetOptions(downs=2, base_channels=4), mode="train")).network
-    assert optimise.possible_layouts(network, None) == ("contiguous",)
+    assert select.possible_layouts(network, None) == ("contiguous",)
 
 
 def test_every_contender_can_be_run(save_weights: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

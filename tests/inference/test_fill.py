@@ -16,11 +16,12 @@ from gantools.errors import ModelFileError, UsageError
 from gantools.images import reader, writer
 from gantools.images.holes import mean_filled
 from gantools.images.picture import Metadata, Picture
-from gantools.inference import composer, engine, forward, missing
+from gantools.inference import composer, engine, missing
 from gantools.inference.bundle import Model, open_model
 from gantools.inference.plan import Job
 from gantools.inference.session import infer
 from gantools.inference.settings import Settings
+from gantools.inference.tiling import forward
 from gantools.models import GENERATORS
 from gantools.models.options import CompactSROptions, ContextEncoderOptions, GeneratorOptions
 from gantools.training.recipe import describe_generator

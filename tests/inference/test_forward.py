@@ -13,12 +13,11 @@ from torch import Tensor, nn
 
 from gantools.errors import ImageError, UsageError
 from gantools.images.picture import Pixels
-from gantools.inference import forward
 from gantools.inference.bundle import Model
-from gantools.inference.canvas import Canvas
-from gantools.inference.forward import translate, translate_batch
 from gantools.inference.memory import ProcessorMemory
-from gantools.inference.way import Way, measured
+from gantools.inference.tiling import forward
+from gantools.inference.tiling.forward import Way, measured, translate, translate_batch
+from gantools.inference.tiling.tile_io import Canvas
 from gantools.models import GENERATORS
 from gantools.models.options import (
     CompactRestorationOptions,

@@ -16,8 +16,8 @@ _MEASURE = r"""
 import re, resource, sys
 from pathlib import Path
 import torch
-from gantools.inference.footprint import bytes_per_px
-from gantools.inference.optimise import Runnable
+from gantools.inference.memory import bytes_per_px
+from gantools.inference.kernels.select import Runnable
 from gantools.models import GENERATORS
 from gantools.models.options import CompactRestorationOptions, CompactSROptions
 options, side_px = {"restoration": CompactRestorationOptions, "sr": CompactSROptions}[sys.argv[1]](), int(sys.argv[2])

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from gantools.inference import optimise, packed
-from gantools.inference.optimise import Runnable
-from gantools.inference.rewriting import before_shuffle, rewritten, spread
+from gantools.inference.kernels import onednn, select
+from gantools.inference.kernels.fuse import before_shuffle, rewritten, spread
+from gantools.inference.kernels.select import Runnable
 from gantools.models import GENERATORS
 from gantools.models.blocks import InstanceNorm
 from gantools.models.options import (
@@ -84,7 +84,7 @@ def laid_out(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
         types.append(weight.dtype)
         return weight
 
-    for kind in (packed.PackedConv2d, packed.PackedConvTranspose2d):
+    for kind in (onednn.PackedConv2d, onednn.PackedConvTranspose2d):
         monkeypatch.setattr(kind, "laid_out", note)
     return types
 
@@ -116,12 +116,12 @@ def test_every_layout_that_may_be_chosen_is_exact(options: Any) -> None:
     network, given = built(options), picture()
     with torch.inference_mode():
         exact, wanted = exactly(network, given), network(given)
-        for layout in optimise.possible_layouts(network, None):
+        for layout in select.possible_layouts(network, None):
             made = Runnable(network, CPU, layouts={None: layout})(given, None)
             assert error(made, exact) <= max(1e-5, 3 * error(wanted, exact)), layout
         with torch.autocast("cpu", torch.bfloat16):
             usual = (network(given).float() - wanted).abs().mean()
-        for layout in optimise.possible_layouts(network, torch.bfloat16):
+        for layout in select.possible_layouts(network, torch.bfloat16):
             made = Runnable(network, CPU, layouts={torch.bfloat16: layout})(given, torch.bfloat16)
             assert (made - wanted).abs().mean() <= 1.3 * usual + 1e-3, layout
 
@@ -161,7 +161,7 @@ def test_channels_last_maps_give_the_same_picture(options: Any) -> None:
         usual = error(network(given), exact)
         laid_out = network.to(memory_format=torch.channels_last)
         made = laid_out(given.contiguous(memory_format=torch.channels_last))
-    lost = 30 if optimise.is_picture_wide(network) else 3
+    lost = 30 if select.is_picture_wide(network) else 3
     assert error(made, exact) <= max(1e-5, lost * usual)
 
 
@@ -222,7 +222,7 @@ def test_maps_one_sample_wide_are_right_in_16_bits(
 
     A layer runs packed where this processor can, and by autocast where it cannot.
     """
-    monkeypatch.setattr(optimise, "works", lambda dtype: has_operations and packed.works(dtype))
+    monkeypatch.setattr(select, "works", lambda dtype: has_operations and onednn.works(dtype))
     torch.manual_seed(0)
     height, width = size
     down = isinstance(layer, StridedConv2d)
@@ -234,7 +234,7 @@ def test_maps_one_sample_wide_are_right_in_16_bits(
 
 @pytest.mark.parametrize(("make", "narrow_px"), [(StridedConv2d, 2), (StridedConvTranspose2d, 1)])
 def test_only_narrow_maps_are_computed_in_float32(make: Any, narrow_px: int, laid_out: list[torch.dtype]) -> None:
-    layer: Any = packed.packed(nn.Sequential(make(4, 4, 4, 2, 1)), torch.bfloat16)[0]  # type: ignore[index]
+    layer: Any = onednn.packed(nn.Sequential(make(4, 4, 4, 2, 1)), torch.bfloat16)[0]  # type: ignore[index]
     for side_px, dtype in {narrow_px: torch.float32, 8: torch.bfloat16}.items():
         given, (weight, bias) = layer.prepared(torch.randn(1, 4, side_px, side_px))
         assert {given.dtype, weight.dtype, bias.dtype} == {dtype}
@@ -246,7 +246,7 @@ def test_only_narrow_maps_are_computed_in_float32(make: Any, narrow_px: int, lai
 def test_weights_suit_every_size(make: Any, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     source = make(64, 32, 4, 2, 1).requires_grad_(False)
-    layer: Any = packed.packed(nn.Sequential(nn.Sequential(source, nn.ReLU())), torch.float32)[0][0]  # type: ignore[index]
+    layer: Any = onednn.packed(nn.Sequential(nn.Sequential(source, nn.ReLU())), torch.float32)[0][0]  # type: ignore[index]
     for height, width in ((3, 3), (5, 5), (6, 6), (7, 7), size):  # more sizes than layouts are kept
         given = torch.randn(1, 64, height, width)
         torch.testing.assert_close(layer(given), source(given).relu(), atol=1e-5, rtol=0)
@@ -257,7 +257,7 @@ def test_weights_suit_every_size(make: Any, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("make", [nn.Conv2d, nn.ConvTranspose2d])
 def test_weights_are_laid_out_once(make: Any, dtype: torch.dtype, laid_out: list[torch.dtype]) -> None:
     """Whether oneDNN is then content is measured by ``scripts/bench_infer.py layouts``."""
-    layer: Any = packed.packed(nn.Sequential(make(4, 4, 4, 2, 1)), dtype)[0]  # type: ignore[index]
+    layer: Any = onednn.packed(nn.Sequential(make(4, 4, 4, 2, 1)), dtype)[0]  # type: ignore[index]
     for _ in range(3):
         layer.prepared(torch.randn(1, 4, 64, 64))
         layer.prepared(torch.randn(1, 4, 48, 80))
@@ -268,13 +268,13 @@ def test_instance_norm_of_far_away_values_keeps_its_digits() -> None:
     torch.manual_seed(0)
     maps = (torch.randn(1, 16, 64, 64) + 20).contiguous(memory_format=torch.channels_last)
     wanted = InstanceNorm(16)(maps.double())
-    made = packed.SteadyInstanceNorm(InstanceNorm(16))(maps)
+    made = onednn.SteadyInstanceNorm(InstanceNorm(16))(maps)
     torch.testing.assert_close(made.double(), wanted, atol=1e-5, rtol=0)
 
 
 def test_without_the_operations_the_modules_run(monkeypatch: pytest.MonkeyPatch) -> None:
     network, given = built(SRResNetOptions(channels=8, blocks=1)), picture(20, 20)
-    monkeypatch.setattr(optimise, "works", lambda _: False)
+    monkeypatch.setattr(select, "works", lambda _: False)
     with torch.inference_mode():
         runnable = Runnable(network, CPU)
         torch.testing.assert_close(runnable(given, None), network(given), atol=1e-5, rtol=0)
@@ -283,13 +283,13 @@ def test_without_the_operations_the_modules_run(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_operations_that_compute_something_else_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    packed.works.cache_clear()
-    monkeypatch.setattr(packed, "packed", lambda network, _: lambda image: network(image) + 1)
-    assert not packed.works(torch.float32)
-    packed.works.cache_clear()
+    onednn.works.cache_clear()
+    monkeypatch.setattr(onednn, "packed", lambda network, _: lambda image: network(image) + 1)
+    assert not onednn.works(torch.float32)
+    onednn.works.cache_clear()
 
 
-@pytest.mark.parametrize("kind", [packed.PackedConv2d, packed.PackedConvTranspose2d])
+@pytest.mark.parametrize("kind", [onednn.PackedConv2d, onednn.PackedConvTranspose2d])
 @pytest.mark.parametrize("is_narrow", [True, False])
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -309,19 +309,19 @@ def test_the_trial_has_strides_and_narrow_maps(
         initialise(layer, source, *rest)
         layer.source = source
 
-    initialise = packed.Packed.__init__
-    monkeypatch.setattr(packed.Packed, "__init__", remember)
-    for layer in (packed.PackedConv2d, packed.PackedConvTranspose2d):
+    initialise = onednn.Packed.__init__
+    monkeypatch.setattr(onednn.Packed, "__init__", remember)
+    for layer in (onednn.PackedConv2d, onednn.PackedConvTranspose2d):
         monkeypatch.setattr(layer, "forward", forward)
-    packed.works.cache_clear()
-    assert not packed.works(dtype)
-    packed.works.cache_clear()
+    onednn.works.cache_clear()
+    assert not onednn.works(dtype)
+    onednn.works.cache_clear()
 
 
 def test_asking_whether_they_work_leaves_the_random_numbers_alone() -> None:
-    packed.works.cache_clear()
+    onednn.works.cache_clear()
     torch.manual_seed(5)
     wanted = torch.rand(1)
     torch.manual_seed(5)
-    packed.works(torch.float32)
+    onednn.works(torch.float32)
     assert torch.equal(torch.rand(1), wanted)

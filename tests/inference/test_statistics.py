@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from gantools.errors import ImageError, UsageError
 from gantools.images.picture import Pixels
 from gantools.inference.bundle import Model
-from gantools.inference.forward import translate
-from gantools.inference.graph import NotStriped, graph_of
 from gantools.inference.memory import ProcessorMemory
-from gantools.inference.statistics import Passes, Sums
+from gantools.inference.tiling.forward import translate
+from gantools.inference.tiling.global_norms import Passes, Sums
+from gantools.inference.tiling.row_pass import NotStriped, graph_of
 from gantools.models import GENERATORS
 from gantools.models.blocks import InstanceNorm
 from gantools.models.options import (

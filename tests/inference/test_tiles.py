@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantools.inference.tiles import Grid, Tile
+from gantools.inference.tiling.grid import Grid, Tile
 
 steps = st.integers(1, 9)
 counts = st.integers(1, 30)

@@ -13,7 +13,7 @@ from typing import TypeAlias, cast
 import torch
 from torch import Tensor, nn
 
-from gantools.inference.rewriting import replace_children, sharing_copy
+from gantools.inference.kernels.fuse import replace_children, sharing_copy
 from gantools.models.blocks import InstanceNorm, Residual
 from gantools.models.strided import StridedConv2d, StridedConvTranspose2d
 

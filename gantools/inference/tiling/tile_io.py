@@ -15,7 +15,7 @@ from gantools.errors import UsageError
 from gantools.images import ranges
 from gantools.images.picture import Pixels
 from gantools.inference.bundle import Model
-from gantools.inference.tiles import Span, Tile
+from gantools.inference.tiling.grid import Span, Tile
 
 BLOCK_PX = 1 << 18
 """Pixels of a network's output that are turned into samples at once: what lies between is several times as large."""

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from gantools.inference.compiled import compiled
-from gantools.inference.packed import packed, works
-from gantools.inference.rewriting import rewritten, sharing_copy
+from gantools import speed
+from gantools.inference.kernels.compile import compiled
+from gantools.inference.kernels.fuse import rewritten, sharing_copy
+from gantools.inference.kernels.onednn import packed, works
 from gantools.models.blocks import PICTURE_WIDE
 from gantools.models.generators.resnet_unet import ResNetUNet
 from gantools.models.generators.unet import UNet
+
+if TYPE_CHECKING:
+    from gantools.inference.bundle import Model
 
 Form: TypeAlias = Callable[[Tensor], Tensor]
 Layout: TypeAlias = Literal["contiguous", "channels_last", "packed"]
@@ -158,3 +162,67 @@ def _channels_last(network: nn.Module) -> nn.Module:
             weight = layer.weight.detach().contiguous(memory_format=torch.channels_last)
             layer.weight = nn.Parameter(weight, requires_grad=False)
     return copy
+
+
+Choice: TypeAlias = tuple[torch.dtype | None, Layout]
+
+SIDE_PX = 64
+"""Pictures are timed at this size, brought to one that the network takes."""
+
+
+def fastest(model: Model, *, fast: bool) -> tuple[Model, str | None]:
+    """The model as it is fastest, and one line on its arithmetic where ``fast`` leaves that open.
+
+    A model that is not on a processor, is compiled, or was opened in 16 bits comes back as it is.
+    """
+    if model.device.type != "cpu" or model.compile or model.autocast is not None:
+        return model, None
+    usual = usual_layout(model.network, model.device, None)  # gives way only to what is clearly faster
+    layouts = sorted(possible_layouts(model.network, None), key=lambda layout: layout != usual)
+    if len(layouts) > 1:
+        found, kept = _measured(model, "fp32", {layout: (None, layout) for layout in layouts})
+        if kept:
+            model = replace(model, layouts={None: cast(Layout, found.fastest)})
+    return _fast(model) if fast else (model, None)
+
+
+def _fast(model: Model) -> tuple[Model, str]:
+    """In bf16 where that is clearly faster than fp32 as it is computed anyway; it is not where no convolution gains."""
+    general = speed.convolution().ratios
+    gains = max(general.get("bf16", 0), general.get("bf16 channels_last", 0))
+    if gains < speed.MARGIN:
+        return model, f"precision: {speed.Measured('', {'fp32': 1, 'bf16': gains})}"
+    layout = model.layouts.get(None) or usual_layout(model.network, model.device, None)
+    choices: dict[str, Choice] = {"fp32": (None, layout)}
+    for each in possible_layouts(model.network, torch.bfloat16):
+        choices[f"bf16 {each}"] = (torch.bfloat16, each)
+    found, _ = _measured(model, f"fp32 {layout} and bf16", choices)
+    dtype, layout = choices[found.fastest]
+    return replace(model, autocast=dtype, layouts={**model.layouts, dtype: layout}), f"precision: {found}"
+
+
+def _measured(model: Model, what: str, choices: Mapping[str, Choice]) -> tuple[speed.Measured, bool]:
+    """How fast the network is in each of ``choices``, on noise of one size; and whether that is kept."""
+
+    def measure() -> Mapping[str, float]:
+        multiple = model.generator.size_multiple
+        side_px = max(-(-SIDE_PX // multiple) * multiple, model.generator.minimum_size_px)
+        noise = (
+            torch.rand(1, model.options.in_channels, side_px, side_px, generator=torch.Generator().manual_seed(0)) * 2
+            - 1
+        )
+        return speed.ratios({name: _contender(model, choice, noise) for name, choice in choices.items()})
+
+    options = {"network": model.export.options, "mode": model.export.mode, "side_px": SIDE_PX, "choices": [*choices]}
+    return speed.measured(f"inference {model.options.name}, {what}", options, measure)
+
+
+def _contender(model: Model, choice: Choice, noise: Tensor) -> speed.Contender:
+    dtype, layout = choice
+    runnable = Runnable(model.network, model.device, layouts={dtype: layout})
+
+    def run() -> None:
+        with torch.inference_mode():
+            runnable(noise, dtype)
+
+    return lambda: run

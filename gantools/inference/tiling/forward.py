@@ -6,23 +6,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from gantools.checkpoint.weights import DROPOUT_SEED
 from gantools.devices import says_no_memory
-from gantools.errors import ImageError
+from gantools.errors import ImageError, UsageError
 from gantools.images import ranges
 from gantools.images.picture import Pixels
 from gantools.inference.bundle import Model
-from gantools.inference.canvas import Canvas
-from gantools.inference.cuda import Ferry, Landing
-from gantools.inference.cutting import Cut, choose, no_memory, stripes
-from gantools.inference.memory import Memory, memory_of, says_too_large
-from gantools.inference.striped import Striping
-from gantools.inference.tiles import Grid, Tile
-from gantools.inference.way import Way
+from gantools.inference.kernels.compile import Ferry, Landing
+from gantools.inference.memory import Memory, bytes_per_px, memory_of, says_too_large
+from gantools.inference.tiling.global_norms import Steps, Striping, steps_of
+from gantools.inference.tiling.grid import Grid, Span, Tile
+from gantools.inference.tiling.tile_io import Canvas
 
 Outcome: TypeAlias = Literal["made", "no memory", "not finite"]
 Arrival: TypeAlias = Callable[[], "list[Pixels] | None"]
@@ -239,3 +239,190 @@ def _halved(waiting: Sequence[Tile], grid: Grid, canvas: Canvas, way: Way) -> li
     if way.tile is not None or not grid.smaller(failed):
         raise no_memory(canvas, grid, failed, way)
     return [part for tile in waiting for part in (grid.smaller(tile) if tile.side_px >= failed.side_px else [tile])]
+
+
+measured: WeakKeyDictionary[nn.Module, dict[torch.dtype | None, float]] = WeakKeyDictionary()
+"""What the features of a pixel take, by network and arithmetic."""
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """How pictures go through a network. ``tile`` and ``tta`` are those of the settings."""
+
+    model: Model
+    dtype: torch.dtype | None
+    tile: int | None
+    tta: bool
+    memory: Memory
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's weights lie."""
+        return next(self.model.network.parameters()).device
+
+    def network(self, image: Tensor) -> Tensor:
+        """Run the network. Shapes: [N, C, h, w] → [N, C', scale·h, scale·w], h and w as it asks for."""
+        with torch.inference_mode():
+            run: Callable[[Tensor], Tensor] = self._once
+            return (eightfold(run) if self.tta else run)(image)
+
+    def steps(self) -> Steps | None:
+        """The network in steps on rows, if it can be. The mean over turns needs pictures that are not taken apart."""
+        return None if self.tta else steps_of(self.model, self.dtype)
+
+    def bytes_of(self, seen_px: int) -> int:
+        """What the features of so many pixels take; nothing for so few that it does not matter."""
+        return 0 if seen_px <= self.memory.carefree_px else int(seen_px * self.bytes_per_px())
+
+    def bytes_per_px(self) -> float:
+        """What the features of a pixel take."""
+        known = measured.setdefault(self.model.network, {})
+        if self.dtype not in known:
+            says = self.model.generator
+            side_px = -(-max(16, says.minimum_size_px) // says.size_multiple) * says.size_multiple
+            known[self.dtype] = bytes_per_px(self._uncompiled, self.model.options.in_channels, side_px, self.device)
+        return known[self.dtype]
+
+    def _uncompiled(self, image: Tensor) -> Tensor:
+        return self.model.runnable.form(self.dtype)(image).float()
+
+    def _once(self, image: Tensor) -> Tensor:
+        """Dropout, where a network keeps it, draws the same numbers for every picture, whatever came before."""
+        devices, training = [image.device] if image.device.type == "cuda" else [], self.model.network.training
+        with torch.random.fork_rng(devices, enabled=training):
+            if training:
+                torch.manual_seed(DROPOUT_SEED)
+            return self.model.runnable(image, self.dtype)
+
+
+WASTEFUL_WORK = 1.15
+"""Tiles whose contexts add more work than this give way to stripes, which have none."""
+
+LEAST_ROWS = 32
+"""Stripes of fewer rows lose to what every layer computes beyond its edges; the picture is cut into bands instead."""
+
+_USEFUL_HALOS = 4
+"""Tiles smaller than this many times their context would mostly compute what others compute too."""
+
+_STRIPES_PER_TILE = 2
+"""What stripes take per pixel, measured by what tiles take: the rows between them are kept."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Tiles of a side, or bands of columns in stripes of rows; neither: the picture in one piece."""
+
+    side_px: int = 0
+    stripe_px: int = 0
+    bands: tuple[Span, ...] = ()
+
+
+def choose(grid: Grid, way: Way) -> Cut:
+    """How a picture is cut. Raises UsageError where it was asked for and cannot be."""
+    if way.tile is not None:
+        return _asked_for(grid, way, way.tile)
+    if way.bytes_of(grid.height * grid.width) <= way.memory.comfortable_bytes():
+        return Cut()
+    if grid.halo_px is None:
+        return stripes(grid, way)
+    side_px = _fitting_side_px(grid, way, grid.halo_px)
+    work = grid.work(grid.tiles(side_px))
+    other = stripes(grid, way) if work > WASTEFUL_WORK else Cut()
+    rows = grid.whole().rows
+    return other if other.bands and grid.work([Tile(rows, band) for band in other.bands]) < work else Cut(side_px)
+
+
+def stripes(grid: Grid, way: Way) -> Cut:
+    """Stripes as high as is comfortable; where they would be too low, of bands of the picture."""
+    if way.steps() is None:
+        return Cut()
+    columns = way.memory.comfortable_bytes() / (_STRIPES_PER_TILE * way.bytes_per_px())
+    least = max(LEAST_ROWS, 4 * grid.step_px)
+    if grid.halo_px is None or columns / grid.width >= least:
+        return Cut(stripe_px=max(int(columns / grid.width), grid.step_px), bands=(grid.whole().columns,))
+    width_px = int(columns / least) - 2 * grid.margin_px
+    return Cut(stripe_px=least, bands=tuple(grid.columns(max(width_px, grid.margin_px, grid.step_px))))
+
+
+def _asked_for(grid: Grid, way: Way, tile: int) -> Cut:
+    if tile == 0 or tile >= max(grid.height, grid.width):
+        return Cut()
+    if grid.halo_px is not None:
+        return Cut(tile)
+    if way.steps() is None:
+        raise UsageError(f"--tile {tile}: {why_whole(way)}; leave it out")
+    return Cut(stripe_px=tile, bands=(grid.whole().columns,))
+
+
+def _fitting_side_px(grid: Grid, way: Way, halo_px: int) -> int:
+    wanted = grid.largest_side_px(way.memory.comfortable_bytes() / way.bytes_per_px())
+    possible = grid.largest_side_px(way.memory.free_bytes() / way.bytes_per_px()) or max(grid.height, grid.width)
+    return max(wanted, min(_USEFUL_HALOS * halo_px, possible))
+
+
+def no_memory(canvas: Canvas, grid: Grid, failed: Tile, way: Way) -> ImageError:
+    """The failure of a picture, with what would work if anything does."""
+    height, width = canvas.pixels.shape[:2]
+    what = f"not enough memory for {width}×{height} px"
+    if grid.halo_px is None:
+        return ImageError(f"{what}: {why_whole(way)}; make the picture smaller or try --device cpu")
+    fitting_px = _side_that_would_fit_px(grid, failed, way)
+    if fitting_px is None:
+        return ImageError(f"{what}, not even in the smallest tiles; try --device cpu")
+    how = "at once" if way.tile == 0 else f"in tiles of {way.tile} px"
+    return ImageError(f"{what} {how}; --tile {fitting_px} would fit")
+
+
+def _side_that_would_fit_px(grid: Grid, failed: Tile, way: Way) -> int | None:
+    """The side of tiles that the free memory holds; None where even the smallest see too much.
+
+    An allocator may have less than it says: tiles that see half of what failed are better than such as see a bit less.
+    """
+    if not grid.smaller(failed):
+        return None
+    free_px = way.memory.free_bytes() / way.bytes_per_px()
+    for promising_px in (failed.seen_px / 2, failed.seen_px - 1):
+        seen_px = min(free_px, promising_px)
+        side_px = min(grid.largest_side_px(seen_px), failed.side_px // 2)
+        if grid.fits(side_px, seen_px):
+            return side_px
+    return None
+
+
+def why_whole(way: Way) -> str:
+    """Why a network's pictures are not cut."""
+    if way.model.network.training:
+        return "this network keeps dropout and batch statistics, which belong to the whole picture"
+    if way.tta:
+        return "the mean over turns of this network is taken of whole pictures"
+    return "every pixel of this network's result depends on the whole picture, so it is not computed in tiles"
+
+
+Network = Callable[[Tensor], Tensor]
+
+
+def eightfold(network: Network) -> Network:
+    """A network whose result is the mean of its results over flips and turns, each turned back.
+
+    Shapes: [N, C, H, W] → [N, C', scale·H, scale·W]. The order is fixed, so the sum is always the same.
+    """
+
+    def averaged(image: Tensor) -> Tensor:
+        total: Tensor | None = None
+        for way in range(8):
+            made = _back(network(_there(image, way)), way)
+            total = made.clone() if total is None else total.add_(made)
+        assert total is not None
+        return total.div_(8)
+
+    return averaged
+
+
+def _there(image: Tensor, way: int) -> Tensor:
+    flipped = image.flip([axis for axis, bit in ((-1, 1), (-2, 2)) if way & bit])
+    return flipped.transpose(-1, -2) if way & 4 else flipped
+
+
+def _back(made: Tensor, way: int) -> Tensor:
+    turned = made.transpose(-1, -2) if way & 4 else made
+    return turned.flip([axis for axis, bit in ((-1, 1), (-2, 2)) if way & bit])

@@ -1,0 +1,1 @@
+"""How a network is computed: fused, in oneDNN's weight layout, or compiled."""
