@@ -19,7 +19,11 @@ from gantools.pretrained import catalogue
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCRIPTS = ("scripts/demo", "scripts/test", "scripts/check", ".ci/run")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/index.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    *(str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("docs/**/*.md")),
+)
 LEFT_OVERS = re.compile(r"(^|/)(\.(?!ci/|gitignore)|__pycache__/)|^(runs|demo(-\d+)?|dist|build)/")
 TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".txt", ".sh", ".json", ""}
 
