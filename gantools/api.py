@@ -25,13 +25,13 @@ from gantools.errors import ConfigError, UsageError
 from gantools.evaluation.contest import compare
 from gantools.evaluation.session import evaluate_model as evaluate
 from gantools.evaluation.session import evaluate_pairs
-from gantools.inference import session as inference
+from gantools.inference import run as inference
 from gantools.registry import did_you_mean
 
 if TYPE_CHECKING:
     from gantools.data.options import EdgeOptions
     from gantools.images.picture import Picture
-    from gantools.inference.settings import Settings as InferSettings
+    from gantools.inference.options import Settings as InferSettings
     from gantools.training.recipe import Recipe
     from gantools.training.reporter import Reporter
     from gantools.training.session import Outcome

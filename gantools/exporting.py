@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gantools.errors import UsageError
-from gantools.inference import locate
+from gantools.inference import find_weights
 
 if TYPE_CHECKING:
     from gantools.config.schema import RunConfig
@@ -19,13 +19,13 @@ def make_ready(model: str | Path) -> None:
 
     Raises UsageError where they are needed and cannot be written. A run that is being trained is left alone.
     """
-    run = locate.run_behind(model)
+    run = find_weights.run_behind(model)
     if run is None:
         return
     try:
         path, step = export(run)
     except (UsageError, OSError) as error:
-        if locate.has_weights(run):
+        if find_weights.has_weights(run):
             return
         raise UsageError(
             f"{str(run)!r}: no weights yet, and {error}; try: gantools weights export RUN -o FILE"

@@ -38,13 +38,12 @@ from gantools.checkpoint import weights
 from gantools.data import synth
 from gantools.images import reader
 from gantools.images.picture import Pixels
-from gantools.inference import bundle
-from gantools.inference.bundle import Model
 from gantools.inference.kernels import onednn
 from gantools.inference.kernels.fuse import rewritten
 from gantools.inference.kernels.select import Runnable
-from gantools.inference.session import infer
-from gantools.inference.settings import Settings
+from gantools.inference.model import Model, open_model
+from gantools.inference.options import Precision, Settings
+from gantools.inference.run import infer
 from gantools.models import GENERATORS
 from gantools.models.options import (
     CompactRestorationOptions,
@@ -78,7 +77,7 @@ CASES = {
     "resnet": Case(ResNetOptions(), 256, 256),
 }
 LARGE = Case(CASES["srresnet"].options, 480, 270)
-OURS: dict[str, tuple[bundle.Precision, bool]] = {
+OURS: dict[str, tuple[Precision, bool]] = {
     "fp32": ("fp32", False),
     "bf16": ("bf16", False),
     "fast": ("auto", True),
@@ -163,7 +162,7 @@ def plain_loop(network: nn.Module, given: Path, output: Path) -> None:
         Image.fromarray(shown).save(output / f"{path.stem}.png")
 
 
-def own_run(path: Path, given: Path, output: Path, precision: bundle.Precision, fast: bool) -> str:
+def own_run(path: Path, given: Path, output: Path, precision: Precision, fast: bool) -> str:
     """Run ours; how busy its stages were, in per cent of the time (several threads may sum to more than 100)."""
     started, spent = time.perf_counter(), {"decode": 0.0, "network": 0.0, "encode": 0.0}
     settings = replace(Settings(), fast=fast)
@@ -367,7 +366,7 @@ def save(case: Case, folder: Path) -> tuple[Path, nn.Module]:
 
 
 def opened(path: Path) -> Model:
-    return bundle.open_model(path, export=None, device=torch.device("cpu"))
+    return open_model(path, export=None, device=torch.device("cpu"))
 
 
 def draw(case: Case, folder: Path, count: int) -> None:

@@ -17,7 +17,7 @@ from gantools.data.workshop.change import Blur, Change, Crappify, Mask, gray
 from gantools.errors import ImageError
 from gantools.images import grid, reader, writer
 from gantools.images.picture import Picture, Pixels
-from gantools.inference.settings import Settings
+from gantools.inference.options import Settings
 from gantools.jobs.result import Result
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"

@@ -8,10 +8,10 @@ from gantools.images import reader
 from gantools.images.depth import to_8_bit
 from gantools.images.holes import Hole
 from gantools.images.picture import Picture, Pixels
-from gantools.inference import engine
-from gantools.inference.bundle import Model
+from gantools.inference import image as engine
+from gantools.inference.model import Model
+from gantools.inference.options import ScaleTo, Settings
 from gantools.inference.plan import Job
-from gantools.inference.settings import ScaleTo, Settings
 
 
 def made_of(pixels: Pixels, model: Model, scale_to: ScaleTo = "auto") -> Pixels:

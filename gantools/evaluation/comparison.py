@@ -15,8 +15,8 @@ from gantools.evaluation.result import Evaluation, Failure, Row
 from gantools.images import reader
 from gantools.images.color import resize_bicubic
 from gantools.images.picture import Pixels
-from gantools.inference.bundle import Model
-from gantools.inference.settings import ScaleTo
+from gantools.inference.model import Model
+from gantools.inference.options import ScaleTo
 from gantools.jobs import pictures
 
 INPUT, TRUTH = "input", "truth"

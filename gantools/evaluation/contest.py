@@ -14,15 +14,15 @@ from gantools.evaluation.entrants import Entrants, enter
 from gantools.evaluation.result import Evaluation, Failure
 from gantools.evaluation.session import Measures, chosen, require_folder
 from gantools.images.formats import FORMATS
-from gantools.inference import locate
-from gantools.inference.settings import ScaleTo
+from gantools.inference import find_weights
+from gantools.inference.options import ScaleTo
 from gantools.metrics.protocols import MetricProtocol
 
 if TYPE_CHECKING:
     import torch
 
     from gantools.evaluation.comparison import Comparison, Shown
-    from gantools.inference.bundle import Model
+    from gantools.inference.model import Model
     from gantools.metrics.instruments import Instruments
 
 PAGES = (".html", ".htm")
@@ -99,7 +99,7 @@ def _is_page(output: Path) -> bool:
 
 def _metrics(entrants: Entrants, measures: Measures) -> tuple[MetricProtocol, ...]:
     """The first model's own metrics unless others are asked for."""
-    recipe = locate.recipe_of(next(iter(entrants.models.values())))
+    recipe = find_weights.recipe_of(next(iter(entrants.models.values())))
     own = recipe if recipe not in defaults.NEED_MORE_THAN_PAIRS else None
     metrics = chosen(own, measures)
     unfit = [metric.name for metric in metrics if metric.takes in ("hole", "sets")]
@@ -125,7 +125,7 @@ def _blended(contest: Contest, entrants: Entrants) -> dict[str, tuple[Path, floa
     name, path = next(iter(entrants.models.items()))
     shares = contest.blends or ((None,) if contest.blend_with else ())
     found = {f"{name} --blend {share:g}" if share is not None else name: share for share in shares}
-    settled = {label: locate.resolve_blend(path, share, contest.blend_with) for label, share in found.items()}
+    settled = {label: find_weights.resolve_blend(path, share, contest.blend_with) for label, share in found.items()}
     return {label: blend for label, blend in settled.items() if blend is not None}
 
 
@@ -133,15 +133,13 @@ def _opened(
     entrants: Entrants, blended: Mapping[str, tuple[Path, float]], export: str | None, device: torch.device
 ) -> dict[str, Model]:
     """The models by name; the first one's blends follow it."""
-    from gantools.inference import bundle
-    from gantools.inference.blending import Blend
+    from gantools.inference.model import Blend, open_model
 
     first, *_ = entrants.models.values()
-    opened = {name: bundle.open_model(path, export=export, device=device) for name, path in entrants.models.items()}
+    opened = {name: open_model(path, export=export, device=device) for name, path in entrants.models.items()}
     name, *others = opened
     blends = {
-        label: bundle.open_model(first, export=export, device=device, blend=Blend(*blend))
-        for label, blend in blended.items()
+        label: open_model(first, export=export, device=device, blend=Blend(*blend)) for label, blend in blended.items()
     }
     return {name: opened[name], **blends, **{other: opened[other] for other in others}}
 

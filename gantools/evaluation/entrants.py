@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gantools import exporting
 from gantools.errors import DataError, UsageError
-from gantools.inference import locate
+from gantools.inference import find_weights
 from gantools.jobs import pictures
 from gantools.pretrained import catalogue
 from gantools.pretrained.catalogue import SUFFIX
@@ -40,7 +40,7 @@ def enter(words: Sequence[str], most_pictures: int) -> Entrants:
 
 def _weights(word: str) -> Path:
     exporting.make_ready(word)
-    return locate.resolve(word)
+    return find_weights.resolve(word)
 
 
 def _is_input(path: Path) -> bool:

@@ -26,10 +26,9 @@ from gantools.evaluation.given import GivenPairs, given_pairs
 from gantools.images import holes
 from gantools.images.color import resize_bicubic
 from gantools.images.picture import Pixels
-from gantools.inference import bundle
-from gantools.inference.bundle import Model
+from gantools.inference.model import Model, open_model
+from gantools.inference.options import ScaleTo
 from gantools.inference.scaling import short_side_px
-from gantools.inference.settings import ScaleTo
 
 Scale: TypeAlias = Callable[[Pixels], ScaleTo]
 """To what size an input is brought for the network."""
@@ -120,7 +119,7 @@ def _other_way(path: Path, model: Model, device: torch.device) -> Model | None:
     """The generator that leads back, where the weights have one."""
     exports = weights.describe(path).exports
     others = [name for name, export in exports.items() if export.network != model.export.network]
-    return bundle.open_model(path, export=others[0], device=device) if len(others) == 1 else None
+    return open_model(path, export=others[0], device=device) if len(others) == 1 else None
 
 
 def _enlarged(sample: Any, model: Model, scale: Scale) -> Example:

@@ -11,8 +11,8 @@ from gantools import exporting
 from gantools.errors import DataError, UsageError
 from gantools.evaluation import defaults
 from gantools.evaluation.result import Evaluation
-from gantools.inference import locate
-from gantools.inference.settings import ScaleTo
+from gantools.inference import find_weights
+from gantools.inference.options import ScaleTo
 from gantools.metrics import protocols
 from gantools.metrics.protocols import MetricProtocol
 
@@ -59,19 +59,18 @@ def evaluate_model(
     Raises UsageError (its kinds for weights, data and settings) before any work.
     """
     exporting.make_ready(model)
-    path = locate.resolve(model)
+    path = find_weights.resolve(model)
     require_folder(data, "--data")
-    recipe = locate.recipe_of(path)
+    recipe = find_weights.recipe_of(path)
     metrics = chosen(recipe, measures)
-    blended = locate.resolve_blend(path, blend, blend_with)
+    blended = find_weights.resolve_blend(path, blend, blend_with)
     from gantools.devices import choose_device
     from gantools.evaluation import examples  # torch, from here on
-    from gantools.inference import bundle
-    from gantools.inference.blending import Blend
+    from gantools.inference.model import Blend, open_model
     from gantools.inference.scaling import size_of
 
     device = choose_device(measures.device)
-    opened = bundle.open_model(path, export=export, device=device, blend=Blend(*blended) if blended else None)
+    opened = open_model(path, export=export, device=device, blend=Blend(*blended) if blended else None)
     found = examples.of_model(path, opened, data, tuple(overrides), device, scale_to)
     size = size_of(opened.export, scale_to)
     subject = {"weights": str(path), "recipe": recipe, "network": opened.export.network, "sees": size}

@@ -1,8 +1,7 @@
-"""Inference: from weights and picture files to picture files.
+"""Inference: from weights and image files to image files.
 
-:mod:`~gantools.inference.session` puts the rest together: where the weights lie (``locate``), what is read and written
-(``plan``), what was asked for (``settings``) and what came of it (``gantools.jobs.result``). A run is a ``pipeline``:
-``supply`` decodes ahead in processes (``decoders``, ``decoder_process``) within a ``budget``, the network works, and
-``encoding`` writes behind it. None of these imports torch, so that pictures are decoded while it is imported. The
-network's part are the opened weights (``bundle``) and what they make of one picture (``engine``, ``forward``).
+:mod:`~gantools.inference.run` puts the rest together: where the weights lie (``find_weights``), what is read and
+written (``plan``), what was asked for (``options``) and what came of it (``gantools.jobs.result``). In ``pipeline``
+images are decoded ahead in processes and encoded behind the network. The network's part are the opened weights
+(``model``) and what they make of one image (``image``, ``inpainting``, ``forward``).
 """

@@ -12,11 +12,11 @@ import numpy as np
 
 from gantools.errors import ImageError
 from gantools.images.picture import Pixels
-from gantools.inference.bundle import Model
 from gantools.inference.memory import memory_of
+from gantools.inference.model import Model
+from gantools.inference.options import Settings
 from gantools.inference.plan import Job
 from gantools.inference.scaling import Scaling
-from gantools.inference.settings import Settings
 from gantools.inference.sizes import stated_size
 from gantools.inference.tiling.forward import Way, translate
 from gantools.inference.tiling.tile_io import padded_sides

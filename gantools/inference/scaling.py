@@ -12,7 +12,7 @@ from gantools.images.depth import to_depth_of
 from gantools.images.holes import Hole, mean_filled
 from gantools.images.picture import Picture, Pixels
 from gantools.images.resizing import resized, size_at, with_luminance, without_colours
-from gantools.inference.settings import ScaleTo, Settings
+from gantools.inference.options import ScaleTo, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from gantools.errors import ImageError
 from gantools.images import reader
+from gantools.inference.options import Settings
 from gantools.inference.plan import Job
-from gantools.inference.settings import Settings
 from gantools.jobs.result import Result, failed, untouched
 
 OUTPUT_PIXELS_PER_MAX_PIXELS = 4

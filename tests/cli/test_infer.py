@@ -25,7 +25,7 @@ from gantools.cli.commands.infer_options import LARGEST_INPUT_PX
 from gantools.cli.output.results import ResultPrinter
 from gantools.images import exif, ifd, reader, writer
 from gantools.images.picture import Metadata, Picture
-from gantools.inference.pipeline import Run
+from gantools.inference.pipeline.results import Run
 from gantools.models import GENERATORS
 from gantools.models.options import CompactSROptions
 

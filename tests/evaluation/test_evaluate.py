@@ -97,7 +97,7 @@ def test_inputs_of_the_learnt_size_are_taken_as_they_are(spec, model, pictures):
 
 def test_models_are_compared_at_the_size_that_suits_them(model, pictures):
     from gantools.evaluation.applying import made_from
-    from gantools.inference.bundle import open_model
+    from gantools.inference.model import open_model
 
     drawn = open_model(model("pix2pix/shoes-64"), export=None, device=torch.device("cpu"))
     path = next(iter(sorted(pictures["pix2pix"].rglob("*.png"))))
@@ -178,10 +178,10 @@ def test_what_cannot_be_measured_is_refused(model, pictures, tmp_path):
 
 def test_weights_that_do_not_say_how_they_were_trained(model, pictures, tmp_path):
     from gantools.checkpoint import weights
-    from gantools.inference import bundle
+    from gantools.inference.model import open_model
 
     known = weights.describe(model("deblur/compact"))
-    opened = bundle.open_model(model("deblur/compact"), export=None, device=torch.device("cpu"))
+    opened = open_model(model("deblur/compact"), export=None, device=torch.device("cpu"))
     weights.save(tmp_path / "w.safetensors", "deblur", known.exports, {"generator": opened.network}, {})
     with pytest.raises(ModelFileError, match="compare results with --pairs"):
         api.evaluate(tmp_path / "w.safetensors", pictures["deblur"], CPU)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gantools.errors import ImageError, UsageError
 from gantools.images import writer
 from gantools.images.picture import Picture, Pixels
-from gantools.inference.bundle import Model
+from gantools.inference.model import Model
 from gantools.inference.tiling.forward import translate
 from gantools.models.options import (
     CompactRestorationOptions,

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 
 from gantools.cli import start
 from gantools.images.picture import Picture
-from gantools.inference import engine
-from gantools.inference.bundle import Model, open_model
-from gantools.inference.session import infer
-from gantools.inference.settings import Precision, Settings
+from gantools.inference import image as engine
+from gantools.inference.model import Model, open_model
+from gantools.inference.options import Precision, Settings
+from gantools.inference.run import infer
 from gantools.models.options import (
     CompactRestorationOptions,
     CompactSROptions,

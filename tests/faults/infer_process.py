@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from gantools import files
-from gantools.inference.session import infer
-from gantools.inference.settings import Settings
+from gantools.inference.options import Settings
+from gantools.inference.run import infer
 from tests.faults import damage, ground
 from tests.faults.harness import Outcome, Row, Trial
 
@@ -268,7 +268,7 @@ def _with_decoder_hit(weights: Path, folder: Path, output: str, sent: signal.Sig
 
 CREEP = """
 import json, sys
-from gantools.inference.session import infer
+from gantools.inference.run import infer
 from pathlib import Path
 
 def resident_mb():

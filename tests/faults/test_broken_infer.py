@@ -18,7 +18,7 @@ import torch
 from gantools import files
 from gantools.images import writer
 from gantools.images.picture import Picture
-from gantools.inference import bundle
+from gantools.inference import model as models
 from gantools.inference.tiling import forward
 from gantools.inference.tiling.grid import Grid, Tile
 from gantools.inference.tiling.tile_io import Canvas
@@ -57,9 +57,9 @@ stem = plan.stem
 plan.stem = lambda path: "".join(letter if letter.isprintable() else "_" for letter in stem(path))
 """
 SOMETHING_HELD = """
-from gantools.inference import encoding
-held, finish = [], encoding.finish
-encoding.finish = lambda made, settings: (held.append(b"x" * 100_000), finish(made, settings))[1]
+from gantools.inference.pipeline import encode
+held, finish = [], encode.finish
+encode.finish = lambda made, settings: (held.append(b"x" * 100_000), finish(made, settings))[1]
 """
 FULL_DEVICE_UNSEEN = """
 import contextlib
@@ -126,7 +126,7 @@ def marked_by_order(canvas: Canvas, made: torch.Tensor, tile: Tile) -> None:
     write(canvas, made + (next(_count) % 7) / 50, tile)
 
 
-def uncropped(pixels: np.ndarray, model: bundle.Model) -> Canvas:
+def uncropped(pixels: np.ndarray, model: models.Model) -> Canvas:
     canvas = of(pixels, model)
     height, width = canvas.height * canvas.scale, canvas.width * canvas.scale
     return replace(canvas, made=np.zeros((height, width, 3), pixels.dtype))
@@ -145,7 +145,7 @@ PATCHES: dict[str, tuple[str, Patch]] = {
     "a result that depends on neighbours": ("neighbours", lambda: mock.patch.object(Canvas, "write", marked_by_order)),
     "sides not cropped": ("sizes", lambda: mock.patch.object(Canvas, "of", uncropped)),
     "infinity passes": ("overflow", lambda: mock.patch.object(torch, "isfinite", lambda made: made == made)),
-    "shapes not compared": ("weights", lambda: mock.patch.object(bundle, "_require_equal_shapes", return_value=None)),
+    "shapes not compared": ("weights", lambda: mock.patch.object(models, "_require_equal_shapes", return_value=None)),
 }
 
 

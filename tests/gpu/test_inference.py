@@ -14,8 +14,8 @@ import torch
 from gantools.images import reader, writer
 from gantools.images.picture import Picture
 from gantools.inference.kernels.compile import ByShape, Ferry, Graphs
-from gantools.inference.session import infer
-from gantools.inference.settings import Settings
+from gantools.inference.options import Settings
+from gantools.inference.run import infer
 from gantools.inference.tiling.forward import begin_batch, translate
 from gantools.models.options import CompactSROptions, GeneratorOptions
 from tests.faults import ground

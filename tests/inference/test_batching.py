@@ -14,12 +14,13 @@ from torch import Tensor
 from gantools.checkpoint.weights import Export
 from gantools.images import writer
 from gantools.images.picture import Picture, Pixels
-from gantools.inference import engine, joint
-from gantools.inference.bundle import Model
-from gantools.inference.joint import Joint
-from gantools.inference.pipeline import Run
+from gantools.inference import image as engine
+from gantools.inference.model import Model
+from gantools.inference.options import Settings
+from gantools.inference.pipeline import batches
+from gantools.inference.pipeline.batches import Joint
+from gantools.inference.pipeline.results import Run
 from gantools.inference.plan import Job
-from gantools.inference.settings import Settings
 from gantools.inference.tiling.forward import Way, translate, translate_batch, translate_proven
 from gantools.models import GENERATORS
 from gantools.models.options import (
@@ -101,8 +102,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
         return run
 
-    monkeypatch.setattr(joint, "translate_batch", counting(translate_batch))
-    monkeypatch.setattr(joint, "translate_proven", counting(translate_proven))
+    monkeypatch.setattr(batches, "translate_batch", counting(translate_batch))
+    monkeypatch.setattr(batches, "translate_proven", counting(translate_proven))
     return counts
 
 
@@ -217,7 +218,7 @@ def test_a_failure_in_a_batch_is_its_pictures(tmp_path: Path, monkeypatch: pytes
     def none_together(*arguments: object, **named: object) -> list[Pixels]:
         raise MemoryError("too much")
 
-    monkeypatch.setattr(joint, "translate_proven", none_together)
+    monkeypatch.setattr(batches, "translate_proven", none_together)
     monkeypatch.setattr(engine, "translate", failing)
     small = model_of(CompactSROptions(channels=4, blocks=1))
     results = list(engine.run(small, jobs(tmp_path, [(8, 8)] * 4), replace(PLAIN, batch=4)))
@@ -240,6 +241,6 @@ def test_a_fast_batch_on_an_accelerator_is_as_large_as_is_comfortable(monkeypatc
     model, image = model_of(CompactSROptions(channels=4, blocks=1, scale=2)), Picture(noise(0, 64, 64))
     per_px = Way(model, None, None, False, Cap(1)).bytes_per_px()
     monkeypatch.setattr(Model, "device", property(lambda _model: torch.device("cuda")))
-    monkeypatch.setattr(joint, "memory_of", lambda _device: Cap(int(3.5 * 64 * 64 * per_px)))
+    monkeypatch.setattr(batches, "memory_of", lambda _device: Cap(int(3.5 * 64 * 64 * per_px)))
     assert joined(model, replace(PLAIN, fast=True)).limit(image) == 3
     assert joined(model, PLAIN).limit(image) == 1

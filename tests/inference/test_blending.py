@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from gantools.errors import UsageError
-from gantools.inference.blending import Blend
-from gantools.inference.bundle import open_model
+from gantools.inference.model import Blend, open_model
 from gantools.models.options import CompactSROptions, SRResNetOptions
 
 CPU = torch.device("cpu")

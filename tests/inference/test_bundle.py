@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from gantools.devices import choose_device, set_speed
 from gantools.errors import ModelFileError, UsageError
-from gantools.inference import bundle
-from gantools.inference.bundle import open_model
+from gantools.inference import model as models
+from gantools.inference.model import open_model
 from gantools.models import GENERATORS
 from gantools.models.options import (
     CompactRestorationOptions,
@@ -195,6 +195,6 @@ def test_every_network_is_opened_with_the_speed_that_was_asked_for(
     fast: bool, save_weights: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(bundle, "set_speed", lambda _device, *, fast: asked.append(fast))
+    monkeypatch.setattr(models, "set_speed", lambda _device, *, fast: asked.append(fast))
     open_model(save_weights(SMALL["srresnet"]), export=None, device=CPU, fast=fast)
     assert asked == [fast]

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from gantools.images import reader, writer
 from gantools.images.picture import Picture
-from gantools.inference import bundle
 from gantools.inference.kernels import compile as kernels_compile
 from gantools.inference.kernels import select
 from gantools.inference.kernels.compile import ByShape
 from gantools.inference.kernels.select import Runnable
-from gantools.inference.session import infer
-from gantools.inference.settings import Settings
+from gantools.inference.model import open_model
+from gantools.inference.options import Settings
+from gantools.inference.run import infer
 from gantools.models.options import CompactSROptions, GeneratorOptions, UNetOptions
 from tests.inference.conftest import SaveWeights
 from tests.inference.test_optimise import EVERY_NETWORK, built, picture
@@ -135,7 +135,7 @@ def test_too_little_memory_is_no_failure_of_the_compiler() -> None:
 def test_what_would_not_gain_runs_as_it_is(options: Any, mode: str, save_weights: SaveWeights) -> None:
     path = save_weights(options, mode=mode)
     with pytest.warns(UserWarning, match="--compile: this network runs uncompiled"):
-        model = bundle.open_model(path, export=None, device=CPU, compile=True)
+        model = open_model(path, export=None, device=CPU, compile=True)
     assert not model.compile
 
 

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from gantools.images import reader
 from gantools.images.picture import Picture
-from gantools.inference import engine
-from gantools.inference.bundle import Model
+from gantools.inference import image as engine
 from gantools.inference.kernels import compile as kernels_compile
 from gantools.inference.kernels.compile import ByShape, Ferry, Graphs, Landing
-from gantools.inference.pipeline import Run
-from gantools.inference.settings import Settings
+from gantools.inference.model import Model
+from gantools.inference.options import Settings
+from gantools.inference.pipeline.results import Run
 from gantools.inference.tiling.forward import begin_batch, translate
 from gantools.models.options import CompactSROptions, ContextEncoderOptions, SRResNetOptions, UNetOptions
 from tests.inference.test_batching import jobs, joined, model_of, noise

@@ -18,11 +18,11 @@ from gantools.images import reader, writer
 from gantools.images.color import resize_bicubic
 from gantools.images.picture import Metadata, Picture
 from gantools.images.transparency import spread
-from gantools.inference import engine
-from gantools.inference.bundle import Model, open_model
-from gantools.inference.deconvolution import Deconvolution
+from gantools.inference import image as engine
+from gantools.inference.model import Model, open_model
+from gantools.inference.options import Settings
 from gantools.inference.plan import Job
-from gantools.inference.settings import Settings
+from gantools.inference.run import Deconvolution
 from gantools.models.options import CompactSROptions, ResNetOptions, SRResNetOptions, UNetOptions
 
 PLAIN = Settings()

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from gantools.inference import estimate
-from gantools.inference.bundle import open_model
 from gantools.inference.estimate import estimated
-from gantools.inference.settings import Settings
+from gantools.inference.model import open_model
+from gantools.inference.options import Settings
 
 
 def test_time_grows_with_the_pixels_that_the_network_sees(identity: Path, monkeypatch: pytest.MonkeyPatch) -> None:

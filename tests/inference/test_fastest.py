@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from gantools import speed
-from gantools.inference import session
-from gantools.inference.bundle import Model, open_model
 from gantools.inference.kernels import select
 from gantools.inference.kernels.select import fastest
-from gantools.inference.settings import Settings
+from gantools.inference.model import Model, open_model
+from gantools.inference.options import Settings
+from gantools.inference.run import infer
 from gantools.models.options import CompactSROptions, ResNetOptions, UNetOptions
 from tests.measuring import measuring
 
@@ -134,7 +134,7 @@ def test_a_session_says_what_fast_came_to(
     cv2.imwrite(str(tmp_path / "in.png"), np.zeros((16, 16, 3), np.uint8))
     measuring(monkeypatch, bf16=0.7, bf16_channels_last=0.6)
     path = save_weights(PLAIN)
-    with session.infer(
+    with infer(
         path, tmp_path / "in.png", output=tmp_path / "out.png", device="cpu", settings=Settings(fast=True, io_workers=0)
     ) as run:
         assert run.measured == "precision: fp32 (bf16 0.70 times as fast as fp32, measured on this processor)"

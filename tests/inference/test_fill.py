@@ -16,11 +16,12 @@ from gantools.errors import ModelFileError, UsageError
 from gantools.images import reader, writer
 from gantools.images.holes import mean_filled
 from gantools.images.picture import Metadata, Picture
-from gantools.inference import composer, engine, missing
-from gantools.inference.bundle import Model, open_model
+from gantools.inference import image as engine
+from gantools.inference import inpainting
+from gantools.inference.model import Model, open_model
+from gantools.inference.options import Settings
 from gantools.inference.plan import Job
-from gantools.inference.session import infer
-from gantools.inference.settings import Settings
+from gantools.inference.run import infer
 from gantools.inference.tiling import forward
 from gantools.models import GENERATORS
 from gantools.models.options import CompactSROptions, ContextEncoderOptions, GeneratorOptions
@@ -171,7 +172,7 @@ def test_on_its_own_size_the_center_is_the_networks(center: Path) -> None:
     plain = forward.translate(mean_filled(pixels, hole), model)
     made = engine.complete(Picture(pixels), hole, model, Settings()).pixels
     np.testing.assert_array_equal(made[14:18, 14:18], plain[14:18, 14:18])  # deeper than the seam
-    np.testing.assert_array_equal(made, composer.blended(pixels, hole, plain))
+    np.testing.assert_array_equal(made, inpainting.blended(pixels, hole, plain))
 
 
 def test_several_parts_are_filled_each_in_a_window_of_its_own(center: Path) -> None:
@@ -185,8 +186,8 @@ def test_several_parts_are_filled_each_in_a_window_of_its_own(center: Path) -> N
 
 def test_a_right_prediction_is_taken_as_it_is_and_a_wrong_one_has_no_seam() -> None:
     truth, hole = np.full((40, 40, 3), 100, np.uint8), square_hole(40, 40, 20, 10, 10)
-    np.testing.assert_array_equal(composer.blended(mean_filled(truth, hole), hole, truth), truth)
-    off = composer.blended(truth, hole, np.full_like(truth, 150))
+    np.testing.assert_array_equal(inpainting.blended(mean_filled(truth, hole), hole, truth), truth)
+    off = inpainting.blended(truth, hole, np.full_like(truth, 150))
     depths = off[20, 10:20, 0].astype(int)
     assert (np.diff(depths)[:4] > 0).all()
     assert depths[0] <= 110
@@ -250,7 +251,7 @@ def test_a_folder_of_masks_is_read_once(full: Path, tmp_path: Path, monkeypatch:
         (tmp_path / "masks").mkdir(exist_ok=True)
         saved_mask(tmp_path / "masks" / f"{number}.png", square_hole(40, 30, 4))
     looked_at: list[object] = []
-    monkeypatch.setattr(missing, "known", lambda name: looked_at.append(name) or True)
+    monkeypatch.setattr(inpainting, "known", lambda name: looked_at.append(name) or True)
     settings = Settings(mask=str(tmp_path / "masks"))
     results = list(infer(full, tmp_path / "in", output=tmp_path / "out", device="cpu", settings=settings))
     assert [result.status for result in results] == ["done"] * 6
@@ -295,6 +296,6 @@ def test_what_a_full_network_makes_of_known_pixels_does_not_matter() -> None:
         made[hole] = 90
         return made
 
-    filled = composer.fill_by_picture(pixels, hole, predict, 12)
+    filled = inpainting.fill_by_picture(pixels, hole, predict, 12)
     assert (filled[hole] == 90).all()
     assert (filled[~hole] == 100).all()

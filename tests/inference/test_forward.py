@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from gantools.errors import ImageError, UsageError
 from gantools.images.picture import Pixels
-from gantools.inference.bundle import Model
 from gantools.inference.memory import ProcessorMemory
+from gantools.inference.model import Model
 from gantools.inference.tiling import forward
 from gantools.inference.tiling.forward import Way, measured, translate, translate_batch
 from gantools.inference.tiling.tile_io import Canvas

@@ -14,7 +14,7 @@ from gantools.checkpoint import weights
 from gantools.errors import ModelFileError, UsageError
 from gantools.images import writer
 from gantools.images.picture import Picture
-from gantools.inference.locate import label_of, recipe_of, resolve, resolve_blend
+from gantools.inference.find_weights import label_of, recipe_of, resolve, resolve_blend
 
 
 @pytest.fixture(autouse=True)

@@ -19,13 +19,13 @@ from PIL import Image
 from gantools.errors import ImageError
 from gantools.images import reader, writer
 from gantools.images.picture import Metadata, Picture, Pixels
-from gantools.inference import decoders, encoding, frames, supply
-from gantools.inference.budget import Budget, Stopped
-from gantools.inference.decoders import Decoder
-from gantools.inference.pipeline import Run
+from gantools.inference.options import Settings
+from gantools.inference.pipeline import decode_pool, encode, ipc
+from gantools.inference.pipeline import decoder as decoders
+from gantools.inference.pipeline.decode_pool import Budget, Stopped, Supply
+from gantools.inference.pipeline.decoder import Decoder
+from gantools.inference.pipeline.results import Run
 from gantools.inference.plan import Job
-from gantools.inference.settings import Settings
-from gantools.inference.supply import Supply
 
 PLAIN = Settings()
 
@@ -75,13 +75,13 @@ def test_a_picture_comes_over_whole(dtype: type, translucent: bool) -> None:
     sent = Picture(noise(7, 5, 3, dtype), alpha, gray=True, metadata=kept, format="tiff", lossless=True)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        message, memory = frames.pack(sent)
+        message, memory = ipc.pack(sent)
         with memory:
-            frames.send(theirs, message, memory)
-        message, memory = frames.receive(ours)
+            ipc.send(theirs, message, memory)
+        message, memory = ipc.receive(ours)
     assert memory is not None
     with memory:
-        got = frames.unpack(message, memory)
+        got = ipc.unpack(message, memory)
     np.testing.assert_array_equal(got.pixels, sent.pixels)
     assert (got.alpha is None) == (sent.alpha is None)
     if alpha is not None:
@@ -93,17 +93,17 @@ def test_a_picture_comes_over_whole(dtype: type, translucent: bool) -> None:
 def test_memory_is_let_go_with_the_picture() -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
-        message, memory = frames.pack(Picture(noise(50, 50)))
+        message, memory = ipc.pack(Picture(noise(50, 50)))
         with memory:
-            frames.unpack(message, memory)
+            ipc.unpack(message, memory)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_without_anonymous_memory_a_temporary_file_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create")
-    message, memory = frames.pack(Picture(noise(9, 4)))
+    message, memory = ipc.pack(Picture(noise(9, 4)))
     with memory:
-        np.testing.assert_array_equal(frames.unpack(message, memory).pixels, noise(9, 4))
+        np.testing.assert_array_equal(ipc.unpack(message, memory).pixels, noise(9, 4))
 
 
 # One decoder.
@@ -173,16 +173,16 @@ def test_a_decoder_left_behind_ends_itself(jobs: list[Job], tmp_path: Path) -> N
     """Its parent dies while the decoder hangs in C, where no Python runs: here in a read of a pipe that never comes."""
     hanging = """
 import os, socket, sys
-from gantools.inference import decoder_process, frames
-decoder_process.GRACE_SECONDS = 0.2
-decoder_process.reader.probe = lambda *a, **k: os.read(os.pipe()[0], 1)
-decoder_process.serve(int(sys.argv[1]))
+from gantools.inference.pipeline import decoder_worker
+decoder_worker.GRACE_SECONDS = 0.2
+decoder_worker.reader.probe = lambda *a, **k: os.read(os.pipe()[0], 1)
+decoder_worker.serve(int(sys.argv[1]))
 """
     ours, theirs = socket.socketpair()
     with ours, theirs:
         left = subprocess.Popen([sys.executable, "-c", hanging, str(theirs.fileno())], pass_fds=[theirs.fileno()])
         order = {"name": "x", "path": "x", "max_pixels": 9, "allow_truncated": False, "first_frame": False}
-        frames.send(ours, {**order, "seconds": 0.2})
+        ipc.send(ours, {**order, "seconds": 0.2})
         assert left.wait(60) == -signal.SIGALRM
 
 
@@ -224,7 +224,7 @@ def test_room_is_given_in_bytes_and_pictures_but_always_to_the_first() -> None:
 
 
 def test_decoding_does_not_run_further_ahead_than_allowed(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supply, "AHEAD_PICTURES", 3)
+    monkeypatch.setattr(decode_pool, "AHEAD_PICTURES", 3)
     supplied = Supply(jobs, replace(PLAIN, io_workers=2))
     await_true(lambda: len(supplied._ready) == 3)
     time.sleep(0.2)
@@ -250,7 +250,8 @@ def test_a_crash_in_the_middle_costs_one_picture(jobs: list[Job], monkeypatch: p
     monkeypatch.setattr(
         decoders,
         "_PROGRAM",
-        "import sys; sys.path[:] = {path!r}; import os, ctypes; from gantools.inference import decoder_process as d;"
+        "import sys; sys.path[:] = {path!r}; import os, ctypes; "
+        "from gantools.inference.pipeline import decoder_worker as d;"
         "read = d.reader.read; d.reader.read = lambda source, **k: ctypes.string_at(0) if '4.png' in str(source)"
         " else read(source, **k); d.serve({socket})",
     )
@@ -302,11 +303,11 @@ def test_fail_fast_writes_nothing_behind_a_failure(jobs: list[Job], tmp_path: Pa
 
 
 def test_what_is_made_waits_only_so_long(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "BEHIND_BYTES", 0)
+    monkeypatch.setattr(encode, "BEHIND_BYTES", 0)
     with_results = Run(jobs, PLAIN).change(unchanged)
     assert next(with_results).input == "0.png"
     made = []
-    monkeypatch.setattr(encoding, "encode", lambda picture, job, settings: made.append(job.input))
+    monkeypatch.setattr(encode, "encode", lambda picture, job, settings: made.append(job.input))
     assert next(with_results).input == "1.png"
     assert made == ["1.png"], "every picture is written before the next is made"
     with_results.close()

@@ -19,11 +19,12 @@ from gantools.errors import ImageError, ModelFileError, UsageError
 from gantools.images import writer
 from gantools.images.picture import Picture, Pixels
 from gantools.images.resizing import MOST_OBLONG, resized, size_at, with_luminance
-from gantools.inference import composer, engine
-from gantools.inference.bundle import Model, open_model
+from gantools.inference import image as engine
+from gantools.inference import inpainting
+from gantools.inference.model import Model, open_model
+from gantools.inference.options import Settings, parse_scale_to
 from gantools.inference.plan import Job
 from gantools.inference.scaling import Scaling, described
-from gantools.inference.settings import Settings, parse_scale_to
 from gantools.pretrained import catalogue
 
 SIDE_PX = 8
@@ -187,8 +188,8 @@ def test_thick_holes_are_seen_with_enough_around_them() -> None:
         seen.append(small.shape)
         return small
 
-    composer.fill_by_picture(pixels, hole, predict, 64)
-    composer.fill_by_picture(resized(pixels, (64, 64)), hole[::4, ::4], predict, 64)
+    inpainting.fill_by_picture(pixels, hole, predict, 64)
+    inpainting.fill_by_picture(resized(pixels, (64, 64)), hole[::4, ::4], predict, 64)
     assert seen == [(64, 64, 3), (64, 64, 3)], "a training image's size; one of that size is not shrunk"
 
 

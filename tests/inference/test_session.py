@@ -8,8 +8,8 @@ import pytest
 from gantools.errors import ModelFileError, UsageError
 from gantools.images import reader, writer
 from gantools.images.picture import Picture
-from gantools.inference.session import infer, prepare
-from gantools.inference.settings import Settings
+from gantools.inference.options import Settings
+from gantools.inference.run import infer, prepare
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from gantools.errors import ImageError, UsageError
 from gantools.images.picture import Pixels
-from gantools.inference.bundle import Model
 from gantools.inference.memory import ProcessorMemory
+from gantools.inference.model import Model
 from gantools.inference.tiling.forward import translate
 from gantools.inference.tiling.global_norms import Passes, Sums
 from gantools.inference.tiling.row_pass import NotStriped, graph_of

@@ -18,7 +18,7 @@ from gantools.evaluation.contest import Contest
 from gantools.evaluation.session import Measures
 from gantools.images import writer
 from gantools.images.picture import Picture
-from gantools.inference import locate
+from gantools.inference import find_weights
 from gantools.recipes.pix2pix import Pix2Pix
 from gantools.training import journal, lock, previews
 from gantools.training.reporter import Silent
@@ -105,9 +105,9 @@ def test_every_checkpoint_has_its_weights_and_a_running_run_can_be_used(tiny, tm
 
     def look(done: int) -> None:
         if done > 1:
-            path = locate.resolve(tmp_path / "run")
+            path = find_weights.resolve(tmp_path / "run")
             seen.append((done, path.name, weights.describe(path).about["step"]))
-            assert locate.run_behind(tmp_path / "run") is None
+            assert find_weights.run_behind(tmp_path / "run") is None
 
     settings = tiny(SPEC, *SELDOM, "train.checkpoint_every_steps=1")
     api.train(settings, run_dir=tmp_path / "run", device="cpu", reporter=Hook(look))
@@ -118,21 +118,21 @@ def test_the_best_weights_are_preferred_to_the_newest(tiny, tmp_path):
     settings = tiny(SPEC, *SELDOM, "train.validate_every_steps=1")
     run = api.train(settings, run_dir=tmp_path / "run", device="cpu", max_steps=2)
     assert {path.name for path in (run.path / "weights").iterdir()} == {"best.safetensors", "last.safetensors"}
-    assert locate.resolve(run.path).name == "best.safetensors"
+    assert find_weights.resolve(run.path).name == "best.safetensors"
 
 
 def test_the_best_weights_of_a_stage_that_has_ended_are_not_those_of_the_next(tiny, tmp_path):
     """The game of srgan, stopped before its first validation: not the best of its pretraining."""
     settings = tiny("srgan/compact", *SELDOM)
     run = api.train(settings, run_dir=tmp_path / "run", device="cpu", max_steps=2)
-    assert locate.resolve(run.path).name == "best.safetensors"
+    assert find_weights.resolve(run.path).name == "best.safetensors"
     api.resume(run.path, device="cpu", max_steps=3)
     assert (run.path / "weights" / "best.safetensors").is_file()
-    assert locate.resolve(run.path).name == "last.safetensors"
+    assert find_weights.resolve(run.path).name == "last.safetensors"
     (run.path / "weights" / "last.safetensors").unlink()
-    assert locate.resolve(run.path).name == "best.safetensors"
+    assert find_weights.resolve(run.path).name == "best.safetensors"
     api.resume(run.path, device="cpu")
-    assert locate.resolve(run.path).name == "best.safetensors"
+    assert find_weights.resolve(run.path).name == "best.safetensors"
 
 
 def test_stopping_early_changes_nothing_of_what_is_learnt(tiny, tmp_path):

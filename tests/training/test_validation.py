@@ -57,7 +57,7 @@ def test_a_network_that_keeps_dropout_is_validated_as_eval_measures_it(tiny, tmp
 def test_sample_sheets_show_the_network_in_the_mode_of_its_export(tiny, tmp_path, shown):
     """The generated column is what inference makes of the source beside it."""
     from gantools.evaluation.applying import made_of
-    from gantools.inference import bundle
+    from gantools.inference.model import open_model
 
     settings = tiny("pix2pix/shoes-64", *DROPOUT, f"data.validation_dir={shown}", "train.ema_decay=null")
     prepared = session.prepare(settings.recipe, settings.config, "cpu")
@@ -70,7 +70,7 @@ def test_sample_sheets_show_the_network_in_the_mode_of_its_export(tiny, tmp_path
     assert torch.equal(*sheets)
     path = tmp_path / "x.safetensors"
     weights.save(path, "pix2pix", prepared.recipe.exports(), {"generator": prepared.recipe.generator}, {})
-    model = bundle.open_model(path, export=None, device=CPU)
+    model = open_model(path, export=None, device=CPU)
     made = made_of(prepared.validation[streamless(1)].source, model)
     drawn = (sheets[0][0].permute(1, 2, 0) + 1) * 127.5
     assert np.abs(drawn.numpy() - made).max() < 1

@@ -49,7 +49,7 @@ def compare(
     from gantools import api
     from gantools.evaluation.contest import Contest
     from gantools.evaluation.session import Measures
-    from gantools.inference.settings import parse_scale_to
+    from gantools.inference.options import parse_scale_to
 
     results.names_as_stored()
     results.refuse_existing([output], overwrite)

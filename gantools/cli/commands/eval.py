@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gantools.evaluation.limits import Limit
     from gantools.evaluation.result import Evaluation
     from gantools.evaluation.session import Measures
-    from gantools.inference import settings as scales
+    from gantools.inference import options as scales
 
 MISSED = 4
 
@@ -86,7 +86,7 @@ def evaluate(
     """Measure a model beside what needs none. Exit codes: 0, 3 some pictures failed, 4 --fail-under was missed."""
     from gantools.evaluation import limits
     from gantools.evaluation.session import Measures
-    from gantools.inference.settings import parse_scale_to
+    from gantools.inference.options import parse_scale_to
 
     results.refuse_existing([output, csv, sheet], overwrite)
     bounds = limits.parse(fail_under or ())

@@ -18,7 +18,7 @@ from gantools.cli.output import console
 from gantools.errors import UsageError
 
 if TYPE_CHECKING:
-    from gantools.inference.session import Session
+    from gantools.inference.run import Session
 
 
 @console.guarded
@@ -48,7 +48,7 @@ def _put_through(asked: Asked, inputs: Sequence[str]) -> int:
 
 def _session(asked: Asked, inputs: Sequence[str]) -> Session:
     from gantools import exporting
-    from gantools.inference.session import prepare
+    from gantools.inference.run import prepare
 
     if not asked.dry_run:
         exporting.make_ready(asked.model)

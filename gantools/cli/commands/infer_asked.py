@@ -24,8 +24,8 @@ from gantools.cli.output.results import DryRun, Json, Overwrite, SkipExisting
 from gantools.errors import UsageError
 
 if TYPE_CHECKING:
+    from gantools.inference.options import Settings
     from gantools.inference.plan import Shard
-    from gantools.inference.settings import Settings
     from gantools.jobs.outputs import Existing
 
 
@@ -128,7 +128,7 @@ class Asked:
 
     def settings(self) -> Settings:
         """How pictures are read, computed and written. Raises UsageError."""
-        from gantools.inference.settings import Settings, parse_scale_to
+        from gantools.inference.options import Settings, parse_scale_to
 
         return Settings(
             quality=self.quality,

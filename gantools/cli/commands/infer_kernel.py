@@ -11,7 +11,7 @@ from gantools.cli.commands.infer_results import tell_all
 from gantools.errors import UsageError
 
 if TYPE_CHECKING:
-    from gantools.inference.deconvolution import Deconvolution
+    from gantools.inference.run import Deconvolution
 
 
 def undo(asked: Asked, kernel: str, inputs: Sequence[str]) -> int:
@@ -43,9 +43,9 @@ def _refuse_networks(asked: Asked) -> None:
 
 
 def _deconvolution(asked: Asked, kernel: str, inputs: Sequence[str]) -> Deconvolution:
-    from gantools.inference import deconvolution
+    from gantools.inference import run as deconvolution
     from gantools.inference.plan import plan
 
     jobs = plan(inputs, label=f"{deconvolution.RECIPE}-{word(asked.method)}", **asked.placing)
     inverse = deconvolution.Inverse(kernel, word(asked.method), asked.balance, asked.iterations)
-    return deconvolution.prepare(inverse, jobs, asked.settings())
+    return deconvolution.prepare_deconvolution(inverse, jobs, asked.settings())

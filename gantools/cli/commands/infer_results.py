@@ -12,9 +12,8 @@ from gantools.cli.output import console, results
 from gantools.cli.output.results import ResultPrinter
 
 if TYPE_CHECKING:
-    from gantools.inference.deconvolution import Deconvolution
     from gantools.inference.plan import Job
-    from gantools.inference.session import Session
+    from gantools.inference.run import Deconvolution, Session
 
 
 def tell_all(planned: Session | Deconvolution, asked: Asked, inputs: Sequence[str], facts: Mapping[str, str]) -> int:

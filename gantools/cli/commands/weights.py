@@ -137,7 +137,7 @@ def _line(row: dict[str, Any]) -> str:
 
 def _facts(spec: str) -> dict[str, Any]:
     """What is known of a name or file, the card first."""
-    from gantools.inference.locate import resolve
+    from gantools.inference.find_weights import resolve
     from gantools.pretrained.card import find_picture, read_card
     from gantools.pretrained.feature_networks import FEATURE_NETWORKS
 

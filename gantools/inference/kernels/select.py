@@ -23,7 +23,7 @@ from gantools.models.generators.resnet_unet import ResNetUNet
 from gantools.models.generators.unet import UNet
 
 if TYPE_CHECKING:
-    from gantools.inference.bundle import Model
+    from gantools.inference.model import Model
 
 Form: TypeAlias = Callable[[Tensor], Tensor]
 Layout: TypeAlias = Literal["contiguous", "channels_last", "packed"]

@@ -17,9 +17,9 @@ from gantools.devices import says_no_memory
 from gantools.errors import ImageError, UsageError
 from gantools.images import ranges
 from gantools.images.picture import Pixels
-from gantools.inference.bundle import Model
 from gantools.inference.kernels.compile import Ferry, Landing
 from gantools.inference.memory import Memory, bytes_per_px, memory_of, says_too_large
+from gantools.inference.model import Model
 from gantools.inference.tiling.global_norms import Steps, Striping, steps_of
 from gantools.inference.tiling.grid import Grid, Span, Tile
 from gantools.inference.tiling.tile_io import Canvas

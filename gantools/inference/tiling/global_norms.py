@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from gantools.errors import ImageError
-from gantools.inference.bundle import Model
 from gantools.inference.kernels.select import is_picture_wide
 from gantools.inference.memory import Memory, ProcessorMemory
+from gantools.inference.model import Model
 from gantools.inference.tiling.grid import Span, Tile
 from gantools.inference.tiling.row_pass import Graph, Norm, NotStriped, Rows, Stripe, Sweep, graph_of, steps_between
 from gantools.inference.tiling.tile_io import Canvas

@@ -14,14 +14,14 @@ from gantools.images.color import resize_bicubic
 from gantools.images.holes import Hole
 from gantools.images.picture import Picture, Pixels
 from gantools.images.transparency import restore, spread
-from gantools.inference import composer, missing, sizes
-from gantools.inference.bundle import Model
-from gantools.inference.joint import Joint
+from gantools.inference import inpainting, sizes
 from gantools.inference.kernels.compile import Ferry
-from gantools.inference.pipeline import Run
+from gantools.inference.model import Model
+from gantools.inference.options import Settings
+from gantools.inference.pipeline.batches import Joint
+from gantools.inference.pipeline.results import Run
 from gantools.inference.plan import Job
 from gantools.inference.scaling import Scaling
-from gantools.inference.settings import Settings
 from gantools.inference.tiling.forward import translate
 from gantools.inference.tiling.tile_io import from_gray, luma
 from gantools.models.options import ContextEncoderOptions
@@ -51,8 +51,8 @@ def make(picture: Picture, job: Job, model: Model, settings: Settings) -> Pictur
     """What the network makes of a job's picture, or of what is missing from it. Raises ImageError or UsageError."""
     if model.export.takes == "picture":
         return process(picture, model, settings)
-    hole = missing.hole_in(picture, job, settings.mask, _center_px(model))
-    return complete(missing.without_alpha_hole(picture, settings.mask), hole, model, settings)
+    hole = inpainting.hole_in(picture, job, settings.mask, _center_px(model))
+    return complete(inpainting.without_alpha_hole(picture, settings.mask), hole, model, settings)
 
 
 def complete(picture: Picture, hole: Hole, model: Model, settings: Settings) -> Picture:
@@ -61,9 +61,11 @@ def complete(picture: Picture, hole: Hole, model: Model, settings: Settings) -> 
     Raises UsageError when the network cannot fill a hole as large as this.
     """
     predict = partial(translate, model=model, tile=settings.tile, tta=settings.tta)
-    fill = partial(composer.fill_by_picture, predict=predict, trained_px=_trained_px(model))
+    fill = partial(inpainting.fill_by_picture, predict=predict, trained_px=_trained_px(model))
     if _fills_the_middle(model):
-        fill = partial(composer.fill_by_center, predict=predict, side_px=_trained_px(model), hole_px=_center_px(model))
+        fill = partial(
+            inpainting.fill_by_center, predict=predict, side_px=_trained_px(model), hole_px=_center_px(model)
+        )
     filled = Scaling.of(model.export, settings).filled(_seen(picture, settings), hole, fill)
     if settings.alpha != "drop":
         restore(filled, picture)

@@ -14,8 +14,8 @@ from gantools.errors import ImageError
 from gantools.images import writer
 from gantools.images.picture import Picture
 from gantools.images.writer import Given
+from gantools.inference.options import Settings
 from gantools.inference.plan import Job
-from gantools.inference.settings import Settings
 from gantools.jobs.result import Result, Stages, failed
 
 Size: TypeAlias = tuple[int, int]

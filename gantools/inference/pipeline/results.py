@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from gantools.inference.batching import Batches, Change, changed
-from gantools.inference.encoding import Encoding, Made
+from gantools.inference.options import Settings
+from gantools.inference.pipeline.decode_pool import Supply
+from gantools.inference.pipeline.encode import Encoding, Made
 from gantools.inference.plan import Job
-from gantools.inference.settings import Settings
-from gantools.inference.supply import Supply
 from gantools.jobs.result import Result, untouched
+
+if TYPE_CHECKING:
+    from gantools.inference.pipeline.batches import Batches, Change
 
 
 class Run(Iterator[Result]):
@@ -32,6 +35,8 @@ class Run(Iterator[Result]):
 
     def change(self, change: Change, batches: Batches | None = None) -> Run:
         """Put every picture through ``change``, or several together through ``batches``."""
+        from gantools.inference.pipeline.batches import changed  # imports torch, while images are decoded already
+
         made = changed(self._supply, change, batches)
         self._results = _results(self._jobs, made, self._settings)
         return self

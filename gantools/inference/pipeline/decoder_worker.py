@@ -13,8 +13,8 @@ from typing import BinaryIO
 from gantools.errors import GantoolsError, ImageError, UsageError
 from gantools.images import reader
 from gantools.images.picture import Picture
-from gantools.inference import frames
-from gantools.inference.frames import Message
+from gantools.inference.pipeline import ipc
+from gantools.inference.pipeline.ipc import Message
 
 ANNOUNCED_BYTES = 4 << 20
 """Pictures from this size on are announced before they are decoded, so that there is room and time for them."""
@@ -30,7 +30,7 @@ def serve(descriptor: int) -> None:
     with socket.socket(fileno=descriptor) as line:
         while True:
             try:
-                order, memory = frames.receive(line)
+                order, memory = ipc.receive(line)
                 _answer(line, order, memory)
             except (EOFError, BrokenPipeError, ConnectionResetError):
                 return
@@ -43,17 +43,17 @@ def _answer(line: socket.socket, order: Message, content: BinaryIO | None) -> No
         try:
             picture, waited = _read(line, order, content)
         except Exception as error:  # whatever a library raises is this file's failure
-            frames.send(line, _failure(error))
+            ipc.send(line, _failure(error))
             return
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             if content is not None:
                 content.close()
-    message, memory = frames.pack(picture)
+    message, memory = ipc.pack(picture)
     with memory:
         told = [str(each.message) for each in heard if each.category is UserWarning]
         seconds = time.perf_counter() - started - waited
-        frames.send(line, {"picture": message, "warnings": told, "seconds": seconds}, memory)
+        ipc.send(line, {"picture": message, "warnings": told, "seconds": seconds}, memory)
 
 
 def _read(line: socket.socket, order: Message, content: BinaryIO | None) -> tuple[Picture, float]:
@@ -93,8 +93,8 @@ def _announced(line: socket.socket, order: Message, source: bytes | str) -> floa
         return 0.0
     signal.setitimer(signal.ITIMER_REAL, 0)
     started = time.perf_counter()
-    frames.send(line, {"bytes": size, "pixels": pixels})
-    go, _ = frames.receive(line)
+    ipc.send(line, {"bytes": size, "pixels": pixels})
+    go, _ = ipc.receive(line)
     signal.setitimer(signal.ITIMER_REAL, go["seconds"] + GRACE_SECONDS)
     return time.perf_counter() - started
 

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -19,16 +20,18 @@ from gantools.errors import ImageError, UsageError
 from gantools.images import reader
 from gantools.images.formats import sniff
 from gantools.images.picture import Picture
-from gantools.inference import frames
+from gantools.inference.options import Settings
+from gantools.inference.pipeline import ipc
 from gantools.inference.plan import Job
-from gantools.inference.settings import Settings
 
 SECONDS_PER_MEGAPIXEL = 1.0
 """What a large picture may take beyond ``Settings.timeout_seconds``."""
 
 _HEAD_BYTES = 1 << 10
 _GRACE_SECONDS = 1.0
-_PROGRAM = "import sys; sys.path[:] = {path!r}; from gantools.inference.decoder_process import serve; serve({socket})"
+_PROGRAM = (
+    "import sys; sys.path[:] = {path!r}; from gantools.inference.pipeline.decoder_worker import serve; serve({socket})"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,15 +67,15 @@ class Decoder:
 
     def _asked(
         self, job: Job, content: BinaryIO | None, admit: Callable[[int], None]
-    ) -> tuple[frames.Message, BinaryIO | None]:
+    ) -> tuple[ipc.Message, BinaryIO | None]:
         seconds = self.settings.timeout_seconds
-        frames.send(self._line, _order(job, self.settings), content)
+        ipc.send(self._line, _order(job, self.settings), content)
         answer, memory = _received(self._line, seconds)
         if "bytes" not in answer:
             return answer, memory
         admit(int(answer["bytes"]))
         seconds += SECONDS_PER_MEGAPIXEL * float(answer["pixels"]) / 1e6
-        frames.send(self._line, {"seconds": seconds})
+        ipc.send(self._line, {"seconds": seconds})
         return _received(self._line, seconds)
 
     def _replace(self) -> str:
@@ -93,7 +96,7 @@ class Decoder:
         self._process.wait()
 
 
-def _order(job: Job, settings: Settings) -> frames.Message:
+def _order(job: Job, settings: Settings) -> ipc.Message:
     return {
         "name": job.input,
         "path": None if job.source is None else os.path.realpath(job.source),
@@ -132,20 +135,20 @@ def _ended(process: subprocess.Popen[bytes]) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit status {code}"
 
 
-def _received(line: socket.socket, seconds: float) -> tuple[frames.Message, BinaryIO | None]:
+def _received(line: socket.socket, seconds: float) -> tuple[ipc.Message, BinaryIO | None]:
     line.settimeout(seconds)
     try:
-        return frames.receive(line)
+        return ipc.receive(line)
     except TimeoutError:
         line.settimeout(_GRACE_SECONDS)  # the answer may have come while this whole program was stopped
-        return frames.receive(line)
+        return ipc.receive(line)
 
 
-def _decoded(answer: frames.Message, memory: BinaryIO | None) -> Decoded:
+def _decoded(answer: ipc.Message, memory: BinaryIO | None) -> Decoded:
     if memory is None:
         raise _failure(answer)
     with memory:
-        return Decoded(frames.unpack(answer["picture"], memory), tuple(answer["warnings"]), float(answer["seconds"]))
+        return Decoded(ipc.unpack(answer["picture"], memory), tuple(answer["warnings"]), float(answer["seconds"]))
 
 
 def _failure(answer: dict[str, Any]) -> Exception:
@@ -160,7 +163,7 @@ def _content(job: Job) -> Iterator[BinaryIO | None]:
     if job.source is not None and not _is_pipe(job.source):
         yield None
         return
-    with frames.anonymous_memory() as memory:
+    with ipc.anonymous_memory() as memory:
         try:
             _spool(job.source, memory)
         except OSError as error:
@@ -192,3 +195,33 @@ def _spool(source: Path | None, memory: BinaryIO) -> None:
         memory.write(head)
         if sniff(head) is not None:  # what is no picture is not read to its end, which may never come
             shutil.copyfileobj(stream, memory)
+
+
+def _standard_content() -> bytes:
+    with standard_input() as stream:
+        return stream.read()
+
+
+class LocalDecoder:
+    """Decodes in the thread that asks."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def decode(self, job: Job, admit: Callable[[int], None]) -> Decoded:  # noqa: ARG002 - as Decoder's
+        """Decode a job's picture. Raises ImageError."""
+        started = time.perf_counter()
+        picture = reader.read(
+            _standard_content() if job.source is None else job.source,
+            name=job.input,
+            max_pixels=self.settings.max_pixels or reader.MAX_PIXELS,
+            allow_truncated=self.settings.allow_truncated,
+            first_frame=self.settings.first_frame,
+        )
+        return Decoded(picture, seconds=time.perf_counter() - started)
+
+    def interrupt(self) -> None:
+        """Nothing can be ended."""
+
+    def close(self) -> None:
+        """Nothing is held."""

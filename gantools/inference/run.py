@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gantools import files
 from gantools.errors import UsageError
 from gantools.images.formats import DEEP
-from gantools.inference import locate
+from gantools.inference import find_weights
+from gantools.inference.options import CENTER, Precision, Settings
 from gantools.inference.plan import Job, Shard, plan
-from gantools.inference.settings import CENTER, Precision, Settings
 from gantools.jobs.outputs import Existing
 from gantools.jobs.result import Result
 
 if TYPE_CHECKING:
     import torch
 
-    from gantools.inference.bundle import Model
-    from gantools.inference.pipeline import Run
+    from gantools.images.picture import Picture, Pixels
+    from gantools.inference.model import Model
+    from gantools.inference.pipeline.results import Run
 
 Name: TypeAlias = str | os.PathLike[str]
 
@@ -47,7 +49,7 @@ class Session:
         Raises ModelFileError or UsageError before the first result.
         """
         files.remove_abandoned({job.output.parent for job in self.jobs if job.output is not None})
-        from gantools.inference.pipeline import Run
+        from gantools.inference.pipeline.results import Run
 
         run = Run(self.jobs, self.settings)  # pictures are decoded while torch is imported
         if all(job.skip for job in self.jobs):
@@ -59,7 +61,7 @@ class Session:
             raise
 
     def _put_through(self, run: Run) -> Run:
-        from gantools.inference import engine
+        from gantools.inference import image as engine
 
         model, run.measured = self._opened()
         if self.settings.mask is not None and model.export.takes != "masked":
@@ -69,12 +71,11 @@ class Session:
     def _opened(self) -> tuple[Model, str | None]:
         """The model in the arithmetic and layout that are fastest here, and one line about what was measured."""
         from gantools.devices import choose_device
-        from gantools.inference import bundle
-        from gantools.inference.blending import Blend
         from gantools.inference.kernels.select import fastest
+        from gantools.inference.model import Blend, open_model
 
         device = choose_device(self.device)
-        model = bundle.open_model(
+        model = open_model(
             self.weights,
             export=self.export,
             device=device,
@@ -107,7 +108,7 @@ class Session:
         """What ``run`` would do, as results without content: what a file's header shows to be too large fails."""
         from gantools.inference.sizes import rehearsed
 
-        return rehearsed(self.jobs, locate.scale_of(self.weights, self.export), self.settings)
+        return rehearsed(self.jobs, find_weights.scale_of(self.weights, self.export), self.settings)
 
     def estimate(self) -> str | None:
         """One line about the memory and time that ``run`` would take, from a trial; None where nothing is to be done.
@@ -138,13 +139,13 @@ def prepare(
     settings: Settings = _DEFAULTS,
 ) -> Session:
     """Find the weights and plan every output. Raises UsageError for all that can be known to be wrong without torch."""
-    weights = locate.resolve(model)
-    recipe = locate.recipe_of(weights)
-    blended = locate.resolve_blend(weights, blend, blend_with)
+    weights = find_weights.resolve(model)
+    recipe = find_weights.recipe_of(weights)
+    blended = find_weights.resolve_blend(weights, blend, blend_with)
     names = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     jobs = plan(
         [os.fspath(name) for name in names],
-        label=locate.label_of(model, blend=blend, blend_with=blend_with, network=export),
+        label=find_weights.label_of(model, blend=blend, blend_with=blend_with, network=export),
         output=None if output is None else os.fspath(output),
         recursive=recursive,
         format=format,
@@ -209,3 +210,75 @@ def require_depth(jobs: Iterable[Job], settings: Settings) -> None:
 def _require_mask(mask: str | None) -> None:
     if mask is not None and mask != CENTER and not os.path.exists(mask):
         raise UsageError(f"--mask {mask!r}: no such file or folder; give a mask picture, a folder of them, or {CENTER}")
+
+
+Method: TypeAlias = Literal["wiener", "richardson_lucy"]
+
+RECIPE = "deblur"
+"""The recipe whose networks this is compared with."""
+
+
+@dataclass(frozen=True)
+class Inverse:
+    """How a blur is undone: ``kernel`` is a file of one blur kernel, or ``FILE#N`` for the N-th of several.
+
+    ``balance`` is the weight of smoothness in Wiener's filter, ``iterations`` is for Richardson and Lucy.
+    """
+
+    kernel: str
+    method: Method
+    balance: float
+    iterations: int
+
+    def function(self) -> Callable[[Pixels], Pixels]:
+        """Read the kernel. Raises DataError."""
+        from gantools.images import deconvolution, kernels
+
+        kernel = kernels.read_kernel(self.kernel)
+        if self.method == "wiener":
+            return partial(deconvolution.wiener, kernel=kernel, balance=self.balance)
+        return partial(deconvolution.richardson_lucy, kernel=kernel, iterations=self.iterations)
+
+
+@dataclass(frozen=True)
+class Deconvolution:
+    """A planned run without weights."""
+
+    inverse: Inverse
+    jobs: tuple[Job, ...]
+    settings: Settings
+
+    def run(self) -> Run:
+        """Read the kernel and restore the pictures; results come as they are done, in order.
+
+        Raises DataError before the first result.
+        """
+        from gantools.inference.pipeline.results import Run
+
+        restore, drop_alpha = self.inverse.function(), self.settings.alpha == "drop"
+        return Run(self.jobs, self.settings).change(
+            lambda picture, _: _restored(picture, restore=restore, drop_alpha=drop_alpha)
+        )
+
+    def rehearse(self) -> list[Result]:
+        """What ``run`` would do, as results without content."""
+        from gantools.inference.sizes import rehearsed
+
+        return rehearsed(self.jobs, 1, self.settings)
+
+
+def prepare_deconvolution(inverse: Inverse, jobs: tuple[Job, ...], settings: Settings) -> Deconvolution:
+    """Check what is planned. Raises UsageError."""
+    require_depth(jobs, settings)
+    return Deconvolution(inverse, jobs, settings)
+
+
+def _restored(picture: Picture, *, restore: Callable[[Pixels], Pixels], drop_alpha: bool) -> Picture:
+    """Colours restored; size, depth, gray, alpha and metadata kept."""
+    from gantools.images import transparency
+
+    if drop_alpha:
+        return replace(picture, pixels=restore(picture.pixels), alpha=None)
+    pixels = restore(transparency.spread(picture))
+    transparency.restore(pixels, picture)
+    return replace(picture, pixels=pixels)
