@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gantools.inference.options import Settings as InferSettings
     from gantools.training.recipe import Recipe
     from gantools.training.reporter import Reporter
-    from gantools.training.session import Outcome
+    from gantools.training.setup import Outcome
     from gantools.training.stopping import Ending
 
 
@@ -178,10 +178,10 @@ def describe(settings: Settings) -> str:
 
 def inspect(settings: Settings, *, device: str = "auto", dry_run: bool = False) -> list[str]:
     """Look at the device, the data and the networks a run would use; one finding per line. Raises UsageError."""
-    from gantools.training import session
+    from gantools.training import setup
 
-    prepared = session.prepare(settings.recipe, settings.config, device)
-    return session.findings(prepared, dry_run=dry_run)
+    prepared = setup.prepare(settings.recipe, settings.config, device)
+    return setup.findings(prepared, dry_run=dry_run)
 
 
 def preview_data(
@@ -211,16 +211,17 @@ def train(
 
     Under ``torchrun`` each process calls this; a run that torchrun starts again goes on where it was saved.
     """
-    from gantools.training import ranks, session
+    from gantools.training import setup
+    from gantools.training.distributed import rank_info
     from gantools.training.stopping import Limits
 
-    if ranks.may_restart() and run_dir is None:
+    if rank_info.may_restart() and run_dir is None:
         raise UsageError("torchrun --max-restarts: give --run-dir, so that a restarted run is found again")
-    if ranks.attempt() and (Path(str(run_dir)) / "config.yaml").exists():
+    if rank_info.attempt() and (Path(str(run_dir)) / "config.yaml").exists():
         return resume(str(run_dir), device=device, max_steps=max_steps, max_seconds=max_seconds, reporter=reporter)
     limits = Limits(max_steps, max_seconds)
-    prepared = session.prepare(settings.recipe, settings.config, device, init_from)
-    return _told(session.start(prepared, settings.tree, run_dir, limits, reporter))
+    prepared = setup.prepare(settings.recipe, settings.config, device, init_from)
+    return _told(setup.start(prepared, settings.tree, run_dir, limits, reporter))
 
 
 def resume(
@@ -242,18 +243,19 @@ def resume(
     """
     from gantools.config.changes import between
     from gantools.config.dump import to_yaml
-    from gantools.training import bystander, ranks, session
-    from gantools.training.continuation import Revision, weights_to_begin_with
+    from gantools.training import bystander, setup
+    from gantools.training.distributed import rank_info
+    from gantools.training.resume import Revision, weights_to_begin_with
     from gantools.training.stopping import Limits
 
-    run = bystander.run_directory(ranks.place()).open(Path(run_dir))
+    run = bystander.run_directory(rank_info.place()).open(Path(run_dir))
     with run.lock():
         before = read_config(run.config)
         settings = _changed(run.config, before, data, overrides, extend)
-        prepared = session.prepare(settings.recipe, settings.config, device, weights_to_begin_with(run), run.facts())
+        prepared = setup.prepare(settings.recipe, settings.config, device, weights_to_begin_with(run), run.facts())
         changes = between(before.config, settings.config)
         revision = Revision(changes, to_yaml(settings.config, settings.tree))
-        return _told(session.resume(prepared, run, Limits(max_steps, max_seconds), reporter, revision))
+        return _told(setup.continue_run(prepared, run, Limits(max_steps, max_seconds), reporter, revision))
 
 
 def _changed(

@@ -42,7 +42,7 @@ def export(run: Path, output: Path | None = None) -> tuple[Path, int]:
     must not be in training then. Raises UsageError for what is no run, or is being trained, ModelFileError for a run
     without an intact checkpoint, OSError.
     """
-    from gantools.training.run_directory import RunDirectory
+    from gantools.training.run.directory import RunDirectory
 
     folder = RunDirectory.open(run)
     if output is not None:

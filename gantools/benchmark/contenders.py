@@ -13,11 +13,12 @@ from gantools import api
 from gantools.benchmark import noise, plain
 from gantools.data.batches import Batch
 from gantools.devices import has_bf16
-from gantools.training import compiling, streams
-from gantools.training.compiling import CompileName
-from gantools.training.machine import Machine
+from gantools.training import rng
+from gantools.training.device import compile
+from gantools.training.device.compile import CompileName
+from gantools.training.device.runtime import Machine
 from gantools.training.recipe import Recipe, Stage, networks_of
-from gantools.training.stage_play import StagePlay
+from gantools.training.step import StagePlay
 
 Step = Callable[[], Mapping[str, Tensor]]
 PLAIN = "plain fp32"
@@ -49,7 +50,7 @@ def modes(device: torch.device) -> tuple[Mode, ...]:
     """The modes that make sense on a device: bf16 only where it is computed in hardware."""
     precisions: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16") if has_bf16(device) else ("fp32",)
     found = [Mode(precision, layout) for precision in precisions for layout in (False, True)]
-    if compiling.obstacle(device) is None:
+    if compile.obstacle(device) is None:
         found += [replace(mode, compiled=how) for mode in found for how in _COMPILED]
     return tuple(found)
 
@@ -80,7 +81,7 @@ def our_play(settings: api.Settings, stage_name: str, machine: Machine) -> tuple
 
 def built(settings: api.Settings, stage_name: str, machine: Machine) -> tuple[Recipe[Any, Any], Stage]:
     """The recipe with its first weights, the same every time, on its machine."""
-    streams.seed(settings.config.seed)
+    rng.seed(settings.config.seed)
     recipe = settings.recipe(settings.config)
     stages = list(recipe.stages())
     for network in (*networks_of(stages).values(), *recipe.frozen().values()):

@@ -12,8 +12,8 @@ from torch.nn.functional import cosine_similarity
 from gantools import api
 from gantools.benchmark.cases import Case
 from gantools.benchmark.contenders import FP32, Mode, our_play
-from gantools.training import streams
-from gantools.training.stage_play import StagePlay
+from gantools.training import rng
+from gantools.training.step import StagePlay
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def gradients(settings: api.Settings, stage: str, device: torch.device, mode: Mo
     if mode is None:
         _widen(play)
         batch = batch.map_tensors(Tensor.double)
-    streams.seed(0)
+    rng.seed(0)
     play.step(0, [batch], 0.0)  # at learning rate 0 every player meets the first weights, and gradients stay
     return {name: _flat(play, name) for name in play.stage.players}
 

@@ -13,8 +13,8 @@ from gantools import api
 from gantools.benchmark.cases import Case
 from gantools.benchmark.contenders import Mode, built, optimizers_of
 from gantools.data import synth
-from gantools.training.feed import Feed
-from gantools.training.stage_play import StagePlay
+from gantools.training.device.loader import Feed
+from gantools.training.step import StagePlay
 
 PICTURES = 24
 

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gantools import api
 from gantools.benchmark.cases import Case
 from gantools.benchmark.contenders import PLAIN, Mode, Step, our_step, plain_step
-from gantools.training import compiling
+from gantools.training.device import compile
 
 PEAK_SIDE, PEAK_ROUNDS = 8192, 20
 
@@ -38,7 +38,7 @@ class Timed:
 
 def compare(case: Case, device: torch.device, modes: Sequence[Mode], *, small: bool, rounds: int) -> list[Timed]:
     """Time the hand-written loop and ours in each mode: ``rounds`` steps each, taking turns, after one to warm up."""
-    compiling.forget()
+    compile.forget()
     settings = case.settings(small=small)
     steps: dict[str, Step] = {PLAIN: plain_step(settings, case.stage, device)}
     steps |= {mode.name: our_step(settings, case.stage, device, mode) for mode in modes}
@@ -75,9 +75,9 @@ def _first_steps(steps: Mapping[str, Step]) -> tuple[int, dict[str, dict[str, fl
         losses[PLAIN] = _numbers(steps[PLAIN])
     for name, step in steps.items():
         if name != PLAIN:
-            before = compiling.graphs()
+            before = compile.graphs()
             losses[name] = _numbers(step)
-            graphs[name] = compiling.graphs() - before
+            graphs[name] = compile.graphs() - before
     return counter.get_total_flops(), losses, graphs
 
 

@@ -139,12 +139,12 @@ class ContextEncoder(Recipe["Masked", Generated]):
         self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
 
     def _require_fit(self, crop_px: int) -> None:
-        from gantools.training import fit  # needs torch
+        from gantools.training import shape_check  # needs torch
 
         picture = (2, 3, crop_px, crop_px)
         side_px = crop_px // 2 if self.options.generator.region == "center" else crop_px
-        fit.require("model.generator", self.generator, picture, wanted=picture)
-        fit.require("model.discriminator", self.discriminator, (2, 3, side_px, side_px))
+        shape_check.require("model.generator", self.generator, picture, wanted=picture)
+        shape_check.require("model.discriminator", self.discriminator, (2, 3, side_px, side_px))
 
     def stages(self) -> Iterator[Stage]:
         turns = self.options.critic_turns

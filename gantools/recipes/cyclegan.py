@@ -114,7 +114,7 @@ class CycleGan(Recipe["Unpaired", Fakes]):
     default_preset = "apple2orange"
 
     def __init__(self, config: CycleGanConfig) -> None:
-        from gantools.training.history import ImagePool  # needs torch
+        from gantools.training.image_pool import ImagePool  # needs torch
 
         self.config, self.options = config, config.model
         self.a_to_b, self.b_to_a = (GENERATORS.build(self.options.generator) for _ in range(2))
@@ -134,11 +134,11 @@ class CycleGan(Recipe["Unpaired", Fakes]):
         self.share = 0.5 if self.options.directions == "mean" else 1.0
 
     def _require_fit(self, crop_px: int) -> None:
-        from gantools.training import fit  # needs torch
+        from gantools.training import shape_check  # needs torch
 
         picture = (2, 3, crop_px, crop_px)
-        fit.require("model.generator", self.a_to_b, picture, wanted=picture)
-        fit.require("model.discriminator", self.judge_a, picture)
+        shape_check.require("model.generator", self.a_to_b, picture, wanted=picture)
+        shape_check.require("model.discriminator", self.judge_a, picture)
 
     def stages(self) -> Iterator[Stage]:
         yield Stage(

@@ -139,12 +139,12 @@ class Deblur(Recipe["Restoration", Generated]):
         self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
 
     def _require_fit(self, crop_px: int) -> None:
-        from gantools.training import fit  # needs torch
+        from gantools.training import shape_check  # needs torch
 
         picture = (2, 3, crop_px, crop_px)
-        fit.require("model.generator", self.generator, picture, wanted=picture)
+        shape_check.require("model.generator", self.generator, picture, wanted=picture)
         for name, discriminator in self.discriminators.items():
-            fit.require(f"model.{name}", discriminator, picture)
+            shape_check.require(f"model.{name}", discriminator, picture)
 
     def stages(self) -> Iterator[Stage]:
         generator = {"generator": self.generator}

@@ -115,11 +115,11 @@ class Pix2Pix(Recipe["Paired", Generated]):
         self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
 
     def _require_fit(self, crop_px: int) -> None:
-        from gantools.training import fit  # needs torch
+        from gantools.training import shape_check  # needs torch
 
         picture = (2, 3, crop_px, crop_px)
-        fit.require("model.generator", self.generator, picture, wanted=picture)
-        fit.require("model.discriminator", self.discriminator, (2, 6, crop_px, crop_px))
+        shape_check.require("model.generator", self.generator, picture, wanted=picture)
+        shape_check.require("model.discriminator", self.discriminator, (2, 6, crop_px, crop_px))
 
     def stages(self) -> Iterator[Stage]:
         yield Stage(

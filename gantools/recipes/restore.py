@@ -142,11 +142,11 @@ class Restore(Recipe["Restoration", Generated]):
         self.loses_color = any(degradation.name == "gray" for degradation in config.data.degradations)
 
     def _require_fit(self, crop_px: int) -> None:
-        from gantools.training import fit  # needs torch
+        from gantools.training import shape_check  # needs torch
 
         picture = (2, 3, crop_px, crop_px)
-        fit.require("model.generator", self.generator, picture, wanted=picture)
-        fit.require("model.critic", self.critic, picture)
+        shape_check.require("model.generator", self.generator, picture, wanted=picture)
+        shape_check.require("model.critic", self.critic, picture)
 
     def _start_encoder(self) -> None:
         from gantools.models.encoder_weights import load_encoder_weights  # needs torch

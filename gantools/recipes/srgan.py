@@ -129,11 +129,11 @@ class Srgan(Recipe["LowHigh", Generated]):
         self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
 
     def _require_fit(self, crop_px: int, scale: int) -> None:
-        from gantools.training import fit  # needs torch
+        from gantools.training import shape_check  # needs torch
 
         high, low = (2, 3, crop_px, crop_px), (2, 3, crop_px // scale, crop_px // scale)
-        fit.require("model.generator", self.generator, low, wanted=high)
-        fit.require("model.discriminator", self.discriminator, high)
+        shape_check.require("model.generator", self.generator, low, wanted=high)
+        shape_check.require("model.discriminator", self.discriminator, high)
 
     def stages(self) -> Iterator[Stage]:
         generator = {"generator": self.generator}

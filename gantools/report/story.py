@@ -10,7 +10,7 @@ from typing import Any
 
 from gantools import files
 from gantools.errors import UsageError
-from gantools.training import journal
+from gantools.training.run import metrics_log
 
 MOST_POINTS = 400
 """Points of a curve; longer journals are averaged."""
@@ -81,7 +81,7 @@ def read(run: Path) -> Story:
     config, log = run / "config.yaml", run / "metrics.jsonl"
     if not config.is_file():
         raise UsageError(f"{str(run)!r}: not a run directory (it has no config.yaml)")
-    rows = journal.read(log) if log.is_file() else []
+    rows = metrics_log.read(log) if log.is_file() else []
     if not rows:
         raise UsageError(f"{str(run)!r}: nothing is logged yet; try again after train.log_every_steps steps")
     return Story(

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from gantools.errors import UsageError
-from gantools.training import journal
+from gantools.training.run import metrics_log
 
 
 def export(run: Path, folder: Path) -> int:
@@ -27,7 +27,7 @@ def export(run: Path, folder: Path) -> int:
         raise UsageError("--tensorboard needs the package tensorboard: pip install 'gantools[tensorboard]'") from error
     count = 0
     with SummaryWriter(str(folder)) as events:
-        for row in journal.read(log):
+        for row in metrics_log.read(log):
             for name, value in row.items():
                 if name != "step" and isinstance(value, int | float):
                     events.add_scalar(name, value, row["step"])

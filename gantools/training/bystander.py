@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gantools.training.ranks import Place
+from gantools.training.distributed.rank_info import Place
 from gantools.training.recipe import Stage
 from gantools.training.recorder import Recorder
-from gantools.training.run_directory import RunDirectory
+from gantools.training.run.directory import RunDirectory
 
 
 class Elsewhere(RunDirectory):

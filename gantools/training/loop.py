@@ -9,19 +9,20 @@ from typing import Any
 
 from gantools.config.schema import StageOptions
 from gantools.errors import GantoolsError, NonFiniteError
-from gantools.training import bystander, finite, optimizers, streams
-from gantools.training.cast import Cast, Prepared
-from gantools.training.feed import Feed
-from gantools.training.health import Health
+from gantools.training import bystander, optimizers, rng
+from gantools.training.checkpoints import Saves
+from gantools.training.device.loader import Feed
 from gantools.training.interruptions import Interruptions
 from gantools.training.interval import Interval
-from gantools.training.position import Position
+from gantools.training.monitor import finite
+from gantools.training.monitor.health import Health
+from gantools.training.progress import Position
 from gantools.training.recipe import Stage
 from gantools.training.recorder import Recorder
 from gantools.training.reporter import Reporter
-from gantools.training.run_directory import RunDirectory
-from gantools.training.saves import Saves
-from gantools.training.stage_play import StagePlay
+from gantools.training.run.directory import RunDirectory
+from gantools.training.state import Cast, Prepared
+from gantools.training.step import StagePlay
 from gantools.training.stopping import Ending, Limits, Stopping
 
 
@@ -75,7 +76,7 @@ class Loop:
     def _play(self, stopping: Stopping) -> Ending:
         self._reopen()
         if not self.position.step:
-            streams.part(self.config.seed, self.ranks.place.rank, 0)
+            rng.part(self.config.seed, self.ranks.place.rank, 0)
         while self.position.stage < len(self.cast.stages):
             ending = self._play_stage(self.cast.stages[self.position.stage], stopping)
             if ending != "finished":

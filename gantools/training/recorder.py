@@ -11,12 +11,12 @@ from gantools.config.schema import RunConfig
 from gantools.errors import ImageError
 from gantools.training import export
 from gantools.training.interval import Interval
-from gantools.training.journal import Journal
 from gantools.training.previews import Previews
 from gantools.training.recipe import LossTerms, Recipe, Stage
 from gantools.training.reporter import Reporter
-from gantools.training.run_directory import RunDirectory
-from gantools.training.stage_play import require_finite
+from gantools.training.run.directory import RunDirectory
+from gantools.training.run.metrics_log import Journal
+from gantools.training.step import require_finite
 from gantools.training.validation import Validation
 
 PLATEAU_VALIDATIONS = 10

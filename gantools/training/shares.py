@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gantools.training import streams
-from gantools.training.ranks import Ranks
+from gantools.training import rng
+from gantools.training.distributed.rank_info import Ranks
 from gantools.training.recipe import Recipe
 
 
@@ -18,7 +18,7 @@ def collected(ranks: Ranks, recipe: Recipe[Any, Any], device: torch.device) -> d
 
     Every rank must ask.
     """
-    own = {"streams": streams.state(device), "extra": recipe.extra_state()}
+    own = {"streams": rng.state(device), "extra": recipe.extra_state()}
     if ranks.place.count == 1:
         return {**own, "peers": []}
     return {**own, "peers": ranks.collected(_on_cpu(own))[1:]}
@@ -35,9 +35,9 @@ def take(ranks: Ranks, recipe: Recipe[Any, Any], state: Mapping[str, Any], seed:
     share = saved[ranks.place.rank % len(saved)]
     recipe.load_extra_state(share["extra"])
     if ranks.place.rank < len(saved):
-        streams.load_state(share["streams"], device)
+        rng.load_state(share["streams"], device)
     else:
-        streams.part(seed, ranks.place.rank, state["position"]["step"])
+        rng.part(seed, ranks.place.rank, state["position"]["step"])
 
 
 def _on_cpu(value: Any) -> Any:

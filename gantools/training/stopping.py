@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from gantools.training.distributed.rank_info import Ranks
 from gantools.training.interruptions import Interruptions
-from gantools.training.ranks import Ranks
 
 Ending = Literal["finished", "limit", "interrupted"]
 

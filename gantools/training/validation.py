@@ -24,9 +24,9 @@ from gantools.errors import TrainingError
 from gantools.images import ranges
 from gantools.metrics import pair_metric
 from gantools.metrics.frechet import frechet
-from gantools.training import streams
+from gantools.training import rng
+from gantools.training.device.runtime import Machine
 from gantools.training.ema import MovingAverage
-from gantools.training.machine import Machine
 from gantools.training.recipe import Best, Judged, Recipe, exported_networks
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ class Validation:
         machine = self.machine
         with (
             self.exported_weights(),
-            streams.set_aside(machine.device),
+            rng.set_aside(machine.device),
             torch.no_grad(),
             self._training_mode(),
             machine.autocast(),
@@ -124,7 +124,7 @@ class Validation:
         """
         sample, _ = read_or_replace(self.data, SampleKey(0, index))
         batch = self._middle(self.data.collate([sample]))
-        streams.seed(DROPOUT_SEED)
+        rng.seed(DROPOUT_SEED)
         try:
             return look(to_network(batch, self.machine.device, channels_last=self._layout.channels_last))
         except (MemoryError, RuntimeError) as error:

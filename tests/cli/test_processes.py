@@ -15,7 +15,7 @@ from gantools.checkpoint import weights
 from gantools.cli.output import console
 from gantools.data import synth
 from gantools.errors import PeerError, TrainingError
-from gantools.training import launcher, rank_process, ranks
+from gantools.training.distributed import launcher, rank_info, rank_process
 from tests.cli.conftest import SMALL
 
 PATIENCE_SECONDS = 120
@@ -71,7 +71,7 @@ def test_a_refusal_is_one_line(tmp_path):
 
 
 def test_torchrun_has_started_them_already(gantools, monkeypatch):
-    for name, value in zip(ranks.VARIABLES, ("0", "2", "0", "localhost", "1"), strict=True):
+    for name, value in zip(rank_info.VARIABLES, ("0", "2", "0", "localhost", "1"), strict=True):
         monkeypatch.setenv(name, value)
     ended = gantools("train", "pix2pix", "--nproc", "2")
     assert (ended.code, ended.only_error) == (2, "--nproc: torchrun has started the processes already; leave it out")

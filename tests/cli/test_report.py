@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gantools.cli.commands.watch import spark
-from gantools.training import journal
+from gantools.training.run import metrics_log
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_tensorboard_reads_what_the_journal_says(gantools: Any, trained: Path, t
     ended = gantools("report", trained, "--tensorboard", tmp_path / "events")
     assert (ended.code, ended.out) == (0, f"{tmp_path / 'events'}\n")
     events = EventAccumulator(str(tmp_path / "events")).Reload()
-    rows = [row for row in journal.read(trained / "metrics.jsonl") if "loss/generator/pixel" in row]
+    rows = [row for row in metrics_log.read(trained / "metrics.jsonl") if "loss/generator/pixel" in row]
     read = [(event.step, pytest.approx(event.value)) for event in events.Scalars("loss/generator/pixel")]
     assert read == [(row["step"], row["loss/generator/pixel"]) for row in rows]
     again = gantools("report", trained, "--tensorboard", tmp_path / "events")

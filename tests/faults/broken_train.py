@@ -18,11 +18,13 @@ from gantools import files
 from gantools.checkpoint import state
 from gantools.data import seeds
 from gantools.recipes.cyclegan import CycleGan
-from gantools.training import finite, health, journal, streams
+from gantools.training import rng
 from gantools.training.ema import MovingAverage
 from gantools.training.keeper import Keeper
-from gantools.training.movement import Movement
-from gantools.training.stage_play import StagePlay
+from gantools.training.monitor import finite, health
+from gantools.training.monitor.movement import Movement
+from gantools.training.run import metrics_log
+from gantools.training.step import StagePlay
 from tests.faults import collapse, datasets, resumes, saves, trainings
 from tests.faults.harness import Outcome, Trial
 from tests.faults.offspring import Child
@@ -99,11 +101,11 @@ VARIANTS: dict[str, Broken] = {
         saves.mutations, _set(state, "sha256", lambda path: state._read_manifest(path.parent)[path.name])
     ),
     "swallowed-error": Broken(trainings.failed_writes, _set(Keeper, "save", _swallowing)),
-    "journal-not-rewound": Broken(trainings.killed_at_events, _set(journal, "rewind", lambda path, step: None)),
+    "journal-not-rewound": Broken(trainings.killed_at_events, _set(metrics_log, "rewind", lambda path, step: None)),
     "optimizer-dropped": Broken(of("pix2pix/paper"), lambda: _forget_optimizers()),
     "pool-dropped": Broken(of("cyclegan/paper"), _set(CycleGan, "load_extra_state", _forgetful_pool)),
     "average-dropped": Broken(of("pix2pix/paper"), _set(MovingAverage, "load_state", lambda average, content: None)),
-    "streams-dropped": Broken(of("pix2pix/paper"), _set(streams, "load_state", lambda content, device: None)),
+    "streams-dropped": Broken(of("pix2pix/paper"), _set(rng, "load_state", lambda content, device: None)),
     "not-numbers-saved": Broken(resumes.not_numbers, _set(finite, "spoiled", lambda content, path="": iter(()))),
     "workers-alike": Broken(datasets.augmentation, _set(seeds, "generator", lambda *key: _by_process())),
     "movement-unmeasured": Broken(collapsing, _set(Movement, "mark", lambda movement: None)),

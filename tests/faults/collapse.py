@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gantools import api
-from gantools.training import journal
+from gantools.training.run import metrics_log
 from tests.conftest import REPOSITORY
 from tests.faults.harness import Outcome, Trial
 from tests.faults.micro import SHARED, micro, spawn
@@ -163,5 +163,5 @@ def _rates(spec: str, factor: float) -> Iterator[str]:
 
 def _said(run: Path) -> list[tuple[int, str]]:
     """The warnings in a run's journal, each with its step, up to the 500th."""
-    rows = journal.read(run / "metrics.jsonl") if (run / "metrics.jsonl").exists() else []
+    rows = metrics_log.read(run / "metrics.jsonl") if (run / "metrics.jsonl").exists() else []
     return [(row["step"], row["warning"]) for row in rows if "warning" in row and row["step"] <= STEPS]

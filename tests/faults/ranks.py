@@ -23,8 +23,8 @@ import torch._dynamo  # optimizers import it, which each rank would do for itsel
 
 from gantools.checkpoint import state
 from gantools.cli import start as command_line
-from gantools.training import session
-from gantools.training.launcher import environment, free_port
+from gantools.training import setup
+from gantools.training.distributed.launcher import environment, free_port
 from gantools.training.stopping import Limits
 from tests.faults.harness import Outcome, Row, Trial
 from tests.training import together
@@ -205,8 +205,8 @@ def _train(folder: Path, run: Path, spec: str, *overrides: str, count: int = 2) 
 
     def work() -> None:
         tried = together.settings(spec, folder / "pictures", *overrides)
-        prepared = session.prepare(tried.recipe, tried.config, "cpu")
-        loop = session.start(prepared, tried.tree, run, Limits(), None).loop
+        prepared = setup.prepare(tried.recipe, tried.config, "cpu")
+        loop = setup.start(prepared, tried.tree, run, Limits(), None).loop
         digest = hashlib.sha256()
         for network in loop.cast.networks.values():
             for tensor in network.state_dict().values():

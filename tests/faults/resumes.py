@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from gantools.checkpoint import state
-from gantools.training import finite
 from gantools.training.loop import Loop
+from gantools.training.monitor import finite
 from tests.faults.harness import Outcome, Trial
 from tests.faults.micro import EPOCH_STEPS, SPECS, Micro, digest, micro, run
 from tests.faults.offspring import Ended

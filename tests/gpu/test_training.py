@@ -74,8 +74,8 @@ def test_a_run_trains_validates_saves_and_resumes(compiled: str, tmp_path):
 def test_batches_copied_ahead_are_those_of_the_cpu(tmp_path):
     from contextlib import closing
 
-    from gantools.training.feed import Feed
-    from gantools.training.machine import Machine
+    from gantools.training.device.loader import Feed
+    from gantools.training.device.runtime import Machine
 
     synth.synthesise("shoes", tmp_path, 12, 40, seed=0)
     settings = api.configure("pix2pix/shoes-64", data=[str(tmp_path)], overrides=TOY["pix2pix"])

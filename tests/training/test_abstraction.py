@@ -24,8 +24,9 @@ from gantools.data import seeds
 from gantools.data.batches import Unpaired
 from gantools.data.sampler import SampleKey
 from gantools.losses.penalties import gradient_penalty
-from gantools.training import journal, session
+from gantools.training import setup
 from gantools.training.recipe import Judged, LossTerms, Player, Recipe, Stage
+from gantools.training.run import metrics_log
 from gantools.training.stopping import Limits
 from gantools.training.turns import Alternate, CriticRatio, Solo, ThresholdSwitch
 
@@ -240,16 +241,16 @@ STAGE = {"steps": 12, "optimizers": {"generator": {"name": "adam"}, "discriminat
 ONLY = {"steps": 2, "optimizers": {"generator": {"name": "adam"}}}
 
 
-def run(kind: type[Toy], folder, *, max_steps: int | None = None, resume: bool = False) -> session.Outcome:
+def run(kind: type[Toy], folder, *, max_steps: int | None = None, resume: bool = False) -> setup.Outcome:
     stages = {"pretraining": ONLY, "game": STAGE} if kind is AdaptiveToy else {"game": STAGE}
     train = {"precision": "fp32", "log_every_steps": 1, "preview_every_steps": 12}
     values = {"recipe": "toy", "data": {}, "model": {}, "stages": stages, "train": train}
     config = ToyConfig.model_validate(values, strict=False)
-    prepared = session.prepare(kind, config, "cpu")
+    prepared = setup.prepare(kind, config, "cpu")
     limits = Limits(max_steps=max_steps)
     if resume:
-        return session.resume(prepared, session.RunDirectory.open(folder), limits, None)
-    return session.start(prepared, Tree(values), folder, limits, None)
+        return setup.continue_run(prepared, setup.RunDirectory.open(folder), limits, None)
+    return setup.start(prepared, Tree(values), folder, limits, None)
 
 
 @pytest.mark.parametrize("kind", [MiniatureCycleGan, WassersteinToy, AdaptiveToy])
@@ -265,7 +266,7 @@ def test_a_game_of_another_shape_trains_and_resumes_bit_for_bit(kind, tmp_path):
 
 
 def players(folder) -> list[set[str]]:
-    rows = [row for row in journal.read(folder / "metrics.jsonl") if "images_per_second" in row]
+    rows = [row for row in metrics_log.read(folder / "metrics.jsonl") if "images_per_second" in row]
     return [{key.split("/")[1] for key in row if key.startswith("loss/")} for row in rows]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from gantools.data.batches import Batch
 from gantools.errors import DataError
-from gantools.training.ahead import Ahead
+from gantools.training.device.ahead import Ahead
 
 
 @dataclass(frozen=True)

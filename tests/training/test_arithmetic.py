@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from gantools import api, speed
-from gantools.training import arithmetic, session
-from gantools.training.cast import Prepared
-from gantools.training.machine import Machine
-from gantools.training.ranks import Alone
+from gantools.training import setup
+from gantools.training.device import precision
+from gantools.training.device.runtime import Machine
+from gantools.training.distributed.rank_info import Alone
+from gantools.training.state import Prepared
 from tests.measuring import measuring
 
 AUTO = ("train.precision=auto", "train.memory_format=auto")
@@ -28,7 +29,7 @@ def _measured_and_not_kept(monkeypatch: pytest.MonkeyPatch, real_speed: None) ->
 
 
 def prepared(settings: api.Settings, **before: str) -> Prepared:
-    return session.prepare(settings.recipe, settings.config, "cpu", before=before)
+    return setup.prepare(settings.recipe, settings.config, "cpu", before=before)
 
 
 def test_the_faster_arithmetic_is_chosen_and_said(tiny, monkeypatch):
@@ -39,7 +40,7 @@ def test_the_faster_arithmetic_is_chosen_and_said(tiny, monkeypatch):
     assert made.measured is not None
     assert made.measured.startswith("precision: bf16 channels_last (")
     assert "bf16 channels_last 1.90 times" in made.measured
-    assert session.findings(made, dry_run=False)[1] == made.measured
+    assert setup.findings(made, dry_run=False)[1] == made.measured
 
 
 def test_where_bf16_is_slower_fp32_is_chosen(tiny, monkeypatch):
@@ -98,7 +99,7 @@ def test_every_step_that_is_timed_can_be_played_and_changes_nothing(tiny, monkey
 
     def after(settings: api.Settings) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         made = prepared(settings)
-        networks = arithmetic.networks_of(list(made.recipe.stages()))
+        networks = precision.networks_of(list(made.recipe.stages()))
         states = {f"{name}.{key}": value for name, one in networks.items() for key, value in one.state_dict().items()}
         return states, torch.get_rng_state()
 
@@ -123,7 +124,7 @@ def test_a_run_that_goes_on_keeps_its_arithmetic(tiny, tmp_path, monkeypatch):
     assert not asked
 
     said: list[str] = []
-    seen = monkeypatch.setattr(session, "resume", lambda prepared, *_: said.append(prepared.machine.precision))
+    seen = monkeypatch.setattr(setup, "resume", lambda prepared, *_: said.append(prepared.machine.precision))
     assert seen is None
     for overrides in ((), ("train.precision=fp32",)):
         with pytest.raises(AttributeError):  # there is no outcome: it did not train
@@ -152,9 +153,9 @@ class Second(Alone):
 def test_the_first_rank_decides_for_all(tiny, monkeypatch):
     asked = measuring(monkeypatch)
     settings = tiny("pix2pix/shoes-64", *AUTO)
-    second = Second((arithmetic.Choice("bf16", True), "a line"))
+    second = Second((precision.Choice("bf16", True), "a line"))
     machine = Machine(torch.device("cpu"), "fp32", ranks=second)
     data = settings.recipe.dataset(settings.config, "training")
-    made, line = arithmetic.settled(machine, settings.recipe(settings.config), settings.config, data, {})
+    made, line = precision.settled(machine, settings.recipe(settings.config), settings.config, data, {})
     assert made == replace(machine, precision="bf16", channels_last=True)
     assert (line, second.asked, asked) == ("a line", 1, [])

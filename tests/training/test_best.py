@@ -13,10 +13,10 @@ from gantools.config import presets
 from gantools.errors import UsageError
 from gantools.metrics import protocols
 from gantools.metrics.frechet import frechet
-from gantools.training import journal
 from gantools.training.recipe import Best
 from gantools.training.recorder import PLATEAU_VALIDATIONS
 from gantools.training.reporter import Silent
+from gantools.training.run import metrics_log
 from gantools.training.validation import Validation, _distances
 
 
@@ -70,7 +70,7 @@ def test_a_plateau_is_told_once_and_the_run_goes_on(tiny, tmp_path):
     reporter = Listening()
     run = api.train(settings, run_dir=tmp_path / "run", device="cpu", reporter=reporter)
     told = [line for line in reporter.heard if "not become better" in line]
-    rows = journal.read(tmp_path / "run" / "metrics.jsonl")
+    rows = metrics_log.read(tmp_path / "run" / "metrics.jsonl")
     assert run.ending == "finished"
     assert len(told) == 1
     assert told[0].startswith(f"step {PLATEAU_VALIDATIONS + 1}: l1_percent")

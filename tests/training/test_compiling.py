@@ -12,9 +12,9 @@ from torch._dynamo.backends.debugging import aot_eager
 
 from gantools import api
 from gantools.benchmark.contenders import FP32, our_play
-from gantools.training import compiling
-from gantools.training import machine as machines
-from gantools.training.machine import Machine, choose
+from gantools.training.device import compile
+from gantools.training.device import runtime as machines
+from gantools.training.device.runtime import Machine, choose
 
 CPU = torch.device("cpu")
 
@@ -52,7 +52,7 @@ def losses(tiny, lower) -> list[dict[str, float]]:
     play, batch = our_play(tiny("pix2pix/shoes-64"), "adversarial", FP32.machine(CPU))
     if lower:
         networks = {name: one for player in play.stage.players.values() for name, one in player.networks.items()}
-        compiling.prepare(compiling.roots(networks, play.recipe.composed()), "networks", lower)
+        compile.prepare(compile.roots(networks, play.recipe.composed()), "networks", lower)
     return [{name: float(terms.total) for name, terms in play.step(n, [batch], 1.0).items()} for n in range(3)]
 
 
@@ -84,14 +84,14 @@ def test_the_graphs_mode_asks_for_cuda_graphs_and_nothing_is_compiled_when_off()
 
     for how in ("off", "networks", "graphs"):
         network = Network()
-        compiling.prepare([network], how, lower)
+        compile.prepare([network], how, lower)
         network(torch.ones(1, 1, 2, 2))
     assert seen == [{}, {"triton.cudagraphs": True}]
 
 
 def test_other_sizes_run_uncompiled():
     lower, network = Traced(), Network()
-    compiling.prepare([network], "networks", lower)
+    compile.prepare([network], "networks", lower)
     machine = Machine(CPU, "fp32", compiled="networks")
     for side_px in (4, 5, 6):
         with machine.uncompiled():
@@ -105,7 +105,7 @@ def test_the_whole_stands_for_its_parts():
     encoder, decoder, critic = nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1)
     whole = nn.Sequential(encoder, decoder)
     networks = {"encoder": encoder, "decoder": decoder, "critic": critic}
-    assert compiling.roots(networks, {"generator": whole}) == [whole, critic]
+    assert compile.roots(networks, {"generator": whole}) == [whole, critic]
 
 
 def test_a_processor_trains_without_and_says_so():
@@ -149,7 +149,7 @@ def test_a_compiled_game_with_a_gradient_penalty_makes_the_same_losses():
         play, batch = our_play(settings, "adversarial", FP32.machine(CPU))
         if compiled:
             networks = {name: one for player in play.stage.players.values() for name, one in player.networks.items()}
-            compiling.prepare(compiling.roots(networks, play.recipe.composed()), "networks", lower)
+            compile.prepare(compile.roots(networks, play.recipe.composed()), "networks", lower)
         found.append([_terms(play.step(step, [batch], 1.0)) for step in range(3)])
     for one, other in zip(*found, strict=True):
         assert one == pytest.approx(other, rel=1e-3)
@@ -162,13 +162,13 @@ def _terms(turns: Any) -> dict[str, float]:
 
 def test_more_networks_of_one_class_are_compiled_than_torch_would_by_itself():
     """Beyond 8 graphs of one function torch runs it uncompiled, without a word: timed, it is the plain one."""
-    lower, before = Traced(), compiling.graphs()
+    lower, before = Traced(), compile.graphs()
     for channels in range(1, 13):
         network = Network()
         network.layer = nn.Conv2d(1, channels, 1)
-        compiling.prepare([network], "networks", lower)
+        compile.prepare([network], "networks", lower)
         network(torch.ones(1, 1, 2, 2))
-    assert lower.graphs == compiling.graphs() - before == 12
+    assert lower.graphs == compile.graphs() - before == 12
 
 
 def test_metal_trains_contiguous(monkeypatch):

@@ -11,7 +11,7 @@ from torch.nn import functional
 from gantools import api
 from gantools.data import loader, synth
 from gantools.data.batches import to_network
-from gantools.training import session
+from gantools.training import setup
 from gantools.training.stopping import Limits
 
 STEPS = 4
@@ -46,10 +46,10 @@ def settings(tmp_path: Path) -> api.Settings:
 
 
 def test_steps_equal_a_hand_written_loop(settings: api.Settings, tmp_path: Path) -> None:
-    prepared = session.prepare(settings.recipe, settings.config, "cpu")
-    session.start(prepared, settings.tree, tmp_path / "run", Limits(), None)
+    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
+    setup.start(prepared, settings.tree, tmp_path / "run", Limits(), None)
 
-    hand = session.prepare(settings.recipe, settings.config, "cpu").recipe
+    hand = setup.prepare(settings.recipe, settings.config, "cpu").recipe
     g, d = hand.generator.train(), hand.discriminator.train()
     data = settings.recipe.dataset(settings.config, "training")
     stream = loader.batches(data, batch_images=2, start_batch=0, seed=settings.config.seed, workers=0)

@@ -12,7 +12,7 @@ from gantools import api
 from gantools.checkpoint import state, weights
 from gantools.config.changes import between, extension
 from gantools.errors import ModelFileError, UsageError
-from gantools.training import journal
+from gantools.training.run import metrics_log
 from tests.training.test_keeper import Listener
 
 SPEC = "pix2pix/shoes-64"
@@ -46,7 +46,7 @@ def test_a_run_made_longer_is_the_long_run(tiny, tmp_path, spec):
 def test_the_last_of_two_stages_is_made_longer(tiny, tmp_path):
     run = api.train(tiny("srgan/compact"), run_dir=tmp_path / "run")
     assert api.resume(run.path, extend="3steps").step == 7
-    rows = journal.read(run.path / "metrics.jsonl")
+    rows = metrics_log.read(run.path / "metrics.jsonl")
     assert [row["stage"] for row in rows if "images_per_second" in row] == ["pretraining"] * 2 + ["adversarial"] * 5
 
 
@@ -112,7 +112,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(tiny, tmp_path):
     resumed = api.resume(run.path, reporter=listener)
     assert listener.said == [f"{run.path} ended before its first checkpoint: it begins anew"]
     assert last_weights(resumed) == last_weights(whole)
-    assert [row["step"] for row in journal.read(run.path / "metrics.jsonl") if "images_per_second" in row] == [
+    assert [row["step"] for row in metrics_log.read(run.path / "metrics.jsonl") if "images_per_second" in row] == [
         1, 2, 3, 4,
     ]  # fmt: skip
 

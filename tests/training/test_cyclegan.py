@@ -11,8 +11,9 @@ from gantools import api
 from gantools.checkpoint import state, weights
 from gantools.data import loader
 from gantools.data.batches import to_network
-from gantools.training import journal, session
-from gantools.training.history import ImagePool
+from gantools.training import setup
+from gantools.training.image_pool import ImagePool
+from gantools.training.run import metrics_log
 from gantools.training.stopping import Limits
 
 SPEC = "cyclegan/apple2orange-64"
@@ -21,8 +22,8 @@ STEPS = 4
 
 
 def trained(settings: api.Settings, folder):
-    prepared = session.prepare(settings.recipe, settings.config, "cpu")
-    session.start(prepared, settings.tree, folder, Limits(), None)
+    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
+    setup.start(prepared, settings.tree, folder, Limits(), None)
     return prepared.recipe
 
 
@@ -51,7 +52,7 @@ def test_steps_equal_a_hand_written_loop(tiny, tmp_path, identity, directions, s
     )
     ours = trained(settings, tmp_path / "run")
 
-    hand = session.prepare(settings.recipe, settings.config, "cpu").recipe
+    hand = setup.prepare(settings.recipe, settings.config, "cpu").recipe
     ab, ba, da, db = (getattr(hand, name).train() for name in NETWORKS)
     g_adam = torch.optim.Adam(chain(ab.parameters(), ba.parameters()), 2e-4, (0.5, 0.999), fused=True)
     d_adam = torch.optim.Adam(chain(da.parameters(), db.parameters()), 2e-4, (0.5, 0.999), fused=True)
@@ -112,7 +113,7 @@ def test_a_run_leaves_both_directions_and_a_pool_and_no_best(tiny, tmp_path):
     extra = state.newest(run.path / "checkpoints")[1]["extra"]
     assert [len(extra[name]["images"]) for name in ("history_a", "history_b")] == [3, 3]
     assert extra["history_a"]["images"][0].shape == (3, 16, 16)
-    rows = [row for row in journal.read(run.path / "metrics.jsonl") if "validation/cycle_l1" in row]
+    rows = [row for row in metrics_log.read(run.path / "metrics.jsonl") if "validation/cycle_l1" in row]
     assert rows
     for row in rows:
         assert 0 < row["validation/cycle_l1"] < 1

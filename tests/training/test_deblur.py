@@ -12,7 +12,7 @@ from gantools import api
 from gantools.checkpoint import state
 from gantools.data import loader, synth
 from gantools.data.batches import to_network
-from gantools.training import session
+from gantools.training import setup
 from gantools.training.stopping import Limits
 
 GAME = "{steps: 10, optimizers: {generator: {name: adam}, discriminator: {name: adam}}}"
@@ -59,8 +59,8 @@ def settings_of(photos: Path, spec: str, *overrides: str) -> api.Settings:
 
 
 def trained(settings: api.Settings, folder: Path):
-    prepared = session.prepare(settings.recipe, settings.config, "cpu")
-    return session.start(prepared, settings.tree, folder, Limits(), None)
+    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
+    return setup.start(prepared, settings.tree, folder, Limits(), None)
 
 
 def batches(settings: api.Settings):
@@ -79,7 +79,7 @@ def test_five_critic_turns_to_one_equal_a_hand_written_loop(photos: Path, tmp_pa
     settings = settings_of(photos, "deblur/motion")
     ours = trained(settings, tmp_path / "run").loop.cast.recipe
 
-    hand = session.prepare(settings.recipe, settings.config, "cpu").recipe
+    hand = setup.prepare(settings.recipe, settings.config, "cpu").recipe
     g, d = hand.generator.train(), hand.discriminators["discriminator"].train()
     g_adam = torch.optim.Adam(g.parameters(), 1e-4, (0.5, 0.999), fused=True)
     d_adam = torch.optim.Adam(d.parameters(), 1e-4, (0.5, 0.999), fused=True)
@@ -115,7 +115,7 @@ def test_the_content_stage_equals_a_hand_written_loop(photos: Path, tmp_path: Pa
         "train.memory_format=contiguous",
     )
     ours = trained(settings, tmp_path / "run").loop.cast.recipe
-    g = session.prepare(settings.recipe, settings.config, "cpu").recipe.generator.train()
+    g = setup.prepare(settings.recipe, settings.config, "cpu").recipe.generator.train()
     adam = torch.optim.Adam(g.parameters(), 5e-4, (0.9, 0.999), fused=True)
     for _, batch in zip(range(3), batches(settings), strict=False):
         adam.zero_grad()
@@ -154,7 +154,7 @@ def test_two_discriminators_weigh_as_much_as_one(photos: Path) -> None:
         "model.adversarial={name: relativistic, objective: lsgan}",
         "model.adversarial_weight=0.01",
     )
-    recipe = session.prepare(two.recipe, two.config, "cpu").recipe
+    recipe = setup.prepare(two.recipe, two.config, "cpu").recipe
     batch = next(batches(two))
     made = recipe.forward(batch)
     expected = 0.0
@@ -163,7 +163,7 @@ def test_two_discriminators_weigh_as_much_as_one(photos: Path) -> None:
         expected += ((fake - real.mean() - 1) ** 2).mean() / 2 + ((real - fake.mean() + 1) ** 2).mean() / 2
     torch.testing.assert_close(recipe.generator_loss(batch, made).terms["adversarial"], 0.01 * expected)
     assert set(recipe.discriminator_loss(batch, made).terms) == {"adversarial"}
-    alone = session.prepare(one.recipe, one.config, "cpu").recipe
+    alone = setup.prepare(one.recipe, one.config, "cpu").recipe
     assert set(alone.discriminator_loss(batch, alone.forward(batch)).terms) == {"adversarial", "penalty"}
 
 
@@ -183,10 +183,10 @@ def test_validation_puts_the_blurred_pictures_figure_beside_its_own(photos: Path
 def test_an_interrupted_game_goes_on_bit_for_bit(photos: Path, tmp_path: Path) -> None:
     settings = settings_of(photos, "deblur/motion")
     whole = trained(settings, tmp_path / "whole").loop.cast.recipe
-    prepared = session.prepare(settings.recipe, settings.config, "cpu")
-    stopped = session.start(prepared, settings.tree, tmp_path / "parts", Limits(max_steps=7), None)
+    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
+    stopped = setup.start(prepared, settings.tree, tmp_path / "parts", Limits(max_steps=7), None)
     assert state.steps(tmp_path / "parts" / "checkpoints") == [7]
-    again = session.prepare(settings.recipe, settings.config, "cpu")
-    resumed = session.resume(again, stopped.run, Limits(), None).loop.cast.recipe
+    again = setup.prepare(settings.recipe, settings.config, "cpu")
+    resumed = setup.continue_run(again, stopped.run, Limits(), None).loop.cast.recipe
     assert_same_weights(whole.generator, resumed.generator)
     assert_same_weights(whole.discriminators["discriminator"], resumed.discriminators["discriminator"])

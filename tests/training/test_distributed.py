@@ -17,9 +17,11 @@ from gantools import api
 from gantools.checkpoint import state
 from gantools.data import loader
 from gantools.errors import UsageError
-from gantools.training import distributed, journal, launcher, machine, ranks
-from gantools.training.batch_statistics import GlobalBatchNorm, share_statistics
-from gantools.training.ranks import Alone, Place
+from gantools.training.device import runtime
+from gantools.training.distributed import communicator, launcher, rank_info
+from gantools.training.distributed.batch_norm import GlobalBatchNorm, share_statistics
+from gantools.training.distributed.rank_info import Alone, Place
+from gantools.training.run import metrics_log
 from tests.training import together
 from tests.training.test_resume import assert_equal_states
 
@@ -80,7 +82,7 @@ def test_losses_and_speed_are_those_of_all_processes(met, pictures, tmp_path):
     spec = "pix2pix/paper"
     settings = together.settings(spec, pictures, *together.EQUAL[spec], "data.batch_images=4")
     alone = api.train(settings, run_dir=tmp_path / "run", device="cpu")
-    two, one = (journal.read(run / "metrics.jsonl") for run in (met / spec, alone.path))
+    two, one = (metrics_log.read(run / "metrics.jsonl") for run in (met / spec, alone.path))
     assert [row["step"] for row in two] == [row["step"] for row in one]
     for mine, theirs in zip(two, one, strict=True):
         assert mine.keys() == theirs.keys()
@@ -129,14 +131,14 @@ def test_a_loss_that_is_no_number_stops_all_and_is_told_by_all(met):
 
 def test_buckets_keep_order_and_size():
     tensors = [torch.zeros(number) for number in (10, 3, 3, 100, 1)]
-    assert [[len(tensor) for tensor in one] for one in distributed.buckets(tensors, 24)] == [[10], [3, 3], [100], [1]]
-    assert list(distributed.buckets([])) == []
+    assert [[len(tensor) for tensor in one] for one in communicator.buckets(tensors, 24)] == [[10], [3, 3], [100], [1]]
+    assert list(communicator.buckets([])) == []
 
 
 def test_alone_there_is_nobody_to_ask(monkeypatch):
     for name in ("RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
-    nobody = distributed.join(torch.device("cpu"))
+    nobody = communicator.join(torch.device("cpu"))
     assert isinstance(nobody, Alone)
     assert nobody.place == Place(0, 1, 0, 1)
     assert (nobody.largest(3), nobody.means({"a": 0.1}), nobody.gathered("b")) == (3, {"a": 0.1}, ["b"])
@@ -144,8 +146,8 @@ def test_alone_there_is_nobody_to_ask(monkeypatch):
 
 def test_a_place_needs_somewhere_to_meet():
     started = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
-    assert ranks.place(started) == Place()  # a queueing system's own variables mean nothing
-    assert ranks.place({**started, "MASTER_ADDR": "a", "MASTER_PORT": "1"}) == Place(3, 4, 1, 2)
+    assert rank_info.place(started) == Place()  # a queueing system's own variables mean nothing
+    assert rank_info.place({**started, "MASTER_ADDR": "a", "MASTER_PORT": "1"}) == Place(3, 4, 1, 2)
 
 
 def test_processes_of_one_computer_share_its_cores(monkeypatch):
@@ -155,7 +157,7 @@ def test_processes_of_one_computer_share_its_cores(monkeypatch):
 
 @pytest.fixture
 def second_of_four(monkeypatch):
-    for name, value in zip(ranks.VARIABLES, ("1", "4", "1", "localhost", "1"), strict=True):
+    for name, value in zip(rank_info.VARIABLES, ("1", "4", "1", "localhost", "1"), strict=True):
         monkeypatch.setenv(name, value)
 
 
@@ -168,10 +170,10 @@ def second_of_four(monkeypatch):
     ],
 )
 def test_processes_need_a_device_each(device, said, second_of_four, monkeypatch):
-    monkeypatch.setattr(machine, "choose_device", torch.device)
+    monkeypatch.setattr(runtime, "choose_device", torch.device)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(UsageError) as refused:
-        machine.choose(device, "fp32")
+        runtime.choose(device, "fp32")
     assert str(refused.value) == said
 
 

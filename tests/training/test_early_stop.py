@@ -20,8 +20,9 @@ from gantools.images import writer
 from gantools.images.picture import Picture
 from gantools.inference import find_weights
 from gantools.recipes.pix2pix import Pix2Pix
-from gantools.training import journal, lock, previews
+from gantools.training import previews
 from gantools.training.reporter import Silent
+from gantools.training.run import lock, metrics_log
 
 SPEC = "pix2pix/shoes-64"
 SELDOM = tuple(f"train.{name}_every_steps=1000" for name in ("preview", "validate", "checkpoint", "log"))
@@ -87,7 +88,7 @@ def test_every_stop_leaves_weights_a_sheet_a_row_and_a_report(tiny, tmp_path, mo
     assert saved_step(run.path) == 2
     assert_same_tensors(exported(run.path), averages(run.path))
     assert [path.name for path in (run.path / "samples").iterdir()] == ["000002.png"]
-    rows = journal.read(run.path / "metrics.jsonl")
+    rows = metrics_log.read(run.path / "metrics.jsonl")
     assert [row["step"] for row in rows] == [2]
     assert rows[0]["lr/generator"] == pytest.approx(4e-4)
     assert "No validation yet: the run stopped before step 1,000." in (run.path / "report.html").read_text()
@@ -148,13 +149,13 @@ def test_stopping_early_changes_nothing_of_what_is_learnt(tiny, tmp_path):
 def test_what_is_no_number_is_not_exported(tiny, tmp_path):
     """A weight that is spoiled before a stop: the weights of the checkpoint before stay."""
     from gantools.errors import NonFiniteError
-    from gantools.training import session
+    from gantools.training import setup
     from gantools.training.loop import Loop
-    from gantools.training.run_directory import RunDirectory
+    from gantools.training.run.directory import RunDirectory
     from gantools.training.stopping import Limits
 
     settings = tiny(SPEC, *SELDOM, "train.checkpoint_every_steps=2", "train.ema_decay=null")
-    prepared = session.prepare(settings.recipe, settings.config, "cpu")
+    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
     run = RunDirectory(tmp_path / "run")
     run.begin("")
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from gantools.training import health, journal
-from gantools.training.health import (
+from gantools.training.monitor import health
+from gantools.training.monitor.health import (
     LASTING_STEPS,
     LOOK_EVERY,
     MARK_EVERY,
@@ -17,7 +17,8 @@ from gantools.training.health import (
     YOUNG_STEPS,
     Health,
 )
-from gantools.training.movement import KEPT_WAYS, Movement
+from gantools.training.monitor.movement import KEPT_WAYS, Movement
+from gantools.training.run import metrics_log
 
 
 class Watched:
@@ -192,14 +193,14 @@ def test_runs_write_health_into_the_journal(spec, tiny, tmp_path):
     run = api.train(tiny(spec), run_dir=tmp_path / "run")
     rows = [
         row
-        for row in journal.read(run.path / "metrics.jsonl")
+        for row in metrics_log.read(run.path / "metrics.jsonl")
         if "loss/discriminator/a" in row or "loss/discriminator/adversarial" in row
     ]
     assert rows
     for name in ("real_logit", "fake_logit", "discriminator_share"):
         assert all(f"health/{name}" in row for row in rows)
     assert not [key for row in rows for key in row if key.startswith("figure/")]
-    first = journal.read(run.path / "metrics.jsonl")[0]
+    first = metrics_log.read(run.path / "metrics.jsonl")[0]
     assert -1 <= first["health/correlation"] <= 1
     assert first["health/diversity"] == 1
 
@@ -210,7 +211,7 @@ def test_a_warning_stands_in_the_journal(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(health, "DIVERGED_TIMES", 0.5)
     monkeypatch.setattr(health, "LASTING_STEPS", 2)
     run = api.train(tiny("pix2pix/shoes-64"), run_dir=tmp_path / "run")
-    warnings = [row for row in journal.read(run.path / "metrics.jsonl") if "warning" in row]
+    warnings = [row for row in metrics_log.read(run.path / "metrics.jsonl") if "warning" in row]
     assert [row["warning"] for row in warnings] == [health._DIVERGED]
     assert warnings[0]["step"] == ROWS_IN_A_ROW
 

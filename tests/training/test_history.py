@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gantools.training.history import ImagePool
+from gantools.training.image_pool import ImagePool
 
 
 def pictures(first: int, count: int) -> torch.Tensor:

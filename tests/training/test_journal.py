@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from gantools import files
-from gantools.training.journal import MOST_WAITING, Journal, read, rewind
+from gantools.training.run.metrics_log import MOST_WAITING, Journal, read, rewind
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ from gantools import api, files
 from gantools.checkpoint import state
 from gantools.config.schema import TrainOptions
 from gantools.errors import NonFiniteError, TrainingError
-from gantools.training import finite, journal
 from gantools.training.keeper import Keeper
+from gantools.training.monitor import finite
 from gantools.training.recipe import LossTerms
 from gantools.training.reporter import Silent
+from gantools.training.run import metrics_log
 
 STATE = {"weights": torch.arange(1000.0)}
 DISK_FULL = "No space left on device"
@@ -121,7 +122,7 @@ def test_a_training_outlives_a_disk_that_is_full_for_a_while(tiny, tmp_path):
         assert what in told
     assert "metrics.jsonl: written again" in told
     rows = [
-        [{key: row[key] for key in row if key.startswith("loss")} for row in journal.read(folder / "metrics.jsonl")]
+        [{key: row[key] for key in row if key.startswith("loss")} for row in metrics_log.read(folder / "metrics.jsonl")]
         for folder in (tmp_path / "whole", run.path)
     ]
     assert rows[0] == rows[1]
@@ -155,12 +156,12 @@ def test_weights_that_were_spoiled_before_are_told_with_the_step_and_the_files(t
         if done == 2:
             next(networks["discriminator"].parameters()).data[0] = float("nan")
 
-    from gantools.training import session
+    from gantools.training import setup
     from gantools.training.loop import Loop
-    from gantools.training.run_directory import RunDirectory
+    from gantools.training.run.directory import RunDirectory
     from gantools.training.stopping import Limits
 
-    prepared = session.prepare(settings.recipe, settings.config, "cpu")
+    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
     run = RunDirectory(tmp_path / "run")
     run.begin("")
     loop = Loop(prepared, run, listener)

@@ -9,8 +9,8 @@ import signal
 import pytest
 
 from gantools.errors import UsageError
-from gantools.training.lock import Lock
-from gantools.training.run_directory import RunDirectory
+from gantools.training.run.directory import RunDirectory
+from gantools.training.run.lock import Lock
 
 
 def test_the_second_is_told_who_has_it(tmp_path):

@@ -12,9 +12,9 @@ from gantools.checkpoint import weights
 from gantools.errors import NonFiniteError, UsageError
 from gantools.images import reader
 from gantools.recipes.pix2pix import Pix2Pix
-from gantools.training import journal
 from gantools.training.recipe import LossTerms
-from gantools.training.run_directory import RunDirectory
+from gantools.training.run import metrics_log
+from gantools.training.run.directory import RunDirectory
 
 
 def test_a_run_directory_holds_everything(tiny, tmp_path):
@@ -34,7 +34,7 @@ def test_a_run_directory_holds_everything(tiny, tmp_path):
 
 def test_the_journal_names_every_term(tiny, tmp_path):
     run = api.train(tiny("pix2pix/shoes-64"), run_dir=tmp_path / "run")
-    rows = [row for row in journal.read(run.path / "metrics.jsonl") if "images_per_second" in row]
+    rows = [row for row in metrics_log.read(run.path / "metrics.jsonl") if "images_per_second" in row]
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     terms = {"loss/generator/adversarial", "loss/generator/pixel", "loss/discriminator/adversarial", "lr/generator"}
     assert terms <= rows[0].keys()

@@ -13,9 +13,10 @@ from gantools.checkpoint import state, weights
 from gantools.data import loader, synth
 from gantools.data.batches import to_network
 from gantools.images.imagenet import normalised
-from gantools.training import journal, session
-from gantools.training.machine import Machine
-from gantools.training.stage_play import StagePlay
+from gantools.training import setup
+from gantools.training.device.runtime import Machine
+from gantools.training.run import metrics_log
+from gantools.training.step import StagePlay
 from gantools.training.stopping import Limits
 
 TINY = (
@@ -60,8 +61,8 @@ def configured(photos: Path, *overrides: str) -> api.Settings:
 
 
 def trained(settings: api.Settings, folder: Path):
-    prepared = session.prepare(settings.recipe, settings.config, "cpu")
-    session.start(prepared, settings.tree, folder, Limits(), None)
+    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
+    setup.start(prepared, settings.tree, folder, Limits(), None)
     return prepared.recipe
 
 
@@ -73,7 +74,7 @@ class ByHand:
     """The schedule written out."""
 
     def __init__(self, settings: api.Settings) -> None:
-        prepared = session.prepare(settings.recipe, settings.config, "cpu")
+        prepared = setup.prepare(settings.recipe, settings.config, "cpu")
         self.g, self.c = prepared.recipe.generator, prepared.recipe.critic
         for network in (self.g, self.c):
             prepared.machine.place(network)
@@ -153,7 +154,7 @@ def test_the_schedule_equals_a_hand_written_loop(photos, tmp_path):
 
 def test_the_journal_shows_stages_turns_and_accuracy(photos, tmp_path):
     trained(configured(photos), tmp_path / "run")
-    rows = [row for row in journal.read(tmp_path / "run" / "metrics.jsonl") if "images_per_second" in row]
+    rows = [row for row in metrics_log.read(tmp_path / "run" / "metrics.jsonl") if "images_per_second" in row]
     assert [row["stage"] for row in rows] == [name for name, count in ROWS_PER_STAGE.items() for _ in range(count)]
     players = [{key.split("/")[1] for key in row if key.startswith("loss/")} for row in rows]
     assert players == [{"generator"}] * 4 + [{"discriminator"}] * 2 + [{"discriminator"}, {"generator"}] * 2
@@ -164,9 +165,9 @@ def test_the_journal_shows_stages_turns_and_accuracy(photos, tmp_path):
 
 def test_a_resting_encoder_keeps_weights_and_statistics(photos, tmp_path):
     settings = configured(photos)
-    prepared = session.prepare(settings.recipe, settings.config, "cpu")
+    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
     before = {key: value.clone() for key, value in prepared.recipe.generator.state_dict().items()}
-    session.start(prepared, settings.tree, tmp_path / "run", Limits(max_steps=2), None)
+    setup.start(prepared, settings.tree, tmp_path / "run", Limits(max_steps=2), None)
     after = prepared.recipe.generator.state_dict()
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert changed
@@ -175,11 +176,11 @@ def test_a_resting_encoder_keeps_weights_and_statistics(photos, tmp_path):
 
 def test_a_resting_generator_keeps_weights_and_statistics(photos, tmp_path):
     settings = configured(photos)
-    prepared = session.prepare(settings.recipe, settings.config, "cpu")
-    session.start(prepared, settings.tree, tmp_path / "run", Limits(max_steps=4), None)
+    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
+    setup.start(prepared, settings.tree, tmp_path / "run", Limits(max_steps=4), None)
     after_pretraining = {key: value.clone() for key, value in prepared.recipe.generator.state_dict().items()}
-    resumed = session.prepare(settings.recipe, settings.config, "cpu")
-    session.resume(resumed, session.RunDirectory.open(tmp_path / "run"), Limits(max_steps=6), None)
+    resumed = setup.prepare(settings.recipe, settings.config, "cpu")
+    setup.continue_run(resumed, setup.RunDirectory.open(tmp_path / "run"), Limits(max_steps=6), None)
     for key, value in resumed.recipe.generator.state_dict().items():
         assert torch.equal(value, after_pretraining[key]), key
 
@@ -191,10 +192,10 @@ def test_the_parts_are_exported_as_one_network_and_resume_bit_for_bit(photos, tm
     assert set(stored.exports) == {"generator"}
     assert stored.tensors["generator"].keys() == whole.generator.state_dict().keys()
     assert {path.stem for path in (tmp_path / "whole" / "weights").iterdir()} >= {*ROWS_PER_STAGE, "best", "last"}
-    prepared = session.prepare(settings.recipe, settings.config, "cpu")
-    session.start(prepared, settings.tree, tmp_path / "part", Limits(max_steps=7), None)
-    resumed = session.prepare(settings.recipe, settings.config, "cpu")
-    session.resume(resumed, session.RunDirectory.open(tmp_path / "part"), Limits(), None)
+    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
+    setup.start(prepared, settings.tree, tmp_path / "part", Limits(max_steps=7), None)
+    resumed = setup.prepare(settings.recipe, settings.config, "cpu")
+    setup.continue_run(resumed, setup.RunDirectory.open(tmp_path / "part"), Limits(), None)
     newest = [state.newest(tmp_path / name / "checkpoints")[1] for name in ("whole", "part")]
     assert set(newest[0]["networks"]) == {"encoder_early", "encoder_late", "decoder", "critic"}
     for part in ("networks", "average"):
@@ -208,7 +209,7 @@ def test_weights_start_a_new_run(photos, tmp_path):
     settings = configured(photos)
     trained(settings, tmp_path / "run")
     file = tmp_path / "run" / "weights" / "last.safetensors"
-    prepared = session.prepare(settings.recipe, settings.config, "cpu", init_from=file)
+    prepared = setup.prepare(settings.recipe, settings.config, "cpu", init_from=file)
     stored = weights.load(file).tensors["generator"]
     for key, value in prepared.recipe.generator.state_dict().items():
         assert torch.equal(value, stored[key]), key
@@ -216,7 +217,7 @@ def test_weights_start_a_new_run(photos, tmp_path):
 
 def test_colour_figures_belong_to_gray_inputs(photos, tmp_path):
     trained(configured(photos, "data.degradations=[{name: gray}]"), tmp_path / "run")
-    row = [row for row in journal.read(tmp_path / "run" / "metrics.jsonl") if "validation/psnr_rgb" in row][-1]
+    row = [row for row in metrics_log.read(tmp_path / "run" / "metrics.jsonl") if "validation/psnr_rgb" in row][-1]
     assert {
         "validation/ab_l1",
         "validation/input_ab_l1",
@@ -230,7 +231,7 @@ def test_colour_figures_belong_to_gray_inputs(photos, tmp_path):
 def test_in_the_game_the_resting_network_is_in_eval_mode(photos):
     """As fastai's GANLearner has it: no dropout in the critic that only judges, running statistics in the generator."""
     settings = configured(photos, "model.critic.dropout=0.15")
-    recipe = session.prepare(settings.recipe, settings.config, "cpu").recipe
+    recipe = setup.prepare(settings.recipe, settings.config, "cpu").recipe
     (*_, stage) = recipe.stages()
     play = StagePlay(recipe, stage, settings.config.stages.adversarial.optimizers, Machine(torch.device("cpu"), "fp32"))
     for learning in stage.players:

@@ -10,10 +10,10 @@ from gantools import api
 from gantools.data import loader
 from gantools.data.batches import to_network
 from gantools.errors import NonFiniteError
-from gantools.training import session
-from gantools.training.machine import Machine
+from gantools.training import setup
+from gantools.training.device.runtime import Machine
 from gantools.training.recipe import LossTerms, Player, Stage
-from gantools.training.stage_play import StagePlay
+from gantools.training.step import StagePlay
 from gantools.training.stopping import Limits
 from gantools.training.turns import Alternate
 
@@ -29,7 +29,7 @@ def batches(settings: api.Settings):
 
 
 def built(settings: api.Settings):
-    prepared = session.prepare(settings.recipe, settings.config, "cpu")
+    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
     for network in (prepared.recipe.generator, prepared.recipe.discriminator):
         prepared.machine.place(network)
         network.train()
@@ -37,8 +37,8 @@ def built(settings: api.Settings):
 
 
 def trained(settings: api.Settings, tmp_path, name: str):
-    prepared = session.prepare(settings.recipe, settings.config, "cpu")
-    session.start(prepared, settings.tree, tmp_path / name, Limits(), None)
+    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
+    setup.start(prepared, settings.tree, tmp_path / name, Limits(), None)
     return prepared.recipe
 
 

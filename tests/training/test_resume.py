@@ -7,7 +7,7 @@ import torch
 
 from gantools import api
 from gantools.checkpoint import state
-from gantools.training.run_directory import RunDirectory
+from gantools.training.run.directory import RunDirectory
 
 
 def flat(value, path=""):

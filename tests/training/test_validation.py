@@ -19,9 +19,10 @@ from gantools.evaluation.session import Measures
 from gantools.images import reader
 from gantools.recipes.pix2pix import Pix2Pix
 from gantools.recipes.srgan import Srgan
-from gantools.training import batch_statistics, session, streams
-from gantools.training.cast import Cast
-from gantools.training.machine import Machine
+from gantools.training import rng, setup
+from gantools.training.device.runtime import Machine
+from gantools.training.distributed import batch_norm
+from gantools.training.state import Cast
 from gantools.training.validation import Validation
 from tests.training.test_resume import assert_equal_states
 
@@ -60,7 +61,7 @@ def test_sample_sheets_show_the_network_in_the_mode_of_its_export(tiny, tmp_path
     from gantools.inference.model import open_model
 
     settings = tiny("pix2pix/shoes-64", *DROPOUT, f"data.validation_dir={shown}", "train.ema_decay=null")
-    prepared = session.prepare(settings.recipe, settings.config, "cpu")
+    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
     cast = Cast(prepared)
     sheets = []
     with cast.validation.at_rest():
@@ -95,12 +96,12 @@ def test_validation_in_training_mode_leaves_the_training_alone(tiny, tmp_path):
 
 def test_statistics_over_all_ranks_wait_for_nobody_in_validation(monkeypatch):
     """Ranks look at different numbers of images then."""
-    monkeypatch.setattr(batch_statistics.distributed, "count", lambda: 2)
-    monkeypatch.setattr(batch_statistics.distributed, "mean", lambda values: pytest.fail("asked another rank"))
+    monkeypatch.setattr(batch_norm.distributed, "count", lambda: 2)
+    monkeypatch.setattr(batch_norm.distributed, "mean", lambda values: pytest.fail("asked another rank"))
     torch.manual_seed(0)
     network, images = nn.Sequential(nn.BatchNorm2d(4)), torch.randn(2, 4, 5, 5)
     alone = network(images)
-    batch_statistics.share_statistics(network)
+    batch_norm.share_statistics(network)
     with torch.no_grad():
         assert torch.equal(network(images), alone)
     with pytest.raises(pytest.fail.Exception):
@@ -128,25 +129,25 @@ class FewStreams:
 
 def test_only_the_own_devices_streams_are_saved_and_set_aside(monkeypatch):
     own, devices = torch.device("cuda:1"), FewStreams(monkeypatch)
-    saved = streams.state(own)
+    saved = rng.state(own)
     assert torch.equal(saved["cuda"], torch.tensor([2]))
-    with streams.set_aside(own):
+    with rng.set_aside(own):
         devices.states[1] = torch.tensor([9])
         torch.manual_seed(3)
     assert (devices.states[1].item(), set(devices.seen)) == (2, {1})
-    assert torch.equal(streams.state(CPU)["cpu"], saved["cpu"])
-    assert streams.state(CPU).keys() == {"cpu"}
+    assert torch.equal(rng.state(CPU)["cpu"], saved["cpu"])
+    assert rng.state(CPU).keys() == {"cpu"}
 
 
 def test_streams_of_old_checkpoints_are_taken(monkeypatch):
     """They have those of all devices in a list, which is empty without CUDA."""
     own, devices = torch.device("cuda:1"), FewStreams(monkeypatch)
     cpu = torch.get_rng_state()
-    streams.load_state({"cpu": cpu, "cuda": [torch.tensor([5]), torch.tensor([6])]}, own)
+    rng.load_state({"cpu": cpu, "cuda": [torch.tensor([5]), torch.tensor([6])]}, own)
     assert devices.states == {0: torch.tensor([1]), 1: torch.tensor([6])}
     for stored in ([], [torch.tensor([7])]):
-        streams.load_state({"cpu": cpu, "cuda": stored}, own)
-        streams.load_state({"cpu": cpu, "cuda": stored}, CPU)
+        rng.load_state({"cpu": cpu, "cuda": stored}, own)
+        rng.load_state({"cpu": cpu, "cuda": stored}, CPU)
     assert devices.states[1].item() == 6
 
 
@@ -240,7 +241,7 @@ def test_other_failures_of_validation_are_not_taken_for_want_of_memory(tiny, tmp
 def test_the_machine_of_a_validation_is_the_runs(tiny):
     """A run on channels_last goes on in it."""
     settings = tiny("pix2pix/shoes-64", *DROPOUT, "train.memory_format=channels_last")
-    cast = Cast(session.prepare(settings.recipe, settings.config, "cpu"))
+    cast = Cast(setup.prepare(settings.recipe, settings.config, "cpu"))
     assert isinstance(cast.machine, Machine)
     weight = next(value for value in cast.recipe.generator.parameters() if value.dim() == 4)
     before = weight.stride()

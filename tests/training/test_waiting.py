@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from gantools.errors import GantoolsError
-from gantools.training import launcher
-from gantools.training.waiting import Watch
+from gantools.training.distributed import launcher
+from gantools.training.distributed.waiting import Watch
 
 PATIENCE_SECONDS = 240  # importing torch takes long on a busy machine
 
@@ -27,15 +27,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started this
 @console.guarded
 def main():
     import torch
-    from gantools.training import distributed
-    distributed.MEETING_SECONDS = 0.1
-    distributed.join(torch.device("cpu"))
+    from gantools.training.distributed import communicator
+    communicator.MEETING_SECONDS = 0.1
+    communicator.join(torch.device("cpu"))
 
 main()
 """
 WAITS = """
 import signal, sys, time
-from gantools.training.waiting import Watch
+from gantools.training.distributed.waiting import Watch
 watch = Watch()
 signal.signal(signal.SIGTERM, lambda *_: None)  # as the loop's, which notes it for the end of the step
 with watch.waiting("the others", said_after_seconds=1000, ends_at=2):

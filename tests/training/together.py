@@ -19,7 +19,7 @@ from gantools import api
 from gantools.data import synth
 from gantools.errors import TrainingError
 from gantools.recipes.pix2pix import Pix2Pix
-from gantools.training.launcher import environment, free_port
+from gantools.training.distributed.launcher import environment, free_port
 from gantools.training.recipe import LossTerms
 from gantools.training.reporter import Silent
 from tests.cli.conftest import SMALL, SMALL_PRESET

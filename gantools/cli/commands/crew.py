@@ -7,7 +7,7 @@ import sys
 from gantools.cli.output import console
 from gantools.cli.output.progress import TrainingReporter
 from gantools.errors import UsageError
-from gantools.training import rank_process, ranks
+from gantools.training.distributed import rank_info, rank_process
 from gantools.training.reporter import Reporter, Silent
 
 
@@ -15,9 +15,9 @@ def start(count: int) -> None:
     """Carry out this very command line as ``count`` processes and end as they did; one of them returns from here."""
     if rank_process.is_launched() or count == 1:
         return
-    if ranks.place().count > 1:
+    if rank_info.place().count > 1:
         raise UsageError("--nproc: torchrun has started the processes already; leave it out")
-    from gantools.training import launcher
+    from gantools.training.distributed import launcher
 
     ended = launcher.launch(count, sys.argv[1:])
     if ended.line is not None:
@@ -27,16 +27,16 @@ def start(count: int) -> None:
 
 def reporter(*, rows_as_json: bool) -> Reporter:
     """The first process shows the training; of the others only what they alone know is told."""
-    where = ranks.place()
+    where = rank_info.place()
     return TrainingReporter(rows_as_json=rows_as_json) if where.is_first else _Other(where.rank)
 
 
 def part() -> None:
     """Take leave of the other processes, after a training that ended well."""
-    if ranks.place().count > 1:
-        from gantools.training import distributed
+    if rank_info.place().count > 1:
+        from gantools.training.distributed import communicator
 
-        distributed.part()
+        communicator.part()
 
 
 class _Other(Silent):

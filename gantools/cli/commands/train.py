@@ -15,7 +15,7 @@ from gantools.cli.commands.recipes import configured
 from gantools.cli.options import options_command
 from gantools.cli.output import console
 from gantools.errors import UsageError
-from gantools.training import rank_process, ranks
+from gantools.training.distributed import rank_info, rank_process
 
 if TYPE_CHECKING:
     from gantools.api import TrainingRun
@@ -138,7 +138,7 @@ def _refuse_with_resume(unwanted: Mapping[str, object]) -> None:
 
 def _finish(run: TrainingRun, json: bool) -> None:
     """Say where the result is; end with the signal's exit code after an interruption."""
-    if ranks.place().is_first:
+    if rank_info.place().is_first:
         _tell(run, json)
     if run.signal is not None:
         raise SystemExit(128 + run.signal)

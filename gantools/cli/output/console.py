@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TextIO, TypeVar
 
 from gantools.errors import ConfigError, GantoolsError, PeerError
-from gantools.training import interruptions, rank_process, ranks
+from gantools.training import interruptions
+from gantools.training.distributed import rank_info, rank_process
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -113,7 +114,7 @@ def report(error: GantoolsError | OSError) -> int:
 
 def _by_rank(line: str) -> str:
     """A line that says which process of several tells it, unless it is the first."""
-    rank = ranks.place().rank
+    rank = rank_info.place().rank
     return f"rank {rank}: {line}" if rank else line
 
 

@@ -21,7 +21,7 @@ from types import FrameType
 
 from gantools.data.processes import available_cores
 from gantools.errors import GantoolsError, UsageError
-from gantools.training import rank_process
+from gantools.training.distributed import rank_process
 from gantools.training.interruptions import NOTED
 
 # Long enough to end in good order after a peer's failure, short enough that a dead run is not mistaken for a slow one.

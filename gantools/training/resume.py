@@ -11,9 +11,9 @@ from gantools.checkpoint import state as checkpoints
 from gantools.config.changes import Change
 from gantools.errors import ModelFileError
 from gantools.files import write_bytes
-from gantools.training import journal
 from gantools.training.loop import Loop
-from gantools.training.run_directory import RunDirectory
+from gantools.training.run import metrics_log
+from gantools.training.run.directory import RunDirectory
 
 # A run that ended in one of these ways has saved.
 _SAVED_ENDINGS = ("finished", "limit", "interrupted")
@@ -67,7 +67,7 @@ class Revision:
 def carry_on(loop: Loop, revision: Revision | None) -> None:
     """Put the folder where the run is: rows that will come again are dropped, changes are told and written down."""
     run, step = loop.run, loop.position.step
-    journal.rewind(run.journal, step)
+    metrics_log.rewind(run.journal, step)
     if revision is not None and revision.changes:
         for change in revision.changes:
             loop.reporter.message(f"changed from step {step} on: {change}")

@@ -16,13 +16,16 @@ from gantools.data import dataset
 from gantools.data.unreadable import require_readable
 from gantools.errors import GantoolsError, ModelFileError, PeerError
 from gantools.files import sha256
-from gantools.training import arithmetic, bystander, continuation, distributed, machine, run_directory, streams
-from gantools.training.cast import Prepared
-from gantools.training.continuation import Revision
+from gantools.training import bystander, resume, rng
+from gantools.training.device import precision, runtime
+from gantools.training.distributed import communicator
 from gantools.training.loop import Loop
 from gantools.training.recipe import Recipe, exported_networks, networks_of
 from gantools.training.reporter import Reporter, Silent
-from gantools.training.run_directory import RunDirectory
+from gantools.training.resume import Revision
+from gantools.training.run import directory
+from gantools.training.run.directory import RunDirectory
+from gantools.training.state import Prepared
 from gantools.training.stopping import Ending, Limits
 
 _NOTHING: Mapping[str, Any] = {}
@@ -49,15 +52,15 @@ def prepare(
     ``before`` is what ``run.json`` says of a run that goes on: it keeps its arithmetic.
     """
     train = config.train
-    where = machine.choose(device, train.precision, train.memory_format, train.compile)
-    where = replace(where, ranks=distributed.join(where.device))
+    where = runtime.choose(device, train.precision, train.memory_format, train.compile)
+    where = replace(where, ranks=communicator.join(where.device))
     training, validation = kind.dataset(config, "training"), kind.dataset(config, "validation")
     for data in (training, validation):
         require_readable(data)
-    streams.seed(config.seed)
+    rng.seed(config.seed)
     recipe = kind(config)
     begun = _load_weights(recipe, Path(init_from)) if init_from is not None else None
-    where, measured = arithmetic.settled(where, recipe, config, training, before)
+    where, measured = precision.settled(where, recipe, config, training, before)
     return Prepared(recipe, config, where, training, validation, begun, measured)
 
 
@@ -67,7 +70,7 @@ def start(
     """Make the run's folder and train. Raises UsageError when it is another run's."""
     config = prepared.config
     ranks = prepared.machine.ranks
-    path = ranks.told_by_first(lambda: Path(run_dir) if run_dir else run_directory.default_path(config.recipe))
+    path = ranks.told_by_first(lambda: Path(run_dir) if run_dir else directory.default_path(config.recipe))
     run = bystander.run_directory(ranks.place)(path)
     with run.claim():
         run.begin(to_yaml(config, tree))
@@ -80,24 +83,24 @@ def start(
         return _train(loop, limits)
 
 
-def resume(
+def continue_run(
     prepared: Prepared, run: RunDirectory, limits: Limits, reporter: Reporter | None, revision: Revision | None = None
 ) -> Outcome:
     """Continue a run, which the caller holds, from its newest intact checkpoint; ``revision`` changes settings."""
     loop = Loop(prepared, run, reporter or Silent())
-    continuation.go_back(loop)
+    resume.go_back(loop)
     if loop.ranks.place.is_first:
         run.tidy()
-        for line in continuation.differences(run.facts(), _facts(prepared)):
+        for line in resume.differences(run.facts(), _facts(prepared)):
             loop.reporter.message(line)
-        continuation.carry_on(loop, revision)
+        resume.carry_on(loop, revision)
     return _train(loop, limits)
 
 
 def _facts(prepared: Prepared) -> dict[str, Any]:
     """What a run is computed with, and of."""
     machine = prepared.machine
-    where = run_directory.environment(str(machine.device), machine.precision)
+    where = directory.environment(str(machine.device), machine.precision)
     layout = {"memory_format": "channels_last" if machine.channels_last else "contiguous"}
     data = {"data": dataset.fingerprint(prepared.training), "validation_images": len(prepared.validation)}
     return {**where, **layout, "processes": machine.ranks.place.count, **data}

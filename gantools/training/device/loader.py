@@ -10,8 +10,8 @@ from gantools.config.schema import RunConfig, StageOptions
 from gantools.data import loader
 from gantools.data.batches import Batch, to_network
 from gantools.data.dataset import Dataset
-from gantools.training.ahead import Ahead, CudaSide
-from gantools.training.machine import Machine
+from gantools.training.device.ahead import Ahead, CudaSide
+from gantools.training.device.runtime import Machine
 from gantools.training.optimizers import Progress
 
 

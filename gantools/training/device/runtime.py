@@ -13,9 +13,10 @@ from torch import nn
 
 from gantools.devices import choose_device, has_bf16
 from gantools.errors import UsageError
-from gantools.training import compiling, ranks
-from gantools.training.compiling import CompileName
-from gantools.training.ranks import Alone, Place, Ranks
+from gantools.training.device import compile
+from gantools.training.device.compile import CompileName
+from gantools.training.distributed import rank_info
+from gantools.training.distributed.rank_info import Alone, Place, Ranks
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
@@ -40,16 +41,16 @@ class Machine:
 
     def compile(self, networks: Mapping[str, nn.Module], composed: Mapping[str, nn.Module]) -> None:
         """Let a recipe's networks be compiled, where the run wants that."""
-        compiling.prepare(compiling.roots(networks, composed), self.compiled)
+        compile.prepare(compile.roots(networks, composed), self.compiled)
 
     def begin_step(self) -> None:
         """Tell CUDA graphs, where there are any, that the last step's results are done with."""
         if self.compiled == "graphs":
-            compiling.begin_step()
+            compile.begin_step()
 
     def uncompiled(self) -> AbstractContextManager[object]:
         """The context for pictures of other sizes than training's."""
-        return nullcontext() if self.compiled == "off" else compiling.eagerly()
+        return nullcontext() if self.compiled == "off" else compile.eagerly()
 
     def scaler(self) -> torch.amp.GradScaler:
         """A loss scaler; it does nothing but in fp16."""
@@ -74,8 +75,8 @@ def choose(
     ``auto`` is fp32 on a processor, where ``arithmetic.settled`` measures, and contiguous.
     Of several processes on this computer each has a CUDA device of its own.
     """
-    found = _choose_device(device, ranks.place())
-    if compiled != "off" and (reason := compiling.obstacle(found)):
+    found = _choose_device(device, rank_info.place())
+    if compiled != "off" and (reason := compile.obstacle(found)):
         warnings.warn(f"train.compile: {reason}; training without", stacklevel=2)
         compiled = "off"
     # On Metal the backward pass of BatchNorm is wrong for channels_last (PyTorch issue 175189).

@@ -9,15 +9,16 @@ from typing import Any
 
 from gantools.checkpoint import state as checkpoints
 from gantools.errors import UsageError
-from gantools.training import finite, shares
-from gantools.training.cast import Cast
+from gantools.training import shares
 from gantools.training.keeper import Keeper
-from gantools.training.position import Position
+from gantools.training.monitor import finite
+from gantools.training.progress import Position
 from gantools.training.recipe import Stage
 from gantools.training.recorder import Recorder
 from gantools.training.reporter import Reporter
-from gantools.training.run_directory import RunDirectory
-from gantools.training.stage_play import StagePlay
+from gantools.training.run.directory import RunDirectory
+from gantools.training.state import Cast
+from gantools.training.step import StagePlay
 
 
 class Saves:

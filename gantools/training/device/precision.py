@@ -23,9 +23,9 @@ from gantools.data.dataset import Dataset
 from gantools.errors import NonFiniteError
 from gantools.models.blocks import PICTURE_WIDE
 from gantools.models.generators.unet import UNet
-from gantools.training.machine import Machine, Precision
+from gantools.training.device.runtime import Machine, Precision
 from gantools.training.recipe import Recipe, Stage, networks_of
-from gantools.training.stage_play import StagePlay
+from gantools.training.step import StagePlay
 from gantools.training.turns import Alternate
 
 _CPU_PRECISIONS: tuple[Precision, Precision] = ("fp32", "bf16")

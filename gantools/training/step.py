@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gantools.config.options import Options
 from gantools.errors import NonFiniteError
 from gantools.training import optimizers
-from gantools.training.machine import Machine
+from gantools.training.device.runtime import Machine
 from gantools.training.recipe import LossTerms, Recipe, Stage
 
 

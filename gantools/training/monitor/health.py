@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from gantools.training.movement import Movement
+from gantools.training.monitor.movement import Movement
 
 Resembling = Mapping[str, tuple[Tensor, Tensor]]
 Figures = Mapping[str, float]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gantools.training import distributed
+from gantools.training.distributed import communicator
 
 
 class GlobalBatchNorm(nn.BatchNorm2d):
@@ -20,13 +20,13 @@ class GlobalBatchNorm(nn.BatchNorm2d):
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        if not self.training or not torch.is_grad_enabled() or distributed.count() == 1:
+        if not self.training or not torch.is_grad_enabled() or communicator.count() == 1:
             return super().forward(images)
         wide = images.float()
         mean = _over_ranks(wide.mean((0, 2, 3)))
         centred = wide - mean[:, None, None]
         variance = _over_ranks(centred.square().mean((0, 2, 3)))
-        self._follow(mean.detach(), variance.detach(), images.numel() // len(mean) * distributed.count())
+        self._follow(mean.detach(), variance.detach(), images.numel() // len(mean) * communicator.count())
         scale = (variance + self.eps).rsqrt()
         scale = scale if self.weight is None else scale * self.weight
         shift = 0.0 if self.bias is None else self.bias[:, None, None]
@@ -64,7 +64,7 @@ class _Mean(torch.autograd.Function):
 
     @staticmethod
     def forward(_context: Any, values: Tensor) -> Tensor:
-        return distributed.mean(values)
+        return communicator.mean(values)
 
     @staticmethod
     def backward(_context: Any, gradient: Tensor) -> Tensor:

@@ -8,11 +8,11 @@ from typing import Any
 
 from gantools.config.schema import RunConfig, StageOptions
 from gantools.data.dataset import Dataset
-from gantools.training import batch_statistics
+from gantools.training.device.runtime import Machine
+from gantools.training.distributed import batch_norm
 from gantools.training.ema import MovingAverage
-from gantools.training.machine import Machine
 from gantools.training.recipe import Recipe, Stage, exported_networks, networks_of
-from gantools.training.stage_play import StagePlay
+from gantools.training.step import StagePlay
 from gantools.training.validation import Validation
 
 
@@ -48,7 +48,7 @@ class Cast:
     def _make_ready(self) -> None:
         if self.config.train.sync_batch_norm:
             for network in self.networks.values():
-                batch_statistics.share_statistics(network)
+                batch_norm.share_statistics(network)
         self.machine.ranks.begin_alike(self.networks.values())
         for network in self.recipe.frozen().values():
             self.machine.place(network)

@@ -22,9 +22,9 @@ from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
 from gantools.errors import GantoolsError, PeerError
-from gantools.training import ranks
-from gantools.training.ranks import Alone, Place, Ranks
-from gantools.training.waiting import Watch
+from gantools.training.distributed import rank_info
+from gantools.training.distributed.rank_info import Alone, Place, Ranks
+from gantools.training.distributed.waiting import Watch
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ _WORD = "why a rank gave up"
 
 def join(device: torch.device) -> Ranks:
     """Meet the other processes of ``torchrun`` or ``--nproc``. Raises PeerError when they do not come."""
-    where = ranks.place()
+    where = rank_info.place()
     if where.count == 1:
         return Alone()
     if _Meeting.ranks is None:
@@ -49,7 +49,7 @@ def join(device: torch.device) -> Ranks:
             met, rank, count = next(rendezvous("env://", timeout=PATIENCE))
             met.set_timeout(PATIENCE)
             # torchrun keeps one store for all its attempts: the addresses of ranks that are gone are still in it.
-            store = PrefixStore(f"attempt {ranks.attempt()}", met)
+            store = PrefixStore(f"attempt {rank_info.attempt()}", met)
             backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
             dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
         _Meeting.ranks = Together(where, store)

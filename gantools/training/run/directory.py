@@ -14,7 +14,7 @@ from typing import Any
 
 from gantools.errors import UsageError
 from gantools.files import STAGED_PREFIX, remove_stale, write_bytes, write_json
-from gantools.training import lock
+from gantools.training.run import lock
 
 
 @dataclass(frozen=True)
