@@ -124,7 +124,7 @@ def test_a_run_that_goes_on_keeps_its_arithmetic(tiny, tmp_path, monkeypatch):
     assert not asked
 
     said: list[str] = []
-    seen = monkeypatch.setattr(setup, "resume", lambda prepared, *_: said.append(prepared.machine.precision))
+    seen = monkeypatch.setattr(setup, "continue_run", lambda prepared, *_: said.append(prepared.machine.precision))
     assert seen is None
     for overrides in ((), ("train.precision=fp32",)):
         with pytest.raises(AttributeError):  # there is no outcome: it did not train
