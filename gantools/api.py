@@ -29,8 +29,8 @@ from gantools.inference import run as inference
 from gantools.registry import did_you_mean
 
 if TYPE_CHECKING:
-    from gantools.data.options import EdgeOptions
-    from gantools.images.picture import Picture
+    from gantools.data.options.datasets import EdgeOptions
+    from gantools.images.image import Image
     from gantools.inference.options import Settings as InferSettings
     from gantools.training.recipe import Recipe
     from gantools.training.reporter import Reporter
@@ -188,12 +188,12 @@ def preview_data(
     settings: Settings, output: Path, *, split: Literal["training", "validation"] = "training", count: int = 8
 ) -> str:
     """Draw what a run would be fed into the picture ``output``; say what the data set is. Raises DataError."""
-    from gantools.data.preview import sheet
-    from gantools.images import writer
-    from gantools.images.picture import Picture
+    from gantools.data.prepare.preview import sheet
+    from gantools.images.image import Image
+    from gantools.images.io import writer
 
     dataset = settings.recipe.dataset(settings.config, split)
-    writer.write(Picture(sheet(dataset, split, count=count, seed=settings.config.seed)), output)
+    writer.write(Image(sheet(dataset, split, count=count, seed=settings.config.seed)), output)
     return dataset.describe()
 
 
@@ -325,7 +325,7 @@ def settings_for_photos(settings: InferSettings, path: Path) -> InferSettings:
 def _edges_of(path: Path) -> EdgeOptions:
     """How the outlines were drawn that weights were trained on. Raises UsageError when they were trained on others."""
     from gantools.checkpoint import weights
-    from gantools.data.options import EdgeOptions
+    from gantools.data.options.datasets import EdgeOptions
 
     data = weights.describe(path).about.get("config", {}).get("data", {})
     if "edges" not in data or data.get("make", "edges") != "edges":
@@ -333,18 +333,18 @@ def _edges_of(path: Path) -> EdgeOptions:
     return EdgeOptions.model_validate(data["edges"], strict=False)
 
 
-def outline_from_weights(path: Path) -> Callable[[Picture], Picture]:
+def outline_from_weights(path: Path) -> Callable[[Image], Image]:
     """What turns a photo into the outline drawing that the weights at ``path`` were trained on.
 
     Raises UsageError when they were trained on something else than outlines of photos.
     """
     from gantools.data.degrade.edges import outline
-    from gantools.images.depth import to_8_bit
-    from gantools.images.transparency import spread
+    from gantools.images.image import to_8_bit
+    from gantools.images.ops.transparency import spread
 
     options = _edges_of(path)
 
-    def drawn(photo: Picture) -> Picture:
+    def drawn(photo: Image) -> Image:
         alpha = None if photo.alpha is None else to_8_bit(photo.alpha)
         return replace(photo, pixels=outline(to_8_bit(spread(photo)), options), alpha=alpha, gray=False)
 

@@ -30,16 +30,28 @@ import cv2
 import numpy as np
 import torch
 
-from gantools.data import DATASETS, seeds, synth
+from gantools.data import DATASETS
 from gantools.data.degrade import blur, crappify, edges, masks
-from gantools.data.options import EdgeOptions, PairedData, ResolutionData
-from gantools.data.options_blur import BlurOptions, BlurredData
-from gantools.data.options_masks import CenterMask, MaskedData, RandomBlockMask, RandomRegionMask
-from gantools.data.options_restoration import CRAPPIFY, GrayOptions, LowResolutionOptions, NoiseOptions, RestorationData
-from gantools.data.options_unpaired import UnpairedData
-from gantools.data.sampler import SampleKey
-from gantools.images import reader, writer
-from gantools.images.picture import Picture, Pixels
+from gantools.data.loading import sampler
+from gantools.data.loading.sampler import SampleKey
+from gantools.data.options.blur import BlurOptions
+from gantools.data.options.datasets import (
+    CRAPPIFY,
+    BlurredData,
+    EdgeOptions,
+    GrayOptions,
+    LowResolutionOptions,
+    MaskedData,
+    NoiseOptions,
+    PairedData,
+    ResolutionData,
+    RestorationData,
+    UnpairedData,
+)
+from gantools.data.options.masks import CenterMask, RandomBlockMask, RandomRegionMask
+from gantools.data.synthetic import drawing
+from gantools.images.image import Image, Pixels
+from gantools.images.io import reader, writer
 
 SIDE_PX = 256
 PHOTOS = 8
@@ -160,7 +172,7 @@ LOOP_DEGRADATIONS = {"low_resolution": loop_low_resolution, "noise": loop_noise,
 
 
 def rng() -> np.random.Generator:
-    return seeds.generator(1, 2, 3)
+    return sampler.sample_rng(1, 2, 3)
 
 
 def own_parts(photo: Pixels) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
@@ -308,7 +320,7 @@ def interleaved(work: Mapping[Any, Callable[[], Any]], rounds: int) -> dict[Any,
 
 
 def picture(number: int) -> Pixels:
-    return np.asarray(synth.picture("scenes", number, 533, 7)[:, :400], np.uint8)
+    return np.asarray(drawing.draw_image("scenes", number, 533, 7)[:, :400], np.uint8)
 
 
 def write_photos(folder: Path, photos: Path | None) -> None:
@@ -318,7 +330,7 @@ def write_photos(folder: Path, photos: Path | None) -> None:
         pixels = reader.read_rgb8(given[number % len(given)]) if given else picture(number)
         sized = np.asarray(cv2.resize(pixels, (400, 533), interpolation=cv2.INTER_AREA), np.uint8)
         for side in "ab":
-            writer.write(Picture(sized), folder / side / f"{number}.jpg")
+            writer.write(Image(sized), folder / side / f"{number}.jpg")
 
 
 def main() -> None:

@@ -35,9 +35,9 @@ from PIL import Image
 from torch import nn
 
 from gantools.checkpoint import weights
-from gantools.data import synth
-from gantools.images import reader
-from gantools.images.picture import Pixels
+from gantools.data.synthetic import drawing
+from gantools.images.image import Pixels
+from gantools.images.io import reader
 from gantools.inference.kernels import onednn
 from gantools.inference.kernels.fuse import rewritten
 from gantools.inference.kernels.select import Runnable
@@ -373,7 +373,7 @@ def draw(case: Case, folder: Path, count: int) -> None:
     """JPEGs of the wanted size: parts of photos, or drawn shoes."""
     folder.mkdir()
     found = sorted(PHOTOS.glob("photos_clothing_cc0/*/*.jpg")) if PHOTOS.is_dir() else []
-    sources = found[:count] or synth.synthesise("shoes", folder.parent / "drawn", min(count, 16), 256, seed=0)
+    sources = found[:count] or drawing.draw_dataset("shoes", folder.parent / "drawn", min(count, 16), 256, seed=0)
     for number in range(count):
         photo = reader.read_rgb8(sources[number % len(sources)])
         part = cv2.resize(photo, (case.width, case.height), interpolation=cv2.INTER_AREA)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gantools import api
 from gantools.benchmark import noise, plain
-from gantools.data.batches import Batch
+from gantools.data.loading.batches import Batch
 from gantools.devices import has_bf16
 from gantools.training import rng
 from gantools.training.device import compile

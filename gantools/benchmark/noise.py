@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gantools import api
-from gantools.data import batches
-from gantools.data.batches import Batch, to_network
+from gantools.data.loading import batches
+from gantools.data.loading.batches import Batch, to_network
 
 _KINDS: Mapping[str, type[Batch]] = {
     "pix2pix": batches.Paired,

@@ -12,7 +12,7 @@ import torch
 from gantools import api
 from gantools.benchmark.cases import Case
 from gantools.benchmark.contenders import Mode, built, optimizers_of
-from gantools.data import synth
+from gantools.data.synthetic import drawing
 from gantools.training.device.loader import Feed
 from gantools.training.step import StagePlay
 
@@ -25,8 +25,8 @@ def drawn(case: Case, folder: Path, *, small: bool) -> api.Settings:
     """The case's configuration on pictures drawn for it in ``folder``."""
     data = case.settings(small=small).config.data
     side_px = max(getattr(data, "load_px", None) or 0, data.crop_px)  # type: ignore[attr-defined]
-    kind = synth.RECIPE_KINDS[case.preset.split("/")[0]]
-    synth.synthesise(kind, folder, PICTURES, side_px, seed=0)
+    kind = drawing.RECIPE_KINDS[case.preset.split("/")[0]]
+    drawing.draw_dataset(kind, folder, PICTURES, side_px, seed=0)
     return case.settings(small=small, data=str(folder))
 
 

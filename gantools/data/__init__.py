@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from gantools.registry import Registry
 
 if TYPE_CHECKING:
-    from gantools.data.dataset import Dataset
+    from gantools.data.loading.dataset import Dataset
 
 DATASETS: Registry[Dataset] = Registry(
     "data set",
     {
-        "paired": "gantools.data.paired:PairedImages",
-        "resolution": "gantools.data.resolution:ResolutionImages",
-        "masked": "gantools.data.masked:MaskedImages",
-        "blurred": "gantools.data.blurred:BlurredImages",
-        "unpaired": "gantools.data.unpaired:UnpairedImages",
-        "restoration": "gantools.data.restoration:RestorationImages",
+        "paired": "gantools.data.datasets.paired:PairedDataset",
+        "resolution": "gantools.data.datasets.super_resolution:SuperResolutionDataset",
+        "masked": "gantools.data.datasets.inpainting:InpaintingDataset",
+        "blurred": "gantools.data.datasets.deblurring:DeblurringDataset",
+        "unpaired": "gantools.data.datasets.unpaired:UnpairedDataset",
+        "restoration": "gantools.data.datasets.restoration:RestorationDataset",
     },
 )

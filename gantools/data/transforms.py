@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from gantools.data.options import Fit
-from gantools.images.picture import Pixels
+from gantools.data.options.datasets import Fit
+from gantools.images.image import Pixels
 
 WHITE = (255, 255, 255)
 

@@ -12,15 +12,17 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from gantools import api
-from gantools.data import seeds, synth
 from gantools.data.degrade import edges
-from gantools.data.options import EdgeOptions
+from gantools.data.loading import sampler
+from gantools.data.options.datasets import EdgeOptions
+from gantools.data.synthetic import drawing
 from gantools.demonstration import page as pages
 from gantools.demonstration.worn import SAMPLES, outputs, sheet, show_worn
 from gantools.errors import GantoolsError
 from gantools.files import write_bytes
-from gantools.images import color, reader, writer
-from gantools.images.picture import Picture, Pixels
+from gantools.images.image import Image, Pixels
+from gantools.images.io import reader, writer
+from gantools.images.ops import resize
 from gantools.training.reporter import Reporter, Silent
 
 PICTURES, HELD_OUT, SIDE_PX = 240, 6, 64
@@ -73,7 +75,7 @@ def run(folder: Path, steps: int | None, reporter: Reporter, tell: Callable[[str
     ``steps`` None: 1,000, or as many as this computer does in ``TRAINING_SECONDS``.
     """
     tell(f"1/4 drawing {PICTURES} shoes")
-    drawings = synth.synthesise("shoes", folder / "drawn", PICTURES, SIDE_PX, seed=0)
+    drawings = drawing.draw_dataset("shoes", folder / "drawn", PICTURES, SIDE_PX, seed=0)
     tell(f"2/4 training pix2pix on them at {SIDE_PX} px")
     training = _train(folder, steps or _affordable_steps(folder, tell), reporter)
     tell("3/4 running the trained pix2pix on shoes it has not seen")
@@ -143,7 +145,7 @@ def _settings(folder: Path, steps: int, *overrides: str) -> api.Settings:
 
 def _shoes(folder: Path, run: Path) -> Path:
     """Outlines with dabs of colour of shoes from another seed through the trained network, beside the truth."""
-    truths = synth.synthesise("shoes", folder / "truth", HELD_OUT, SIDE_PX, seed=1)
+    truths = drawing.draw_dataset("shoes", folder / "truth", HELD_OUT, SIDE_PX, seed=1)
     drawn = [_drawing(truth, folder / "outlines" / truth.name, seed) for seed, truth in enumerate(truths)]
     made = outputs(api.infer(run, drawn, output=folder / "generated"))
     rows = [[reader.read_rgb8(path) for path in row] for row in zip(drawn, made, truths, strict=True)]
@@ -153,8 +155,8 @@ def _shoes(folder: Path, run: Path) -> Path:
 def _drawing(photo: Path, path: Path, seed: int) -> Path:
     """An outline of a photo with some dabs of its colours, as a person might draw it."""
     pixels, options = reader.read_rgb8(photo), EdgeOptions(max_hints=16)
-    drawing = edges.colour_hints(edges.outline(pixels, options), pixels, seeds.generator(seed, 0, 0), options)
-    writer.write(Picture(drawing), path)
+    drawing = edges.colour_hints(edges.outline(pixels, options), pixels, sampler.sample_rng(seed, 0, 0), options)
+    writer.write(Image(drawing), path)
     return path
 
 
@@ -166,4 +168,4 @@ def _photos(folder: Path) -> Path:
 
 
 def _bicubic(path: Path) -> Pixels:
-    return color.resize_bicubic(reader.read_rgb8(path), scale=4)
+    return resize.resize_bicubic(reader.read_rgb8(path), scale=4)

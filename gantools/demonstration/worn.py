@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from gantools import api
-from gantools.data import seeds
-from gantools.data.options_blur import BlurOptions
-from gantools.data.options_degradations import JpegOptions, LowResolutionOptions, TextOptions
-from gantools.data.options_masks import RandomRegionMask
-from gantools.data.workshop.change import Blur, Change, Crappify, Mask, gray
+from gantools.data.loading import sampler
+from gantools.data.options.blur import BlurOptions
+from gantools.data.options.degradations import JpegOptions, LowResolutionOptions, TextOptions
+from gantools.data.options.masks import RandomRegionMask
+from gantools.data.prepare.change import Blur, Change, Crappify, Mask, gray
 from gantools.errors import ImageError
-from gantools.images import grid, reader, writer
-from gantools.images.picture import Picture, Pixels
+from gantools.images.image import Image, Pixels
+from gantools.images.io import reader, writer
+from gantools.images.ops import grid
 from gantools.inference.options import Settings
 from gantools.jobs.result import Result
 
@@ -63,14 +64,14 @@ def _shown(wear: Wear, folder: Path) -> Path:
 def _changed(change: Change, photos: Iterable[Path], folder: Path) -> list[Path]:
     """Write what ``change`` makes of each photo; chance is the photo's name alone, so that holes and masks agree."""
     return [
-        _write(folder / f"{path.stem}.png", change(reader.read_rgb8(path), seeds.named(0, path.stem)))
+        _write(folder / f"{path.stem}.png", change(reader.read_rgb8(path), sampler.file_rng(0, path.stem)))
         for path in photos
     ]
 
 
 def _write(path: Path, pixels: Pixels) -> Path:
     is_gray = pixels.ndim == 2
-    writer.write(Picture(np.dstack([pixels] * 3) if is_gray else pixels, gray=is_gray), path)
+    writer.write(Image(np.dstack([pixels] * 3) if is_gray else pixels, gray=is_gray), path)
     return path
 
 
@@ -86,5 +87,5 @@ def outputs(results: Iterable[Result]) -> list[Path]:
 
 def sheet(path: Path, rows: Sequence[Sequence[Pixels]], labels: list[str]) -> Path:
     """Draw rows of pictures under their labels."""
-    writer.write(Picture(grid.grid([list(row) for row in rows], labels)), path)
+    writer.write(Image(grid.grid([list(row) for row in rows], labels)), path)
     return path

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gantools.images import reader
-from gantools.images.depth import to_8_bit
-from gantools.images.holes import Hole
-from gantools.images.picture import Picture, Pixels
+from gantools.images.image import Image, Pixels, to_8_bit
+from gantools.images.io import reader
+from gantools.images.ops.masks import Mask
 from gantools.inference import image as engine
 from gantools.inference.model import Model
 from gantools.inference.options import ScaleTo, Settings
@@ -16,12 +15,12 @@ from gantools.inference.plan import Job
 
 def made_of(pixels: Pixels, model: Model, scale_to: ScaleTo = "auto") -> Pixels:
     """What a model makes of a picture. Shapes: uint8 [H, W, 3] → ``scale`` times as large."""
-    return engine.process(Picture(pixels), model, Settings(scale_to=scale_to)).pixels
+    return engine.process(Image(pixels), model, Settings(scale_to=scale_to)).pixels
 
 
-def filled(pixels: Pixels, hole: Hole, model: Model, scale_to: ScaleTo = "auto") -> Pixels:
+def filled(pixels: Pixels, hole: Mask, model: Model, scale_to: ScaleTo = "auto") -> Pixels:
     """A picture whose hole a model has filled. Shapes: uint8 [H, W, 3], bool [H, W]."""
-    return engine.complete(Picture(pixels), hole, model, Settings(scale_to=scale_to)).pixels
+    return engine.complete(Image(pixels), hole, model, Settings(scale_to=scale_to)).pixels
 
 
 def made_from(path: Path, model: Model, mask: str | None, scale_to: ScaleTo = "auto") -> Pixels:

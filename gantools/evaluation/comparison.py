@@ -12,9 +12,9 @@ from gantools.evaluation.entrants import Entrants
 from gantools.evaluation.example import Example
 from gantools.evaluation.measuring import Measurement
 from gantools.evaluation.result import Evaluation, Failure, Row
-from gantools.images import reader
-from gantools.images.color import resize_bicubic
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
+from gantools.images.io import reader
+from gantools.images.ops.resize import resize_bicubic
 from gantools.inference.model import Model
 from gantools.inference.options import ScaleTo
 from gantools.jobs import pictures

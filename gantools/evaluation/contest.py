@@ -166,14 +166,14 @@ def _page(contest: Contest, comparison: Comparison) -> Outcome:
 
 
 def _grid(contest: Contest, comparison: Comparison) -> Outcome:
-    from gantools.images import writer
-    from gantools.images.grid import grid
-    from gantools.images.picture import Picture
+    from gantools.images.image import Image
+    from gantools.images.io import writer
+    from gantools.images.ops.grid import grid
 
     shown: list[Shown] = list(comparison.shown())
     if shown:
         tiles = [list(each.tiles.values()) for each in shown]
-        writer.write(Picture(grid(tiles, list(shown[0].tiles))), contest.output)
+        writer.write(Image(grid(tiles, list(shown[0].tiles))), contest.output)
     return _outcome(comparison, len(shown))
 
 

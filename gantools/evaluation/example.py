@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from gantools.images.holes import Hole
-    from gantools.images.picture import Pixels
+    from gantools.images.image import Pixels
+    from gantools.images.ops.masks import Mask
 
 MODEL = "model"
 """The candidate that limits are for; the others are what it is to be compared with."""
@@ -27,7 +27,7 @@ class Example:
     name: str
     candidates: Mapping[str, Pixels]
     truth: Pixels
-    hole: Hole | None = None
+    hole: Mask | None = None
     kin: Pixels | None = None
 
 

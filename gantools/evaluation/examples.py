@@ -17,15 +17,15 @@ from gantools.config import overrides as override
 from gantools.config import report
 from gantools.config.schema import RunConfig
 from gantools.config.source import Tree
-from gantools.data.dataset import Dataset
-from gantools.data.sampler import SampleKey
+from gantools.data.loading.dataset import Dataset
+from gantools.data.loading.sampler import SampleKey
 from gantools.errors import ModelFileError
 from gantools.evaluation.applying import filled, made_of
 from gantools.evaluation.example import MODEL, Example
 from gantools.evaluation.given import GivenPairs, given_pairs
-from gantools.images import holes
-from gantools.images.color import resize_bicubic
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
+from gantools.images.ops import masks
+from gantools.images.ops.resize import resize_bicubic
 from gantools.inference.model import Model, open_model
 from gantools.inference.options import ScaleTo
 from gantools.inference.scaling import short_side_px
@@ -143,7 +143,7 @@ def _drawn(sample: Any, model: Model, scale: Scale) -> Example:
 
 def _filled(sample: Any, model: Model, scale: Scale) -> Example:
     missing = sample.mask[..., 0] > 0
-    without = {"mean fill": holes.mean_filled(sample.image, missing), "Telea": holes.telea(sample.image, missing)}
+    without = {"mean fill": masks.mean_filled(sample.image, missing), "Telea": masks.telea(sample.image, missing)}
     made = filled(sample.image, missing, model, scale(sample.image))
     return Example(sample.name, {**without, MODEL: made}, sample.image, missing)
 

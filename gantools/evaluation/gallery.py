@@ -10,8 +10,8 @@ from string import Template
 
 from gantools.evaluation.comparison import Shown
 from gantools.evaluation.result import Evaluation, Failure, Row
-from gantools.images import writer
-from gantools.images.picture import Picture, Pixels
+from gantools.images.image import Image, Pixels
+from gantools.images.io import writer
 from gantools.metrics.protocols import MetricProtocol
 
 LOSSLESS_PIXELS = 200_000
@@ -63,7 +63,7 @@ def data_uri(pixels: Pixels) -> str:
     """A picture as text: PNG, or WebP where that would be large."""
     small = pixels.shape[0] * pixels.shape[1] <= LOSSLESS_PIXELS
     kind, quality = ("png", 100) if small else ("webp", _QUALITY)
-    content = writer.encode(Picture(pixels), kind, quality=quality)
+    content = writer.encode(Image(pixels), kind, quality=quality)
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 

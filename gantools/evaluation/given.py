@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gantools.data import layout
-from gantools.data.layout import Item
+from gantools.data.folders import layout
+from gantools.data.folders.layout import Item
 from gantools.errors import DataError, ImageError
 from gantools.evaluation.example import RESULT, Example
-from gantools.images import reader
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
+from gantools.images.io import reader
 
 FOLDERS = (("low", "high"), ("lr", "hr"), ("degraded", "clean"), ("input", "target"), ("source", "target"))
 """Names of the two folders of a ready-made set: what a model is given, and what is wanted."""

@@ -17,7 +17,7 @@ from gantools.metrics.frechet import Vectors, frechet
 from gantools.metrics.instruments import Instruments, Judge
 
 if TYPE_CHECKING:
-    from gantools.images.picture import Pixels
+    from gantools.images.image import Pixels
 
 TRUTH = "truth"
 

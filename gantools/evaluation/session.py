@@ -99,8 +99,8 @@ def _measured(
 ) -> Evaluation:
     from gantools.devices import choose_device
     from gantools.evaluation.measuring import measure
-    from gantools.images import writer
-    from gantools.images.picture import Picture
+    from gantools.images.image import Image
+    from gantools.images.io import writer
     from gantools.metrics.instruments import FeatureFiles, prepare
 
     if not len(examples):
@@ -109,7 +109,7 @@ def _measured(
     instruments = prepare(metrics, files, device)
     found = measure(examples, instruments, advance)
     if measures.sheet is not None:
-        writer.write(Picture(found.sheet.drawn()), measures.sheet)
+        writer.write(Image(found.sheet.drawn()), measures.sheet)
     return Evaluation(
         subject,
         examples.describe,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from gantools.data import transforms
 from gantools.errors import DataError
 from gantools.evaluation.example import Example
-from gantools.images.grid import grid
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
+from gantools.images.ops.grid import grid
 
 SIDE_PX = 160
 """Side of the middles on a sheet."""

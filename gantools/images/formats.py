@@ -99,3 +99,11 @@ def format_of(path: PurePath | str) -> str:
     if suffix not in FORMATS:
         raise UsageError(f"{str(path)!r}: no format is known by {suffix!r}; known: {', '.join(FORMATS)}")
     return FORMATS[suffix]
+
+
+_METRES_PER_INCH = 0.0254
+
+
+def per_metre(dpi: tuple[float, float]) -> tuple[int, int]:
+    """Dots per metre of dots per inch, across and down."""
+    return round(dpi[0] / _METRES_PER_INCH), round(dpi[1] / _METRES_PER_INCH)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
 
 
 def to_tensor(pixels: Pixels, device: torch.device | str = "cpu") -> Tensor:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gantools.errors import ImageError
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
 from gantools.inference.memory import memory_of
 from gantools.inference.model import Model
 from gantools.inference.options import Settings

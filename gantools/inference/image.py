@@ -10,10 +10,10 @@ from functools import partial
 import cv2
 import numpy as np
 
-from gantools.images.color import resize_bicubic
-from gantools.images.holes import Hole
-from gantools.images.picture import Picture, Pixels
-from gantools.images.transparency import restore, spread
+from gantools.images.image import Image, Pixels
+from gantools.images.ops.masks import Mask
+from gantools.images.ops.resize import resize_bicubic
+from gantools.images.ops.transparency import restore, spread
 from gantools.inference import inpainting, sizes
 from gantools.inference.kernels.compile import Ferry
 from gantools.inference.model import Model
@@ -47,7 +47,7 @@ def put_through(model: Model, run: Run, settings: Settings) -> Run:
     return run.change(lambda picture, job: make(picture, job, model, prepared), None if masked else joint)
 
 
-def make(picture: Picture, job: Job, model: Model, settings: Settings) -> Picture:
+def make(picture: Image, job: Job, model: Model, settings: Settings) -> Image:
     """What the network makes of a job's picture, or of what is missing from it. Raises ImageError or UsageError."""
     if model.export.takes == "picture":
         return process(picture, model, settings)
@@ -55,7 +55,7 @@ def make(picture: Picture, job: Job, model: Model, settings: Settings) -> Pictur
     return complete(inpainting.without_alpha_hole(picture, settings.mask), hole, model, settings)
 
 
-def complete(picture: Picture, hole: Hole, model: Model, settings: Settings) -> Picture:
+def complete(picture: Image, hole: Mask, model: Model, settings: Settings) -> Image:
     """Fill the hole of a picture; every other sample stays as it is, and so do size, depth, alpha and metadata.
 
     Raises UsageError when the network cannot fill a hole as large as this.
@@ -74,7 +74,7 @@ def complete(picture: Picture, hole: Hole, model: Model, settings: Settings) -> 
     return replace(picture, pixels=_in_gray(filled) if gray else filled, alpha=alpha, gray=gray)
 
 
-def process(picture: Picture, model: Model, settings: Settings) -> Picture:
+def process(picture: Image, model: Model, settings: Settings) -> Image:
     """Put a picture through the network: ``scale`` times its size exactly, depth, alpha, gray and metadata kept.
 
     Raises ImageError when the result would be too large, does not fit the memory, or is not finite.
@@ -91,12 +91,12 @@ def _applied(pixels: Pixels, model: Model, settings: Settings) -> Pixels:
     return translate(seen, model, tile=settings.tile, tta=settings.tta)
 
 
-def _finished_from(given: Picture, made: Pixels, model: Model, settings: Settings) -> Picture:
+def _finished_from(given: Image, made: Pixels, model: Model, settings: Settings) -> Image:
     """A picture from what the network made of what it saw of it."""
     return finished(given, Scaling.of(model.export, settings).result(made, given.pixels), model, settings)
 
 
-def finished(given: Picture, pixels: Pixels, model: Model, settings: Settings) -> Picture:
+def finished(given: Image, pixels: Pixels, model: Model, settings: Settings) -> Image:
     """A picture with what the network made of its colours, and its transparency beside them."""
     gray = given.gray and _stays_gray(model, settings)
     if model.generator.scale == 1 and settings.alpha != "drop":
@@ -109,12 +109,12 @@ def finished(given: Picture, pixels: Pixels, model: Model, settings: Settings) -
     )
 
 
-def _seen(picture: Picture, settings: Settings) -> Pixels:
+def _seen(picture: Image, settings: Settings) -> Pixels:
     """The colours that a network is shown: those that nobody sees are not among them, unless they come to light."""
     return picture.pixels if settings.alpha == "drop" else spread(picture)
 
 
-def _alpha(picture: Picture, model: Model, settings: Settings) -> Pixels | None:
+def _alpha(picture: Image, model: Model, settings: Settings) -> Pixels | None:
     """The result's transparency: resized beside the colours, or made by the network where that is not fully clear."""
     scale = model.generator.scale
     if picture.alpha is None or settings.alpha == "drop":
@@ -155,7 +155,7 @@ def _in_gray(pixels: Pixels) -> Pixels:
     return gray
 
 
-def _require_size(picture: Picture, model: Model, settings: Settings) -> None:
+def _require_size(picture: Image, model: Model, settings: Settings) -> None:
     """Refuse what would grow beyond reason before the memory for it is asked for."""
     seen = Scaling.of(model.export, settings).size(picture.height, picture.width)
     for height, width in ((picture.height, picture.width), seen):

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gantools.errors import UsageError
-from gantools.images import reader
-from gantools.images.holes import Hole, central_square, hole_of, mean_filled, warn_of_most
-from gantools.images.picture import Picture, Pixels
+from gantools.images.image import Image, Pixels
+from gantools.images.io import reader
+from gantools.images.ops.masks import Mask, central_square, mask_of, mean_filled, warn_if_mostly_missing
 from gantools.inference.options import CENTER
 from gantools.jobs.pictures import known, stem
 
@@ -33,7 +33,7 @@ SEAM_PX = 4
 """How deep inside the hole the network's colours are drawn towards those of the known pixels beside it."""
 
 
-def fill_by_center(pixels: Pixels, hole: Hole, predict: Predict, side_px: int, hole_px: int) -> Pixels:
+def fill_by_center(pixels: Pixels, hole: Mask, predict: Predict, side_px: int, hole_px: int) -> Pixels:
     """Fill each part of the hole in the middle of a window of ``side_px``, the size that the network was trained on.
 
     What of the window lies outside of the picture is its reflection. Later parts see the earlier ones filled.
@@ -48,7 +48,7 @@ def fill_by_center(pixels: Pixels, hole: Hole, predict: Predict, side_px: int, h
     return filled
 
 
-def fill_by_picture(pixels: Pixels, hole: Hole, predict: Predict, trained_px: int) -> Pixels:
+def fill_by_picture(pixels: Pixels, hole: Mask, predict: Predict, trained_px: int) -> Pixels:
     """Fill the hole from a network that predicts every pixel of what is given to it.
 
     Only the surroundings of the hole go through the network. Where the hole is thick, so that the network would see
@@ -67,7 +67,7 @@ def fill_by_picture(pixels: Pixels, hole: Hole, predict: Predict, trained_px: in
     return filled
 
 
-def blended(pixels: Pixels, hole: Hole, predicted: Pixels) -> Pixels:
+def blended(pixels: Pixels, hole: Mask, predicted: Pixels) -> Pixels:
     """Known pixels as they are; in the hole the prediction, corrected near its edge so that no seam is seen.
 
     The correction is what the prediction is wrong by at the nearest known pixel; it fades over ``SEAM_PX``.
@@ -85,7 +85,7 @@ def blended(pixels: Pixels, hole: Hole, predicted: Pixels) -> Pixels:
     return filled
 
 
-def _boxes(hole: Hole) -> Iterator[tuple[int, int, int, int]]:
+def _boxes(hole: Mask) -> Iterator[tuple[int, int, int, int]]:
     """Left, top, width, height of each connected part."""
     count, _, stats, _ = cv2.connectedComponentsWithStats(hole.astype(np.uint8), connectivity=8)
     for part in range(1, count):
@@ -103,7 +103,7 @@ def _require_small(box: tuple[int, int, int, int], hole_px: int) -> None:
 
 
 def _fill_box(
-    filled: Pixels, missing: Hole, box: tuple[int, int, int, int], predict: Predict, side_px: int, hole_px: int
+    filled: Pixels, missing: Mask, box: tuple[int, int, int, int], predict: Predict, side_px: int, hole_px: int
 ) -> None:
     """Fill what is missing within ``box``, in place."""
     left, top, width, height = box
@@ -127,7 +127,7 @@ def _reflected(start: int, count: int, length: int) -> Indices:
     return np.minimum(position, period - position) if length > 1 else np.zeros(count, np.intp)
 
 
-def _surroundings(hole: Hole, margin_px: int) -> tuple[slice, slice]:
+def _surroundings(hole: Mask, margin_px: int) -> tuple[slice, slice]:
     """Rows and columns of the hole's bounding box with a margin."""
     left, top, width, height = cv2.boundingRect(hole.astype(np.uint8))
     return slice(max(0, top - margin_px), top + height + margin_px), slice(
@@ -135,12 +135,12 @@ def _surroundings(hole: Hole, margin_px: int) -> tuple[slice, slice]:
     )
 
 
-def _bordered(hole: Hole) -> npt.NDArray[np.uint8]:
+def _bordered(hole: Mask) -> npt.NDArray[np.uint8]:
     """The hole with known pixels around it, so that its thickness is finite."""
     return np.pad(hole.astype(np.uint8), 1)
 
 
-def _predict_small(shown: Pixels, missing: Hole, predict: Predict, factor: float) -> Pixels:
+def _predict_small(shown: Pixels, missing: Mask, predict: Predict, factor: float) -> Pixels:
     """Predict at a smaller size and enlarge; nothing of the hole's own pixels is seen."""
     height, width = missing.shape
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -150,7 +150,7 @@ def _predict_small(shown: Pixels, missing: Hole, predict: Predict, factor: float
     return np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_CUBIC))
 
 
-def hole_in(picture: Picture, job: Job, mask: str | None, center_px: int) -> Hole:
+def hole_in(picture: Image, job: Job, mask: str | None, center_px: int) -> Mask:
     """The hole of one picture. Shapes: bool [H, W].
 
     A folder of masks holds one of each picture's name, with any suffix. ``center`` is a square of ``center_px``, at
@@ -168,30 +168,30 @@ def hole_in(picture: Picture, job: Job, mask: str | None, center_px: int) -> Hol
     if hole.all():
         raise UsageError("the mask leaves out the whole picture, so there is nothing to guess from; black is known")
     if mask != CENTER:
-        warn_of_most(hole, repr(job.input), transparency=mask is None)
+        warn_if_mostly_missing(hole, repr(job.input), transparency=mask is None)
     return hole
 
 
-def without_alpha_hole(picture: Picture, mask: str | None) -> Picture:
+def without_alpha_hole(picture: Image, mask: str | None) -> Image:
     """The picture, opaque where its transparency was the hole."""
     return replace(picture, alpha=None) if mask is None else picture
 
 
-def _transparent(picture: Picture) -> Hole:
+def _transparent(picture: Image) -> Mask:
     if picture.alpha is None or not picture.transparent:
         raise UsageError("what is missing? give --mask FILE (white is missing), --mask center, or erase it to alpha")
     return np.asarray(picture.alpha < np.iinfo(picture.alpha.dtype).max)
 
 
-def _middle(picture: Picture, center_px: int) -> Hole:
+def _middle(picture: Image, center_px: int) -> Mask:
     hole = np.zeros((picture.height, picture.width), np.bool_)
     side_px = min(center_px, min(picture.height, picture.width) // 2)
     hole[central_square(picture.height, picture.width, side_px)] = True
     return hole
 
 
-def _drawn(picture: Picture, file: Path) -> Hole:
-    hole = hole_of(reader.read(file))
+def _drawn(picture: Image, file: Path) -> Mask:
+    hole = mask_of(reader.read(file))
     if hole.shape != (picture.height, picture.width):
         sizes = f"is {hole.shape[1]}×{hole.shape[0]}, the picture {picture.width}×{picture.height}"
         raise UsageError(f"mask {str(file)!r} {sizes}; make both the same size")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from gantools.errors import UsageError
 
 if TYPE_CHECKING:
-    from gantools.images.picture import Picture
+    from gantools.images.image import Image
 
 Depth: TypeAlias = Literal["keep", 8, 16]
 Alpha: TypeAlias = Literal["keep", "process", "drop"]
@@ -77,7 +77,7 @@ class Settings:
     fail_fast: bool = False
     mask: str | None = None
     scale_to: ScaleTo = "auto"
-    prepare: Callable[[Picture], Picture] | None = None
+    prepare: Callable[[Image], Image] | None = None
     prepare_at: Literal["original", "resized"] = "original"
     tile: int | None = None
     tta: bool = False

@@ -21,7 +21,7 @@ from gantools.jobs.result import Result
 if TYPE_CHECKING:
     import torch
 
-    from gantools.images.picture import Picture, Pixels
+    from gantools.images.image import Image, Pixels
     from gantools.inference.model import Model
     from gantools.inference.pipeline.results import Run
 
@@ -232,12 +232,12 @@ class Inverse:
 
     def function(self) -> Callable[[Pixels], Pixels]:
         """Read the kernel. Raises DataError."""
-        from gantools.images import deconvolution, kernels
+        from gantools.images.ops import blur
 
-        kernel = kernels.read_kernel(self.kernel)
+        kernel = blur.read_kernel(self.kernel)
         if self.method == "wiener":
-            return partial(deconvolution.wiener, kernel=kernel, balance=self.balance)
-        return partial(deconvolution.richardson_lucy, kernel=kernel, iterations=self.iterations)
+            return partial(blur.wiener, kernel=kernel, balance=self.balance)
+        return partial(blur.richardson_lucy, kernel=kernel, iterations=self.iterations)
 
 
 @dataclass(frozen=True)
@@ -273,9 +273,9 @@ def prepare_deconvolution(inverse: Inverse, jobs: tuple[Job, ...], settings: Set
     return Deconvolution(inverse, jobs, settings)
 
 
-def _restored(picture: Picture, *, restore: Callable[[Pixels], Pixels], drop_alpha: bool) -> Picture:
+def _restored(picture: Image, *, restore: Callable[[Pixels], Pixels], drop_alpha: bool) -> Image:
     """Colours restored; size, depth, gray, alpha and metadata kept."""
-    from gantools.images import transparency
+    from gantools.images.ops import transparency
 
     if drop_alpha:
         return replace(picture, pixels=restore(picture.pixels), alpha=None)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gantools.errors import UsageError
-from gantools.images.depth import to_depth_of
-from gantools.images.holes import Hole, mean_filled
-from gantools.images.picture import Picture, Pixels
-from gantools.images.resizing import resized, size_at, with_luminance, without_colours
+from gantools.images.image import Image, Pixels, to_depth_of
+from gantools.images.ops.masks import Mask, mean_filled
+from gantools.images.ops.resize import resized, size_at, with_luminance, without_colours
 from gantools.inference.options import ScaleTo, Settings
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class Scaling:
     scale: int
     keeps_luminance: bool
     darkest: bool = False
-    prepare: Callable[[Picture], Picture] | None = None
+    prepare: Callable[[Image], Image] | None = None
 
     @staticmethod
     def of(export: Export, settings: Settings) -> Scaling:
@@ -94,7 +93,7 @@ class Scaling:
         """
         small = resized(pixels, self.size(*pixels.shape[:2]), darkest=self.darkest)
         small = without_colours(small) if self.keeps_luminance else small
-        return small if self.prepare is None else to_depth_of(small, self.prepare(Picture(small)).pixels)
+        return small if self.prepare is None else to_depth_of(small, self.prepare(Image(small)).pixels)
 
     def result(self, made: Pixels, given: Pixels) -> Pixels:
         """What the network made, at ``scale`` times the size of what was given. Shapes: [h', w', 3] → [H', W', 3]."""
@@ -102,7 +101,7 @@ class Scaling:
         back = made if self.side_px is None else resized(made, (height * self.scale, width * self.scale))
         return with_luminance(back, given) if self.keeps_luminance else back
 
-    def filled(self, pixels: Pixels, hole: Hole, fill: Callable[[Pixels, Hole], Pixels]) -> Pixels:
+    def filled(self, pixels: Pixels, hole: Mask, fill: Callable[[Pixels, Mask], Pixels]) -> Pixels:
         """An image whose hole ``fill`` has filled at the network's size; known pixels are as they were.
 
         Raises UsageError when nothing known is left at that size.

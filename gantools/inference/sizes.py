@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from gantools.errors import ImageError
-from gantools.images import reader
+from gantools.images.io import reader
 from gantools.inference.options import Settings
 from gantools.inference.plan import Job
 from gantools.jobs.result import Result, failed, untouched

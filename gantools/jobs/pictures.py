@@ -1,4 +1,4 @@
-"""Picture files: found by suffix, and named anew."""
+"""Image files: found by suffix, and named anew."""
 
 from __future__ import annotations
 

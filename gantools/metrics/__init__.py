@@ -11,7 +11,7 @@ from gantools.metrics.protocols import METRICS
 from gantools.registry import Registry
 
 if TYPE_CHECKING:
-    from gantools.images.picture import Pixels
+    from gantools.images.image import Pixels
 
 
 class PairMetric(Protocol):

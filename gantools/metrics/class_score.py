@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gantools.images.image import Pixels
 from gantools.images.imagenet import normalised
-from gantools.images.picture import Pixels
 from gantools.images.ranges import to_tensor
 from gantools.metrics import features
 

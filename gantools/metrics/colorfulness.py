@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
 
 
 def colorfulness(picture: Pixels) -> float:

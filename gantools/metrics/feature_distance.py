@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
+from gantools.images.image import Pixels
 from gantools.images.imagenet import normalised
-from gantools.images.picture import Pixels
 from gantools.images.ranges import to_tensor
 from gantools.metrics import features
 from gantools.metrics.pairs import cut_borders

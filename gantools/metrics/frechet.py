@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 
 from gantools.errors import ImageError
+from gantools.images.image import Pixels
 from gantools.images.imagenet import normalised
-from gantools.images.picture import Pixels
 from gantools.images.ranges import to_tensor
 from gantools.metrics import features
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gantools.errors import GantoolsError, ModelFileError
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
 from gantools.images.ranges import to_tensor
 from gantools.metrics.frechet import Vectors
 from gantools.pretrained.feature_weights import read_state

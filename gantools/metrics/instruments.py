@@ -20,8 +20,8 @@ from gantools.pretrained.feature_networks import FEATURE_NETWORKS, installed_fil
 if TYPE_CHECKING:
     import torch
 
-    from gantools.images.holes import Hole
-    from gantools.images.picture import Pixels
+    from gantools.images.image import Pixels
+    from gantools.images.ops.masks import Mask
     from gantools.metrics.frechet import Embedder
 
 LPIPS_HEADS: Mapping[str, str] = {"alexnet": "alex", "vgg16": "vgg", "squeezenet1_1": "squeeze"}
@@ -30,7 +30,7 @@ LPIPS_HEADS: Mapping[str, str] = {"alexnet": "alex", "vgg16": "vgg", "squeezenet
 class Judge(Protocol):
     """Gives one figure for one result. ``hole`` is what was missing from the picture, where something was."""
 
-    def __call__(self, made: Pixels, truth: Pixels, hole: Hole | None) -> float: ...
+    def __call__(self, made: Pixels, truth: Pixels, hole: Mask | None) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _judge(protocol: MetricProtocol, arguments: tuple[Any, ...], device: torch.d
     return lambda made, truth, hole: compare(made, truth)  # noqa: ARG005
 
 
-def _required(hole: Hole | None, name: str) -> Hole:
+def _required(hole: Mask | None, name: str) -> Mask:
     if hole is None:
         raise UsageError(f"{name} measures what was missing from pictures, and nothing is missing here")
     return np.asarray(hole)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
 from gantools.metrics.pairs import cut_borders
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gantools.errors import ModelFileError
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
 from gantools.images.ranges import to_tensor
 from gantools.metrics import features
 from gantools.metrics.pairs import cut_borders

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gantools.errors import ImageError
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
 
 
 def cut_borders(a: Pixels, b: Pixels, border_px: int, smallest_px: int = 1) -> tuple[Pixels, Pixels]:

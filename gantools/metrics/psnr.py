@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gantools.images.color import luma
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
+from gantools.images.ops.resize import luma
 from gantools.metrics.pairs import cut_borders
 
 

@@ -11,7 +11,7 @@ from pydantic import model_validator
 from gantools.config.options import Options, setting
 from gantools.config.schema import Game, RunConfig, StageOptions
 from gantools.data import DATASETS
-from gantools.data.options_masks import MaskedData
+from gantools.data.options.datasets import MaskedData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL
 from gantools.losses.options import AdversarialOptions, PerceptualOptions, VanillaOptions
 from gantools.models import DISCRIMINATORS, GENERATORS
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gantools.checkpoint.weights import Export
-    from gantools.data.batches import Masked
-    from gantools.data.dataset import Dataset
+    from gantools.data.loading.batches import Masked
+    from gantools.data.loading.dataset import Dataset
 
 
 MEAN_RGB = (2 * 117 / 255 - 1, 2 * 104 / 255 - 1, 2 * 123 / 255 - 1)
@@ -238,15 +238,16 @@ class ContextEncoder(Recipe["Masked", Generated]):
         return Judged(self.judged(self.shown(batch, made)), self.judged(batch.image), figures)
 
     def _hole_figures(self, batch: Masked, made: Tensor) -> dict[str, float]:
-        from gantools.images import holes, ranges  # need numpy, cv2 and torch
+        from gantools.images import ranges
+        from gantools.images.ops import masks  # need numpy, cv2 and torch
         from gantools.metrics import hole as measure
 
         truth, hole = ranges.from_tensor(batch.image), batch.hole[0, 0].bool().cpu().numpy()
-        ours, telea = ranges.from_tensor(filled(batch, made)), holes.telea(truth, hole)
+        ours, telea = ranges.from_tensor(filled(batch, made)), masks.telea(truth, hole)
         figures = {
             "hole_psnr": measure.hole_psnr(ours, truth, hole),
             "hole_l1_percent": measure.hole_l1_percent(ours, truth, hole),
-            "mean_fill_hole_psnr": measure.hole_psnr(holes.mean_filled(truth, hole), truth, hole),
+            "mean_fill_hole_psnr": measure.hole_psnr(masks.mean_filled(truth, hole), truth, hole),
             "telea_hole_psnr": measure.hole_psnr(telea, truth, hole),
         }
         if self.perceptual:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 from gantools.config.options import Options, setting
 from gantools.config.schema import Game, RunConfig, StageOptions
 from gantools.data import DATASETS
-from gantools.data.options_unpaired import UnpairedData
+from gantools.data.options.datasets import UnpairedData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
 from gantools.losses.options import (
     HingeOptions,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gantools.checkpoint.weights import Export
-    from gantools.data.batches import Unpaired
-    from gantools.data.dataset import Dataset
+    from gantools.data.loading.batches import Unpaired
+    from gantools.data.loading.dataset import Dataset
     from gantools.losses.perceptual import PerceptualLoss
 
 

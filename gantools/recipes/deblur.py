@@ -10,7 +10,7 @@ from pydantic import model_validator
 from gantools.config.options import Options, setting
 from gantools.config.schema import Game, GeneratorOnly, RunConfig, SomeStages, StageOptions
 from gantools.data import DATASETS
-from gantools.data.options_blur import BlurredData
+from gantools.data.options.datasets import BlurredData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
 from gantools.losses.options import (
     AdversarialOptions,
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gantools.checkpoint.weights import Export
-    from gantools.data.batches import Restoration
-    from gantools.data.dataset import Dataset
+    from gantools.data.loading.batches import Restoration
+    from gantools.data.loading.dataset import Dataset
     from gantools.models.contract import Generator
 
 # Networks whose constructor makes them the identity; other first weights would undo that.
@@ -230,7 +230,7 @@ class Deblur(Recipe["Restoration", Generated]):
 
     def _restored(self, degraded: Tensor) -> Tensor:
         """Whole pictures of any size, as at inference: extended to what the network takes, and cut back."""
-        from gantools.images.padding import pad_to_multiple  # needs torch
+        from gantools.images.ops.resize import pad_to_multiple  # needs torch
 
         padded, crop = pad_to_multiple(degraded, cast("Generator", self.generator).size_multiple)
         made: Tensor = self.generator(padded)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from gantools.config.options import Options, setting
 from gantools.config.schema import Game, RunConfig, StageOptions
 from gantools.data import DATASETS
-from gantools.data.options import PairedData
+from gantools.data.options.datasets import PairedData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
 from gantools.losses.options import (
     HingeOptions,
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gantools.checkpoint.weights import Export
-    from gantools.data.batches import Paired
-    from gantools.data.dataset import Dataset
+    from gantools.data.loading.batches import Paired
+    from gantools.data.loading.dataset import Dataset
 
 
 class Pix2PixModel(Options):

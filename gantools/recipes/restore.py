@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from gantools.config.options import Options, setting
 from gantools.config.schema import AdamOptions, Game, GeneratorOnly, OptimizerOptions, RunConfig, StageOptions
 from gantools.data import DATASETS
-from gantools.data.options_restoration import RestorationData
+from gantools.data.options.datasets import RestorationData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
 from gantools.losses.options import MseOptions, PerceptualOptions, ReconstructionOptions, VanillaOptions
 from gantools.models import DISCRIMINATORS, GENERATORS
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gantools.checkpoint.weights import Export
-    from gantools.data.batches import Restoration
-    from gantools.data.dataset import Dataset
+    from gantools.data.loading.batches import Restoration
+    from gantools.data.loading.dataset import Dataset
     from gantools.models.generators.resnet_unet import ResNetUNet
 
 Rate = Annotated[float, Field(gt=0, le=1)]

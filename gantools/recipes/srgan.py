@@ -11,7 +11,7 @@ from pydantic import model_validator
 from gantools.config.options import Options, setting
 from gantools.config.schema import Game, GeneratorOnly, RunConfig, SomeStages, StageOptions
 from gantools.data import DATASETS
-from gantools.data.options import ResolutionData
+from gantools.data.options.datasets import ResolutionData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
 from gantools.losses.options import (
     AdversarialOptions,
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gantools.checkpoint.weights import Export
-    from gantools.data.batches import LowHigh
-    from gantools.data.dataset import Dataset
+    from gantools.data.loading.batches import LowHigh
+    from gantools.data.loading.dataset import Dataset
 
 
 class SrganModel(Options):

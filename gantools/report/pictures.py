@@ -11,8 +11,8 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from gantools.images import reader, writer
-from gantools.images.picture import Picture, Pixels
+from gantools.images.image import Image, Pixels
+from gantools.images.io import reader, writer
 
 MOST_SHEETS = 12
 STRIP_BYTES, FINAL_BYTES = 2_000_000, 1_800_000
@@ -64,7 +64,7 @@ def _narrowed(pixels: Pixels) -> Pixels:
 def _sheet(path: Path, pixels: Pixels, budget_bytes: int) -> Sheet:
     """The picture in the best quality that fits; halved until one does."""
     for quality in _QUALITIES:
-        content = writer.encode(Picture(pixels), "webp", quality=quality)
+        content = writer.encode(Image(pixels), "webp", quality=quality)
         if len(content) <= budget_bytes:
             uri = f"data:image/webp;base64,{base64.b64encode(content).decode()}"
             return Sheet(int(path.stem), uri, pixels.shape[1], pixels.shape[0])

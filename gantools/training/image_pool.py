@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gantools.data import seeds
+from gantools.data.loading import sampler
 
 
 class ImagePool:
@@ -23,7 +23,7 @@ class ImagePool:
     def __init__(self, capacity: int, seed: int, stream: int = 0) -> None:
         self.capacity = capacity
         self._images: list[Tensor] = []
-        self._stream = torch.Generator().manual_seed(seeds.side_stream(seed, stream))
+        self._stream = torch.Generator().manual_seed(sampler.side_stream(seed, stream))
 
     def __len__(self) -> int:
         return len(self._images)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from gantools.images import ranges, writer
-from gantools.images.grid import grid
-from gantools.images.picture import Picture, Pixels
+from gantools.images import ranges
+from gantools.images.image import Image, Pixels
+from gantools.images.io import writer
+from gantools.images.ops.grid import grid
 from gantools.training.validation import Validation
 
 PICTURES = 6
@@ -60,7 +61,7 @@ class Previews:
             rows = [self.validation.apply(self.validation.recipe.preview, index) for index in range(count)]
         sheet = grid([[_tile(column) for column in row.values()] for row in rows], list(rows[0]))
         path = self._path(step)
-        writer.write(Picture(sheet), path)
+        writer.write(Image(sheet), path)
         return path
 
 

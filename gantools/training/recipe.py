@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gantools.checkpoint.weights import Export
-    from gantools.data.batches import Batch
-    from gantools.data.dataset import Dataset
+    from gantools.data.loading.batches import Batch
+    from gantools.data.loading.dataset import Dataset
     from gantools.models.contract import Generator
     from gantools.models.options import Initialization
     from gantools.training.turns import TurnPolicy

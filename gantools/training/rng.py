@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gantools.data import seeds
+from gantools.data.loading import sampler
 
 _RANKS = 1 << 10  # the side streams before it belong to recipes
 
@@ -22,7 +22,7 @@ def seed(number: int) -> None:
 def part(number: int, rank: int, step: int) -> None:
     """Give each rank streams of its own at ``step``, once the first weights are made; the first one's go on."""
     if rank:
-        torch.manual_seed(seeds.side_stream(number, (step << 20) + _RANKS + rank))
+        torch.manual_seed(sampler.side_stream(number, (step << 20) + _RANKS + rank))
 
 
 def state(device: torch.device) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from gantools.checkpoint import weights
 from gantools.config.dump import to_yaml
 from gantools.config.schema import RunConfig
 from gantools.config.source import Tree
-from gantools.data import dataset
-from gantools.data.unreadable import require_readable
+from gantools.data.loading import dataset
+from gantools.data.loading.unreadable import require_readable
 from gantools.errors import GantoolsError, ModelFileError, PeerError
 from gantools.files import sha256
 from gantools.training import bystander, resume, rng

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gantools.config.schema import RunConfig, StageOptions
-from gantools.data.dataset import Dataset
+from gantools.data.loading.dataset import Dataset
 from gantools.training.device.runtime import Machine
 from gantools.training.distributed import batch_norm
 from gantools.training.ema import MovingAverage

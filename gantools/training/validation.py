@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from gantools.checkpoint.weights import DROPOUT_SEED
-from gantools.data.batches import Batch, to_network
-from gantools.data.dataset import Dataset
-from gantools.data.sampler import SampleKey
-from gantools.data.unreadable import read_or_replace
+from gantools.data.loading.batches import Batch, to_network
+from gantools.data.loading.dataset import Dataset
+from gantools.data.loading.sampler import SampleKey
+from gantools.data.loading.unreadable import read_or_replace
 from gantools.devices import says_no_memory
 from gantools.errors import TrainingError
 from gantools.images import ranges

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gantools.cli import start
-from gantools.data import synth
+from gantools.data.synthetic import drawing
 
 
 @dataclass(frozen=True)
@@ -177,5 +177,5 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Recipe → a folder of four drawn pictures for it."""
     folders = {recipe: tmp_path_factory.mktemp("drawn") / recipe for recipe in SMALL}
     for recipe, folder in folders.items():
-        synth.synthesise(synth.RECIPE_KINDS[recipe], folder, count=4, size_px=64, seed=1)
+        drawing.draw_dataset(drawing.RECIPE_KINDS[recipe], folder, count=4, size_px=64, seed=1)
     return folders

@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from gantools.images import reader, writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import reader, writer
 from tests.cli.test_start_up import imported
 
 
@@ -21,7 +21,7 @@ def small_pictures(here):
         large = np.kron(rng.integers(0, 255, (6, 8, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
         for folder, pixels in (("low", large[::4, ::4]), ("high", large)):
             (here / folder).mkdir(exist_ok=True)
-            writer.write(Picture(np.ascontiguousarray(pixels)), here / folder / f"{name}.png")
+            writer.write(Image(np.ascontiguousarray(pixels)), here / folder / f"{name}.png")
 
 
 class Page(HTMLParser):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gantools.images import reader
+from gantools.images.io import reader
 
 
 @pytest.mark.parametrize(("recipe", "names"), [("pix2pix", [""]), ("srgan", [""]), ("cyclegan", ["trainA", "trainB"])])

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from gantools import recipes
-from gantools.data import synth
-from gantools.images import reader
+from gantools.data.synthetic import drawing
+from gantools.images.io import reader
 
 ALONE = ("--workers", "1")  # processes take seconds to start on a busy machine
 FOLDER_COMMANDS = ("edges", "crappify", "blur", "mask", "lowres", "gray")
@@ -20,7 +20,7 @@ FOLDER_COMMANDS = ("edges", "crappify", "blur", "mask", "lowres", "gray")
 @pytest.fixture
 def photos(here: Path) -> Path:
     """Three drawn photos in the current folder, one of them in a sub-folder."""
-    synth.synthesise("scenes", Path("photos"), 3, 48, 1)
+    drawing.draw_dataset("scenes", Path("photos"), 3, 48, 1)
     Path("photos/deep").mkdir()
     Path("photos/00002.png").rename("photos/deep/00002.png")
     return Path("photos")
@@ -157,8 +157,8 @@ def test_inspect_says_what_is_there_and_what_is_wrong(gantools: Any, photos: Pat
 
 @pytest.mark.parametrize("recipe", sorted(recipes.names()))
 def test_preview_shows_what_any_recipe_is_fed(recipe: str, gantools: Any, here: Path) -> None:
-    kind = synth.RECIPE_KINDS.get(recipe, "scenes")
-    synth.synthesise(kind, Path("set"), 3, 128, 1)
+    kind = drawing.RECIPE_KINDS.get(recipe, "scenes")
+    drawing.draw_dataset(kind, Path("set"), 3, 128, 1)
     shown = gantools("data", "preview", recipe, "--data", "set", "-o", "grid.png", "-n", "2")
     assert (shown.code, shown.out) == (0, "grid.png\n")
     sheet = reader.read_rgb8("grid.png")

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gantools.data import synth
-from gantools.images import reader, writer
-from gantools.images.kernels import convolve, normalised
-from gantools.images.picture import Metadata, Picture
+from gantools.data.synthetic import drawing
+from gantools.images.image import Image, Metadata
+from gantools.images.io import reader, writer
+from gantools.images.ops.blur import convolve, normalised
 from gantools.metrics.psnr import psnr_rgb
 
 LINE = np.eye(3)
@@ -22,10 +22,10 @@ LINE = np.eye(3)
 def blurred(here: Path) -> Path:
     """A folder with ``photo.png``, its blurred version ``in.png``, and ``kernel.npy``."""
     np.save(here / "kernel.npy", LINE)
-    photo = synth.picture("scenes", 0, 64, seed=0)
-    writer.write(Picture(photo), here / "photo.png")
+    photo = drawing.draw_image("scenes", 0, 64, seed=0)
+    writer.write(Image(photo), here / "photo.png")
     pixels = (convolve(photo, normalised(LINE)) + 0.5).clip(0, 255).astype(np.uint8)
-    writer.write(Picture(pixels, metadata=Metadata(dpi=(72.0, 72.0))), here / "in.png")
+    writer.write(Image(pixels, metadata=Metadata(dpi=(72.0, 72.0))), here / "in.png")
     return here
 
 
@@ -43,7 +43,7 @@ def test_alpha_gray_and_16_bits_are_kept(gantools: Any, blurred: Path) -> None:
     rng = np.random.default_rng(0)
     gray = np.repeat(rng.integers(0, 65536, (9, 7, 1), np.uint16), 3, axis=2)
     alpha = rng.integers(0, 65536, (9, 7), np.uint16)
-    writer.write(Picture(gray, alpha, gray=True), blurred / "deep.png")
+    writer.write(Image(gray, alpha, gray=True), blurred / "deep.png")
     assert gantools("infer", "deblur", "deep.png", "--kernel", "kernel.npy", "-o", "made.png").code == 0
     made = reader.read(blurred / "made.png")
     assert (made.gray, made.pixels.dtype) == (True, np.uint16)

@@ -33,7 +33,7 @@ def test_the_training_is_as_long_as_fits(seconds, steps):
 
 
 def test_what_counts_steps_follows_their_number(tmp_path):
-    tour.synth.synthesise("shoes", tmp_path / "drawn", 2, 64, seed=0)
+    tour.drawing.draw_dataset("shoes", tmp_path / "drawn", 2, 64, seed=0)
     config = tour._settings(tmp_path, 450).config
     stage = config.stages.adversarial
     assert (stage.steps, stage.epochs, stage.schedule.at) == (450, None, (0.6, 0.85))

@@ -10,8 +10,8 @@ import pytest
 
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export
-from gantools.images import reader, writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import reader, writer
 from gantools.models import GENERATORS
 from gantools.models.options import ResNetOptions
 
@@ -30,7 +30,7 @@ def stored(path: Path, *names: str) -> Path:
 
 @pytest.fixture
 def both(here: Path) -> Path:
-    writer.write(Picture(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)), here / "in.png")
+    writer.write(Image(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)), here / "in.png")
     return stored(here / "both.safetensors", "a2b", "b2a")
 
 

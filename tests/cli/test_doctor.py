@@ -17,8 +17,8 @@ from gantools.doctor import computer, examination, imports, packages, storage
 from gantools.doctor.imports import Probe
 from gantools.doctor.packages import Requirement
 from gantools.doctor.report import Finding, Report
-from gantools.images import writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import writer
 
 SOUND_TORCH = {"cuda": [], "cuda_build": None, "threads": 1}
 
@@ -177,7 +177,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("nobody")
 def test_nobody_needs_a_home(gantools: Any, here: Path) -> None:
-    writer.write(Picture(np.zeros((8, 8, 3), np.uint8)), here / "in.png")
+    writer.write(Image(np.zeros((8, 8, 3), np.uint8)), here / "in.png")
     assert "/nonexistent" in gantools("doctor").out
     assert "restore" in gantools("weights", "list").out
     done = gantools("infer", "restore", "in.png")

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from gantools.images import writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import writer
 from tests.cli.test_start_up import imported
 
 
@@ -20,7 +20,7 @@ def folders(here):
         truth = rng.integers(0, 250, (24, 30, 3), np.uint8)
         for folder, pixels in (("out", truth + np.uint8(5)), ("truth", truth)):
             (here / folder).mkdir(exist_ok=True)
-            writer.write(Picture(pixels), here / folder / f"{name}.png")
+            writer.write(Image(pixels), here / folder / f"{name}.png")
     return "out", "truth"
 
 

@@ -23,8 +23,8 @@ from gantools.checkpoint.weights import Export
 from gantools.cli.commands.infer import infer
 from gantools.cli.commands.infer_options import LARGEST_INPUT_PX
 from gantools.cli.output.results import ResultPrinter
-from gantools.images import exif, ifd, reader, writer
-from gantools.images.picture import Metadata, Picture
+from gantools.images.image import Image, Metadata
+from gantools.images.io import exif, ifd, reader, writer
 from gantools.inference.pipeline.results import Run
 from gantools.models import GENERATORS
 from gantools.models.options import CompactSROptions
@@ -56,7 +56,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def photo(name: str = "in.png", **kept: Any) -> Path:
     Path(name).parent.mkdir(parents=True, exist_ok=True)
-    writer.write(Picture(np.full((3, 5, 3), 90, np.uint8), **kept), Path(name))
+    writer.write(Image(np.full((3, 5, 3), 90, np.uint8), **kept), Path(name))
     return Path(name)
 
 
@@ -324,7 +324,7 @@ def test_a_photo_becomes_an_outline_first(doubling: str, monkeypatch: pytest.Mon
 
     def settings_for_photos(settings: Any, path: Path) -> Any:
         asked.append(path)
-        return replace(settings, prepare=lambda picture: Picture(255 - picture.pixels))
+        return replace(settings, prepare=lambda picture: Image(255 - picture.pixels))
 
     api = ModuleType("gantools.api")
     monkeypatch.setattr(api, "settings_for_photos", settings_for_photos, raising=False)
@@ -380,7 +380,7 @@ def test_names_are_bytes_and_stdout_may_be_closed(doubling: str) -> None:
 
 
 def test_a_blend_lies_between_two_weights(doubling: str) -> None:
-    writer.write(Picture(np.random.default_rng(0).integers(0, 256, (9, 8, 3), np.uint8)), Path("a.png"))
+    writer.write(Image(np.random.default_rng(0).integers(0, 256, (9, 8, 3), np.uint8)), Path("a.png"))
     for out, options in {"one": ["--blend", "1"], "half": ["--blend", "0.5"], "other": ["--blend", "0"]}.items():
         assert run("srgan", "a.png", "-o", f"{out}.png", *options).exit_code == 0
     one, half, other = (reader.read(f"{name}.png").pixels.astype(int) for name in ("one", "half", "other"))
@@ -406,7 +406,7 @@ def test_results_of_different_models_do_not_collide() -> None:
 
 def test_a_dry_run_refuses_what_the_run_would_refuse(doubling: str) -> None:
     photo("in/a.png")
-    writer.write(Picture(np.zeros((30, 40, 3), np.uint8)), Path("in/large.png"))
+    writer.write(Image(np.zeros((30, 40, 3), np.uint8)), Path("in/large.png"))
     Path("in/text.png").write_text("no picture")
     options = ("-o", "out", "--max-pixels", "1000")
     rehearsed, done = run(doubling, "in", *options, "-n"), run(doubling, "in", *options)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from gantools.checkpoint import weights
-from gantools.images import reader, writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import reader, writer
 from gantools.models import GENERATORS
 from gantools.models.options import ContextEncoderOptions
 from gantools.training.recipe import describe_generator
@@ -28,14 +28,14 @@ def filler(here: Path) -> str:
 
 def photo(name: str, height: int = 30, width: int = 40) -> np.ndarray:
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    writer.write(Picture(pixels), Path(name))
+    writer.write(Image(pixels), Path(name))
     return pixels
 
 
 def mask(name: str, height: int = 30, width: int = 40, side_px: int = 6) -> np.ndarray:
     hole = np.zeros((height, width, 3), np.uint8)
     hole[4 : 4 + side_px, 5 : 5 + side_px] = 255
-    writer.write(Picture(hole), Path(name))
+    writer.write(Image(hole), Path(name))
     return hole[..., 0] > 0
 
 
@@ -72,14 +72,14 @@ def test_a_mask_that_leaves_out_most_of_the_image_gets_a_warning(gantools: Any, 
     mask("mask.png", side_px=6)
     assert "inverted" not in gantools("infer", filler, "in.png", "--mask", "mask.png").err
     inverted = 255 - reader.read("mask.png").pixels
-    writer.write(Picture(inverted), Path("inverted.png"))
+    writer.write(Image(inverted), Path("inverted.png"))
     done = gantools("infer", filler, "in.png", "--mask", "inverted.png", "--overwrite")
     assert (
         "'in.png': the mask leaves out 97% of the image; is it inverted? White is missing, black is known" in done.err
     )
     pixels = reader.read("in.png").pixels
     for name, alpha in (("few.png", inverted), ("most.png", reader.read("mask.png").pixels)):
-        writer.write(Picture(pixels, alpha[..., 0]), Path(name))
+        writer.write(Image(pixels, alpha[..., 0]), Path(name))
     done = gantools("infer", filler, "few.png", "most.png", "-o", "filled")
     assert [line for line in done.err.splitlines() if "leaves out" in line] == [
         "gantools: warning: 'most.png': the transparency leaves out 97% of the image; is it inverted? Opaque is known"

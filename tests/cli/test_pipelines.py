@@ -19,8 +19,8 @@ import pytest
 
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export
-from gantools.images import reader, writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import reader, writer
 from gantools.models import GENERATORS
 from gantools.models.options import CompactSROptions
 
@@ -85,7 +85,7 @@ def photos(tmp_path: Path) -> Path:
 def draw(path: Path, seed: int = 0) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
-    writer.write(Picture(pixels), path)
+    writer.write(Image(pixels), path)
 
 
 def tree(folder: Path) -> list[bytes]:

@@ -13,7 +13,7 @@ import pytest
 
 from gantools.checkpoint import weights
 from gantools.cli.output import console
-from gantools.data import synth
+from gantools.data.synthetic import drawing
 from gantools.errors import PeerError, TrainingError
 from gantools.training.distributed import launcher, rank_info, rank_process
 from tests.cli.conftest import SMALL
@@ -25,7 +25,7 @@ ENDLESS = ("stages.adversarial.steps=1000000", "train.checkpoint_every_steps=5",
 @pytest.fixture
 def pair(tmp_path):
     """A training by two processes that has saved."""
-    synth.synthesise("shoes", tmp_path / "data", count=8, size_px=64, seed=1)
+    drawing.draw_dataset("shoes", tmp_path / "data", count=8, size_px=64, seed=1)
     settings = [*SMALL["pix2pix"], *ENDLESS, "data.workers=0", "data.batch_images=2"]
     command = ["train", "pix2pix/shoes-64", "--data", tmp_path / "data", "--run-dir", tmp_path / "run", *settings]
     process = subprocess.Popen(

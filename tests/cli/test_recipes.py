@@ -15,8 +15,8 @@ from gantools import api
 from gantools.checkpoint import state, weights
 from gantools.config import presets
 from gantools.config.source import parse_yaml
-from gantools.images import reader, writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import reader, writer
 from gantools.training.recipe import networks_of
 
 # What the wheel ships. A new preset is added here and nothing else: everything below is done to every one of them.
@@ -94,7 +94,7 @@ def test_a_preset_trains_stops_resumes_exports_and_infers(
 def _applies_to_an_odd_size(spec: str, gantools: Any, run: Path) -> None:
     exports = weights.describe(run / "weights" / "last.safetensors").exports
     pixels = np.random.default_rng(0).integers(0, 256, (17, 33, 3), np.uint8)
-    writer.write(Picture(pixels), Path("odd.png"))
+    writer.write(Image(pixels), Path("odd.png"))
     for name, export in exports.items():
         chosen = ["--direction", name] if len(exports) > 1 else []
         chosen += ["--mask", "center"] if export.takes == "masked" else []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gantools import files
-from gantools.data import synth
+from gantools.data.synthetic import drawing
 
 SMALL = (
     "data.load_px=36",
@@ -34,7 +34,7 @@ def gantools(*arguments: str | Path, **environment: str) -> subprocess.Completed
 @pytest.fixture(scope="module")
 def shoes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shoes")
-    synth.synthesise("shoes", folder, 8, 40, seed=0)
+    drawing.draw_dataset("shoes", folder, 8, 40, seed=0)
     return folder
 
 

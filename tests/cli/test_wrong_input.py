@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gantools.images import writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import writer
 
 Small = Callable[[str], list[str]]
 
@@ -183,8 +183,8 @@ def bad_data(here: Path, drawn: dict[str, Path]) -> dict[str, tuple[tuple[str | 
     (fruit / "trainB").mkdir()
     (here / "odd").mkdir()
     for name in ("a", "b", "c", "d"):
-        writer.write(Picture(np.zeros((64, 129, 3), np.uint8)), here / "odd" / f"{name}.png")
-    writer.write(Picture(np.full((9, 9, 3), 255, np.uint8)), here / "mask.png")
+        writer.write(Image(np.zeros((64, 129, 3), np.uint8)), here / "odd" / f"{name}.png")
+    writer.write(Image(np.full((9, 9, 3), 255, np.uint8)), here / "mask.png")
     np.save(here / "zeros.npy", np.zeros((3, 3)))
     return {
         "an empty side": (("cyclegan/paper", "--data", fruit), "holds no images"),

@@ -11,7 +11,7 @@ import pytest
 
 from gantools import api
 from gantools.config import presets
-from gantools.data.options import PairedData
+from gantools.data.options.datasets import PairedData
 from gantools.errors import ConfigError
 
 PRESET = presets.find("pix2pix", "shoes-64").path

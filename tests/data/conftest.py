@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gantools.data import synth
-from gantools.images import writer
-from gantools.images.picture import Picture
+from gantools.data.synthetic import drawing
+from gantools.images.image import Image
+from gantools.images.io import writer
 
 Save = Callable[..., Path]
 
@@ -22,7 +22,7 @@ def save() -> Save:
     def write(path: Path, width: int = 12, height: int = 10, seed: int = 0) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-        writer.write(Picture(pixels), path)
+        writer.write(Image(pixels), path)
         return path
 
     return write
@@ -32,5 +32,5 @@ def save() -> Save:
 def shoes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten drawn shoes."""
     folder = tmp_path_factory.mktemp("shoes")
-    synth.synthesise("shoes", folder, 10, 40, 3)
+    drawing.draw_dataset("shoes", folder, 10, 40, 3)
     return folder

@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from gantools.data.degrade import blur
-from gantools.data.options_blur import BlurOptions
-from gantools.images.kernels import convolve
+from gantools.data.options.blur import BlurOptions
+from gantools.images.ops.blur import convolve
 
 SEEDS = range(12)
 

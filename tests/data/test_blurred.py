@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from gantools.data import loader
-from gantools.data.blurred import BlurredImages
-from gantools.data.options_blur import BlurOptions, BlurredData
-from gantools.data.sampler import SampleKey
+from gantools.data.datasets.deblurring import DeblurringDataset
+from gantools.data.loading import loader
+from gantools.data.loading.sampler import SampleKey
+from gantools.data.options.blur import BlurOptions
+from gantools.data.options.datasets import BlurredData
 from gantools.errors import DataError, ImageError
-from gantools.images import reader
-from gantools.images.color import resize_bicubic
-from gantools.images.kernels import convolve, normalised
+from gantools.images.io import reader
+from gantools.images.ops.blur import convolve, normalised
+from gantools.images.ops.resize import resize_bicubic
 
 SMOOTH = np.outer([1, 4, 6, 4, 2], [1, 2, 2])  # of sum 85, so that nothing ends in half a step
 
@@ -57,7 +58,7 @@ def place_of(crop: np.ndarray, photo: np.ndarray) -> tuple[int, int]:
 
 def test_photos_are_shrunk_before_they_are_blurred(photos: Path, tmp_path: Path) -> None:
     given = options(photos, blur=known_blur(tmp_path), downscale=(0.5,), flip=False)
-    sample = BlurredImages(given, "training", seed=7)[SampleKey(0, 1)]
+    sample = DeblurringDataset(given, "training", seed=7)[SampleKey(0, 1)]
     small = [resize_bicubic(reader.read_rgb8(file), scale=0.5) for file in sorted(photos.iterdir())]
     found = [(photo, place) for photo in small for place in places_of(sample.clean, photo)]
     ((photo, (top, left)),) = found
@@ -68,7 +69,7 @@ def test_photos_are_shrunk_before_they_are_blurred(photos: Path, tmp_path: Path)
 
 
 def test_samples_depend_on_epoch_and_index_alone(photos: Path) -> None:
-    one, other = (BlurredImages(options(photos), "training", seed=7) for _ in range(2))
+    one, other = (DeblurringDataset(options(photos), "training", seed=7) for _ in range(2))
     first = one[SampleKey(0, 1)]
     one[SampleKey(3, 0)]
     again = other[SampleKey(0, 1)]
@@ -79,7 +80,7 @@ def test_samples_depend_on_epoch_and_index_alone(photos: Path) -> None:
 
 
 def test_a_blurred_crop_is_that_part_of_the_blurred_photo(photos: Path, tmp_path: Path) -> None:
-    data = BlurredImages(options(photos, flip=False, blur=known_blur(tmp_path)), "training", seed=0)
+    data = DeblurringDataset(options(photos, flip=False, blur=known_blur(tmp_path)), "training", seed=0)
     kernel = normalised(SMOOTH)
     for epoch in range(8):
         sample = data[SampleKey(epoch, 0)]
@@ -90,8 +91,8 @@ def test_a_blurred_crop_is_that_part_of_the_blurred_photo(photos: Path, tmp_path
 
 
 def test_flips_and_turns_move_both_pictures(photos: Path, tmp_path: Path) -> None:
-    still = BlurredImages(options(photos, flip=False, blur={"sharp_share": 0.999}), "training", seed=0)
-    moved = BlurredImages(options(photos, flip=True, rotate=True, blur={"sharp_share": 0.999}), "training", seed=0)
+    still = DeblurringDataset(options(photos, flip=False, blur={"sharp_share": 0.999}), "training", seed=0)
+    moved = DeblurringDataset(options(photos, flip=True, rotate=True, blur={"sharp_share": 0.999}), "training", seed=0)
     seen = set()
     for epoch in range(30):
         sample, same = moved[SampleKey(epoch, 0)], still[SampleKey(epoch, 0)]
@@ -102,26 +103,26 @@ def test_flips_and_turns_move_both_pictures(photos: Path, tmp_path: Path) -> Non
 
 
 def test_a_share_stays_sharp(photos: Path) -> None:
-    data = BlurredImages(options(photos, blur={"sharp_share": 0.4}), "training", seed=0)
+    data = DeblurringDataset(options(photos, blur={"sharp_share": 0.4}), "training", seed=0)
     samples = [data[SampleKey(epoch, index)] for epoch in range(60) for index in range(3)]
     share = np.mean([np.array_equal(sample.degraded, sample.clean) for sample in samples])
     assert share == pytest.approx(0.4, abs=0.12)
 
 
 def test_validation_is_whole_pictures_always_blurred_alike(photos: Path) -> None:
-    data = BlurredImages(options(photos, blur={"sharp_share": 0.9}), "validation", seed=0)
+    data = DeblurringDataset(options(photos, blur={"sharp_share": 0.9}), "validation", seed=0)
     assert len(data) == 1
     one, later = data[SampleKey(0, 0)], data[SampleKey(5, 0)]
     assert one.clean.shape == one.degraded.shape == (36, 40, 3)
     np.testing.assert_array_equal(one.degraded, later.degraded)
     assert (one.degraded != one.clean).any()
-    small = BlurredImages(options(photos, validation_px=38), "validation", seed=0)[SampleKey(0, 0)]
+    small = DeblurringDataset(options(photos, validation_px=38), "validation", seed=0)[SampleKey(0, 0)]
     assert small.clean.shape == (36, 38, 3)
     np.testing.assert_array_equal(small.clean, one.clean[:, 1:39])
 
 
 def test_photos_smaller_than_a_crop_are_mirrored(photos: Path) -> None:
-    sample = BlurredImages(options(photos, crop_px=64), "training", seed=0)[SampleKey(0, 0)]
+    sample = DeblurringDataset(options(photos, crop_px=64), "training", seed=0)[SampleKey(0, 0)]
     assert sample.degraded.shape == sample.clean.shape == (64, 64, 3)
 
 
@@ -134,7 +135,7 @@ def pairs(tmp_path: Path, save) -> Path:
 
 
 def test_real_pairs_are_matched_although_their_names_differ(pairs: Path) -> None:
-    data = BlurredImages(options(pairs, flip=False), "training", seed=0)
+    data = DeblurringDataset(options(pairs, flip=False), "training", seed=0)
     assert data.describe() == "3 pairs of files"
     for index, item in enumerate(data.items):
         sample = data[SampleKey(0, index)]
@@ -145,22 +146,22 @@ def test_real_pairs_are_matched_although_their_names_differ(pairs: Path) -> None
 
 def test_two_folders_can_be_named(pairs: Path) -> None:
     named = options(None, degraded_dir=str(pairs / "blur"), clean_dir=str(pairs / "sharp"))
-    assert len(BlurredImages(named, "training", 0)) == 3
-    assert len(BlurredImages(named, "validation", 0)) == 1
-    whole = BlurredImages(options(pairs, validation_px=20), "validation", 0)[SampleKey(0, 0)]
+    assert len(DeblurringDataset(named, "training", 0)) == 3
+    assert len(DeblurringDataset(named, "validation", 0)) == 1
+    whole = DeblurringDataset(options(pairs, validation_px=20), "validation", 0)[SampleKey(0, 0)]
     assert whole.degraded.shape == whole.clean.shape == (20, 20, 3)
 
 
 def test_halves_of_one_picture_are_pairs(tmp_path: Path, save) -> None:
     for index in range(4):
         save(tmp_path / f"{index}.png", 40, 20, seed=index)
-    sample = BlurredImages(options(tmp_path), "validation", 0)[SampleKey(0, 0)]
+    sample = DeblurringDataset(options(tmp_path), "validation", 0)[SampleKey(0, 0)]
     assert sample.degraded.shape == sample.clean.shape == (20, 20, 3)
     assert (sample.degraded != sample.clean).any()
 
 
 def test_real_gopro_pairs(shared_data: Path) -> None:
-    data = BlurredImages(options(shared_data / "blur_gopro_pairs", crop_px=128), "training", seed=0)
+    data = DeblurringDataset(options(shared_data / "blur_gopro_pairs", crop_px=128), "training", seed=0)
     sample = data[SampleKey(0, 0)]
     assert sample.degraded.shape == sample.clean.shape == (128, 128, 3)
     assert np.abs(sample.degraded.astype(int) - sample.clean).mean() < 30  # the same scene
@@ -168,7 +169,7 @@ def test_real_gopro_pairs(shared_data: Path) -> None:
 
 def test_batches_are_stacked(photos: Path) -> None:
     stream = loader.batches(
-        BlurredImages(options(photos), "training", 0), batch_images=3, start_batch=0, seed=0, workers=0
+        DeblurringDataset(options(photos), "training", 0), batch_images=3, start_batch=0, seed=0, workers=0
     )
     batch = next(stream)
     assert batch.degraded.shape == batch.clean.shape == (3, 16, 16, 3)
@@ -178,20 +179,20 @@ def test_batches_are_stacked(photos: Path) -> None:
 def test_a_file_without_a_partner_is_named(pairs: Path) -> None:
     (pairs / "sharp" / "sharp_02.png").unlink()
     with pytest.raises(DataError, match="1 files have no partner"):
-        BlurredImages(options(pairs), "training", 0)
+        DeblurringDataset(options(pairs), "training", 0)
 
 
 def test_pairs_of_different_sizes_are_refused(pairs: Path, save) -> None:
     save(pairs / "sharp" / "sharp_01.png", 30, 36)
     with pytest.raises((DataError, ImageError), match=r"need the same size|different sizes"):
-        BlurredImages(options(pairs), "training", 0)
+        DeblurringDataset(options(pairs), "training", 0)
 
 
 def test_a_kernel_file_of_zeros_is_refused_before_a_run(photos: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "zeros.npy", np.zeros((3, 3)))
     blur = {"measured_weight": 1.0, "kernel_files": (str(tmp_path / "zeros.npy"),)}
     with pytest.raises(DataError, match="is all zeros"):
-        BlurredImages(options(photos, blur=blur), "training", 0)
+        DeblurringDataset(options(photos, blur=blur), "training", 0)
 
 
 def test_one_folder_of_two_is_refused() -> None:

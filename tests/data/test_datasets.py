@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 from gantools.data import transforms
-from gantools.data.dataset import fingerprint
+from gantools.data.datasets.paired import PairedDataset
+from gantools.data.datasets.super_resolution import SuperResolutionDataset
 from gantools.data.degrade import resolution as degrade
-from gantools.data.options import EdgeOptions, PairedData, ResolutionData
-from gantools.data.options_degradations import JpegOptions, NoiseOptions
-from gantools.data.paired import PairedImages
-from gantools.data.resolution import ResolutionImages
-from gantools.data.sampler import SampleKey
+from gantools.data.loading.dataset import fingerprint
+from gantools.data.loading.sampler import SampleKey
+from gantools.data.options.datasets import EdgeOptions, PairedData, ResolutionData
+from gantools.data.options.degradations import JpegOptions, NoiseOptions
 from gantools.errors import ImageError
-from gantools.images import color, reader, writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import reader, writer
+from gantools.images.ops import resize
 
 FIRST = SampleKey(0, 0)
 
@@ -29,26 +30,26 @@ def same(a: object, b: object) -> bool:
 
 def test_a_photo_becomes_an_outline_with_dabs_and_itself(shoes: Path) -> None:
     options = PairedData(dir=str(shoes), load_px=40, crop_px=32, batch_images=2)
-    data = PairedImages(options, "training", seed=1)
+    data = PairedDataset(options, "training", seed=1)
     sample = data[FIRST]
     assert sample.source.shape == sample.target.shape == (32, 32, 3)
     coloured = sample.source.max(axis=-1) != sample.source.min(axis=-1)
     assert coloured.any()
     assert data.describe() == "8 photos, outlines made from them"
-    assert len(data) + len(PairedImages(options, "validation", seed=1)) == 10
+    assert len(data) + len(PairedDataset(options, "validation", seed=1)) == 10
 
 
 def test_training_changes_with_the_epoch_and_validation_does_not(shoes: Path) -> None:
     options = PairedData(dir=str(shoes), load_px=40, crop_px=32)
-    training, validation = (PairedImages(options, split, seed=1) for split in ("training", "validation"))
-    assert same(training[SampleKey(3, 1)], PairedImages(options, "training", seed=1)[SampleKey(3, 1)])
+    training, validation = (PairedDataset(options, split, seed=1) for split in ("training", "validation"))
+    assert same(training[SampleKey(3, 1)], PairedDataset(options, "training", seed=1)[SampleKey(3, 1)])
     assert not same(training[SampleKey(3, 1)], training[SampleKey(4, 1)])
-    assert not same(training[FIRST], PairedImages(options, "training", seed=2)[FIRST])
+    assert not same(training[FIRST], PairedDataset(options, "training", seed=2)[FIRST])
     assert same(validation[SampleKey(0, 1)], validation[SampleKey(9, 1)])
     assert np.array_equal(validation[FIRST].target, reader_at(validation, 32))
 
 
-def reader_at(data: PairedImages, side_px: int) -> np.ndarray:
+def reader_at(data: PairedDataset, side_px: int) -> np.ndarray:
     return transforms.square(reader.read_rgb8(data.items[0].files[0]), side_px, "stretch")
 
 
@@ -56,7 +57,7 @@ def test_the_cache_changes_nothing_and_is_bounded(shoes: Path) -> None:
     def options(megabytes: int) -> PairedData:
         return PairedData(dir=str(shoes), load_px=200, crop_px=180, cache_megabytes=megabytes)
 
-    plain, cached = (PairedImages(options(megabytes), "training", seed=1) for megabytes in (0, 1))
+    plain, cached = (PairedDataset(options(megabytes), "training", seed=1) for megabytes in (0, 1))
     keys = [SampleKey(epoch, index) for epoch in (0, 1) for index in range(8)]
     for key in keys:
         assert same(cached[key], plain[key])
@@ -69,11 +70,11 @@ def test_the_cache_changes_nothing_and_is_bounded(shoes: Path) -> None:
 @pytest.mark.parametrize(("direction", "swapped"), [("a2b", False), ("b2a", True)])
 def test_ab_pictures_are_cut_in_halves(tmp_path: Path, direction: str, swapped: bool) -> None:
     both = np.random.default_rng(0).integers(0, 256, (16, 32, 3), np.uint8)
-    writer.write(Picture(both), tmp_path / "1.png")
+    writer.write(Image(both), tmp_path / "1.png")
     options = PairedData(
         dir=str(tmp_path), validation_share=0.0, direction=direction, load_px=16, crop_px=16, flip=False
     )
-    source, target, name = PairedImages(options, "training", seed=0)[FIRST]
+    source, target, name = PairedDataset(options, "training", seed=0)[FIRST]
     left, right = (target, source) if swapped else (source, target)
     np.testing.assert_array_equal(np.hstack([left, right]), both)
     assert name == "1.png"
@@ -84,7 +85,7 @@ def test_both_pictures_of_a_pair_are_cropped_and_mirrored_alike(tmp_path: Path) 
     for side in ("source", "target"):
         writer_path = tmp_path / side / "1.png"
         writer_path.parent.mkdir()
-        writer.write(Picture(ramp), writer_path)
+        writer.write(Image(ramp), writer_path)
     options = PairedData(
         source_dir=str(tmp_path / "source"),
         target_dir=str(tmp_path / "target"),
@@ -92,7 +93,7 @@ def test_both_pictures_of_a_pair_are_cropped_and_mirrored_alike(tmp_path: Path) 
         load_px=20,
         crop_px=8,
     )
-    data = PairedImages(options, "training", seed=0)
+    data = PairedDataset(options, "training", seed=0)
     crops = [data[SampleKey(epoch, 0)] for epoch in range(12)]
     for sample in crops:
         np.testing.assert_array_equal(sample.source, sample.target)
@@ -104,15 +105,15 @@ def test_both_pictures_of_a_pair_are_cropped_and_mirrored_alike(tmp_path: Path) 
 def test_a_pair_of_two_sizes_and_an_odd_picture_cannot_be_read(tmp_path: Path, save, monkeypatch) -> None:
     save(tmp_path / "a" / "1.png", 10, 10)
     save(tmp_path / "b" / "1.png", 12, 10)
-    monkeypatch.setattr("gantools.data.layout._check_sizes", lambda _: None)
+    monkeypatch.setattr("gantools.data.folders.layout._check_sizes", lambda _: None)
     options = PairedData(dir=str(tmp_path), validation_share=0.0, load_px=8, crop_px=8)
     with pytest.raises(ImageError, match="different sizes, 10x10 and 12x10"):
-        PairedImages(options, "training", seed=0)[FIRST]
+        PairedDataset(options, "training", seed=0)[FIRST]
     save(tmp_path / "ab" / "1.png", 11, 5)
-    monkeypatch.setattr("gantools.data.layout._check_halves", lambda _, **__: None)
+    monkeypatch.setattr("gantools.data.folders.layout._check_halves", lambda _, **__: None)
     odd = PairedData(dir=str(tmp_path / "ab"), layout="ab", validation_share=0.0, load_px=8, crop_px=8)
     with pytest.raises(ImageError, match="11 pixels wide"):
-        PairedImages(odd, "training", seed=0)[FIRST]
+        PairedDataset(odd, "training", seed=0)[FIRST]
 
 
 @pytest.mark.parametrize("edges_at", ["original", "resized"])
@@ -122,20 +123,20 @@ def test_every_fit_gives_squares(tmp_path: Path, save, fit: str, edges_at: str) 
     options = PairedData(
         dir=str(tmp_path), validation_share=0.0, load_px=24, crop_px=24, fit=fit, edges=EdgeOptions(edges_at=edges_at)
     )
-    sample = PairedImages(options, "training", seed=0)[FIRST]
+    sample = PairedDataset(options, "training", seed=0)[FIRST]
     assert sample.source.shape == sample.target.shape == (24, 24, 3)
     assert bool((sample.target[0] == 255).all()) is (fit == "pad")
 
 
 def noise_photo(tmp_path: Path, width: int, height: int) -> np.ndarray:
     pixels = np.random.default_rng(3).integers(0, 256, (height, width, 3), np.uint8)
-    writer.write(Picture(pixels), tmp_path / "1.png")
+    writer.write(Image(pixels), tmp_path / "1.png")
     return pixels
 
 
 def test_a_crops_small_version_is_cut_from_the_whole_photos(tmp_path: Path) -> None:
     photo = noise_photo(tmp_path, 90, 71)
-    whole = color.resize_bicubic(photo[:68, :88], scale=1 / 4)
+    whole = resize.resize_bicubic(photo[:68, :88], scale=1 / 4)
     corners = set()
     for seed in range(20):
         low, high = degrade.crop_pair(photo, 4, 24, np.random.default_rng(seed))
@@ -155,23 +156,23 @@ def test_a_crops_small_version_is_cut_from_the_whole_photos(tmp_path: Path) -> N
 def test_validation_is_the_whole_photo_in_whole_pixels(tmp_path: Path) -> None:
     photo = noise_photo(tmp_path, 41, 30)
     options = ResolutionData(dir=str(tmp_path / "no"), validation_dir=str(tmp_path), crop_px=16)
-    data = ResolutionImages(options, "validation", seed=0)
+    data = SuperResolutionDataset(options, "validation", seed=0)
     low, high, _ = data[FIRST]
     assert low.shape == (7, 10, 3)
     np.testing.assert_array_equal(high, photo[1:29, :40])
-    np.testing.assert_array_equal(low, color.resize_bicubic(high, scale=1 / 4))
+    np.testing.assert_array_equal(low, resize.resize_bicubic(high, scale=1 / 4))
     assert data.collate([data[FIRST]]).high.shape == (1, 28, 40, 3)
 
 
 def test_all_eight_positions_occur_and_both_pictures_take_the_same(tmp_path: Path) -> None:
     photo = noise_photo(tmp_path, 16, 16)
     options = ResolutionData(dir=str(tmp_path), validation_share=0.0, crop_px=16)
-    data = ResolutionImages(options, "training", seed=0)
+    data = SuperResolutionDataset(options, "training", seed=0)
     seen = set()
     for epoch in range(80):
         low, high, _ = data[SampleKey(epoch, 0)]
         np.testing.assert_allclose(
-            low.astype(int), color.resize_bicubic(np.ascontiguousarray(high), scale=1 / 4), atol=1
+            low.astype(int), resize.resize_bicubic(np.ascontiguousarray(high), scale=1 / 4), atol=1
         )
         seen.add(high.tobytes())
     assert len(seen) == 8
@@ -182,7 +183,7 @@ def test_all_eight_positions_occur_and_both_pictures_take_the_same(tmp_path: Pat
 def test_photos_smaller_than_the_crop_are_mirrored(tmp_path: Path, width: int, height: int) -> None:
     noise_photo(tmp_path, width, height)
     options = ResolutionData(dir=str(tmp_path), validation_share=0.0, crop_px=16, downscale=(1.0, 0.5))
-    low, high, _ = ResolutionImages(options, "training", seed=0)[FIRST]
+    low, high, _ = SuperResolutionDataset(options, "training", seed=0)[FIRST]
     assert low.shape == (4, 4, 3)
     assert high.shape == (16, 16, 3)
 
@@ -191,12 +192,14 @@ def test_small_versions_are_worn_in_training_only_and_their_originals_never(tmp_
     noise_photo(tmp_path, 32, 32)
     clean = ResolutionData(dir=str(tmp_path), validation_share=0.0, crop_px=16)
     worn = clean.model_copy(update={"degradations": (JpegOptions(quality=(30, 60)), NoiseOptions())})
-    (low, high, _), (bad, same, _) = (ResolutionImages(each, "training", seed=0)[FIRST] for each in (clean, worn))
+    (low, high, _), (bad, same, _) = (SuperResolutionDataset(each, "training", seed=0)[FIRST] for each in (clean, worn))
     np.testing.assert_array_equal(high, same)
     assert bad.shape == low.shape
     assert np.abs(bad.astype(int) - low).max() > 8
     whole = [
-        ResolutionImages(each.model_copy(update={"validation_dir": str(tmp_path)}), "validation", seed=0)[FIRST].low
+        SuperResolutionDataset(each.model_copy(update={"validation_dir": str(tmp_path)}), "validation", seed=0)[
+            FIRST
+        ].low
         for each in (clean, worn)
     ]
     np.testing.assert_array_equal(*whole)
@@ -206,7 +209,7 @@ def test_a_photo_of_less_than_one_small_pixel_cannot_be_used(tmp_path: Path) -> 
     noise_photo(tmp_path, 9, 3)
     options = ResolutionData(dir=str(tmp_path), validation_share=0.0, crop_px=16)
     with pytest.raises(ImageError, match="9x3, too small to be shrunk 4 times"):
-        ResolutionImages(options, "training", seed=0)[FIRST]
+        SuperResolutionDataset(options, "training", seed=0)[FIRST]
 
 
 def test_shrinking_first_draws_each_factor_that_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +225,7 @@ def test_shrinking_first_draws_each_factor_that_fits(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(degrade, "shrunk_region", spy)
     options = ResolutionData(dir=str(tmp_path), validation_share=0.0, crop_px=16, downscale=(1.0, 0.75, 0.5, 0.1))
-    data = ResolutionImages(options, "training", seed=0)
+    data = SuperResolutionDataset(options, "training", seed=0)
     for epoch in range(40):
         assert data[SampleKey(epoch, 0)].high.shape == (16, 16, 3)
     assert drawn == {0.75, 0.5}
@@ -231,7 +234,7 @@ def test_shrinking_first_draws_each_factor_that_fits(tmp_path: Path, monkeypatch
 def test_the_fingerprint_notices_other_data(tmp_path: Path, save) -> None:
     def of() -> str:
         return fingerprint(
-            ResolutionImages(ResolutionData(dir=str(tmp_path), validation_share=0.0), "training", seed=0)
+            SuperResolutionDataset(ResolutionData(dir=str(tmp_path), validation_share=0.0), "training", seed=0)
         )
 
     save(tmp_path / "1.png")
@@ -244,11 +247,11 @@ def test_the_fingerprint_notices_other_data(tmp_path: Path, save) -> None:
 
 
 def test_datasets_can_be_sent_to_spawned_processes(shoes: Path) -> None:
-    data = PairedImages(PairedData(dir=str(shoes), load_px=24, crop_px=24), "training", seed=1)
+    data = PairedDataset(PairedData(dir=str(shoes), load_px=24, crop_px=24), "training", seed=1)
     assert same(pickle.loads(pickle.dumps(data))[FIRST], data[FIRST])
 
 
 def test_shoes_on_real_photos(shared_data: Path) -> None:
     options = PairedData(dir=str(shared_data / "edges2shoes_pairs"), direction="b2a", load_px=64, crop_px=64)
-    sample = PairedImages(options, "validation", seed=0)[FIRST]
+    sample = PairedDataset(options, "validation", seed=0)[FIRST]
     assert np.ptp(sample.source.astype(int), axis=-1).mean() < np.ptp(sample.target.astype(int), axis=-1).mean()

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gantools.data import synth
 from gantools.data.degrade import edges
-from gantools.data.options import EdgeOptions
+from gantools.data.options.datasets import EdgeOptions
+from gantools.data.synthetic import drawing
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -51,12 +51,12 @@ def test_hints_equal_the_loop(options: EdgeOptions, shape: tuple[int, int]) -> N
 
 
 def test_hints_equal_the_loop_on_a_shoe_where_squares_overlap_the_background() -> None:
-    shoe = synth.picture("shoes", 0, 96, 1)
-    drawing = edges.outline(shoe, EdgeOptions())
-    expected = painted_one_by_one(drawing, shoe, np.random.default_rng(0), EdgeOptions())
-    actual = edges.colour_hints(drawing, shoe, np.random.default_rng(0), EdgeOptions())
+    shoe = drawing.draw_image("shoes", 0, 96, 1)
+    outline = edges.outline(shoe, EdgeOptions())
+    expected = painted_one_by_one(outline, shoe, np.random.default_rng(0), EdgeOptions())
+    actual = edges.colour_hints(outline, shoe, np.random.default_rng(0), EdgeOptions())
     np.testing.assert_array_equal(actual, expected)
-    assert (actual != drawing).any()
+    assert (actual != outline).any()
 
 
 def test_a_white_target_gives_no_hints_and_the_drawing_is_left_alone() -> None:
@@ -100,7 +100,7 @@ def test_an_outline_is_black_where_the_photo_changes_and_white_elsewhere() -> No
 
 
 def test_higher_thresholds_draw_fewer_lines(shared_data: Path) -> None:
-    from gantools.images import reader
+    from gantools.images.io import reader
 
     photo = reader.read_rgb8(next((shared_data / "photos_kodak24").glob("*.png")))
     few = edges.outline(photo, EdgeOptions(canny_low=150, canny_high=300))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gantools.data import layout
+from gantools.data.folders import layout
 from gantools.errors import DataError
 
 

@@ -12,21 +12,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from gantools.data import loader
-from gantools.data.batches import LowHigh, Paired, to_network
-from gantools.data.options import PairedData, ResolutionData
-from gantools.data.paired import PairedImages
-from gantools.data.resolution import ResolutionImages
-from gantools.data.sampler import SampleKey
+from gantools.data.datasets.paired import PairedDataset
+from gantools.data.datasets.super_resolution import SuperResolutionDataset
+from gantools.data.loading import loader
+from gantools.data.loading.batches import LowHigh, Paired, to_network
+from gantools.data.loading.sampler import SampleKey
+from gantools.data.options.datasets import PairedData, ResolutionData
 from gantools.errors import DataError, ImageError, TrainingError
 
 
-def shoe_data(folder: Path, **changes: object) -> PairedImages:
+def shoe_data(folder: Path, **changes: object) -> PairedDataset:
     options = PairedData(dir=str(folder), load_px=32, crop_px=24, **changes)
-    return PairedImages(options, "training", seed=7)
+    return PairedDataset(options, "training", seed=7)
 
 
-def digests(data: PairedImages, count: int, **changes: object) -> list[str]:
+def digests(data: PairedDataset, count: int, **changes: object) -> list[str]:
     arguments = {"batch_images": 3, "start_batch": 0, "seed": 7, "workers": 0} | changes
     stream = loader.batches(data, **arguments)
     found = [digest(batch) for batch in islice(stream, count)]
@@ -66,7 +66,7 @@ def test_two_ranks_see_what_one_sees_with_the_double_batch(shoes: Path) -> None:
     torch.testing.assert_close(whole.source, torch.cat([part.source for part in parts]))
 
 
-class Broken(PairedImages):
+class Broken(PairedDataset):
     """A set some of whose files cannot be read."""
 
     bad: tuple[int, ...] = ()
@@ -131,12 +131,12 @@ def test_a_disguised_file_is_found_when_it_is_read(shoes: Path, tmp_path: Path) 
 
 
 def test_an_empty_set_is_refused(shoes: Path) -> None:
-    data = PairedImages(PairedData(dir=str(shoes), validation_share=0.0), "validation", seed=0)
+    data = PairedDataset(PairedData(dir=str(shoes), validation_share=0.0), "validation", seed=0)
     with pytest.raises(DataError, match="no training images"):
         next(loader.batches(data, batch_images=2, start_batch=0, seed=7))
 
 
-class Reporting(PairedImages):
+class Reporting(PairedDataset):
     """A set whose samples are named by the process they were made in."""
 
     def __getitem__(self, key: SampleKey):
@@ -169,7 +169,7 @@ def test_closing_the_stream_ends_its_workers(shoes: Path) -> None:
 
 
 def test_a_mistake_in_our_own_code_keeps_its_traceback(shoes: Path) -> None:
-    class Wrong(PairedImages):
+    class Wrong(PairedDataset):
         def __getitem__(self, key: SampleKey):
             raise RuntimeError("a bug")
 
@@ -196,7 +196,7 @@ def test_auto_leaves_a_core_to_the_training_process(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_batches_become_network_tensors(shoes: Path, channels_last: bool) -> None:
-    data = ResolutionImages(ResolutionData(dir=str(shoes), crop_px=16), "training", seed=0)
+    data = SuperResolutionDataset(ResolutionData(dir=str(shoes), crop_px=16), "training", seed=0)
     batch = next(loader.batches(data, batch_images=2, start_batch=0, seed=0, workers=0))
     assert batch.low.dtype == torch.uint8
     ready = to_network(batch, "cpu", channels_last=channels_last)

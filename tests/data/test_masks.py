@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from gantools.data.batches import Masked, to_network
+from gantools.data.datasets.inpainting import InpaintingDataset
 from gantools.data.degrade import masks
-from gantools.data.masked import MaskedImages
-from gantools.data.options_masks import CenterMask, FileMask, MaskedData, RandomBlockMask, RandomRegionMask
-from gantools.data.sampler import SampleKey
+from gantools.data.loading.batches import Masked, to_network
+from gantools.data.loading.sampler import SampleKey
+from gantools.data.options.datasets import MaskedData
+from gantools.data.options.masks import CenterMask, FileMask, RandomBlockMask, RandomRegionMask
 from gantools.errors import DataError
-from gantools.images import writer
-from gantools.images.holes import hole_of, mean_filled, telea
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import writer
+from gantools.images.ops.masks import mask_of, mean_filled, telea
 
 RANDOM = [
     RandomBlockMask(),
@@ -99,10 +100,10 @@ def test_telea_leaves_known_pixels_and_continues_them() -> None:
 
 def test_a_mask_picture_is_white_where_something_is_missing() -> None:
     gray = np.repeat(np.array([[0, 127, 128, 255]], np.uint8)[..., None], 3, axis=2)
-    assert hole_of(Picture(gray)).tolist() == [[False, False, True, True]]
-    assert hole_of(Picture(gray.astype(np.uint16) * 257)).tolist() == [[False, False, True, True]]
+    assert mask_of(Image(gray)).tolist() == [[False, False, True, True]]
+    assert mask_of(Image(gray.astype(np.uint16) * 257)).tolist() == [[False, False, True, True]]
     alpha = np.array([[255, 255, 255, 0]], np.uint8)
-    assert hole_of(Picture(gray, alpha)).tolist() == [[False, False, True, False]]
+    assert mask_of(Image(gray, alpha)).tolist() == [[False, False, True, False]]
 
 
 # --- the data set
@@ -115,9 +116,9 @@ def photos(tmp_path: Path, save) -> Path:
     return tmp_path / "photos"
 
 
-def data(photos: Path, split: str = "training", **given) -> MaskedImages:
+def data(photos: Path, split: str = "training", **given) -> InpaintingDataset:
     options = MaskedData(dir=str(photos), **{"load_px": 24, "crop_px": 16, "validation_share": 0.25, **given})
-    return MaskedImages(options, split, seed=5)
+    return InpaintingDataset(options, split, seed=5)
 
 
 def test_samples_are_photos_with_a_mask(photos: Path) -> None:
@@ -168,7 +169,7 @@ def own_mask(path: Path, shape: tuple[int, int], white: slice = np.s_[2:5]) -> s
     pixels = np.zeros((*shape, 3), np.uint8)
     pixels[white] = 255
     path.parent.mkdir(exist_ok=True)
-    writer.write(Picture(pixels), path)
+    writer.write(Image(pixels), path)
     return str(path)
 
 

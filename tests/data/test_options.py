@@ -9,11 +9,15 @@ import pytest
 from pydantic import ValidationError
 
 from gantools.data import DATASETS
-from gantools.data.options import EdgeOptions, PairedData, ResolutionData
-from gantools.data.options_blur import BlurredData
-from gantools.data.options_masks import MaskedData
-from gantools.data.options_restoration import RestorationData
-from gantools.data.options_unpaired import UnpairedData
+from gantools.data.options.datasets import (
+    BlurredData,
+    EdgeOptions,
+    MaskedData,
+    PairedData,
+    ResolutionData,
+    RestorationData,
+    UnpairedData,
+)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +62,7 @@ def test_every_entry_of_the_table_exists_under_its_options_name() -> None:
 
 def test_options_and_table_import_nothing_heavy() -> None:
     code = (
-        "import sys, gantools.data.options_restoration, gantools.data.options_unpaired, gantools.data;"
+        "import sys, gantools.data.options.datasets, gantools.data.options.datasets, gantools.data;"
         " print({'torch', 'numpy', 'cv2'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

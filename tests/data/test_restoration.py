@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from gantools.data.datasets.paired import PairedDataset
+from gantools.data.datasets.restoration import RestorationDataset
 from gantools.data.degrade import crappify as degrade
 from gantools.data.degrade.crappify import Chance, crappify
-from gantools.data.options import PairedData
-from gantools.data.options_degradations import (
+from gantools.data.loading.sampler import SampleKey
+from gantools.data.options.datasets import PairedData, RestorationData
+from gantools.data.options.degradations import (
     CRAPPIFY,
     GrayOptions,
     JpegOptions,
@@ -21,13 +24,9 @@ from gantools.data.options_degradations import (
     NoiseOptions,
     TextOptions,
 )
-from gantools.data.options_restoration import RestorationData
-from gantools.data.paired import PairedImages
-from gantools.data.restoration import RestorationImages
-from gantools.data.sampler import SampleKey
 from gantools.errors import ImageError
-from gantools.images import writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import writer
 
 FIRST = SampleKey(0, 0)
 
@@ -74,11 +73,11 @@ def test_every_degradation_keeps_the_size_and_the_photo_itself(degradation: obje
 
 
 def test_low_resolution_is_pillows_bilinear_and_leaves_small_photos(monkeypatch: pytest.MonkeyPatch) -> None:
-    from PIL import Image
+    from PIL import Image as PillowImage
 
     photo = rng().integers(0, 256, (40, 60, 3), np.uint8)
     small = degrade.low_resolution(photo, LowResolutionOptions(short_side_px=20), chance())
-    expected = np.asarray(Image.fromarray(photo).resize((30, 20), Image.Resampling.BILINEAR))
+    expected = np.asarray(PillowImage.fromarray(photo).resize((30, 20), PillowImage.Resampling.BILINEAR))
     np.testing.assert_array_equal(small, expected)
     assert degrade.low_resolution(photo, LowResolutionOptions(short_side_px=40), chance()) is photo
 
@@ -159,7 +158,7 @@ def test_a_share_leaves_the_other_pictures_alone() -> None:
 
 def photos(folder: Path, *sizes: tuple[int, int]) -> str:
     for number, (width, height) in enumerate(sizes):
-        writer.write(Picture(smooth(height, width)), folder / f"{number}.png")
+        writer.write(Image(smooth(height, width)), folder / f"{number}.png")
     return str(folder)
 
 
@@ -170,7 +169,7 @@ def options(folder: Path, **values: object) -> RestorationData:
 
 def test_training_cuts_both_pictures_alike(tmp_path: Path) -> None:
     photos(tmp_path, (90, 60))
-    data = RestorationImages(options(tmp_path, largest_region_px=32), "training", seed=0)
+    data = RestorationDataset(options(tmp_path, largest_region_px=32), "training", seed=0)
     seen = set()
     for epoch in range(30):
         degraded, clean, name = data[SampleKey(epoch, 0)]
@@ -187,7 +186,7 @@ def test_training_cuts_both_pictures_alike(tmp_path: Path) -> None:
 def test_validation_is_the_middle_in_whole_crops_and_never_changes(tmp_path: Path, size, shape) -> None:
     photos(tmp_path, size)
     settings = options(tmp_path / "none", validation_dir=str(tmp_path), degradations=(NoiseOptions(),))
-    data = RestorationImages(settings, "validation", seed=1)
+    data = RestorationDataset(settings, "validation", seed=1)
     degraded, clean, _ = data[FIRST]
     assert degraded.shape == clean.shape == (*shape, 3)
     np.testing.assert_array_equal(degraded, data[SampleKey(7, 0)].degraded)
@@ -196,7 +195,7 @@ def test_validation_is_the_middle_in_whole_crops_and_never_changes(tmp_path: Pat
 def test_a_strip_cannot_be_used(tmp_path: Path) -> None:
     photos(tmp_path, (200, 10))
     with pytest.raises(ImageError, match="200x10, too oblong"):
-        RestorationImages(options(tmp_path), "training", seed=0)[FIRST]
+        RestorationDataset(options(tmp_path), "training", seed=0)[FIRST]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +217,7 @@ def test_impossible_settings_are_refused(tmp_path: Path, values: dict[str, objec
 def test_pairs_can_be_made_by_taking_the_colours_away(tmp_path: Path) -> None:
     photos(tmp_path, (40, 40))
     settings = PairedData(dir=str(tmp_path), validation_share=0.0, make="gray", load_px=24, crop_px=16)
-    data = PairedImages(settings, "training", seed=0)
+    data = PairedDataset(settings, "training", seed=0)
     sample = data[FIRST]
     np.testing.assert_array_equal(sample.source, degrade.gray(np.ascontiguousarray(sample.target)))
     assert data.describe() == "1 photos, made gray"

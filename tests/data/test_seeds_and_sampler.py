@@ -6,8 +6,8 @@ from itertools import islice
 
 import pytest
 
-from gantools.data import seeds
-from gantools.data.sampler import BatchSampler, EndlessSampler, SampleKey
+from gantools.data.loading import sampler
+from gantools.data.loading.sampler import BatchSampler, EndlessSampler, SampleKey
 
 
 def first(length: int, count: int, **changes: int) -> list[list[SampleKey]]:
@@ -16,9 +16,9 @@ def first(length: int, count: int, **changes: int) -> list[list[SampleKey]]:
 
 
 def test_streams_of_different_samples_differ_and_repeat() -> None:
-    drawn = {key: float(seeds.generator(*key).random()) for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]}
+    drawn = {key: float(sampler.sample_rng(*key).random()) for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]}
     assert len(set(drawn.values())) == 4
-    assert float(seeds.generator(0, 1, 0).random()) == drawn[(0, 1, 0)]
+    assert float(sampler.sample_rng(0, 1, 0).random()) == drawn[(0, 1, 0)]
 
 
 def test_every_epoch_visits_each_image_once_in_its_own_order() -> None:

@@ -15,10 +15,12 @@ from typer.testing import CliRunner
 from gantools import api
 from gantools.checkpoint import weights
 from gantools.cli.app import app
-from gantools.data import dataset, layout, synth
-from gantools.data.workshop import pack as packing
+from gantools.data.folders import layout
+from gantools.data.loading import dataset
+from gantools.data.prepare import pack as packing
+from gantools.data.synthetic import drawing
 from gantools.errors import DataError, ImageError
-from gantools.images import reader, shards
+from gantools.images.io import reader, shards
 
 TINY = (
     "data.load_px=18",
@@ -43,8 +45,8 @@ def packed(folder: Path, output: Path, megabytes: float = 0.002, *more: Path) ->
 
 @pytest.fixture
 def shoes(tmp_path: Path) -> Path:
-    synth.synthesise("shoes", tmp_path / "shoes" / "train", 8, 24, seed=0)
-    synth.synthesise("shoes", tmp_path / "shoes" / "val", 3, 24, seed=1)
+    drawing.draw_dataset("shoes", tmp_path / "shoes" / "train", 8, 24, seed=0)
+    drawing.draw_dataset("shoes", tmp_path / "shoes" / "val", 3, 24, seed=1)
     return tmp_path / "shoes"
 
 
@@ -72,7 +74,7 @@ def test_shards_are_plain_tars_and_always_the_same(shoes: Path, tmp_path: Path) 
 
 
 def test_files_of_one_stem_stay_together(tmp_path: Path) -> None:
-    synth.synthesise("shoes", tmp_path / "in", 4, 24, seed=0)
+    drawing.draw_dataset("shoes", tmp_path / "in", 4, 24, seed=0)
     for path in sorted((tmp_path / "in").glob("*.png")):
         shutil.copy(path, path.with_suffix(".mask.png"))
     tars = packed(tmp_path / "in", tmp_path / "tars", 0.0001)
@@ -103,7 +105,7 @@ def test_an_ordinary_folder_may_hold_a_tar(shoes: Path) -> None:
 
 
 def test_two_domains_and_two_folders(tmp_path: Path) -> None:
-    synth.synthesise("fruit", tmp_path / "fruit", 3, 24, seed=0)
+    drawing.draw_dataset("fruit", tmp_path / "fruit", 3, 24, seed=0)
     tars = packed(tmp_path / "fruit", tmp_path / "tars")
     assert [[item.name for item in side] for side in layout.find_domains(tars)] == [
         [item.name for item in side] for side in layout.find_domains(tmp_path / "fruit")

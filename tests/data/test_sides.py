@@ -11,21 +11,18 @@ import cv2
 import numpy as np
 import pytest
 
-from gantools.data import layout, pairing
-from gantools.data.blurred import BlurredImages
-from gantools.data.masked import MaskedImages
-from gantools.data.options import PairedData, ResolutionData
-from gantools.data.options_blur import BlurredData
-from gantools.data.options_masks import MaskedData
-from gantools.data.options_restoration import RestorationData
-from gantools.data.paired import PairedImages
-from gantools.data.resolution import ResolutionImages
-from gantools.data.restoration import RestorationImages
-from gantools.data.sampler import SampleKey
-from gantools.data.workshop import inspect, recognise
+from gantools.data.datasets.deblurring import DeblurringDataset
+from gantools.data.datasets.inpainting import InpaintingDataset
+from gantools.data.datasets.paired import PairedDataset
+from gantools.data.datasets.restoration import RestorationDataset
+from gantools.data.datasets.super_resolution import SuperResolutionDataset
+from gantools.data.folders import layout, pairing
+from gantools.data.loading.sampler import SampleKey
+from gantools.data.options.datasets import BlurredData, MaskedData, PairedData, ResolutionData, RestorationData
+from gantools.data.prepare import inspect, recognise
 from gantools.errors import DataError, ImageError
-from gantools.images import reader, writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import reader, writer
 
 Make = Callable[..., Path]
 NUMBERS = range(4)
@@ -53,10 +50,10 @@ def photos_of(root: Path) -> list[list[str]]:
     """What every data set of photos learns from."""
     options = {"dir": str(root), **ALL}
     sets = [
-        ResolutionImages(ResolutionData(**options, crop_px=8), "training", 0),
-        MaskedImages(MaskedData(**options), "training", 0),
-        RestorationImages(RestorationData(**options), "training", 0),
-        BlurredImages(BlurredData(**options, layout="photos"), "training", 0),
+        SuperResolutionDataset(ResolutionData(**options, crop_px=8), "training", 0),
+        InpaintingDataset(MaskedData(**options), "training", 0),
+        RestorationDataset(RestorationData(**options), "training", 0),
+        DeblurringDataset(BlurredData(**options, layout="photos"), "training", 0),
     ]
     return [[item.name for item in each.items] for each in sets]
 
@@ -89,7 +86,7 @@ KNOWN = [
 @pytest.mark.parametrize("above", ["", "deep/er/"])
 def test_the_sides_of_pairs_are_known_by_their_names(make: Make, source: str, target: str, above: str) -> None:
     root = make(grid((f"{above}{source}", f"{above}{target}")))
-    data = PairedImages(PairedData(dir=str(root), **ALL, load_px=8, crop_px=8), "training", 0)
+    data = PairedDataset(PairedData(dir=str(root), **ALL, load_px=8, crop_px=8), "training", 0)
     assert [[path.parent.name for path in item.files] for item in data.items] == [[source, target]] * 4
     assert all(name.startswith(f"{above}{target}/") for names in photos_of(root) for name in names)
     assert {len(names) for names in photos_of(root)} == {4}
@@ -102,7 +99,7 @@ def test_gopro_as_it_is_downloaded(make: Make, blurred: str) -> None:
     scenes = [f"{split}/{scene}" for split in ("train", "test") for scene in ("GOPR1", "GOPR2")]
     root = make(grid((f"{scene}/{folder}" for scene in scenes for folder in folders), ("000000.png", "000001.png")))
     for split, name in (("training", "train"), ("validation", "test")):
-        data = BlurredImages(BlurredData(dir=str(root), crop_px=8), split, 0)  # type: ignore[arg-type]
+        data = DeblurringDataset(BlurredData(dir=str(root), crop_px=8), split, 0)  # type: ignore[arg-type]
         assert [item.name for item in data.items] == [f"GOPR{n}/00000{i}" for n in (1, 2) for i in (0, 1)]
         assert [[path.parent.name for path in item.files] for item in data.items] == [[blurred, "sharp"]] * 4
         assert all(path.is_relative_to(root / name) for item in data.items for path in item.files)
@@ -120,19 +117,19 @@ def test_small_versions_are_no_truth(make: Make) -> None:
     low = [(f"DIV2K_train_LR_bicubic/X{k}/{n:04d}x{k}.png", 48 // k, 48 // k) for n in NUMBERS for k in (2, 4)]
     root = make([*high, *low])
     assert photos_of(root) == [[name for name, *_ in high]] * 4
-    data = ResolutionImages(ResolutionData(dir=str(root), **ALL), "training", 0)
+    data = SuperResolutionDataset(ResolutionData(dir=str(root), **ALL), "training", 0)
     assert data.describe() == "4 photos (of DIV2K_train_HR; DIV2K_train_LR_bicubic left out)"
     assert (recognise.kind_of(root), len(recognise.examples(root, "photos", "training").sides[0])) == ("photos", 3)
-    said = refused(lambda: PairedImages(PairedData(dir=str(root), **ALL), "training", 0))
+    said = refused(lambda: PairedDataset(PairedData(dir=str(root), **ALL), "training", 0))
     assert "'DIV2K_train_LR_bicubic' in" in said
     assert "holds smaller versions of 'DIV2K_train_HR'" in said
 
 
 def test_real_pairs_of_a_preset_of_photos_are_refused_with_what_to_type(make: Make) -> None:
     root = make(grid(("edges", "photos")))
-    said = refused(lambda: PairedImages(PairedData(dir=str(root), layout="photos", **ALL), "training", 0))
+    said = refused(lambda: PairedDataset(PairedData(dir=str(root), layout="photos", **ALL), "training", 0))
     assert "type data.layout=folders to train on pairs, --data " in said
-    assert PairedImages(PairedData(dir=str(root), layout="folders", **ALL), "training", 0).layout.kind == "folders"
+    assert PairedDataset(PairedData(dir=str(root), layout="folders", **ALL), "training", 0).layout.kind == "folders"
     assert photos_of(root) == [[f"photos/{n}.png" for n in NUMBERS]] * 4
 
 
@@ -142,19 +139,19 @@ def test_real_pairs_of_a_preset_of_photos_are_refused_with_what_to_type(make: Ma
 @pytest.mark.parametrize("kind", ["auto", "photos", "ab", "folders"])
 def test_two_folders_of_the_same_names_are_never_merged(make: Make, kind: Any) -> None:
     root = make(grid(("my photos", "labels")))
-    said = refused(lambda: PairedImages(PairedData(dir=str(root), layout=kind, **ALL), "training", 0))
+    said = refused(lambda: PairedDataset(PairedData(dir=str(root), layout=kind, **ALL), "training", 0))
     words = shlex.split(said.partition("type ")[2])[:2]
     assert words == [f"data.source_dir={root}/labels", f"data.target_dir={root}/my photos"]
     typed = dict(word.removeprefix("data.").split("=") for word in words)
-    data = PairedImages(PairedData(**typed, **ALL), "training", 0)
+    data = PairedDataset(PairedData(**typed, **ALL), "training", 0)
     assert [[path.parent.name for path in item.files] for item in data.items] == [["labels", "my photos"]] * 4
-    assert "degraded_dir=" in refused(lambda: BlurredImages(BlurredData(dir=str(root), **ALL), "training", 0))
-    said = refused(lambda: RestorationImages(RestorationData(dir=str(root), **ALL), "training", 0))
+    assert "degraded_dir=" in refused(lambda: DeblurringDataset(BlurredData(dir=str(root), **ALL), "training", 0))
+    said = refused(lambda: RestorationDataset(RestorationData(dir=str(root), **ALL), "training", 0))
     assert "source_dir" not in said
     both = shlex.split(said)[-10:]
     folders = (both[both.index("--data") + 1], both[both.index("--data") + 3])
     given = RestorationData(dir=tuple(folder.rstrip(",") for folder in folders), **ALL)
-    assert len(RestorationImages(given, "training", 0).items) == 8
+    assert len(RestorationDataset(given, "training", 0).items) == 8
 
 
 def test_what_to_type_does_not_turn_the_pairs_round(make: Make) -> None:
@@ -165,7 +162,7 @@ def test_what_to_type_does_not_turn_the_pairs_round(make: Make) -> None:
         ("two", ("lq", "gt"), "data.layout=folders"),
     ):
         root = make(grid(sides), folder)
-        said = refused(lambda root=root: PairedImages(PairedData(dir=str(root), **options), "training", 0))
+        said = refused(lambda root=root: PairedDataset(PairedData(dir=str(root), **options), "training", 0))
         assert typed in said
         assert " data.direction=a2b to train on pairs" in said
 
@@ -206,13 +203,13 @@ def test_of_three_folders_those_that_show_the_same_are_found(tmp_path: Path) -> 
         other = cv2.resize(rng.integers(0, 256, (4, 4, 3), np.uint8), (32, 32), interpolation=cv2.INTER_CUBIC)
         for folder, pixels in (("before", photo), ("after", 255 - photo // 2), ("day", photo // 2 + 60), ("z", other)):
             (tmp_path / folder).mkdir(exist_ok=True)
-            writer.write(Picture(pixels), tmp_path / folder / f"{number}.png")
+            writer.write(Image(pixels), tmp_path / folder / f"{number}.png")
     said = refused(lambda: layout.find_photos(tmp_path))
     assert "'after' and 'before'" in said
     for folder in ("before", "day"):
         (tmp_path / folder).rename(tmp_path.parent / f"{tmp_path.name}-{folder}")
     (tmp_path / "more").mkdir()
-    writer.write(Picture(photo), tmp_path / "more" / "x.png")
+    writer.write(Image(photo), tmp_path / "more" / "x.png")
     assert layout.find_photos(tmp_path).describe() == "13 photos"
 
 
@@ -231,20 +228,20 @@ def test_an_ab_image_is_about_twice_as_wide_as_high(tmp_path: Path, save: Any, s
     for number in range(3):
         save(tmp_path / f"{number}.png", *size)
     options = {"dir": str(tmp_path), "layout": "ab", "load_px": 8, "crop_px": 8, **ALL}
-    said = refused(lambda: PairedImages(PairedData(**options), "training", 0))
+    said = refused(lambda: PairedDataset(PairedData(**options), "training", 0))
     assert f"is {size[0]}x{size[1]}, but an A|B picture is about twice as wide as high" in said
     assert "data.ab_any_shape=true" in said
-    given = PairedImages(PairedData(**options, ab_any_shape=True), "training", 0)
+    given = PairedDataset(PairedData(**options, ab_any_shape=True), "training", 0)
     assert given[SampleKey(0, 0)].source.shape == (8, 8, 3)
     with pytest.raises(DataError, match=r"data\.ab_any_shape=true"):
-        BlurredImages(BlurredData(dir=str(tmp_path), layout="ab", crop_px=8, **ALL), "training", 0)
+        DeblurringDataset(BlurredData(dir=str(tmp_path), layout="ab", crop_px=8, **ALL), "training", 0)
 
 
 def test_one_that_is_not_is_no_pair_either(tmp_path: Path, save: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, width in (("a", 20), ("b", 21), ("c", 40)):
         save(tmp_path / f"{name}.png", width - width % 2, 10)
     monkeypatch.setattr(layout, "_check_halves", lambda _, **__: None)  # as where there are too many to look at all
-    data = PairedImages(PairedData(dir=str(tmp_path), layout="ab", load_px=8, crop_px=8, **ALL), "training", 0)
+    data = PairedDataset(PairedData(dir=str(tmp_path), layout="ab", load_px=8, crop_px=8, **ALL), "training", 0)
     assert data[SampleKey(0, 1)].source.shape == (8, 8, 3)
     with pytest.raises(ImageError, match="is 40x10"):
         data[SampleKey(0, 2)]
@@ -288,9 +285,9 @@ def test_a_pattern_that_is_none(partner: str) -> None:
 
 def test_a_message_suggests_the_pattern_that_helps(make: Make) -> None:
     root = make([f"lq/k{n}_web.png" for n in NUMBERS] + [f"gt/k{n}_print.png" for n in NUMBERS])
-    said = refused(lambda: PairedImages(PairedData(dir=str(root), **ALL), "training", 0))
+    said = refused(lambda: PairedDataset(PairedData(dir=str(root), **ALL), "training", 0))
     assert said.endswith("type data.partner='{stem}_web:{stem}_print' to pair them so")
-    data = PairedImages(PairedData(dir=str(root), partner="{stem}_web:{stem}_print", **ALL), "training", 0)
+    data = PairedDataset(PairedData(dir=str(root), partner="{stem}_web:{stem}_print", **ALL), "training", 0)
     assert [item.name for item in data.items] == [f"k{n}" for n in NUMBERS]
 
 
@@ -299,8 +296,8 @@ def test_pairs_in_one_folder(make: Make) -> None:
     root = make([f"{n}_{what}.png" for n in NUMBERS for what in ("real_A", "fake_B", "real_B")])
     both = {"source_dir": str(root), "target_dir": str(root), "partner": "{stem}_real_A:{stem}_real_B"}
     with pytest.raises(DataError, match=r"data\.partner: '\{stem\}_x' fits the names of no two files"):
-        PairedImages(PairedData(**{**both, "partner": "{stem}_x"}, **ALL), "training", 0)
-    data = PairedImages(PairedData(**both, **ALL), "training", 0)
+        PairedDataset(PairedData(**{**both, "partner": "{stem}_x"}, **ALL), "training", 0)
+    data = PairedDataset(PairedData(**both, **ALL), "training", 0)
     assert [[path.name for path in item.files] for item in data.items] == [
         [f"{n}_real_A.png", f"{n}_real_B.png"] for n in NUMBERS
     ]
@@ -328,7 +325,7 @@ def test_both_sides_in_one_folder_are_no_photos(make: Make, case: str) -> None:
         lambda: layout.find(root),
         lambda: layout.find_photos(root),
         lambda: recognise.kind_of(root),
-        lambda: PairedImages(PairedData(**options, layout="photos"), "training", 0),
+        lambda: PairedDataset(PairedData(**options, layout="photos"), "training", 0),
     ):
         assert "holds both sides of pairs side by side" in refused(look)
     said = refused(lambda: layout.find(root))
@@ -368,7 +365,7 @@ def test_several_versions_of_a_target_beside_a_third_folder_are_no_photos(make: 
 
 
 def test_real_sets(shared_data: Path) -> None:
-    pairs = BlurredImages(BlurredData(dir=str(shared_data / "blur_gopro_pairs"), **ALL), "training", 0)
+    pairs = DeblurringDataset(BlurredData(dir=str(shared_data / "blur_gopro_pairs"), **ALL), "training", 0)
     assert [tuple(path.name for path in item.files) for item in pairs.items] == [
         (f"blur_{n}.png", f"sharp_{n}.png") for n in ("00", "01", "05")
     ]
@@ -385,5 +382,5 @@ def test_real_photos_and_label_maps_beside_a_third_folder_are_found(shared_data:
         other = reader.read_rgb8(photos[number])
         for folder, pixels in (("x", both[:, :width]), ("y", both[:, width:]), ("z", other)):
             (tmp_path / folder).mkdir(exist_ok=True)
-            writer.write(Picture(np.ascontiguousarray(pixels)), tmp_path / folder / f"{number}.png")
+            writer.write(Image(np.ascontiguousarray(pixels)), tmp_path / folder / f"{number}.png")
     assert "'x' and 'y' in " in refused(lambda: layout.find_photos(tmp_path))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gantools.data import split
-from gantools.data.dataset import folders, gather
-from gantools.data.layout import Item, find
-from gantools.data.options import PairedData
+from gantools.data.folders import split
+from gantools.data.folders.layout import Item, find
+from gantools.data.folders.split import folders, gather
+from gantools.data.options.datasets import PairedData
 from gantools.errors import DataError
 
 ITEMS = [Item(f"{number}.png", ()) for number in range(50)]

@@ -8,27 +8,28 @@ import numpy as np
 import pytest
 
 from gantools import recipes
-from gantools.data import layout, synth
-from gantools.data.drawings.canvas import Canvas, smooth
-from gantools.images import reader
+from gantools.data.folders import layout
+from gantools.data.synthetic import drawing
+from gantools.data.synthetic.canvas import Canvas, smooth
+from gantools.images.io import reader
 
 KINDS = ("shoes", "fruit", "scenes")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_picture_depends_on_kind_seed_and_index_alone(kind: synth.Kind, tmp_path: Path) -> None:
-    paths = synth.synthesise(kind, tmp_path, 3, 32, 5)
+def test_a_picture_depends_on_kind_seed_and_index_alone(kind: drawing.Kind, tmp_path: Path) -> None:
+    paths = drawing.draw_dataset(kind, tmp_path, 3, 32, 5)
     third = reader.read_rgb8(paths[2])
-    np.testing.assert_array_equal(third, synth.picture(kind, 2, 32, 5))
+    np.testing.assert_array_equal(third, drawing.draw_image(kind, 2, 32, 5))
     assert third.shape == (32, 32, 3)
-    others = [synth.picture(kind, 2, 32, 6), synth.picture(kind, 1, 32, 5)]
+    others = [drawing.draw_image(kind, 2, 32, 6), drawing.draw_image(kind, 1, 32, 5)]
     assert all(not np.array_equal(third, other) for other in others)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size_px", [8, 64])
-def test_many_seeds_draw_varied_pictures(kind: synth.Kind, size_px: int) -> None:
-    pictures = np.stack([synth.picture(kind, index, size_px, 1) for index in range(25)])
+def test_many_seeds_draw_varied_pictures(kind: drawing.Kind, size_px: int) -> None:
+    pictures = np.stack([drawing.draw_image(kind, index, size_px, 1) for index in range(25)])
     assert pictures.shape == (25, size_px, size_px, 3)
     assert len({picture.tobytes() for picture in pictures}) == 25
     assert pictures.reshape(25, -1).std(axis=1).min() > 5
@@ -36,7 +37,7 @@ def test_many_seeds_draw_varied_pictures(kind: synth.Kind, size_px: int) -> None
 
 def test_shoes_stand_on_white_and_fill_the_width() -> None:
     for index in range(30):
-        shoe = synth.picture("shoes", index, 64, 2)
+        shoe = drawing.draw_image("shoes", index, 64, 2)
         assert (shoe[0] == 255).all()
         assert (shoe[:, 0] > 245).all()
         columns = np.flatnonzero((shoe < 200).any(axis=(0, 2)))
@@ -45,7 +46,7 @@ def test_shoes_stand_on_white_and_fill_the_width() -> None:
 
 
 def test_fruit_are_two_domains_told_apart_by_colour(tmp_path: Path) -> None:
-    paths = synth.synthesise("fruit", tmp_path, 12, 32, 0, suffix=".jpg")
+    paths = drawing.draw_dataset("fruit", tmp_path, 12, 32, 0, suffix=".jpg")
     a, b = layout.find_domains(tmp_path)
     assert len(a) == len(b) == 12
     assert len(paths) == 24
@@ -57,17 +58,17 @@ def test_fruit_are_two_domains_told_apart_by_colour(tmp_path: Path) -> None:
 
 
 def test_scenes_are_richer_in_detail_than_shoes() -> None:
-    def detail(kind: synth.Kind) -> float:
-        pictures = np.stack([synth.picture(kind, index, 64, 3) for index in range(10)]).astype(float)
+    def detail(kind: drawing.Kind) -> float:
+        pictures = np.stack([drawing.draw_image(kind, index, 64, 3) for index in range(10)]).astype(float)
         return float(np.abs(np.diff(pictures, axis=2)).mean())
 
     assert detail("scenes") > 1.5 * detail("shoes")
 
 
 def test_each_recipe_has_data_to_try(tmp_path: Path) -> None:
-    assert set(synth.RECIPE_KINDS) == set(recipes.names())
-    assert (synth.RECIPE_KINDS["pix2pix"], synth.RECIPE_KINDS["cyclegan"]) == ("shoes", "fruit")
-    synth.synthesise("shoes", tmp_path, 2, 16, 0)
+    assert set(drawing.RECIPE_KINDS) == set(recipes.names())
+    assert (drawing.RECIPE_KINDS["pix2pix"], drawing.RECIPE_KINDS["cyclegan"]) == ("shoes", "fruit")
+    drawing.draw_dataset("shoes", tmp_path, 2, 16, 0)
     assert layout.find(tmp_path).kind == "photos"
 
 

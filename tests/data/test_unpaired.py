@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gantools.data import loader
-from gantools.data.options_unpaired import UnpairedData
-from gantools.data.sampler import SampleKey
-from gantools.data.unpaired import UnpairedImages
+from gantools.data.datasets.unpaired import UnpairedDataset
+from gantools.data.loading import loader
+from gantools.data.loading.sampler import SampleKey
+from gantools.data.options.datasets import UnpairedData
 from gantools.errors import DataError
-from gantools.images import reader
+from gantools.images.io import reader
 
 SMALL = {"load_px": 10, "crop_px": 8, "batch_images": 2}
 
@@ -25,11 +25,11 @@ def filled(save, root: Path, **counts: int) -> Path:
     return root
 
 
-def opened(root: Path, split: str = "training", **options: object) -> UnpairedImages:
-    return UnpairedImages(UnpairedData(dir=str(root), **{**SMALL, **options}), split, seed=1)
+def opened(root: Path, split: str = "training", **options: object) -> UnpairedDataset:
+    return UnpairedDataset(UnpairedData(dir=str(root), **{**SMALL, **options}), split, seed=1)
 
 
-def folders(data: UnpairedImages) -> list[str]:
+def folders(data: UnpairedDataset) -> list[str]:
     return list(dict.fromkeys(item.files[0].parent.name for item in data.items))
 
 
@@ -64,14 +64,14 @@ def test_without_one_a_share_of_each_domain_is_kept_aside(tmp_path: Path, save) 
 def test_explicit_folders_and_a_validation_folder(tmp_path: Path, save) -> None:
     root = filled(save, tmp_path, horses=3, zebras=4, kept__a=1, kept__b=2)
     given = UnpairedData(a=str(root / "horses"), b=str(root / "zebras"), validation_share=0.25, **SMALL)
-    assert UnpairedImages(given, "training", 0).counts == (2, 3)
+    assert UnpairedDataset(given, "training", 0).counts == (2, 3)
     beside = given.model_copy(update={"validation_dir": str(root / "kept")})
-    assert [UnpairedImages(beside, split, 0).counts for split in ("training", "validation")] == [(3, 4), (1, 2)]
+    assert [UnpairedDataset(beside, split, 0).counts for split in ("training", "validation")] == [(3, 4), (1, 2)]
 
 
 def test_several_folders_are_joined(tmp_path: Path, save) -> None:
     roots = [str(filled(save, tmp_path / name, trainA=2, trainB=1)) for name in ("one", "two")]
-    data = UnpairedImages(UnpairedData(dir=tuple(roots), validation_share=0.0, **SMALL), "training", 0)
+    data = UnpairedDataset(UnpairedData(dir=tuple(roots), validation_share=0.0, **SMALL), "training", 0)
     assert data.counts == (4, 2)
     assert len({item.name for item in data.items}) == 6
 
@@ -130,7 +130,7 @@ def test_cover_keeps_proportions_and_reaches_the_far_ends(tmp_path: Path, save) 
     save(tmp_path / "a" / "1.png", 80, 10)
     save(tmp_path / "b" / "1.png", 10, 10)
     options = UnpairedData(dir=str(tmp_path), validation_share=0.0, load_px=10, crop_px=10, fit="cover", flip=False)
-    data = UnpairedImages(options, "training", seed=0)
+    data = UnpairedDataset(options, "training", seed=0)
     photo = reader.read_rgb8(tmp_path / "a" / "1.png")
     cuts = {bytes(photo[:, left : left + 10]): left for left in range(71)}
     found = [cuts[bytes(np.ascontiguousarray(data[SampleKey(epoch, 0)].a))] for epoch in range(60)]
@@ -192,11 +192,11 @@ def test_impossible_settings(values: dict[str, object], said: str) -> None:
 
 def test_a_given_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.a: 'gone' is no folder"):
-        UnpairedImages(UnpairedData(a="gone", b=str(tmp_path)), "training", 0)
+        UnpairedDataset(UnpairedData(a="gone", b=str(tmp_path)), "training", 0)
 
 
 def test_the_real_fruit(shared_data: Path) -> None:
     options = UnpairedData(dir=str(shared_data / "apples_oranges_128"), validation_share=0.0, load_px=72, crop_px=64)
-    data = UnpairedImages(options, "training", seed=0)
+    data = UnpairedDataset(options, "training", seed=0)
     assert data.counts == (238, 284)
     assert data[SampleKey(0, 0)].a.shape == (64, 64, 3)

@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 import torch
 
-from gantools.data import preview, seeds
-from gantools.data.batches import Batch
+from gantools.data.datasets.paired import PairedDataset
 from gantools.data.degrade import blur, crappify, masks
-from gantools.data.options import EdgeOptions, PairedData
-from gantools.data.options_blur import BlurOptions
-from gantools.data.options_degradations import CRAPPIFY
-from gantools.data.options_masks import CenterMask, RandomRegionMask
-from gantools.data.paired import PairedImages
-from gantools.data.processes import each
-from gantools.data.sampler import SampleKey
-from gantools.data.workshop import change, inspect, pairs, recognise, runner, shares, tasks
-from gantools.data.workshop.change import Blur, ChangePicture, Crappify, Mask, Outline, Shrink
-from gantools.data.workshop.options import CrappifyOptions
+from gantools.data.loading import sampler
+from gantools.data.loading.batches import Batch
+from gantools.data.loading.sampler import SampleKey
+from gantools.data.loading.workers import each
+from gantools.data.options.blur import BlurOptions
+from gantools.data.options.datasets import EdgeOptions, PairedData
+from gantools.data.options.degradations import CRAPPIFY
+from gantools.data.options.masks import CenterMask, RandomRegionMask
+from gantools.data.prepare import change, inspect, pairs, preview, recognise, runner, shares, tasks
+from gantools.data.prepare.change import Blur, ChangePicture, Crappify, Mask, Outline, Shrink
+from gantools.data.prepare.options import CrappifyOptions
 from gantools.errors import DataError, GantoolsError, UsageError
-from gantools.images import reader
-from gantools.images.color import resize_bicubic
+from gantools.images.io import reader
+from gantools.images.ops.resize import resize_bicubic
 
 CHANGES = {
     "edges": Outline(EdgeOptions(max_hints=20), None, "stretch"),
@@ -77,9 +77,9 @@ def test_the_seed_and_the_place_change_what_is_random(photos: Path, tmp_path: Pa
 def test_pictures_are_what_the_degradations_make(photos: Path, tmp_path: Path) -> None:
     photo = reader.read_rgb8(photos / "b.jpg")
     expected = {
-        "crappify": crappify.crappify(photo, CRAPPIFY, seeds.named(5, "b.jpg")),
-        "blur": blur.blurred(photo, seeds.named(5, "b.jpg"), CHANGES["blur"].options),  # type: ignore[attr-defined]
-        "mask": masks.masked(photo, seeds.named(5, "b.jpg"), RandomRegionMask()),
+        "crappify": crappify.crappify(photo, CRAPPIFY, sampler.file_rng(5, "b.jpg")),
+        "blur": blur.blurred(photo, sampler.file_rng(5, "b.jpg"), CHANGES["blur"].options),  # type: ignore[attr-defined]
+        "mask": masks.masked(photo, sampler.file_rng(5, "b.jpg"), RandomRegionMask()),
     }
     for name, pixels in expected.items():
         work(photos, tmp_path / name, CHANGES[name])
@@ -89,7 +89,7 @@ def test_pictures_are_what_the_degradations_make(photos: Path, tmp_path: Path) -
 def test_outlines_are_those_of_the_loader(photos: Path, tmp_path: Path) -> None:
     options = EdgeOptions(max_hints=0)
     data = PairedData(dir=str(photos), edges=options, load_px=32, crop_px=32, validation_share=0.4)
-    loader = PairedImages(data, "validation", 0)
+    loader = PairedDataset(data, "validation", 0)
     work(photos, tmp_path / "edges", Outline(options, 32, "stretch"))
     for index, item in enumerate(loader.items):
         made = reader.read_rgb8((tmp_path / "edges" / item.name).with_suffix(".png"))
@@ -188,9 +188,9 @@ def test_the_validation_share_is_the_loaders_own(photos: Path, tmp_path: Path) -
     share_out(photos, tmp_path / "out", "photos", val=0.4)
     data = PairedData(dir=str(photos), validation_share=0.4, load_px=8, crop_px=8)
     for split, name in (("training", "train"), ("validation", "val")):
-        expected = [item.name for item in PairedImages(data, split, 0).items]  # type: ignore[arg-type]
+        expected = [item.name for item in PairedDataset(data, split, 0).items]  # type: ignore[arg-type]
         assert sorted(tree(tmp_path / "out" / name)) == sorted(expected)
-    made = PairedImages(PairedData(dir=str(tmp_path / "out"), load_px=8, crop_px=8), "validation", 0)
+    made = PairedDataset(PairedData(dir=str(tmp_path / "out"), load_px=8, crop_px=8), "validation", 0)
     assert len(made) == 2
     assert {name.partition("/")[2]: content for name, content in tree(tmp_path / "out").items()} == tree(photos)
 
@@ -335,9 +335,9 @@ def test_every_picture_of_a_batch_is_a_column() -> None:
 
 
 def test_the_sheet_shows_what_training_begins_with(photos: Path) -> None:
-    data = PairedImages(PairedData(dir=str(photos), load_px=24, crop_px=24, validation_share=0), "training", 3)
+    data = PairedDataset(PairedData(dir=str(photos), load_px=24, crop_px=24, validation_share=0), "training", 3)
     shown = preview.sheet(data, "training", count=2, seed=3)
-    order: Sequence[int] = seeds.permutation(3, 0, 5)
+    order: Sequence[int] = sampler.permutation(3, 0, 5)
     first = data[SampleKey(0, int(order[0]))]
     gap, label = 4, 18
     assert np.array_equal(shown[label + gap : label + gap + 24, gap : gap + 24], first.source)

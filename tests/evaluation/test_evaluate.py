@@ -13,9 +13,9 @@ import torch
 from gantools import api
 from gantools.errors import DataError, ModelFileError, UsageError
 from gantools.evaluation.session import Measures
-from gantools.images import reader, writer
-from gantools.images.color import resize_bicubic
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import reader, writer
+from gantools.images.ops.resize import resize_bicubic
 from gantools.metrics import pair_metric
 from tests.evaluation.conftest import SMALL
 
@@ -112,7 +112,7 @@ def test_ready_pairs_are_taken_as_they_are(model, pictures, tmp_path):
         high = reader.read_rgb8(path)
         for folder, pixels in (("low", high[::4, ::4]), ("high", high)):
             (tmp_path / folder).mkdir(exist_ok=True)
-            writer.write(Picture(np.ascontiguousarray(pixels)), tmp_path / folder / f"{number}.png")
+            writer.write(Image(np.ascontiguousarray(pixels)), tmp_path / folder / f"{number}.png")
     (tmp_path / "low" / "3.png").unlink()
     found = api.evaluate(model("srgan/compact"), tmp_path, CPU)
     assert found.pictures == 3
@@ -138,8 +138,8 @@ def test_folders_are_compared_by_name(tmp_path):
         truth = rng.integers(0, 250, (24, 30, 3), np.uint8)
         (tmp_path / "out").mkdir(exist_ok=True)
         (tmp_path / "truth").mkdir(exist_ok=True)
-        writer.write(Picture(truth + np.uint8(5)), tmp_path / "out" / f"{name}.png")
-        writer.write(Picture(truth), tmp_path / "truth" / f"{name}.tif")
+        writer.write(Image(truth + np.uint8(5)), tmp_path / "out" / f"{name}.png")
+        writer.write(Image(truth), tmp_path / "truth" / f"{name}.tif")
     found = api.evaluate_pairs(tmp_path / "out", tmp_path / "truth", CPU)
     assert found.means()["result"]["psnr_rgb"] == pytest.approx(20 * math.log10(255 / 5))
     same = api.evaluate_pairs(tmp_path / "truth", tmp_path / "truth", CPU).told()

@@ -16,7 +16,7 @@ from typing import Any
 
 from gantools import files
 from gantools.checkpoint import state
-from gantools.data import seeds
+from gantools.data.loading import sampler
 from gantools.recipes.cyclegan import CycleGan
 from gantools.training import rng
 from gantools.training.ema import MovingAverage
@@ -107,7 +107,7 @@ VARIANTS: dict[str, Broken] = {
     "average-dropped": Broken(of("pix2pix/paper"), _set(MovingAverage, "load_state", lambda average, content: None)),
     "streams-dropped": Broken(of("pix2pix/paper"), _set(rng, "load_state", lambda content, device: None)),
     "not-numbers-saved": Broken(resumes.not_numbers, _set(finite, "spoiled", lambda content, path="": iter(()))),
-    "workers-alike": Broken(datasets.augmentation, _set(seeds, "generator", lambda *key: _by_process())),
+    "workers-alike": Broken(datasets.augmentation, _set(sampler, "sample_rng", lambda *key: _by_process())),
     "movement-unmeasured": Broken(collapsing, _set(Movement, "mark", lambda movement: None)),
     "threshold-lost": Broken(collapsing, _set(health, "MOVED_ABOVE", 0.0)),
 }

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import torch
 
-from gantools.data import loader, synth
-from gantools.data.options import PairedData
-from gantools.data.paired import PairedImages
+from gantools.data.datasets.paired import PairedDataset
+from gantools.data.loading import loader
+from gantools.data.options.datasets import PairedData
+from gantools.data.synthetic import drawing
 from gantools.errors import DataError
 from tests.faults.harness import Outcome, Trial
 from tests.faults.micro import SHARED, micro, run, spawn
@@ -21,7 +22,7 @@ SECONDS = 5.0
 PATIENCE_SECONDS = 120.0
 
 
-def _hashes(data: PairedImages, workers: int, batches: int) -> tuple[str, list[str]]:
+def _hashes(data: PairedDataset, workers: int, batches: int) -> tuple[str, list[str]]:
     """One digest of all that the loader gives, and what it warned of."""
     said: list[str] = []
     digest = hashlib.sha256()
@@ -38,7 +39,7 @@ def augmentation(trial: Trial) -> Outcome:
     outcome = Outcome()
     training = micro(trial.folder)
     options = PairedData(dir=str(training.data), load_px=40, crop_px=32, validation_share=0.25)
-    data = PairedImages(options, "training", seed=3)
+    data = PairedDataset(options, "training", seed=3)
     wanted, _ = _hashes(data, 0, 9)
     for workers in (1, 2, 4):
         outcome.case(_hashes(data, workers, 9)[0] == wanted, f"{workers} workers make other samples than none")
@@ -54,12 +55,12 @@ def unreadable(trial: Trial) -> Outcome:
     outcome, chance = Outcome(), trial.random()
     count, bad = trial.count(100, 1000), trial.count(4, 20)
     folder = trial.folder / "pictures"
-    synth.synthesise("shoes", folder, count=count, size_px=20, seed=1)
+    drawing.draw_dataset("shoes", folder, count=count, size_px=20, seed=1)
     damaged = chance.sample(sorted(folder.iterdir()), bad)
     for number, path in enumerate(damaged):
         whole = path.read_bytes()
         path.write_bytes((whole[: len(whole) // 2], b"no picture", b"", whole[:40])[number % 4])
-    data = PairedImages(_tolerant(folder, 0.05), "training", seed=3)
+    data = PairedDataset(_tolerant(folder, 0.05), "training", seed=3)
     one, named = _hashes(data, 0, count // 2)
     for path in damaged:
         said = [line for line in named if path.name in line]
@@ -67,7 +68,7 @@ def unreadable(trial: Trial) -> Outcome:
     outcome.case(len(named) == bad, f"{len(named)} files are named, {bad} are damaged")
     other, _ = _hashes(data, 2, count // 2)
     outcome.case(one == other, "two workers make other samples")
-    strict = PairedImages(_tolerant(folder, 0.001), "training", seed=3)
+    strict = PairedDataset(_tolerant(folder, 0.001), "training", seed=3)
     outcome.case(_stops(strict, count // 2), "too many damaged pictures do not end the loading")
     found = run(trial.folder / "said", "data", "inspect", "--json", folder)
     outcome.case(all(path.name in found.out + found.err for path in damaged), "inspect does not find them all")
@@ -79,7 +80,7 @@ def _tolerant(folder: Path, share: float) -> PairedData:
     return PairedData(dir=str(folder), load_px=18, crop_px=16, validation_share=0.0, max_unreadable_share=share)
 
 
-def _stops(data: PairedImages, batches: int) -> bool:
+def _stops(data: PairedDataset, batches: int) -> bool:
     try:
         _hashes(data, 0, batches)
     except DataError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from gantools.images import reader
+from gantools.images.io import reader
 from tests.faults import damage, ground
 from tests.faults.harness import Outcome, Row, Trial
 
@@ -55,7 +55,7 @@ def _whole(path: Path) -> bool:
 BOMBS = """
 import json, sys, time, warnings
 from gantools.errors import ImageError
-from gantools.images import reader
+from gantools.images.io import reader
 warnings.simplefilter("ignore")
 
 def peak_mb():

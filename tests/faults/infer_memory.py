@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from gantools.errors import ImageError, UsageError
-from gantools.images import writer
-from gantools.images.picture import Picture, Pixels
+from gantools.images.image import Image, Pixels
+from gantools.images.io import writer
 from gantools.inference.model import Model
 from gantools.inference.tiling.forward import translate
 from gantools.models.options import (
@@ -200,10 +200,10 @@ def large(trial: Trial) -> Outcome:
     for case in long if trial.long else short:
         name = f"{case.width}x{case.height}"
         weights = ground.save_weights(trial.folder / f"{name}.safetensors", case.options)
-        writer.save(Picture(damage.photo(64, 64)), trial.folder / "small.jpg")
+        writer.save(Image(damage.photo(64, 64)), trial.folder / "small.jpg")
         model_mb, _ = peak_mb(weights, "small.jpg", trial.folder)
         tile = cv2.resize(damage.photo(1000, 1000), (case.width, case.height), interpolation=cv2.INTER_LINEAR)
-        writer.save(Picture(tile), trial.folder / f"{name}.jpg")
+        writer.save(Image(tile), trial.folder / f"{name}.jpg")
         found_mb, code = peak_mb(weights, f"{name}.jpg", trial.folder)
         beside = found_mb - model_mb - case.arrays_mb
         outcome.case(code == 0 and beside < case.allowed_mb, f"{name}: exit {code}, {beside:.0f} MB beside the arrays")

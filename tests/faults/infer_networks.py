@@ -19,11 +19,11 @@ from unittest import mock
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image as PillowImage
 from torch import Tensor, nn
 
 from gantools.cli import start
-from gantools.images.picture import Picture
+from gantools.images.image import Image
 from gantools.inference import image as engine
 from gantools.inference.model import Model, open_model
 from gantools.inference.options import Precision, Settings
@@ -70,7 +70,7 @@ def sizes(trial: Trial) -> Outcome:
         corners = [(1, 1), (1, LARGEST_SIDE), (LARGEST_SIDE, 1)]
         drawn = [(rng.randint(1, LARGEST_SIDE), rng.randint(1, LARGEST_SIDE)) for _ in range(trial.count(5, 997))]
         for width, height in corners + drawn:
-            made = engine.process(Picture(damage.photo(width, height)), model, Settings())
+            made = engine.process(Image(damage.photo(width, height)), model, Settings())
             wanted = model.export.scale * width, model.export.scale * height
             outcome.case(
                 (made.width, made.height) == wanted,
@@ -106,7 +106,7 @@ def overflow(trial: Trial) -> Outcome:
         precision: Precision = ("bf16", "fp16")[number % 2]
         network = Overflows((math.inf, -math.inf, math.nan)[number % 3]).eval()
         model = replace(opened(weights, precision), network=network)
-        given = Picture(damage.photo(rng.randint(1, 99), rng.randint(1, 99), seed=number))
+        given = Image(damage.photo(rng.randint(1, 99), rng.randint(1, 99), seed=number))
         Overflows.computed_in.clear()
         made = engine.process(given, model, Settings()).pixels
         kept = np.array_equal(made, given.pixels) and model.autocast in Overflows.computed_in
@@ -140,7 +140,7 @@ def _mixed(folder: Path, rng: random.Random, count: int) -> list[Path]:
     """Pictures of a few sizes and kinds, so that some could be put through together."""
     folder.mkdir()
     for number in range(count):
-        image = Image.fromarray(damage.photo(*rng.choice(((32, 32), (48, 32), (33, 17))), seed=number))
+        image = PillowImage.fromarray(damage.photo(*rng.choice(((32, 32), (48, 32), (33, 17))), seed=number))
         image.convert(rng.choice(("RGB", "RGB", "L", "P"))).save(folder / f"{number:03d}.png")
     return sorted(folder.iterdir())
 
@@ -157,7 +157,7 @@ def _made(weights: Path, inputs: list[Path], output: Path) -> dict[str, bytes | 
 def weights(trial: Trial) -> Outcome:
     """Weights files that lie, in many ways: one line, exit 2, at once."""
     outcome, rng = Outcome(), trial.random()
-    Image.fromarray(damage.photo(8, 8)).save(trial.folder / "in.png")
+    PillowImage.fromarray(damage.photo(8, 8)).save(trial.folder / "in.png")
     intact = ground.identity(trial.folder).read_bytes()
     attacks = itertools.chain(_attacks(intact), _damaged_headers(rng, intact, trial.count(8, 300)))
     slowest = 0.0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gantools import files
 from gantools.checkpoint import state
-from gantools.data import synth
+from gantools.data.synthetic import drawing
 from tests.cli.conftest import SMALL, SMALL_PRESET
 from tests.faults.offspring import Child, Ended, command_line
 
@@ -71,7 +71,7 @@ def micro(folder: Path, spec: str = SPECS[0]) -> Micro:
     recipe = spec.partition("/")[0]
     data = folder / f"pictures-{recipe}"
     if not data.exists():
-        synth.synthesise(synth.RECIPE_KINDS[recipe], data, count=PICTURES, size_px=64, seed=1)
+        drawing.draw_dataset(drawing.RECIPE_KINDS[recipe], data, count=PICTURES, size_px=64, seed=1)
     return Micro(spec, data)
 
 

@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from gantools import files
-from gantools.images import writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import writer
 from gantools.inference import model as models
 from gantools.inference.tiling import forward
 from gantools.inference.tiling.grid import Grid, Tile
@@ -40,15 +40,15 @@ from PIL import ImageFile
 ImageFile.LOAD_TRUNCATED_IMAGES = True
 """
 ORIENTATION_IGNORED = """
-from gantools.images import orientation
+from gantools.images.io import orientation
 orientation.upright = lambda pixels, turn: pixels
 """
 SIXTEEN_BITS_TO_EIGHT = """
-from gantools.images import reader
+from gantools.images.io import reader
 reader.largest_value = lambda image, head: 255
 """
 SIZES_UNSEEN = """
-from gantools.images import reader
+from gantools.images.io import reader
 reader._require_size = lambda size, label, max_pixels: None
 """
 NAMES_CLEANED = """
@@ -105,7 +105,7 @@ def written_in_place(path: Path) -> Iterator[Path]:
     yield path
 
 
-def errors_swallowed(picture: Picture, path: Path, **options: Any) -> None:
+def errors_swallowed(picture: Image, path: Path, **options: Any) -> None:
     with contextlib.suppress(OSError):
         save(picture, path, **options)
 

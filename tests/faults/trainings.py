@@ -17,7 +17,7 @@ from safetensors import safe_open
 from gantools import files
 from gantools.checkpoint import state
 from gantools.errors import ModelFileError
-from gantools.images import reader
+from gantools.images.io import reader
 from tests.faults.harness import Outcome, Trial
 from tests.faults.micro import Micro, digest, go_on, micro, run, spawn
 from tests.faults.offspring import HANG_SECONDS, Child, Ended

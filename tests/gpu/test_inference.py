@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from gantools.images import reader, writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import reader, writer
 from gantools.inference.kernels.compile import ByShape, Ferry, Graphs
 from gantools.inference.options import Settings
 from gantools.inference.run import infer
@@ -93,7 +93,7 @@ def test_a_folder_is_its_pictures(given: dict[str, Any], tmp_path: Path) -> None
     path = ground.save_weights(tmp_path / "weights.safetensors", CompactSROptions(channels=8, blocks=1, scale=2))
     (tmp_path / "in").mkdir()
     for number in range(9):
-        writer.save(Picture(noise(number, 24 + number // 3, 24)), tmp_path / "in" / f"{number}.png")
+        writer.save(Image(noise(number, 24 + number // 3, 24)), tmp_path / "in" / f"{number}.png")
     how = replace(Settings(io_workers=0), **given)
     folder = list(infer(path, tmp_path / "in", output=tmp_path / "out", device="cuda", settings=how))
     assert [result.status for result in folder] == ["done"] * 9

@@ -12,7 +12,7 @@ from gantools.benchmark import gradients
 from gantools.benchmark.cases import CASES
 from gantools.benchmark.contenders import FP32, Mode, modes, our_step
 from gantools.checkpoint import weights
-from gantools.data import synth
+from gantools.data.synthetic import drawing
 from tests.benchmark.conftest import TOY, toy
 
 pytestmark = pytest.mark.skipif(
@@ -60,7 +60,7 @@ def test_gradients_stay_near_those_of_float64(name: str):
 @pytest.mark.parametrize("compiled", ["off", "networks", "graphs"])
 def test_a_run_trains_validates_saves_and_resumes(compiled: str, tmp_path):
     """The whole loop, with batches copied on a stream of their own."""
-    synth.synthesise("shoes", tmp_path / "shoes", 12, 40, seed=0)
+    drawing.draw_dataset("shoes", tmp_path / "shoes", 12, 40, seed=0)
     overrides = [*TOY["pix2pix"], f"train.compile={compiled}", "train.precision=bf16", "train.log_every_steps=2"]
     overrides += ["stages.adversarial.epochs=null", "stages.adversarial.steps=8", "train.validate_every_steps=4"]
     settings = api.configure("pix2pix/shoes-64", data=[str(tmp_path / "shoes")], overrides=overrides)
@@ -77,7 +77,7 @@ def test_batches_copied_ahead_are_those_of_the_cpu(tmp_path):
     from gantools.training.device.loader import Feed
     from gantools.training.device.runtime import Machine
 
-    synth.synthesise("shoes", tmp_path, 12, 40, seed=0)
+    drawing.draw_dataset("shoes", tmp_path, 12, 40, seed=0)
     settings = api.configure("pix2pix/shoes-64", data=[str(tmp_path)], overrides=TOY["pix2pix"])
     data = settings.recipe.dataset(settings.config, "training")
     feeds = [Feed(data, settings.config, Machine(device, "fp32"), 0, print) for device in (CPU, CUDA)]

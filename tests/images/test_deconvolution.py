@@ -8,16 +8,15 @@ from functools import partial
 import numpy as np
 import pytest
 
-from gantools.data import synth
-from gantools.images.deconvolution import richardson_lucy, wiener
-from gantools.images.kernels import Kernel, convolve, normalised
-from gantools.images.picture import Pixels
+from gantools.data.synthetic import drawing
+from gantools.images.image import Pixels
+from gantools.images.ops.blur import Kernel, convolve, normalised, richardson_lucy, wiener
 from gantools.metrics.psnr import psnr_rgb
 
 
 @pytest.fixture(scope="module")
 def photo() -> Pixels:
-    return synth.picture("scenes", 0, 96, seed=1)
+    return drawing.draw_image("scenes", 0, 96, seed=1)
 
 
 @pytest.fixture(scope="module")

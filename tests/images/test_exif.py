@@ -9,12 +9,12 @@ import warnings
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image as PillowImage
 
-from gantools.images import exif, ifd
-from gantools.images.picture import Metadata, Picture
-from gantools.images.reader import probe, read, read_rgb8
-from gantools.images.writer import encode
+from gantools.images.image import Image, Metadata
+from gantools.images.io import exif, ifd
+from gantools.images.io.reader import probe, read, read_rgb8
+from gantools.images.io.writer import encode
 
 EXIF, GPS, INTEROPERABILITY = 0x8769, 0x8825, 0xA005
 COMMENT = "é 写真 ©".encode("utf-16-le")
@@ -63,7 +63,7 @@ def block(order, orientation=6):
 
 def holding(form, exif_block, make):
     """A file of a format with this block, written without the code under test."""
-    image = Image.fromarray(make.blocks())
+    image = PillowImage.fromarray(make.blocks())
     if form == "png":
         return make.png(make.blocks(), 2, make.chunk(b"eXIf", exif_block[6:]))
     return make.saved(image, form, exif=exif_block, **({"lossless": True} if form == "webp" else {}))
@@ -74,7 +74,7 @@ def found_in(content, kind):
     if kind == "tiff":
         held = content
     else:
-        image = Image.open(io.BytesIO(content))
+        image = PillowImage.open(io.BytesIO(content))
         image.load()
         held = image.info["exif"].removeprefix(b"Exif\0\0")
     header = ifd.header_of(held)
@@ -131,14 +131,14 @@ def test_a_tiffs_own_texts_are_kept(make, last, order):
 def test_orientation_and_sides_are_the_results(make, last):
     picture = read(holding("jpeg", block(">", 6), make))
     assert (picture.width, picture.height) == (48, 80)
-    larger = Picture(np.repeat(np.repeat(picture.pixels, 2, 0), 2, 1), metadata=picture.metadata)
+    larger = Image(np.repeat(np.repeat(picture.pixels, 2, 0), 2, 1), metadata=picture.metadata)
     content = encode(larger, last)
     assert_kept(content, last, ">", (96, 160))
     assert np.array_equal(read(content).pixels.shape, (160, 96, 3))
 
 
 def test_a_side_that_needs_more_bits_gets_them(make):
-    wide = Picture(np.zeros((1, 70_000, 3), np.uint8), metadata=read(holding("png", block("<", 1), make)).metadata)
+    wide = Image(np.zeros((1, 70_000, 3), np.uint8), metadata=read(holding("png", block("<", 1), make)).metadata)
     held, header, directory = found_in(encode(wide, "png"), "png")
     assert ifd.numbers(below(held, header, directory, EXIF), 0xA002, "<") == (70_000,)
 
@@ -146,7 +146,7 @@ def test_a_side_that_needs_more_bits_gets_them(make):
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("trailing", [b"", b"more that is pointed to"])
 def test_a_makers_note_stays_in_its_place_and_the_thumbnail_goes(make, order, trailing):
-    thumbnail = make.saved(Image.new("RGB", (8, 8), (255, 0, 0)), "JPEG")
+    thumbnail = make.saved(PillowImage.new("RGB", (8, 8), (255, 0, 0)), "JPEG")
     whole = block(order)
     content = bytearray(whole[6:])
     (count,) = struct.unpack_from(order + "H", content, 8)
@@ -180,11 +180,11 @@ def test_exif_in_imagemagicks_text_is_exif(make):
 def test_the_resolution_of_a_jpeg_may_stand_in_its_exif(make):
     resolution = {tag: ifd.entry(ifd.RATIONAL, ">", 3000, 10) for tag in (0x011A, 0x011B)}
     described = {**resolution, 0x0128: ifd.entry(ifd.SHORT, ">", 2), 0x010F: ifd.Entry(2, 4, b"Ada\0")}
-    plain = make.saved(Image.fromarray(make.blocks()), "JPEG", exif=exif.block_of(described, ">"))
+    plain = make.saved(PillowImage.fromarray(make.blocks()), "JPEG", exif=exif.block_of(described, ">"))
     at = plain.index(b"\xff\xe0")
     without_header = plain[:at] + plain[at + 18 :]
     assert read(without_header).metadata.dpi == (300, 300)
-    nothing = make.saved(Image.fromarray(make.blocks()), "JPEG", exif=block("<", 1))
+    nothing = make.saved(PillowImage.fromarray(make.blocks()), "JPEG", exif=block("<", 1))
     assert read(nothing[:at] + nothing[at + 18 :]).metadata.dpi is None
 
 
@@ -239,4 +239,4 @@ def test_stripping_leaves_nothing(make):
 
 
 def test_metadata_without_exif_is_written_little_endian(make):
-    assert encode(Picture(make.blocks(), metadata=Metadata(dpi=(72.0, 72.0))), "tiff").startswith(b"II*\0")
+    assert encode(Image(make.blocks(), metadata=Metadata(dpi=(72.0, 72.0))), "tiff").startswith(b"II*\0")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gantools.images.grid import GAP_PX, LABEL_PX, grid
+from gantools.images.ops.grid import GAP_PX, LABEL_PX, grid
 
 
 def tile(height, width, value):

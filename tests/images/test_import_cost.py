@@ -14,7 +14,7 @@ def test_the_package_itself_imports_nothing_heavy(package):
 
 
 def test_reading_and_measuring_leave_torchvision_alone():
-    probe = "import sys, gantools.images.reader, gantools.images.writer, gantools.metrics.feature_distance as _; "
+    probe = "import sys, gantools.images.io.reader, gantools.images.io.writer, gantools.metrics.feature_distance as _; "
     probe += "print('torchvision' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"

@@ -10,13 +10,13 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image as PillowImage
 
 from gantools.errors import ImageError
-from gantools.images import stored
-from gantools.images.picture import Picture
-from gantools.images.reader import read, read_rgb8
-from gantools.images.writer import encode, save
+from gantools.images.image import Image
+from gantools.images.io import stored
+from gantools.images.io.reader import read, read_rgb8
+from gantools.images.io.writer import encode, save
 
 IIM = b"\x1c\x02\x00\x00\x02\x00\x04" + b"\x1c\x02\x78\x00\x0bK\xc3\xb6ln \xa9 2024" + b"\x1c\x02\x50\x00\x03Ada"
 EVERY = ("png", "jpeg", "webp", "tiff", "bmp", "ppm")
@@ -150,7 +150,7 @@ def test_png_texts_are_missed_once_elsewhere(make, kind):
 
 
 def jpeg_with(make, *segments):
-    plain = make.saved(Image.fromarray(make.blocks()), "JPEG", quality=95)
+    plain = make.saved(PillowImage.fromarray(make.blocks()), "JPEG", quality=95)
     made = b"".join(struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content for marker, content in segments)
     return plain[:20] + made + plain[20:]
 
@@ -178,7 +178,7 @@ def press_of(content, kind):
     if kind == "tiff":
         with tifffile.TiffFile(io.BytesIO(content)) as file:
             return bytes(file.pages[0].tags[33723].value)
-    with Image.open(io.BytesIO(content)) as image:
+    with PillowImage.open(io.BytesIO(content)) as image:
         image.load()
         return bytes.fromhex("".join(image.text["Raw profile type iptc"].split("\n")[3:]))
 
@@ -257,7 +257,7 @@ def test_everything_is_stripped(make):
 @pytest.mark.parametrize("kind", ["bmp", "ppm"])
 def test_formats_without_metadata_say_what_they_lose(make, srgb_profile, kind):
     data = make.saved(
-        Image.fromarray(make.blocks()), "JPEG", icc_profile=srgb_profile, exif=make.exif_block(1, artist="A")
+        PillowImage.fromarray(make.blocks()), "JPEG", icc_profile=srgb_profile, exif=make.exif_block(1, artist="A")
     )
     _, heard = said(lambda: encode(read(data), kind))
     assert len(heard) == 1
@@ -316,7 +316,7 @@ def where(tags, column, row):
 def test_an_enlarged_map_lies_where_it_lay(make, point, matrix):
     data = placed(make, point=point, matrix=matrix)
     picture = read(data)
-    large = Picture(np.repeat(np.repeat(picture.pixels, 4, 0), 4, 1), metadata=picture.metadata)
+    large = Image(np.repeat(np.repeat(picture.pixels, 4, 0), 4, 1), metadata=picture.metadata)
     before, after = geo_of(data), geo_of(encode(large, "tiff"))
     half = 0.5 if point else 0.0  # whole numbers are the middles of pixels
     for column, row in ((0, 0), (20, 10), (3, 7)):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gantools.errors import DataError
-from gantools.images.kernels import MAX_SIDE_PX, convolve, normalised, read_kernel, read_kernels
+from gantools.images.ops.blur import MAX_SIDE_PX, convolve, normalised, read_kernel, read_kernels
 
 LEVIN_SIDES_PX = [19, 17, 15, 27, 13, 21, 23, 23]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gantools.images import writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import writer
 
 WIDTH, HEIGHT = 6000, 4000
 ALLOWED_MB = 48
@@ -19,14 +19,14 @@ MEASURE = """
 import sys
 from pathlib import Path
 import numpy as np
-from gantools.images import reader, writer
-from gantools.images.picture import Picture
+from gantools.images.io import reader, writer
+from gantools.images.image import Image
 
 def peak_mb():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) / 1024
 
 def warm(kind):
-    writer.save(Picture(np.zeros((9, 9, 3), np.uint8)), Path(sys.argv[2]), format=kind)
+    writer.save(Image(np.zeros((9, 9, 3), np.uint8)), Path(sys.argv[2]), format=kind)
     reader.read(sys.argv[2])
 """
 
@@ -40,9 +40,9 @@ def measured(script: str, *arguments: object) -> float:
     return float(done.stdout)
 
 
-def gradient() -> Picture:
+def gradient() -> Image:
     down, across = np.arange(HEIGHT)[:, None, None], np.arange(WIDTH)[:, None]
-    return Picture(((down // 3 + across // np.array([5, 7, 9])) % 256).astype(np.uint8))
+    return Image(((down // 3 + across // np.array([5, 7, 9])) % 256).astype(np.uint8))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peaks are read from /proc")
@@ -50,7 +50,7 @@ def gradient() -> Picture:
 def test_writing_needs_little_beside_the_picture(tmp_path: Path, kind: str) -> None:
     script = f"""
 warm({kind!r})
-picture = Picture(np.full(({HEIGHT}, {WIDTH}, 3), 7, np.uint8))
+picture = Image(np.full(({HEIGHT}, {WIDTH}, 3), 7, np.uint8))
 picture.pixels[::2, ::3] = 200
 before = peak_mb()
 writer.save(picture, Path(sys.argv[1]), format={kind!r})

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gantools.images.padding import pad_to_multiple
+from gantools.images.ops.resize import pad_to_multiple
 
 
 @pytest.mark.parametrize("multiple", [1, 2, 4, 32, 256])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gantools.images.depth import to_8_bit, to_16_bit
+from gantools.images.image import to_8_bit, to_16_bit
 from gantools.images.ranges import batch_from_float, batch_to_float, from_tensor, to_tensor
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gantools.errors import ImageError
 from gantools.images.formats import webp_size
-from gantools.images.reader import probe, read, read_rgb8
+from gantools.images.io.reader import probe, read, read_rgb8
 
 ORIENTATIONS = range(1, 9)
 

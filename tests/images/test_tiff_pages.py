@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image
 
 from gantools.errors import ImageError
-from gantools.images.reader import probe, read, read_rgb8
+from gantools.images.io.reader import probe, read, read_rgb8
 
 H, W = 37, 51
 

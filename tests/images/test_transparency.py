@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gantools.images import transparency
-from gantools.images.picture import Picture
-from gantools.images.transparency import restore, spread
+from gantools.images.image import Image
+from gantools.images.ops import transparency
+from gantools.images.ops.transparency import restore, spread
 
 
 def logo(make, height=40, width=60, dtype=np.uint8):
@@ -15,7 +15,7 @@ def logo(make, height=40, width=60, dtype=np.uint8):
     alpha = np.zeros((height, width), dtype)
     alpha[5:15, 8:20] = np.iinfo(dtype).max
     alpha[30, 50] = 1
-    return Picture(make.noise(height, width, 3, dtype), alpha)
+    return Image(make.noise(height, width, 3, dtype), alpha)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -34,7 +34,7 @@ def test_each_hidden_pixel_gets_the_colour_of_a_nearest_visible_one(make, dtype)
 def test_nothing_is_copied_where_nothing_is_hidden_or_nothing_seen(make):
     pixels = make.noise(6, 8, 3)
     for alpha in (None, np.full((6, 8), 1, np.uint8), np.zeros((6, 8), np.uint8)):
-        assert spread(Picture(pixels, alpha)) is pixels
+        assert spread(Image(pixels, alpha)) is pixels
 
 
 @pytest.mark.parametrize("rows", [1, 7, 16])

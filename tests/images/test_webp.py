@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image as PillowImage
 
 from gantools.errors import ImageError, UsageError
 from gantools.images import formats
-from gantools.images.picture import Metadata, Picture
-from gantools.images.reader import read
-from gantools.images.writer import encode, save
+from gantools.images.image import Image, Metadata
+from gantools.images.io.reader import read
+from gantools.images.io.writer import encode, save
 
 
 def webp(make, lossless, channels=3, **options):
     given = {"exact": True} if lossless else {}
-    return make.saved(Image.fromarray(make.noise(17, 33, channels)), "WEBP", lossless=lossless, **given, **options)
+    return make.saved(
+        PillowImage.fromarray(make.noise(17, 33, channels)), "WEBP", lossless=lossless, **given, **options
+    )
 
 
 def is_lossless(content):
@@ -37,7 +39,7 @@ def test_a_webp_stays_as_it_is_compressed(make, lossless, channels, extra):
 
 
 def test_the_first_frame_of_an_animation_says_how_it_is_compressed(make):
-    frames = [Image.fromarray(make.noise(6, 8, 3, seed=seed)) for seed in range(2)]
+    frames = [PillowImage.fromarray(make.noise(6, 8, 3, seed=seed)) for seed in range(2)]
     for lossless in (False, True):
         data = make.saved(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=lossless)
         assert read(data, first_frame=True).lossless == lossless
@@ -48,7 +50,7 @@ def test_it_can_be_asked_for(make, tmp_path, srgb_profile):
     picture = read(make.png(make.noise(17, 33, 4), 6))
     assert not is_lossless(encode(picture, "webp"))
     kept = Metadata(make.exif_block(1, artist="Ada"), srgb_profile, b"<x/>")
-    wanted = Picture(picture.pixels, picture.alpha, metadata=kept)
+    wanted = Image(picture.pixels, picture.alpha, metadata=kept)
     save(wanted, tmp_path / "out.webp", lossless=True)
     back = read(tmp_path / "out.webp")
     np.testing.assert_array_equal(back.pixels, picture.pixels)
@@ -61,7 +63,7 @@ def test_it_can_be_asked_for(make, tmp_path, srgb_profile):
 
 
 def test_formats_that_are_lossless_anyway_take_it_and_jpeg_does_not(make):
-    picture = Picture(make.noise(4, 6, 3))
+    picture = Image(make.noise(4, 6, 3))
     for kind in ("png", "tiff", "bmp", "ppm"):
         np.testing.assert_array_equal(read(encode(picture, kind, lossless=True)).pixels, picture.pixels)
     with pytest.raises(UsageError, match="JPEG always loses a little"):
@@ -72,6 +74,6 @@ def test_an_encoder_that_gives_up_is_an_error(make, monkeypatch):
     def give_up(*_given, **_options):
         raise OSError("no")
 
-    monkeypatch.setattr(Image.Image, "save", give_up)
+    monkeypatch.setattr(PillowImage.Image, "save", give_up)
     with pytest.raises(ImageError, match="encoder refused 6×4 px"):
-        encode(Picture(make.noise(4, 6, 3)), "webp", lossless=True)
+        encode(Image(make.noise(4, 6, 3)), "webp", lossless=True)

@@ -7,16 +7,17 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, JpegImagePlugin
+from PIL import ExifTags, JpegImagePlugin
+from PIL import Image as PillowImage
 
 from gantools import files
 from gantools.errors import ImageError, UsageError
-from gantools.images import stored
-from gantools.images.encoders import plain, tiff
 from gantools.images.formats import ALPHA, FORMATS, SUFFIXES, format_of
-from gantools.images.picture import Metadata, Picture
-from gantools.images.reader import read
-from gantools.images.writer import encode, save, write
+from gantools.images.image import Image, Metadata
+from gantools.images.io import stored
+from gantools.images.io.encoders import plain, tiff
+from gantools.images.io.reader import read
+from gantools.images.io.writer import encode, save, write
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf/></x:xmpmeta>'
 
@@ -26,7 +27,7 @@ def picture_of(make, size=(17, 33), *, gray=False, alpha=False, dtype=np.uint8, 
     if gray:
         pixels = np.dstack([pixels[..., 0]] * 3)
     veil = make.noise(*size, 1, dtype, seed=9) if alpha else None
-    return Picture(pixels, veil, gray, metadata or Metadata())
+    return Image(pixels, veil, gray, metadata or Metadata())
 
 
 def assert_same(left, right):
@@ -46,7 +47,7 @@ def test_png_and_tiff_keep_every_sample(make, kind, gray, alpha, dtype, size):
     picture = picture_of(make, size, gray=gray, alpha=alpha, dtype=dtype)
     back = read(encode(picture, kind))
     deep_gray_alpha = kind == "tif" and gray and alpha and dtype == np.uint16
-    assert_same(back, Picture(picture.pixels, picture.alpha, gray and not deep_gray_alpha))
+    assert_same(back, Image(picture.pixels, picture.alpha, gray and not deep_gray_alpha))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (17, 33)])
@@ -69,15 +70,15 @@ def test_pillow_reads_what_is_written(make, kind):
     for gray in (False, True):
         for alpha in (False, True):
             picture = picture_of(make, gray=gray, alpha=alpha)
-            image = Image.open(io.BytesIO(encode(picture, kind)))
+            image = PillowImage.open(io.BytesIO(encode(picture, kind)))
             assert image.mode == ("L" if gray else "RGB") + "A" * (alpha and 1) if not (gray and alpha) else "LA"
             assert np.array_equal(np.array(image.convert("RGB")), picture.pixels)
 
 
 def test_jpeg_is_95_without_colour_subsampling(make):
-    picture = Picture(make.blocks())
-    image = Image.open(io.BytesIO(encode(picture, "jpg")))
-    reference = Image.open(io.BytesIO(make.saved(Image.fromarray(make.blocks()), "JPEG", quality=95)))
+    picture = Image(make.blocks())
+    image = PillowImage.open(io.BytesIO(encode(picture, "jpg")))
+    reference = PillowImage.open(io.BytesIO(make.saved(PillowImage.fromarray(make.blocks()), "JPEG", quality=95)))
     assert JpegImagePlugin.get_sampling(image) == 0
     assert image.quantization == reference.quantization
     assert np.abs(np.array(image).astype(int) - make.blocks()).max() <= 6
@@ -90,8 +91,8 @@ def test_quality_changes_the_file(make, kind):
 
 
 def test_gray_stays_gray_in_jpeg_even_from_a_colourful_network():
-    tinted = Picture(np.full((8, 8, 3), (100, 150, 200), np.uint8), gray=True)
-    image = Image.open(io.BytesIO(encode(tinted, "jpeg")))
+    tinted = Image(np.full((8, 8, 3), (100, 150, 200), np.uint8), gray=True)
+    image = PillowImage.open(io.BytesIO(encode(tinted, "jpeg")))
     assert image.mode == "L"
     assert abs(np.array(image).mean() - (0.299 * 100 + 0.587 * 150 + 0.114 * 200)) < 1
 
@@ -99,7 +100,7 @@ def test_gray_stays_gray_in_jpeg_even_from_a_colourful_network():
 @pytest.mark.parametrize("kind", ["jpeg", "webp", "bmp"])
 def test_16_bits_become_8_where_the_format_has_no_more(kind):
     ramp = np.linspace(0, 65535, 64).astype(np.uint16)
-    deep = Picture(np.dstack([np.tile(ramp, (16, 1))] * 3))
+    deep = Image(np.dstack([np.tile(ramp, (16, 1))] * 3))
     back = read(encode(deep, kind))
     assert back.pixels.dtype == np.uint8
     assert np.abs(back.pixels.astype(float) - deep.pixels / 257).max() <= 4
@@ -124,7 +125,7 @@ def test_real_transparency_is_never_lost_in_silence(make, tmp_path, kind):
     assert list(tmp_path.iterdir()) == []
     write(picture, path, alpha="drop")
     assert read(path).alpha is None
-    opaque = Picture(picture.pixels, np.full(picture.alpha.shape, 255, np.uint8))
+    opaque = Image(picture.pixels, np.full(picture.alpha.shape, 255, np.uint8))
     assert read(encode(opaque, kind)).alpha is None
     assert read(encode(opaque, "png")).alpha is not None
     assert read(encode(picture, "png", alpha="drop")).alpha is None
@@ -137,12 +138,12 @@ def test_webp_keeps_alpha(make):
 
 @pytest.mark.parametrize(("kind", "width"), [("jpeg", 65501), ("webp", 16384)])
 def test_format_limits_are_named(tmp_path, kind, width):
-    long = Picture(np.zeros((1, width, 3), np.uint8))
+    long = Image(np.zeros((1, width, 3), np.uint8))
     with pytest.raises(
         ImageError, match=rf"^'.*long': {width}×1 is more than {kind.upper()} can hold \(\d+ px a side\)"
     ):
         write(long, tmp_path / "long", format=kind)
-    assert read(encode(Picture(np.zeros((1, width - 1, 3), np.uint8)), kind)).width == width - 1
+    assert read(encode(Image(np.zeros((1, width - 1, 3), np.uint8)), kind)).width == width - 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -197,12 +198,12 @@ def test_metadata_survives_two_formats(make, srgb_profile, first, last, dtype):
     assert found.xmp == XMP
     if "webp" not in (first, last):
         assert found.dpi == pytest.approx((300, 150), abs=0.02)
-    exif = Image.Exif()
+    exif = PillowImage.Exif()
     exif.load(found.exif)
     assert (exif[0x010E], exif[0x013B], exif[0x0112]) == ("a shoe", "Ada", 1)
     assert exif.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
     assert (exif.get_ifd(0x8769)[0xA002], exif.get_ifd(0x8769)[0xA003]) == (33, 17)
-    seen = Image.open(io.BytesIO(content))
+    seen = PillowImage.open(io.BytesIO(content))
     seen.load()
     assert seen.getexif()[0x010E] == "a shoe"
     assert seen.info["icc_profile"] == srgb_profile
@@ -223,15 +224,15 @@ def test_bmp_keeps_the_resolution(make):
 
 
 def test_the_thumbnail_is_dropped_and_the_rest_of_a_camera_block_kept(make):
-    inner = make.saved(Image.new("RGB", (8, 8), (255, 0, 0)), "JPEG")
+    inner = make.saved(PillowImage.new("RGB", (8, 8), (255, 0, 0)), "JPEG")
     entries = struct.pack("<HHHII", 2, 0x010F, 2, 4, 0x616441) + struct.pack("<HHII", 0x0112, 3, 1, 6)
     second = 8 + len(entries) + 4
     thumbnail = struct.pack("<HHHII", 2, 0x0201, 4, 1, second + 30) + struct.pack("<HHII", 0x0202, 4, 1, len(inner))
     block = b"Exif\0\0II*\0\x08\0\0\0" + entries + struct.pack("<I", second) + thumbnail + bytes(4) + inner
-    photo = make.saved(Image.fromarray(make.blocks()), "JPEG", exif=block)
-    assert Image.open(io.BytesIO(photo)).getexif().get_ifd(ExifTags.IFD.IFD1).get(0x0202) == len(inner)
+    photo = make.saved(PillowImage.fromarray(make.blocks()), "JPEG", exif=block)
+    assert PillowImage.open(io.BytesIO(photo)).getexif().get_ifd(ExifTags.IFD.IFD1).get(0x0202) == len(inner)
     content = encode(read(photo), "jpeg")
-    kept = Image.open(io.BytesIO(content)).getexif()
+    kept = PillowImage.open(io.BytesIO(content)).getexif()
     assert (kept[0x010F], kept[0x0112]) == ("Ada", 1)
     assert kept.get_ifd(ExifTags.IFD.IFD1) == {}
     assert inner not in content
@@ -281,11 +282,11 @@ def test_a_picture_checks_itself():
     pixels = np.zeros((4, 5, 3), np.uint8)
     for wrong in (np.zeros((4, 5), np.uint8), pixels.astype(float), np.zeros((4, 5, 4), np.uint8)):
         with pytest.raises(ValueError, match="pixels must be"):
-            Picture(wrong)
+            Image(wrong)
     with pytest.raises(ValueError, match="does not cover"):
-        Picture(pixels, np.zeros((5, 4), np.uint8))
+        Image(pixels, np.zeros((5, 4), np.uint8))
     with pytest.raises(ValueError, match="alpha is uint16"):
-        Picture(pixels, np.zeros((4, 5), np.uint16))
+        Image(pixels, np.zeros((4, 5), np.uint16))
 
 
 KINDS = ("png", "jpeg", "tiff", "bmp", "ppm", "webp")

@@ -11,9 +11,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from gantools.images import xmp
-from gantools.images.reader import read
-from gantools.images.writer import encode
+from gantools.images.io import xmp
+from gantools.images.io.reader import read
+from gantools.images.io.writer import encode
 
 WRAPPED = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 5.1.0-jc003">

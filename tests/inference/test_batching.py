@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from gantools.checkpoint.weights import Export
-from gantools.images import writer
-from gantools.images.picture import Picture, Pixels
+from gantools.images.image import Image, Pixels
+from gantools.images.io import writer
 from gantools.inference import image as engine
 from gantools.inference.model import Model
 from gantools.inference.options import Settings
@@ -74,18 +74,18 @@ def test_pictures_come_out_of_a_batch_as_they_do_alone(options: GeneratorOptions
     given = [noise(seed, 64, 64) for seed in range(5)]
     alone = [translate(pixels, model) for pixels in given]
     checked = joined(model, replace(PLAIN, batch=5))
-    made = checked.make([Picture(pixels) for pixels in given])
+    made = checked.make([Image(pixels) for pixels in given])
     for one, other in zip(alone, made, strict=True):
         np.testing.assert_array_equal(one, other.pixels)
 
 
 def joined(model: Model, settings: Settings, pictures: int = 1000) -> Joint:
-    return Joint(model, settings, lambda picture: None, lambda picture, pixels: Picture(pixels), pictures)
+    return Joint(model, settings, lambda picture: None, lambda picture, pixels: Image(pixels), pictures)
 
 
 def jobs(folder: Path, sizes: Sequence[tuple[int, int]]) -> list[Job]:
     for number, (width, height) in enumerate(sizes):
-        writer.write(Picture(noise(number, width, height)), folder / f"{number}.png")
+        writer.write(Image(noise(number, width, height)), folder / f"{number}.png")
     names = [f"{number}.png" for number in range(len(sizes))]
     return [Job(name, folder / name, folder / "out" / name, "png") for name in names]
 
@@ -154,7 +154,7 @@ def test_large_features_go_alone() -> None:
 
 def limit(model: Model, side_px: int, **given: object) -> int:
     settings = replace(PLAIN, **given)  # type: ignore[arg-type]
-    return joined(model, settings).limit(Picture(np.zeros((side_px, side_px, 3), np.uint8)))
+    return joined(model, settings).limit(Image(np.zeros((side_px, side_px, 3), np.uint8)))
 
 
 def test_batch_statistics_are_a_pictures_own() -> None:
@@ -198,7 +198,7 @@ def test_a_batch_that_does_not_fit_the_memory_is_made_one_by_one(monkeypatch: py
     alone = [translate(pixels, model) for pixels in given]
     monkeypatch.setattr(Way, "network", small_memory)
     assert translate_proven(given, model) is None
-    made = joined(model, replace(PLAIN, batch=3)).make([Picture(pixels) for pixels in given])
+    made = joined(model, replace(PLAIN, batch=3)).make([Image(pixels) for pixels in given])
     for one, other in zip(alone, made, strict=True):
         np.testing.assert_array_equal(one, other.pixels)
 
@@ -238,7 +238,7 @@ def test_neighbours_and_order_change_nothing(tmp_path: Path, batch: int | None) 
 
 def test_a_fast_batch_on_an_accelerator_is_as_large_as_is_comfortable(monkeypatch: pytest.MonkeyPatch) -> None:
     """More would not fit in one piece and be made one by one."""
-    model, image = model_of(CompactSROptions(channels=4, blocks=1, scale=2)), Picture(noise(0, 64, 64))
+    model, image = model_of(CompactSROptions(channels=4, blocks=1, scale=2)), Image(noise(0, 64, 64))
     per_px = Way(model, None, None, False, Cap(1)).bytes_per_px()
     monkeypatch.setattr(Model, "device", property(lambda _model: torch.device("cuda")))
     monkeypatch.setattr(batches, "memory_of", lambda _device: Cap(int(3.5 * 64 * 64 * per_px)))

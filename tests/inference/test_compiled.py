@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gantools.images import reader, writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import reader, writer
 from gantools.inference.kernels import compile as kernels_compile
 from gantools.inference.kernels import select
 from gantools.inference.kernels.compile import ByShape
@@ -161,7 +161,7 @@ def test_compiled_pictures_are_those_without_and_the_same_in_any_company(
     (tmp_path / "in").mkdir()
     for number in range(3):
         pixels = np.random.default_rng(number).integers(0, 256, (12, 10, 3), np.uint8)
-        writer.save(Picture(pixels), tmp_path / "in" / f"{number}.png")
+        writer.save(Image(pixels), tmp_path / "in" / f"{number}.png")
 
     def run(name: str, pictures: Any, **settings: Any) -> list[Any]:
         how = replace(Settings(io_workers=0), **settings)

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gantools.images import reader
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import reader
 from gantools.inference import image as engine
 from gantools.inference.kernels import compile as kernels_compile
 from gantools.inference.kernels.compile import ByShape, Ferry, Graphs, Landing
@@ -259,13 +259,13 @@ def test_what_is_not_finite_or_fails_on_the_way_is_made_after_all() -> None:
     model, leaky, sinking = model_of(SMALL), Leaky(), Sinking()
     for boat in (leaky, sinking):
         joint: Any = engine.replace(joined(model, Settings()), ferry=boat)
-        arrival = joint.begin([Picture(noise(0))])
+        arrival = joint.begin([Image(noise(0))])
         assert arrival is None or arrival() is None
 
 
 def test_a_batch_that_needs_a_proof_is_not_begun() -> None:
     model: Any = model_of(ContextEncoderOptions(region="full", downs=2, base_channels=4, bottleneck_channels=8))
-    pictures, boat = [Picture(noise(seed)) for seed in range(2)], Boat()
+    pictures, boat = [Image(noise(seed)) for seed in range(2)], Boat()
     joint: Any = engine.replace(joined(model, Settings(batch=2)), ferry=boat)
     assert joint.begin(pictures) is None
     joint.make(pictures)

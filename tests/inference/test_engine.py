@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from PIL import Image
+from PIL import Image as PillowImage
 from torch import Tensor, nn
 
 from gantools.errors import ImageError, UsageError
-from gantools.images import reader, writer
-from gantools.images.color import resize_bicubic
-from gantools.images.picture import Metadata, Picture
-from gantools.images.transparency import spread
+from gantools.images.image import Image, Metadata
+from gantools.images.io import reader, writer
+from gantools.images.ops.resize import resize_bicubic
+from gantools.images.ops.transparency import spread
 from gantools.inference import image as engine
 from gantools.inference.model import Model, open_model
 from gantools.inference.options import Settings
@@ -36,8 +36,8 @@ def samples(width: int, height: int, channels: int, bits: str = "8", seed: int =
     return np.random.default_rng(seed).integers(0, LARGEST[bits] + 1, shape, dtype)
 
 
-def picture(width: int = 20, height: int = 12, bits: str = "8", **kept: Any) -> Picture:
-    return Picture(samples(width, height, 3, bits), **kept)
+def picture(width: int = 20, height: int = 12, bits: str = "8", **kept: Any) -> Image:
+    return Image(samples(width, height, 3, bits), **kept)
 
 
 def opened(path: Path, **given: Any) -> Model:
@@ -58,7 +58,7 @@ def with_network(model: Model, network: nn.Module) -> Model:
     return replace(model, network=network)
 
 
-def carried_out(model: Model, source: Path, output: Path, settings: Settings = PLAIN) -> Picture:
+def carried_out(model: Model, source: Path, output: Path, settings: Settings = PLAIN) -> Image:
     job = Job(str(source), source, output, writer.FORMATS[output.suffix[1:]])
     (result,) = engine.run(model, [job], settings)
     assert (result.status, result.error) == ("done", None)
@@ -77,9 +77,9 @@ def write_mode(path: Path, mode: str, width: int, height: int) -> None:
     if mode.endswith(";16"):
         assert cv2.imwrite(str(path), pixels)
         return
-    image = Image.fromarray(pixels)
+    image = PillowImage.fromarray(pixels)
     if mode == "P":
-        image = Image.fromarray(samples(width, height, 3)).convert("P", palette=Image.Palette.ADAPTIVE)
+        image = PillowImage.fromarray(samples(width, height, 3)).convert("P", palette=PillowImage.Palette.ADAPTIVE)
     image.convert(mode).save(path)
 
 
@@ -121,15 +121,15 @@ def test_lossy_formats_keep_size_and_kind(
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied_once(twice: Model, tmp_path: Path, orientation: int) -> None:
     source = tmp_path / "in.png"
-    exif = Image.Exif()
+    exif = PillowImage.Exif()
     exif[0x0112] = orientation
     exif[0x010F] = "maker"
-    Image.fromarray(samples(6, 4, 3)).save(source, exif=exif)
+    PillowImage.fromarray(samples(6, 4, 3)).save(source, exif=exif)
     upright = reader.read(source)
     after = carried_out(twice, source, tmp_path / "out.png")
     np.testing.assert_array_equal(after.pixels, engine.process(upright, twice, PLAIN).pixels)
     assert (after.width, after.height) == ((8, 12) if orientation > 4 else (12, 8))
-    with Image.open(tmp_path / "out.png") as written:
+    with PillowImage.open(tmp_path / "out.png") as written:
         assert written.getexif()[0x010F] == "maker"
         assert written.getexif().get(0x0112, 1) == 1
 
@@ -179,12 +179,12 @@ def test_alpha(twice: Model, same: Model, bits: str, alpha: Any) -> None:
     settings = Settings(alpha=alpha)
     made, unchanged = engine.process(given, twice, settings), engine.process(given, same, settings)
     seen = given.pixels if alpha == "drop" else spread(given)
-    np.testing.assert_array_equal(made.pixels, engine.process(Picture(seen), twice, PLAIN).pixels)
+    np.testing.assert_array_equal(made.pixels, engine.process(Image(seen), twice, PLAIN).pixels)
     if alpha == "drop":
         assert made.alpha is None
         return
     np.testing.assert_array_equal(unchanged.alpha, given.alpha)
-    through = engine.process(Picture(np.dstack([given.alpha] * 3)), twice, PLAIN).pixels[..., 0]
+    through = engine.process(Image(np.dstack([given.alpha] * 3)), twice, PLAIN).pixels[..., 0]
     beside = resize_bicubic(given.alpha[..., None], scale=2)[..., 0]
     hidden = np.repeat(np.repeat(given.alpha == 0, 2, 0), 2, 1) & ((beside == 0) | (through <= LARGEST[bits] * 2 / 255))
     through[hidden] = 0
@@ -217,21 +217,21 @@ def logo_file(path: Path, kind: str) -> None:
     colour = np.where(inside[..., None] > 0, 255, 0).astype(np.uint8).repeat(3, 2)
     alpha = np.round(inside * 255).astype(np.uint8)
     if kind == "palette png":
-        image = Image.fromarray((alpha > 0).astype(np.uint8), "P")
+        image = PillowImage.fromarray((alpha > 0).astype(np.uint8), "P")
         image.putpalette([0, 0, 0, 255, 255, 255])
         image.save(path, transparency=0)
     elif kind == "gray key png":
-        Image.fromarray(colour[..., 0]).save(path, transparency=0)
+        PillowImage.fromarray(colour[..., 0]).save(path, transparency=0)
     elif kind == "colour key png":
-        Image.fromarray(colour).save(path, transparency=(0, 0, 0))
+        PillowImage.fromarray(colour).save(path, transparency=(0, 0, 0))
     elif kind == "gray and alpha png":
-        Image.fromarray(np.dstack([colour[..., 0], alpha])).save(path)
+        PillowImage.fromarray(np.dstack([colour[..., 0], alpha])).save(path)
     elif kind == "16-bit png":
         deep = np.dstack([colour, alpha]).astype(np.uint16) * 257
         assert cv2.imwrite(str(path), deep)
     else:
         options = {"lossless": True, "exact": True} if kind == "webp" else {}
-        Image.fromarray(np.dstack([colour, alpha])).save(path, **options)
+        PillowImage.fromarray(np.dstack([colour, alpha])).save(path, **options)
 
 
 LOGOS = {
@@ -324,7 +324,7 @@ class Tint(nn.Module):
 
 
 def test_gray_stays_gray_and_says_what_that_costs(same: Model) -> None:
-    gray = Picture(np.zeros((4, 4, 3), np.uint8), gray=True)
+    gray = Image(np.zeros((4, 4, 3), np.uint8), gray=True)
     tinting = with_network(same, Tint())
     with pytest.warns(UserWarning, match="--gray color"):
         made = engine.process(gray, tinting, PLAIN)
@@ -337,7 +337,7 @@ def test_gray_stays_gray_and_says_what_that_costs(same: Model) -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_weights_that_learnt_to_give_colours_give_them_unless_told_otherwise(same: Model) -> None:
-    gray = Picture(np.zeros((4, 4, 3), np.uint8), gray=True)
+    gray = Image(np.zeros((4, 4, 3), np.uint8), gray=True)
     model = with_network(same, Tint())
     tinting = replace(model, export=replace(model.export, gray="color"))
     assert (engine.process(gray, tinting, PLAIN).pixels == (255, 0, 0)).all()
@@ -349,7 +349,7 @@ def test_weights_that_learnt_to_give_colours_give_them_unless_told_otherwise(sam
 @pytest.mark.parametrize("bits", ["8", "16"])
 def test_every_gray_value_survives(same: Model, bits: str) -> None:
     values = np.arange(LARGEST[bits] + 1).astype(np.uint8 if bits == "8" else np.uint16).reshape(16, -1)
-    made = engine.process(Picture(np.dstack([values] * 3), gray=True), same, PLAIN)
+    made = engine.process(Image(np.dstack([values] * 3), gray=True), same, PLAIN)
     np.testing.assert_array_equal(made.pixels[..., 1], values)
 
 
@@ -433,7 +433,7 @@ def test_bf16_is_close_and_16_bits_are_computed_in_float32(save_weights: Any) ->
 def test_dropout_and_batch_statistics_do_not_depend_on_what_came_before(save_weights: Any) -> None:
     options = UNetOptions(downs=4, base_channels=4, max_channels=8)
     playing, fixed = opened(save_weights(options, mode="train")), opened(save_weights(options, "eval.safetensors"))
-    first, other = picture(), Picture(samples(31, 9, 3, seed=5))
+    first, other = picture(), Image(samples(31, 9, 3, seed=5))
     alone = engine.process(first, playing, PLAIN).pixels
     engine.process(other, playing, PLAIN)
     torch.rand(7)

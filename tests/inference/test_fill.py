@@ -13,9 +13,9 @@ from torch import nn
 
 from gantools.checkpoint import weights
 from gantools.errors import ModelFileError, UsageError
-from gantools.images import reader, writer
-from gantools.images.holes import mean_filled
-from gantools.images.picture import Metadata, Picture
+from gantools.images.image import Image, Metadata
+from gantools.images.io import reader, writer
+from gantools.images.ops.masks import mean_filled
 from gantools.inference import image as engine
 from gantools.inference import inpainting
 from gantools.inference.model import Model, open_model
@@ -71,11 +71,11 @@ def square_hole(width: int, height: int, side_px: int, top: int = 2, left: int =
 
 
 def saved_mask(path: Path, hole: np.ndarray) -> str:
-    writer.write(Picture(np.repeat(hole[..., None] * np.uint8(255), 3, axis=2), gray=True), path)
+    writer.write(Image(np.repeat(hole[..., None] * np.uint8(255), 3, axis=2), gray=True), path)
     return str(path)
 
 
-def filled(model: Path, source: Path, output: Path, **settings: Any) -> Picture:
+def filled(model: Path, source: Path, output: Path, **settings: Any) -> Image:
     (result,) = infer(model, source, output=output, device="cpu", settings=Settings(**settings))
     assert (result.status, result.error) == ("done", None)
     return reader.read(output)
@@ -89,7 +89,7 @@ def filled(model: Path, source: Path, output: Path, **settings: Any) -> Picture:
 @pytest.mark.parametrize("region", ["center", "full"])
 def test_known_pixels_are_identical_at_any_size(request, tmp_path, region: str, size, bits: int) -> None:
     before, hole = samples(*size, bits), square_hole(*size, 9)
-    writer.write(Picture(before), tmp_path / "in.png")
+    writer.write(Image(before), tmp_path / "in.png")
     mask = saved_mask(tmp_path / "mask.png", hole)
     after = filled(request.getfixturevalue(region), tmp_path / "in.png", tmp_path / "out.png", mask=mask).pixels
     assert after.dtype == before.dtype
@@ -101,7 +101,7 @@ def test_known_pixels_are_identical_at_any_size(request, tmp_path, region: str, 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_middle_needs_no_mask_file(request, tmp_path, region: str, size) -> None:
     before = samples(*size)
-    writer.write(Picture(before), tmp_path / "in.png")
+    writer.write(Image(before), tmp_path / "in.png")
     after = filled(request.getfixturevalue(region), tmp_path / "in.png", tmp_path / "out.png", mask="center").pixels
     rows, columns = np.nonzero((after != before).any(axis=2))
     most_px = CENTER_PX if region == "center" else SIDE_PX // 2
@@ -118,7 +118,7 @@ def test_what_is_erased_to_alpha_is_filled_and_opaque(request, tmp_path, region:
     most = np.iinfo(before.dtype).max
     alpha = np.full((30, 40), most, before.dtype)
     alpha[hole], alpha[2, 3:11] = 0, most // 2  # half erased at the edge is erased too
-    writer.write(Picture(before, alpha), tmp_path / "in.png")
+    writer.write(Image(before, alpha), tmp_path / "in.png")
     after = filled(request.getfixturevalue(region), tmp_path / "in.png", tmp_path / "out.png")
     assert after.alpha is None
     np.testing.assert_array_equal(after.pixels[~hole], before[~hole])
@@ -129,7 +129,7 @@ def test_gray_stays_gray_and_alpha_and_metadata_stay(full: Path, tmp_path: Path)
     before = np.repeat(samples(40, 30)[..., :1], 3, axis=2)
     alpha = samples(40, 30, seed=1)[..., 0]
     kept = Metadata(dpi=(300.0, 300.0))
-    writer.write(Picture(before, alpha, gray=True, metadata=kept), tmp_path / "in.png")
+    writer.write(Image(before, alpha, gray=True, metadata=kept), tmp_path / "in.png")
     hole = square_hole(40, 30, 10)
     mask = saved_mask(tmp_path / "mask.png", hole)
     after = filled(full, tmp_path / "in.png", tmp_path / "out.png", mask=mask)
@@ -150,7 +150,7 @@ def test_nothing_of_the_holes_own_pixels_is_seen(request, region: str, side_px: 
     for secret in (0, 255):
         pixels = samples(60, 50)
         pixels[hole] = secret
-        made.append(engine.complete(Picture(pixels), hole, model, Settings()).pixels)
+        made.append(engine.complete(Image(pixels), hole, model, Settings()).pixels)
     np.testing.assert_array_equal(*made)
 
 
@@ -160,7 +160,7 @@ def test_thick_holes_are_seen_smaller_and_nothing_of_them_leaks(full: Path) -> N
     for secret in (0, 255):
         pixels = samples(200, 150)
         pixels[hole] = secret
-        made.append(engine.complete(Picture(pixels), hole, model, Settings()).pixels)
+        made.append(engine.complete(Image(pixels), hole, model, Settings()).pixels)
     np.testing.assert_array_equal(*made)
     np.testing.assert_array_equal(made[0][~hole], pixels[~hole])
 
@@ -170,7 +170,7 @@ def test_on_its_own_size_the_center_is_the_networks(center: Path) -> None:
     model, pixels = opened(center), samples(SIDE_PX, SIDE_PX)
     hole = square_hole(SIDE_PX, SIDE_PX, CENTER_PX, 10, 10)
     plain = forward.translate(mean_filled(pixels, hole), model)
-    made = engine.complete(Picture(pixels), hole, model, Settings()).pixels
+    made = engine.complete(Image(pixels), hole, model, Settings()).pixels
     np.testing.assert_array_equal(made[14:18, 14:18], plain[14:18, 14:18])  # deeper than the seam
     np.testing.assert_array_equal(made, inpainting.blended(pixels, hole, plain))
 
@@ -178,9 +178,9 @@ def test_on_its_own_size_the_center_is_the_networks(center: Path) -> None:
 def test_several_parts_are_filled_each_in_a_window_of_its_own(center: Path) -> None:
     model, pixels = opened(center), samples(150, 90)
     hole = square_hole(150, 90, 12, 0, 0) | square_hole(150, 90, 5, 50, 100) | square_hole(150, 90, 12, 78, 138)
-    made = engine.complete(Picture(pixels), hole, model, Settings()).pixels
+    made = engine.complete(Image(pixels), hole, model, Settings()).pixels
     np.testing.assert_array_equal(made[~hole], pixels[~hole])
-    alone = engine.complete(Picture(pixels), square_hole(150, 90, 5, 50, 100), model, Settings()).pixels
+    alone = engine.complete(Image(pixels), square_hole(150, 90, 5, 50, 100), model, Settings()).pixels
     np.testing.assert_array_equal(made[50:55, 100:105], alone[50:55, 100:105])
 
 
@@ -198,7 +198,7 @@ def test_a_right_prediction_is_taken_as_it_is_and_a_wrong_one_has_no_seam() -> N
 
 
 def refused(model: Path, tmp_path: Path, size: tuple[int, int] = (40, 30), **settings: Any) -> str:
-    writer.write(Picture(samples(*size)), tmp_path / "in.png")
+    writer.write(Image(samples(*size)), tmp_path / "in.png")
     output = tmp_path / "out.png"
     (result,) = infer(model, tmp_path / "in.png", output=output, device="cpu", settings=Settings(**settings))
     assert (result.status, result.exit_code) == ("failed", 2)
@@ -234,7 +234,7 @@ def test_a_folder_of_masks_goes_by_name(full: Path, tmp_path: Path) -> None:
     for name, seed in (("a.png", 1), ("b.jpg", 2), ("c.png", 3)):
         path = tmp_path / "in" / name
         path.parent.mkdir(exist_ok=True)
-        writer.write(Picture(samples(40, 30, seed=seed)), path)
+        writer.write(Image(samples(40, 30, seed=seed)), path)
     (tmp_path / "masks").mkdir()
     saved_mask(tmp_path / "masks" / "a.png", square_hole(40, 30, 4))
     saved_mask(tmp_path / "masks" / "b.png", square_hole(40, 30, 4))
@@ -247,7 +247,7 @@ def test_a_folder_of_masks_goes_by_name(full: Path, tmp_path: Path) -> None:
 def test_a_folder_of_masks_is_read_once(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(6):
         (tmp_path / "in").mkdir(exist_ok=True)
-        writer.write(Picture(samples(40, 30, seed=number)), tmp_path / "in" / f"{number}.png")
+        writer.write(Image(samples(40, 30, seed=number)), tmp_path / "in" / f"{number}.png")
         (tmp_path / "masks").mkdir(exist_ok=True)
         saved_mask(tmp_path / "masks" / f"{number}.png", square_hole(40, 30, 4))
     looked_at: list[object] = []
@@ -259,13 +259,13 @@ def test_a_folder_of_masks_is_read_once(full: Path, tmp_path: Path, monkeypatch:
 
 
 def test_a_missing_mask_is_refused_before_any_work(full: Path, tmp_path: Path) -> None:
-    writer.write(Picture(samples(8, 8)), tmp_path / "in.png")
+    writer.write(Image(samples(8, 8)), tmp_path / "in.png")
     with pytest.raises(UsageError, match=r"no such file or folder; give a mask picture"):
         infer(full, tmp_path / "in.png", settings=Settings(mask=str(tmp_path / "none.png")))
 
 
 def test_networks_for_whole_pictures_take_no_mask(identity: Path, tmp_path: Path) -> None:
-    writer.write(Picture(samples(8, 8)), tmp_path / "in.png")
+    writer.write(Image(samples(8, 8)), tmp_path / "in.png")
     with pytest.raises(UsageError, match="demo takes whole pictures, it fills no holes"):
         infer(identity, tmp_path / "in.png", device="cpu", settings=Settings(mask="center"))
 
@@ -280,7 +280,7 @@ def test_what_a_network_takes_is_checked(tmp_path: Path) -> None:
 
 
 def test_a_jobs_result_names_the_sizes(full: Path, tmp_path: Path) -> None:
-    writer.write(Picture(samples(20, 10)), tmp_path / "in.png")
+    writer.write(Image(samples(20, 10)), tmp_path / "in.png")
     job = Job("in.png", tmp_path / "in.png", None, "png")
     (result,) = engine.run(opened(full), [job], Settings(mask="center"))
     assert (result.input_size, result.output_size) == ((20, 10), (20, 10))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gantools.errors import ImageError, UsageError
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
 from gantools.inference.memory import ProcessorMemory
 from gantools.inference.model import Model
 from gantools.inference.tiling import forward

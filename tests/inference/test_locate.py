@@ -12,8 +12,8 @@ import torch
 
 from gantools.checkpoint import weights
 from gantools.errors import ModelFileError, UsageError
-from gantools.images import writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import writer
 from gantools.inference.find_weights import label_of, recipe_of, resolve, resolve_blend
 
 
@@ -159,7 +159,7 @@ def test_files_of_others_are_named(tmp_path: Path) -> None:
         archive.writestr("a.txt", "a")
     (tmp_path / "mine.yaml").write_text("recipe: pix2pix\n")
     (tmp_path / "photos").mkdir()
-    writer.write(Picture(np.zeros((2, 3, 3), np.uint8)), tmp_path / "photos" / "a.png")
+    writer.write(Image(np.zeros((2, 3, 3), np.uint8)), tmp_path / "photos" / "a.png")
     for name, says in (
         ("new.pth", "'new.pth': is a PyTorch checkpoint \\(pickle\\); gantools reads"),
         ("old.pth", "is a PyTorch checkpoint \\(pickle\\)"),

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image as PillowImage
 
 from gantools.errors import ImageError
-from gantools.images import reader, writer
-from gantools.images.picture import Metadata, Picture, Pixels
+from gantools.images.image import Image, Metadata, Pixels
+from gantools.images.io import reader, writer
 from gantools.inference.options import Settings
 from gantools.inference.pipeline import decode_pool, encode, ipc
 from gantools.inference.pipeline import decoder as decoders
@@ -35,7 +35,7 @@ def noise(width: int, height: int, channels: int = 3, dtype: type = np.uint8) ->
     return random.integers(0, np.iinfo(dtype).max, (height, width, channels), dtype, endpoint=True)
 
 
-def unchanged(picture: Picture, job: Job) -> Picture:
+def unchanged(picture: Image, job: Job) -> Image:
     return picture
 
 
@@ -43,7 +43,7 @@ def unchanged(picture: Picture, job: Job) -> Picture:
 def jobs(tmp_path: Path) -> list[Job]:
     """Ten pictures of different sizes."""
     for number in range(10):
-        writer.write(Picture(noise(20 + number, 10)), tmp_path / f"{number}.png")
+        writer.write(Image(noise(20 + number, 10)), tmp_path / f"{number}.png")
     return [
         Job(f"{number}.png", tmp_path / f"{number}.png", tmp_path / "out" / f"{number}.png", "png")
         for number in range(10)
@@ -72,7 +72,7 @@ def test_a_picture_comes_over_whole(dtype: type, translucent: bool) -> None:
     alpha = noise(7, 5, 1, dtype)[..., 0] if translucent else None
     others = (("tEXt", b"Title\0a"), ("gAMA", bytes(4)), ("comment", b""), ("iptc", b"\x1c\x02"))
     kept = Metadata(b"Exif\0\0x", None, b"<xmp/>", (72.0, 300.5), others)
-    sent = Picture(noise(7, 5, 3, dtype), alpha, gray=True, metadata=kept, format="tiff", lossless=True)
+    sent = Image(noise(7, 5, 3, dtype), alpha, gray=True, metadata=kept, format="tiff", lossless=True)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         message, memory = ipc.pack(sent)
@@ -93,7 +93,7 @@ def test_a_picture_comes_over_whole(dtype: type, translucent: bool) -> None:
 def test_memory_is_let_go_with_the_picture() -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
-        message, memory = ipc.pack(Picture(noise(50, 50)))
+        message, memory = ipc.pack(Image(noise(50, 50)))
         with memory:
             ipc.unpack(message, memory)
     assert len(os.listdir("/proc/self/fd")) == before
@@ -101,7 +101,7 @@ def test_memory_is_let_go_with_the_picture() -> None:
 
 def test_without_anonymous_memory_a_temporary_file_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create")
-    message, memory = ipc.pack(Picture(noise(9, 4)))
+    message, memory = ipc.pack(Image(noise(9, 4)))
     with memory:
         np.testing.assert_array_equal(ipc.unpack(message, memory).pixels, noise(9, 4))
 
@@ -121,10 +121,10 @@ def anything(size: int) -> None:
 
 
 def test_decoders_read_as_the_reader_does(decoder: Decoder, tmp_path: Path) -> None:
-    exif = Image.Exif()
+    exif = PillowImage.Exif()
     exif[0x010E] = "told"
     name = os.fsdecode(b"\xff\n.tif")
-    writer.write(Picture(noise(1200, 1000, 3, np.uint16), metadata=Metadata(exif.tobytes())), tmp_path / name)
+    writer.write(Image(noise(1200, 1000, 3, np.uint16), metadata=Metadata(exif.tobytes())), tmp_path / name)
     decoded, read = (
         decoder.decode(Job(name, tmp_path / name, None, None), anything).picture,
         reader.read(tmp_path / name),
@@ -135,8 +135,8 @@ def test_decoders_read_as_the_reader_does(decoder: Decoder, tmp_path: Path) -> N
 
 def test_large_pictures_ask_for_room_first(decoder: Decoder, tmp_path: Path) -> None:
     asked: list[int] = []
-    writer.write(Picture(np.zeros((1000, 1200, 3), np.uint8)), tmp_path / "large.png")
-    writer.write(Picture(np.zeros((10, 12, 3), np.uint8)), tmp_path / "small.png")
+    writer.write(Image(np.zeros((1000, 1200, 3), np.uint8)), tmp_path / "large.png")
+    writer.write(Image(np.zeros((10, 12, 3), np.uint8)), tmp_path / "small.png")
     for name in ("large.png", "small.png"):
         decoder.decode(Job(name, tmp_path / name, None, None), asked.append)
     assert asked == [1000 * 1200 * 4]
@@ -261,10 +261,10 @@ def test_a_crash_in_the_middle_costs_one_picture(jobs: list[Job], monkeypatch: p
 
 
 def test_warnings_are_told_in_order_and_once(jobs: list[Job], tmp_path: Path) -> None:
-    from PIL import Image
+    from PIL import Image as PillowImage
 
     for number in (2, 7):
-        Image.new("CMYK", (4, 4)).save(tmp_path / f"{number}.jpg")
+        PillowImage.new("CMYK", (4, 4)).save(tmp_path / f"{number}.jpg")
     several = [jobs[0], *(Job(f"{n}", tmp_path / f"{n}.jpg", None, "png") for n in (2, 7)), jobs[1]]
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("default")
@@ -314,7 +314,7 @@ def test_what_is_made_waits_only_so_long(jobs: list[Job], monkeypatch: pytest.Mo
 
 
 def test_the_changes_failure_is_the_pictures(jobs: list[Job]) -> None:
-    def change(picture: Picture, job: Job) -> Picture:
+    def change(picture: Image, job: Job) -> Image:
         if picture.width == 22:
             raise MemoryError("too large")
         return picture

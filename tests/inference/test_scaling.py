@@ -14,11 +14,11 @@ import torch
 from gantools import api
 from gantools.checkpoint import weights
 from gantools.data.degrade.edges import outline
-from gantools.data.options import EdgeOptions
+from gantools.data.options.datasets import EdgeOptions
 from gantools.errors import ImageError, ModelFileError, UsageError
-from gantools.images import writer
-from gantools.images.picture import Picture, Pixels
-from gantools.images.resizing import MOST_OBLONG, resized, size_at, with_luminance
+from gantools.images.image import Image, Pixels
+from gantools.images.io import writer
+from gantools.images.ops.resize import MOST_OBLONG, resized, size_at, with_luminance
 from gantools.inference import image as engine
 from gantools.inference import inpainting
 from gantools.inference.model import Model, open_model
@@ -61,7 +61,7 @@ def luminance(pixels: Pixels) -> Pixels:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_the_network_sees_images_at_the_size_that_it_learnt(same: Model, dtype: type) -> None:
-    given = Picture(image(dtype=dtype))
+    given = Image(image(dtype=dtype))
     made = engine.process(given, same, Settings()).pixels
     assert Scaling.of(same.export, Settings()).size(20, 33) == (SIDE_PX, 13)
     np.testing.assert_array_equal(made, resized(resized(given.pixels, (SIDE_PX, 13)), (20, 33)))
@@ -70,7 +70,7 @@ def test_the_network_sees_images_at_the_size_that_it_learnt(same: Model, dtype: 
 
 @pytest.mark.parametrize(("scale_to", "side_px"), [("native", 20), ("trained", SIDE_PX), (10, 10), (40, 40)])
 def test_the_user_chooses(same: Model, scale_to: Any, side_px: int) -> None:
-    given, settings = Picture(image()), Settings(scale_to=scale_to)
+    given, settings = Image(image()), Settings(scale_to=scale_to)
     assert min(Scaling.of(same.export, settings).size(20, 33)) == side_px
     made = engine.process(given, same, settings).pixels
     assert made.shape == given.pixels.shape
@@ -78,7 +78,7 @@ def test_the_user_chooses(same: Model, scale_to: Any, side_px: int) -> None:
 
 
 def test_what_learnt_from_crops_sees_images_at_their_own_size(identity: Path, doubling: Path) -> None:
-    given = Picture(image())
+    given = Image(image())
     native = opened(identity, resized_px=SIDE_PX)
     np.testing.assert_array_equal(engine.process(given, native, Settings()).pixels, given.pixels)
     enlarged = engine.process(given, opened(doubling), Settings(scale_to=10))
@@ -92,7 +92,7 @@ def test_what_learnt_from_crops_sees_images_at_their_own_size(identity: Path, do
 def test_coloured_images_keep_their_luminance_at_full_size(identity: Path, dtype: type, scale_to: Any) -> None:
     model = tinting(identity, resized_px=SIDE_PX, applied_at="trained", luminance="kept", gray="color")
     gray = np.repeat(image(dtype=dtype)[..., :1], 3, axis=2)
-    made = engine.process(Picture(gray, gray=True), model, Settings(scale_to=scale_to))
+    made = engine.process(Image(gray, gray=True), model, Settings(scale_to=scale_to))
     step = np.iinfo(dtype).max / 255
     assert np.abs(luminance(made.pixels) - gray[..., 0]).max() <= 1.01 * step
     assert not made.gray
@@ -104,18 +104,18 @@ def test_a_colour_network_sees_no_colours(identity: Path, scale_to: Any) -> None
     model = tinting(identity, resized_px=SIDE_PX, applied_at="trained", luminance="kept", gray="color")
     coloured = image()
     gray = np.repeat(luminance(coloured)[..., None].astype(np.uint8), 3, axis=2)
-    made, expected = (engine.process(Picture(each), model, Settings(scale_to=scale_to)) for each in (coloured, gray))
+    made, expected = (engine.process(Image(each), model, Settings(scale_to=scale_to)) for each in (coloured, gray))
     assert np.abs(made.pixels.astype(float) - expected.pixels).max() <= 2
     assert np.ptp(coloured, axis=2).max() > 100, "it had colours"
 
 
 def test_transparency_gray_and_depth_stay(same: Model) -> None:
     alpha = image(dtype=np.uint16)[..., 0]
-    given = Picture(image(dtype=np.uint16), alpha=alpha)
+    given = Image(image(dtype=np.uint16), alpha=alpha)
     made = engine.process(given, same, Settings(tta=True, tile=4))
     assert made.pixels.dtype == np.uint16
     np.testing.assert_array_equal(made.alpha, alpha)
-    gray = engine.process(Picture(np.repeat(image()[..., :1], 3, axis=2), gray=True), same, Settings())
+    gray = engine.process(Image(np.repeat(image()[..., :1], 3, axis=2), gray=True), same, Settings())
     assert gray.gray
     through = engine.process(given, same, Settings(alpha="process"))
     assert (through.alpha != alpha).any()
@@ -123,7 +123,7 @@ def test_transparency_gray_and_depth_stay(same: Model) -> None:
 
 def test_a_folder_gives_the_bytes_of_each_image_alone(same: Model, tmp_path: Path) -> None:
     for number in range(5):
-        writer.write(Picture(image(seed=number)), tmp_path / f"{number}.png")
+        writer.write(Image(image(seed=number)), tmp_path / f"{number}.png")
     made = {}
     for batch in (1, 5):
         jobs = [Job(str(number), tmp_path / f"{number}.png", None, "png") for number in range(5)]
@@ -149,7 +149,7 @@ def test_strips_do_not_fill_the_memory() -> None:
 
 def test_a_side_that_would_grow_beyond_the_limit_is_refused(same: Model) -> None:
     with pytest.raises(ImageError, match=r"over the limit of .* raise it with --max-pixels"):
-        engine.process(Picture(image()), same, Settings(scale_to=99_999))
+        engine.process(Image(image()), same, Settings(scale_to=99_999))
 
 
 def test_bands_of_rows_leave_no_seam() -> None:

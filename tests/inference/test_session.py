@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gantools.errors import ModelFileError, UsageError
-from gantools.images import reader, writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import reader, writer
 from gantools.inference.options import Settings
 from gantools.inference.run import infer, prepare
 
@@ -15,7 +15,7 @@ from gantools.inference.run import infer, prepare
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     path = tmp_path / "in.png"
-    writer.write(Picture(np.full((3, 5, 3), 90, np.uint8)), path)
+    writer.write(Image(np.full((3, 5, 3), 90, np.uint8)), path)
     return path
 
 

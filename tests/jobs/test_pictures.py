@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gantools.data import layout
-from gantools.images import formats, reader, shards, writer
-from gantools.images.picture import Picture
+from gantools.data.folders import layout
+from gantools.images import formats
+from gantools.images.image import Image
+from gantools.images.io import reader, shards, writer
 from gantools.inference.plan import plan
 from gantools.jobs import pictures
 
@@ -38,14 +39,14 @@ def test_seldom_suffixes_are_seen_and_their_results_open_anywhere(
     wanted = formats.FORMATS[suffix.lower()]
     written = tmp_path / f"in/a{formats.SUFFIXES[wanted]}"
     written.parent.mkdir()
-    writer.write(Picture(pixels), written)
+    writer.write(Image(pixels), written)
     written.rename(f"in/a.{suffix}")
     assert [item.name for item in layout.find(Path("in")).items] == [f"a.{suffix}"]
     (job,) = plan(["in"], label="demo", output="out")
     assert job.output is not None
     assert job.output.name == ("a.ppm" if suffix.lower() == "pbm" else f"a.{suffix}")  # color is no black and white
     assert job.format == wanted
-    writer.write(Picture(reader.read("in/" + f"a.{suffix}").pixels), job.output)
+    writer.write(Image(reader.read("in/" + f"a.{suffix}").pixels), job.output)
     assert formats.sniff(job.output.read_bytes()[:16]) == wanted
     assert reader.read(job.output).pixels.shape == (4, 6, 3)
 

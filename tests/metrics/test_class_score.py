@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gantools.errors import ModelFileError
-from gantools.images.reader import read_rgb8
+from gantools.images.io.reader import read_rgb8
 from gantools.metrics.class_score import GRANNY_SMITH, ORANGE, ClassScore
 
 

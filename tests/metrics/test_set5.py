@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gantools.errors import ImageError, ModelFileError
-from gantools.images.color import luma, resize_bicubic
-from gantools.images.reader import read_rgb8
+from gantools.images.io.reader import read_rgb8
+from gantools.images.ops.resize import luma, resize_bicubic
 from gantools.metrics import pair_metric
 from gantools.metrics.feature_distance import FeatureDistance
 from gantools.metrics.ssim import _similarity as similarity

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from gantools import api
 from gantools.config.schema import AdamOptions
-from gantools.data.batches import Masked
+from gantools.data.loading.batches import Masked
 from gantools.errors import ConfigError
 from gantools.training.recipe import Generated
 from gantools.training.turns import Alternate, CriticRatio

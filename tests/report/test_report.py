@@ -13,8 +13,8 @@ import pytest
 
 from gantools import api
 from gantools.errors import UsageError
-from gantools.images import writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import writer
 from gantools.report import curves, page, pictures, story
 from gantools.report.story import Curve, Panel
 
@@ -36,7 +36,7 @@ def run(tmp_path: Path) -> Path:
         log.write('{"step": 1010, "sta')
     for step in range(0, 1000, 50):
         pixels = np.random.default_rng(step).integers(0, 256, (600, 1400, 3), np.uint8)
-        writer.write(Picture(pixels), folder / "samples" / f"{step:06d}.png")
+        writer.write(Image(pixels), folder / "samples" / f"{step:06d}.png")
     return folder
 
 
@@ -178,7 +178,7 @@ def test_sheets_are_few_and_fit_their_budget(run: Path) -> None:
 def test_small_sheets_are_drawn_larger(run: Path) -> None:
     for sheet in run.glob("samples/*"):
         sheet.unlink()
-    writer.write(Picture(np.zeros((90, 200, 3), np.uint8)), run / "samples" / "000050.png")
+    writer.write(Image(np.zeros((90, 200, 3), np.uint8)), run / "samples" / "000050.png")
     text = page.render(story.read(run), "srgan", [])
     assert text.count('class="small"') == 2
     assert text.count('width="400" height="180"') == 2

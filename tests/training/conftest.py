@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gantools import api
-from gantools.data import synth
+from gantools.data.synthetic import drawing
 
 PIX2PIX = (
     "data.load_px=18",
@@ -76,7 +76,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight drawn pictures of each kind."""
     folder = tmp_path_factory.mktemp("drawn")
     for kind, side_px in (("shoes", 20), ("scenes", 48), ("fruit", 20)):
-        synth.synthesise(kind, folder / kind, 8, side_px, seed=0)
+        drawing.draw_dataset(kind, folder / kind, 8, side_px, seed=0)
     return folder
 
 

@@ -20,9 +20,9 @@ from gantools.checkpoint.weights import Export
 from gantools.config.options import Options, setting
 from gantools.config.schema import DataSection, Game, GeneratorOnly, RunConfig, StageOptions
 from gantools.config.source import Tree
-from gantools.data import seeds
-from gantools.data.batches import Unpaired
-from gantools.data.sampler import SampleKey
+from gantools.data.loading import sampler
+from gantools.data.loading.batches import Unpaired
+from gantools.data.loading.sampler import SampleKey
 from gantools.losses.penalties import gradient_penalty
 from gantools.training import setup
 from gantools.training.recipe import Judged, LossTerms, Player, Recipe, Stage
@@ -50,7 +50,7 @@ class Noise:
         return len(self.items)
 
     def __getitem__(self, key: SampleKey) -> tuple[np.ndarray, np.ndarray, str]:
-        rng = seeds.generator(0, key.epoch, key.index)
+        rng = sampler.sample_rng(0, key.epoch, key.index)
         a, b = rng.integers(0, 256, (2, SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
         return a, b, self.items[key.index].name
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gantools.data.batches import Batch
+from gantools.data.loading.batches import Batch
 from gantools.errors import DataError
 from gantools.training.device.ahead import Ahead
 

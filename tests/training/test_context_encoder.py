@@ -9,8 +9,9 @@ import torch
 from torch.nn import functional
 
 from gantools import api
-from gantools.data import loader, synth
-from gantools.data.batches import to_network
+from gantools.data.loading import loader
+from gantools.data.loading.batches import to_network
+from gantools.data.synthetic import drawing
 from gantools.training import setup
 from gantools.training.stopping import Limits
 
@@ -41,7 +42,7 @@ TINY = (
 
 @pytest.fixture
 def settings(tmp_path: Path) -> api.Settings:
-    synth.synthesise("scenes", tmp_path / "photos", 6, 32, 1)
+    drawing.draw_dataset("scenes", tmp_path / "photos", 6, 32, 1)
     return api.configure("context_encoder/center-64", data=[str(tmp_path / "photos")], overrides=TINY)
 
 

@@ -9,8 +9,8 @@ import torch
 
 from gantools import api
 from gantools.checkpoint import state, weights
-from gantools.data import loader
-from gantools.data.batches import to_network
+from gantools.data.loading import loader
+from gantools.data.loading.batches import to_network
 from gantools.training import setup
 from gantools.training.image_pool import ImagePool
 from gantools.training.run import metrics_log

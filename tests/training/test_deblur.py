@@ -10,8 +10,9 @@ import torch
 
 from gantools import api
 from gantools.checkpoint import state
-from gantools.data import loader, synth
-from gantools.data.batches import to_network
+from gantools.data.loading import loader
+from gantools.data.loading.batches import to_network
+from gantools.data.synthetic import drawing
 from gantools.training import setup
 from gantools.training.stopping import Limits
 
@@ -49,7 +50,7 @@ COMPACT = (
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight drawn scenes; 30 px, so that validation pictures are no multiple of what networks take."""
     folder = tmp_path_factory.mktemp("scenes")
-    synth.synthesise("scenes", folder, 8, 30, seed=0)
+    drawing.draw_dataset("scenes", folder, 8, 30, seed=0)
     return folder
 
 

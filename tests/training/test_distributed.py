@@ -15,7 +15,7 @@ from torch import nn
 
 from gantools import api
 from gantools.checkpoint import state
-from gantools.data import loader
+from gantools.data.loading import loader
 from gantools.errors import UsageError
 from gantools.training.device import runtime
 from gantools.training.distributed import communicator, launcher, rank_info

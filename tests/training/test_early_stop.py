@@ -16,8 +16,8 @@ from gantools.checkpoint import state, weights
 from gantools.errors import ModelFileError, TrainingError, UsageError
 from gantools.evaluation.contest import Contest
 from gantools.evaluation.session import Measures
-from gantools.images import writer
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import writer
 from gantools.inference import find_weights
 from gantools.recipes.pix2pix import Pix2Pix
 from gantools.training import previews
@@ -93,7 +93,7 @@ def test_every_stop_leaves_weights_a_sheet_a_row_and_a_report(tiny, tmp_path, mo
     assert rows[0]["lr/generator"] == pytest.approx(4e-4)
     assert "No validation yet: the run stopped before step 1,000." in (run.path / "report.html").read_text()
     photo = tmp_path / "photo.png"
-    writer.write(Picture(np.full((32, 32, 3), 90, np.uint8)), photo)
+    writer.write(Image(np.full((32, 32, 3), 90, np.uint8)), photo)
     assert [result.status for result in api.infer(run.path, [photo], device="cpu")] == ["done"]
     monkeypatch.undo()
     assert api.resume(run.path, device="cpu").ending == "finished"

@@ -10,7 +10,7 @@ import torch
 from gantools import api
 from gantools.checkpoint import weights
 from gantools.errors import NonFiniteError, UsageError
-from gantools.images import reader
+from gantools.images.io import reader
 from gantools.recipes.pix2pix import Pix2Pix
 from gantools.training.recipe import LossTerms
 from gantools.training.run import metrics_log

@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from gantools import api
 from gantools.checkpoint import state, weights
-from gantools.data import loader, synth
-from gantools.data.batches import to_network
+from gantools.data.loading import loader
+from gantools.data.loading.batches import to_network
+from gantools.data.synthetic import drawing
 from gantools.images.imagenet import normalised
 from gantools.training import setup
 from gantools.training.device.runtime import Machine
@@ -52,7 +53,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:model.encoder_weights")
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
-    synth.synthesise("scenes", folder, 8, 48, seed=0)
+    drawing.draw_dataset("scenes", folder, 8, 48, seed=0)
     return folder
 
 

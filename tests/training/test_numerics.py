@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional
 
 from gantools import api
-from gantools.data import loader
-from gantools.data.batches import to_network
+from gantools.data.loading import loader
+from gantools.data.loading.batches import to_network
 from gantools.errors import NonFiniteError
 from gantools.training import setup
 from gantools.training.device.runtime import Machine

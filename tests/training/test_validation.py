@@ -12,11 +12,11 @@ from torch import nn
 from gantools import api
 from gantools.checkpoint import state, weights
 from gantools.config.schema import TrainOptions
-from gantools.data import synth
-from gantools.data.batches import LowHigh, Masked, Restoration
+from gantools.data.loading.batches import LowHigh, Masked, Restoration
+from gantools.data.synthetic import drawing
 from gantools.errors import TrainingError
 from gantools.evaluation.session import Measures
-from gantools.images import reader
+from gantools.images.io import reader
 from gantools.recipes.pix2pix import Pix2Pix
 from gantools.recipes.srgan import Srgan
 from gantools.training import rng, setup
@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def shown(tmp_path):
     """Photos for validation alone."""
-    synth.synthesise("shoes", tmp_path / "shown", 5, 20, seed=7)
+    drawing.draw_dataset("shoes", tmp_path / "shown", 5, 20, seed=7)
     return tmp_path / "shown"
 
 
@@ -78,7 +78,7 @@ def test_sample_sheets_show_the_network_in_the_mode_of_its_export(tiny, tmp_path
 
 
 def streamless(index):
-    from gantools.data.sampler import SampleKey
+    from gantools.data.loading.sampler import SampleKey
 
     return SampleKey(0, index)
 

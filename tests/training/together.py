@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gantools import api
-from gantools.data import synth
+from gantools.data.synthetic import drawing
 from gantools.errors import TrainingError
 from gantools.recipes.pix2pix import Pix2Pix
 from gantools.training.distributed.launcher import environment, free_port
@@ -55,7 +55,7 @@ def settings(spec: str, pictures: Path, *overrides: str) -> api.Settings:
     recipe = spec.partition("/")[0]
     folder = pictures / recipe
     if not folder.exists():
-        synth.synthesise(synth.RECIPE_KINDS[recipe], folder, count=12, size_px=64, seed=1)
+        drawing.draw_dataset(drawing.RECIPE_KINDS[recipe], folder, count=12, size_px=64, seed=1)
     small = (*SMALL[recipe], *SMALL_PRESET.get(spec, ()))
     return api.configure(spec, data=[str(folder)], overrides=[*SHARED, *small, *overrides])
 

@@ -50,9 +50,9 @@ class Degradation(Enum):
 
 
 EDGE_SETTINGS = common.settings_flag("gantools.data.options:EdgeOptions")
-CRAPPIFY_SETTINGS = common.settings_flag("gantools.data.workshop.options:CrappifyOptions")
-BLUR_SETTINGS = common.settings_flag("gantools.data.options_blur:BlurOptions")
-MASK_SETTINGS = common.settings_flag("gantools.data.workshop.options:MasksOptions")
+CRAPPIFY_SETTINGS = common.settings_flag("gantools.data.prepare.options:CrappifyOptions")
+BLUR_SETTINGS = common.settings_flag("gantools.data.options.blur:BlurOptions")
+MASK_SETTINGS = common.settings_flag("gantools.data.prepare.options:MasksOptions")
 
 
 @console.guarded
@@ -76,8 +76,8 @@ def edges(
     settings: Annotated[bool, EDGE_SETTINGS] = False,  # noqa: ARG001 - its callback reads it
 ) -> None:
     """Draw the outlines of photos, black on white, as pix2pix does; --hints dabs the photo's colours onto them."""
-    from gantools.data.options import EdgeOptions
-    from gantools.data.workshop.change import Outline
+    from gantools.data.options.datasets import EdgeOptions
+    from gantools.data.prepare.change import Outline
 
     flags = {"canny_low": low, "canny_high": high, "max_hints": hints}
     change = Outline(common.read_settings(EdgeOptions, changes, flags), size_px, fit.value)
@@ -104,8 +104,8 @@ def crappify(
     settings: Annotated[bool, CRAPPIFY_SETTINGS] = False,  # noqa: ARG001 - its callback reads it
 ) -> None:
     """Make bad photos of good ones: small, written on, compressed; of the same size, as restore learns to mend them."""
-    from gantools.data.workshop.change import Crappify
-    from gantools.data.workshop.options import CrappifyOptions
+    from gantools.data.prepare.change import Crappify
+    from gantools.data.prepare.options import CrappifyOptions
 
     flags = {"do": [each.value for each in do] if do else None}
     change = Crappify(common.read_settings(CrappifyOptions, changes, flags).degradations())
@@ -133,8 +133,8 @@ def blur(
     settings: Annotated[bool, BLUR_SETTINGS] = False,  # noqa: ARG001 - its callback reads it
 ) -> None:
     """Blur photos as a shaking hand, a wrong focus or a measured kernel does, and add noise."""
-    from gantools.data.options_blur import BlurOptions
-    from gantools.data.workshop.change import Blur
+    from gantools.data.options.blur import BlurOptions
+    from gantools.data.prepare.change import Blur
 
     options = common.read_settings(BlurOptions, changes, _weights(kind or [], kernel or []))
     if options.measured_weight:
@@ -163,8 +163,8 @@ def mask(
     settings: Annotated[bool, MASK_SETTINGS] = False,  # noqa: ARG001 - its callback reads it
 ) -> None:
     """Leave a part of every photo out; with --alone and the same seed, write the masks that belong to them."""
-    from gantools.data.workshop.change import Mask
-    from gantools.data.workshop.options import MasksOptions
+    from gantools.data.prepare.change import Mask
+    from gantools.data.prepare.options import MasksOptions
 
     options = common.read_settings(MasksOptions, changes, {"kind": kind.value if kind else None})
     run = Run(output, format, quality, workers, skip_existing, overwrite, dry_run, json_lines)
@@ -185,7 +185,7 @@ def lowres(
     json_lines: Json = False,
 ) -> None:
     """Shrink photos by the bicubic down-scaling that super-resolution is measured with."""
-    from gantools.data.workshop.change import Shrink
+    from gantools.data.prepare.change import Shrink
 
     run = Run(output, format, quality, workers, skip_existing, overwrite, dry_run, json_lines)
     run.change("lowres", source, Shrink(scale))
@@ -204,7 +204,7 @@ def gray(
     json_lines: Json = False,
 ) -> None:
     """Take the colours out of photos."""
-    from gantools.data.workshop import change
+    from gantools.data.prepare import change
 
     run = Run(output, format, quality, workers, skip_existing, overwrite, dry_run, json_lines)
     run.change("gray", source, change.gray)

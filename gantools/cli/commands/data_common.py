@@ -18,9 +18,9 @@ from gantools.cli.output.results import ResultPrinter
 
 if TYPE_CHECKING:
     from gantools.config.options import Options
-    from gantools.data.workshop.change import Change
-    from gantools.data.workshop.runner import Work
-    from gantools.data.workshop.tasks import Task
+    from gantools.data.prepare.change import Change
+    from gantools.data.prepare.runner import Work
+    from gantools.data.prepare.tasks import Task
     from gantools.jobs.outputs import Existing
 
 O = TypeVar("O", bound="Options")  # noqa: E741 - O as in Options
@@ -108,8 +108,8 @@ class Run:
 
     def change(self, command: str, source: Path, change: Change, seed: int = 0) -> None:
         """Change every picture below ``source``. Raises typer.Exit."""
-        from gantools.data.workshop import tasks
-        from gantools.data.workshop.change import ChangePicture
+        from gantools.data.prepare import tasks
+        from gantools.data.prepare.change import ChangePicture
 
         planned = tasks.one_to_one(source, self.output, self.wanted_format, self.existing)
         self.carry_out(command, planned, ChangePicture(change, seed, self.quality), seed=seed, source=source)
@@ -121,7 +121,7 @@ class Run:
 
         ``source`` is the folder whose images the tasks are: what is left out of it is said.
         """
-        from gantools.data.workshop import runner
+        from gantools.data.prepare import runner
 
         results.names_as_stored()
         left = results.left_out([source], self.output, recursive=True) if source else {}
@@ -153,6 +153,6 @@ def progress(name: str) -> Iterator[Callable[[int, int], None]]:
 
 def workers_of(given: int | None) -> int:
     """The wanted number of processes, or one per processor core."""
-    from gantools.data.processes import available_cores
+    from gantools.data.loading.workers import available_cores
 
     return given or available_cores()

@@ -14,7 +14,7 @@ from gantools.cli.output.results import DryRun, Json, Overwrite, SkipExisting
 from gantools.errors import UsageError
 
 if TYPE_CHECKING:
-    from gantools.data.workshop.recognise import Kind
+    from gantools.data.prepare.recognise import Kind
 
 
 class KindOption(Enum):
@@ -46,7 +46,7 @@ def pairs(
     json_lines: Json = False,
 ) -> None:
     """Put same-named pictures of two folders side by side; or divide such A|B pictures into folders a and b."""
-    from gantools.data.workshop import pairs
+    from gantools.data.prepare import pairs
 
     run = Run(output, format, quality, workers, skip_existing, overwrite, dry_run, json_lines)
     if len(folders) > 2:
@@ -74,7 +74,7 @@ def split(
     json_lines: Json = False,
 ) -> None:
     """Share a data set out into folders train, val and test; the two files of a pair stay together."""
-    from gantools.data.workshop import shares
+    from gantools.data.prepare import shares
 
     run = Run(output, Format.keep, 95, workers, skip_existing, overwrite, dry_run, json_lines)
     planned = shares.sharing(source, output, chosen(kind, source), val=val, test=test, seed=seed, existing=run.existing)
@@ -83,6 +83,6 @@ def split(
 
 def chosen(kind: KindOption, folder: Path) -> Kind:
     """The wanted kind of data set, or what the folder looks like. Raises DataError."""
-    from gantools.data.workshop.recognise import kind_of
+    from gantools.data.prepare.recognise import kind_of
 
     return kind_of(folder) if kind is KindOption.auto else cast("Kind", kind.value)

@@ -33,7 +33,7 @@ def inspect(
     json_lines: Json = False,
 ) -> None:
     """Decode every picture and say what is there and what is wrong. Exit code 2: no recipe could train on it."""
-    from gantools.data.workshop import inspect
+    from gantools.data.prepare import inspect
 
     wanted = None if kind is KindOption.auto else cast("Any", kind.value)
     with common.progress("inspect") as progress:
@@ -51,7 +51,7 @@ def inspect(
 @console.guarded
 def preview(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE[/PRESET]", help="Whose data is shown.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Picture to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Image to write.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="Take the settings from this file.")] = None,
     data: Annotated[list[str] | None, typer.Option("--data", metavar="DIR", help="Folder (may be repeated).")] = None,

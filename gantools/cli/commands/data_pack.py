@@ -22,7 +22,7 @@ def pack(
     json_lines: Json = False,
 ) -> None:
     """Pack pictures into tar files; every recipe trains on the new folder (--data) as on the old one."""
-    from gantools.data.workshop import pack
+    from gantools.data.prepare import pack
 
     if output.exists():
         raise UsageError(f"-o {output}: exists already; name a new folder")

@@ -22,14 +22,14 @@ def synth(
     json_lines: Json = False,
 ) -> None:
     """Draw pictures to try a recipe with: shoes for pix2pix, fruit for cyclegan, textured scenes for srgan."""
-    from gantools.data import synth
+    from gantools.data.synthetic import drawing
 
-    kind = synth.RECIPE_KINDS.get(recipe)
+    kind = drawing.RECIPE_KINDS.get(recipe)
     if kind is None:
-        raise UsageError(f"nothing can be drawn for {recipe!r}; known: {', '.join(sorted(synth.RECIPE_KINDS))}")
+        raise UsageError(f"nothing can be drawn for {recipe!r}; known: {', '.join(sorted(drawing.RECIPE_KINDS))}")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UsageError(f"-o {output}: exists and is not empty; name a new folder")
-    paths = synth.synthesise(kind, output, count, size_px, seed)
+    paths = drawing.draw_dataset(kind, output, count, size_px, seed)
     if json_lines:
         console.result_json(
             {"folder": str(output), "kind": kind, "count": len(paths), "size_px": size_px, "seed": seed}

@@ -10,9 +10,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gantools.data.options_blur import BlurOptions
-from gantools.images.kernels import Kernel, convolve, normalised, read_kernels
-from gantools.images.picture import Pixels
+from gantools.data.options.blur import BlurOptions
+from gantools.images.image import Pixels
+from gantools.images.ops.blur import Kernel, convolve, normalised, read_kernels
 
 Points: TypeAlias = npt.NDArray[np.complex128]
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from gantools.data.options_degradations import (
+from gantools.data.options.degradations import (
     Degradation,
     GrayOptions,
     JpegOptions,
@@ -18,7 +18,7 @@ from gantools.data.options_degradations import (
     NoiseOptions,
     TextOptions,
 )
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
 
 WHITE = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX

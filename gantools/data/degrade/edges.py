@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gantools.data import transforms
-from gantools.data.options import EdgeOptions, Fit
-from gantools.images.picture import Pixels
+from gantools.data.options.datasets import EdgeOptions, Fit
+from gantools.images.image import Pixels
 
 Places: TypeAlias = npt.NDArray[np.intp]
 

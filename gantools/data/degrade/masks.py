@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gantools.data.options_masks import CenterMask, MaskOptions, RandomBlockMask, RandomRegionMask
-from gantools.images.holes import Hole, central_square, mean_filled
-from gantools.images.picture import Pixels
+from gantools.data.options.masks import CenterMask, MaskOptions, RandomBlockMask, RandomRegionMask
+from gantools.images.image import Pixels
+from gantools.images.ops.masks import Mask, central_square, mean_filled
 
 Canvas: TypeAlias = npt.NDArray[np.uint8]
 Draw: TypeAlias = Callable[[Canvas, np.random.Generator], object]
@@ -27,7 +27,7 @@ def masked(pixels: Pixels, rng: np.random.Generator, options: MaskOptions) -> Pi
     return mean_filled(pixels, draw(pixels.shape[0], pixels.shape[1], rng, options))
 
 
-def draw(height: int, width: int, rng: np.random.Generator, options: MaskOptions) -> Hole:
+def draw(height: int, width: int, rng: np.random.Generator, options: MaskOptions) -> Mask:
     """What is missing from a picture of this size: something, and less than everything.
 
     Shapes: bool (height, width). Paper: Pathak et al., 2016, arXiv:1604.07379, section 3.3.
@@ -41,7 +41,7 @@ def draw(height: int, width: int, rng: np.random.Generator, options: MaskOptions
     raise ValueError("masks from files are read by the data set")
 
 
-def center(height: int, width: int, options: CenterMask) -> Hole:
+def center(height: int, width: int, options: CenterMask) -> Mask:
     """The predicted square in the middle without its border of known pixels."""
     side_px = max(1, round(options.region_share * min(height, width)) - 2 * options.overlap_px)
     hole = np.zeros((height, width), np.bool_)
@@ -49,7 +49,7 @@ def center(height: int, width: int, options: CenterMask) -> Hole:
     return hole
 
 
-def random_block(height: int, width: int, rng: np.random.Generator, options: RandomBlockMask) -> Hole:
+def random_block(height: int, width: int, rng: np.random.Generator, options: RandomBlockMask) -> Mask:
     """Squares of random sides at random places, as long as they leave enough of the picture."""
     shortest, longest = (
         max(1, round(share * min(height, width))) for share in (options.min_side_share, options.max_side_share)
@@ -63,7 +63,7 @@ def random_block(height: int, width: int, rng: np.random.Generator, options: Ran
     return _within(options.max_share, height, width, square, options.most_squares, rng)
 
 
-def random_region(height: int, width: int, rng: np.random.Generator, options: RandomRegionMask) -> Hole:
+def random_region(height: int, width: int, rng: np.random.Generator, options: RandomRegionMask) -> Mask:
     """Strokes or silhouettes at random places, as long as they leave enough of the picture.
 
     Differs from the paper: silhouettes are drawn, not taken from PASCAL VOC; strokes are LaMa's (Suvorov et al., 2022,
@@ -82,7 +82,7 @@ def random_region(height: int, width: int, rng: np.random.Generator, options: Ra
     return _within(options.max_share, height, width, stroke, options.most_strokes, rng)
 
 
-def _within(max_share: float, height: int, width: int, piece: Draw, most_pieces: int, rng: np.random.Generator) -> Hole:
+def _within(max_share: float, height: int, width: int, piece: Draw, most_pieces: int, rng: np.random.Generator) -> Mask:
     """One to ``most_pieces`` pieces on top of each other; one that makes the hole too large is left out."""
     canvas = np.zeros((height, width), np.uint8)
     wanted = int(rng.integers(1, most_pieces + 1))

@@ -8,8 +8,8 @@ import numpy as np
 
 from gantools.data import transforms
 from gantools.errors import ImageError
-from gantools.images import color
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
+from gantools.images.ops import resize
 
 # Bicubic down-scaling reads two small pixels beyond its own; a margin of four keeps a crop free of border effects.
 MARGIN_LOW_PX = 4
@@ -22,7 +22,7 @@ def whole_pair(photo: Pixels, scale: int) -> tuple[Pixels, Pixels]:
     """
     height, width = (side // scale * scale for side in photo.shape[:2])
     high = transforms.centre(photo, height, width)
-    return color.resize_bicubic(high, scale=1 / scale), high
+    return resize.resize_bicubic(high, scale=1 / scale), high
 
 
 def shrunk(photo: Pixels, scale: int) -> Pixels:
@@ -44,7 +44,7 @@ def crop_pair(photo: Pixels, scale: int, crop_px: int, rng: np.random.Generator)
     margin_px = MARGIN_LOW_PX * scale
     above, before = max(0, top - margin_px), max(0, left - margin_px)
     window = photo[above : min(height, top + crop_px + margin_px), before : min(width, left + crop_px + margin_px)]
-    low = color.resize_bicubic(window, scale=1 / scale)
+    low = resize.resize_bicubic(window, scale=1 / scale)
     y, x, side = (top - above) // scale, (left - before) // scale, crop_px // scale
     return low[y : y + side, x : x + side], photo[top : top + crop_px, left : left + crop_px]
 
@@ -63,4 +63,4 @@ def shrunk_region(photo: Pixels, factor: float, side_px: int, rng: np.random.Gen
     """A random part of the photo, shrunk by ``factor`` to about ``side_px``."""
     height, width = (min(side, int(np.ceil(side_px / factor))) for side in photo.shape[:2])
     top, left = int(rng.integers(photo.shape[0] - height + 1)), int(rng.integers(photo.shape[1] - width + 1))
-    return color.resize_bicubic(photo[top : top + height, left : left + width], scale=factor)
+    return resize.resize_bicubic(photo[top : top + height, left : left + width], scale=factor)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Protocol, TypeAlias
 
-from gantools.images.picture import Picture, Pixels
-from gantools.images.transparency import spread
+from gantools.images.image import Image, Pixels
+from gantools.images.ops.transparency import spread
 from gantools.inference.kernels.compile import Ferry
 from gantools.inference.memory import memory_of
 from gantools.inference.model import Model
@@ -22,26 +22,26 @@ from gantools.inference.scaling import Scaling
 from gantools.inference.tiling.forward import Way, begin_batch, translate, translate_batch, translate_proven
 from gantools.jobs.result import Stages
 
-Change: TypeAlias = Callable[[Picture, Job], Picture]
+Change: TypeAlias = Callable[[Image, Job], Image]
 """What is done to a job's picture between file and file."""
 
 
-Arrival: TypeAlias = Callable[[], "list[Picture] | None"]
+Arrival: TypeAlias = Callable[[], "list[Image] | None"]
 """Waits for what becomes of pictures that are under way; None: they have to be made after all."""
 
 
 class Batches(Protocol):
     """A change that can be made to several pictures of one shape and depth at once."""
 
-    def limit(self, picture: Picture) -> int:
+    def limit(self, picture: Image) -> int:
         """How many pictures of this one's shape go together; 1: each alone."""
         ...
 
-    def make(self, pictures: Sequence[Picture]) -> list[Picture]:
+    def make(self, pictures: Sequence[Image]) -> list[Image]:
         """What each of them becomes. Raises whatever the change raises, for all of them."""
         ...
 
-    def begin(self, pictures: Sequence[Picture]) -> Arrival | None:
+    def begin(self, pictures: Sequence[Image]) -> Arrival | None:
         """Start on them, where they can be under way while others are made; None: ``make`` has to."""
         ...
 
@@ -143,7 +143,7 @@ def _alone(supplied: Supplied, change: Change) -> Made:
     return _made(supplied, made, error, time.perf_counter() - started)
 
 
-def _made(supplied: Supplied, picture: Picture | None, error: Exception | None, seconds: float) -> Made:
+def _made(supplied: Supplied, picture: Image | None, error: Exception | None, seconds: float) -> Made:
     given = supplied.picture
     size = None if given is None else (given.width, given.height)
     return Made(supplied.job, picture, error, size, Stages(supplied.seconds, seconds))
@@ -175,14 +175,14 @@ class Joint:
 
     model: Model
     settings: Settings
-    check: Callable[[Picture], None]
-    finish: Callable[[Picture, Pixels], Picture]
+    check: Callable[[Image], None]
+    finish: Callable[[Image, Pixels], Image]
     pictures: int
     ferry: Ferry | None = None
     _exact: set[tuple[Shape, int]] = field(default_factory=set)
     _inexact: set[Shape] = field(default_factory=set)
 
-    def limit(self, picture: Picture) -> int:
+    def limit(self, picture: Image) -> int:
         """How many pictures of this one's shape go together."""
         asked, fast = self.settings.batch, self.settings.fast
         if self.model.network.training or (_shape(picture) in self._inexact and not fast):
@@ -204,11 +204,11 @@ class Joint:
         """To what size the network's images are brought."""
         return Scaling.of(self.model.export, self.settings)
 
-    def _seen_px(self, picture: Picture) -> int:
+    def _seen_px(self, picture: Image) -> int:
         height, width = self.scaling.size(picture.height, picture.width)
         return height * width
 
-    def _paying(self, picture: Picture) -> int:
+    def _paying(self, picture: Image) -> int:
         """What a batch saves on a processor is reading the weights again; what it costs is features out of the caches.
 
         So it is no larger than makes both alike, and features that no cache holds even alone go alone.
@@ -217,7 +217,7 @@ class Joint:
         features = self._seen_px(picture) * _FEATURE_BYTES_PER_PX
         return 1 if features > _CACHED_BYTES else min(MOST_PICTURES, max(weights, _CACHED_BYTES) // features)
 
-    def make(self, pictures: Sequence[Picture]) -> list[Picture]:
+    def make(self, pictures: Sequence[Image]) -> list[Image]:
         """What the network makes of pictures of one shape and depth. Raises what ``check`` and the network do."""
         for each in pictures:
             self.check(each)
@@ -227,7 +227,7 @@ class Joint:
         ]
         return self._finished(pictures, made)
 
-    def begin(self, pictures: Sequence[Picture]) -> Arrival | None:
+    def begin(self, pictures: Sequence[Image]) -> Arrival | None:
         """Start on pictures of one shape and depth where a ferry takes them; None, now or then: ``make`` has to."""
         if self.ferry is None or not self._is_known(_shape(pictures[0]), len(pictures)):
             return None
@@ -237,16 +237,16 @@ class Joint:
         arrival = begin_batch(given, self.model, self.ferry, tile=how.tile, tta=how.tta)
         return None if arrival is None else partial(self._arrived, pictures, arrival)
 
-    def _seen(self, pictures: Sequence[Picture]) -> list[Pixels]:
+    def _seen(self, pictures: Sequence[Image]) -> list[Pixels]:
         """What the network sees of each. Shapes: [H, W, 3] → [h, w, 3]."""
         colours = (each.pixels if self.settings.alpha == "drop" else spread(each) for each in pictures)
         return [self.scaling.seen(pixels) for pixels in colours]
 
-    def _arrived(self, pictures: Sequence[Picture], arrival: Callable[[], list[Pixels] | None]) -> list[Picture] | None:
+    def _arrived(self, pictures: Sequence[Image], arrival: Callable[[], list[Pixels] | None]) -> list[Image] | None:
         made = arrival()
         return None if made is None else self._finished(pictures, made)
 
-    def _finished(self, pictures: Sequence[Picture], made: Sequence[Pixels]) -> list[Picture]:
+    def _finished(self, pictures: Sequence[Image], made: Sequence[Pixels]) -> list[Image]:
         return [self.finish(each, pixels) for each, pixels in zip(pictures, made, strict=True)]
 
     def _is_known(self, shape: Shape, pictures: int) -> bool:
@@ -277,5 +277,5 @@ class Joint:
         return translate(pixels, self.model, tile=self.settings.tile, tta=self.settings.tta)
 
 
-def _shape(picture: Picture) -> Shape:
+def _shape(picture: Image) -> Shape:
     return picture.pixels.shape, str(picture.pixels.dtype)

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
 
-from gantools.images.picture import Picture
+from gantools.images.image import Image
 from gantools.inference.options import Settings
 from gantools.inference.pipeline import ipc
 from gantools.inference.pipeline.decoder import Decoded, Decoder, LocalDecoder
 from gantools.inference.plan import Job
 
-Prepare: TypeAlias = Callable[[Picture], Picture]
+Prepare: TypeAlias = Callable[[Image], Image]
 
 AHEAD_PICTURES = 32
 AHEAD_BYTES = 256 << 20
@@ -41,7 +41,7 @@ class Supplied:
     """A job with its picture or with what went wrong, and the seconds that decoding and preparing took."""
 
     job: Job
-    picture: Picture | None
+    picture: Image | None
     error: Exception | None
     seconds: float
 
@@ -159,7 +159,7 @@ class Budget:
             self._used[number] = size
 
     def release(self, number: int) -> None:
-        """Picture ``number`` has been used, and all before it."""
+        """Image ``number`` has been used, and all before it."""
         with self._changed:
             self._used.pop(number, None)
             self._first = number + 1

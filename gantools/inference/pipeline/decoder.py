@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from gantools.errors import ImageError, UsageError
-from gantools.images import reader
 from gantools.images.formats import sniff
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import reader
 from gantools.inference.options import Settings
 from gantools.inference.pipeline import ipc
 from gantools.inference.plan import Job
@@ -38,7 +38,7 @@ _PROGRAM = (
 class Decoded:
     """A decoded picture, what was to be said about it, and the seconds that it took."""
 
-    picture: Picture
+    picture: Image
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
 

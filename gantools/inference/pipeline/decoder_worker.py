@@ -11,8 +11,8 @@ import warnings
 from typing import BinaryIO
 
 from gantools.errors import GantoolsError, ImageError, UsageError
-from gantools.images import reader
-from gantools.images.picture import Picture
+from gantools.images.image import Image
+from gantools.images.io import reader
 from gantools.inference.pipeline import ipc
 from gantools.inference.pipeline.ipc import Message
 
@@ -56,7 +56,7 @@ def _answer(line: socket.socket, order: Message, content: BinaryIO | None) -> No
         ipc.send(line, {"picture": message, "warnings": told, "seconds": seconds}, memory)
 
 
-def _read(line: socket.socket, order: Message, content: BinaryIO | None) -> tuple[Picture, float]:
+def _read(line: socket.socket, order: Message, content: BinaryIO | None) -> tuple[Image, float]:
     """Decode what is asked for; also the seconds spent waiting for room."""
     source = _source(order, content)
     waited = _announced(line, order, source)

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import TypeAlias
 
 from gantools.errors import ImageError
-from gantools.images import writer
-from gantools.images.picture import Picture
-from gantools.images.writer import Given
+from gantools.images.image import Image
+from gantools.images.io import writer
+from gantools.images.io.writer import Given
 from gantools.inference.options import Settings
 from gantools.inference.plan import Job
 from gantools.jobs.result import Result, Stages, failed
@@ -32,7 +32,7 @@ class Made:
     """What the network made of a job's picture of ``size``, or what went wrong on the way, and how long it took."""
 
     job: Job
-    picture: Picture | None
+    picture: Image | None
     error: Exception | None
     size: Size | None
     stages: Stages
@@ -98,7 +98,7 @@ def finish(made: Made, settings: Settings) -> Result:
     )
 
 
-def encode(picture: Picture, job: Job, settings: Settings) -> bytes | None:
+def encode(picture: Image, job: Job, settings: Settings) -> bytes | None:
     """Write a job's picture to its file, or return the content where it has none. Raises ImageError or UsageError."""
     kind = job.format or picture.format
     given: Given = {

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 
-from gantools.images.picture import Metadata, Picture
+from gantools.images.image import Image, Metadata
 
 Message: TypeAlias = dict[str, Any]
 
@@ -64,7 +64,7 @@ def receive(line: socket.socket) -> tuple[Message, BinaryIO | None]:
         raise
 
 
-def pack(picture: Picture) -> tuple[Message, BinaryIO]:
+def pack(picture: Image) -> tuple[Message, BinaryIO]:
     """A picture as what describes it and the memory that holds its bytes, which whoever calls closes."""
     kept, memory = picture.metadata, anonymous_memory()
     texts = (kept.exif, kept.icc, kept.xmp, *(content for _, content in kept.others))
@@ -87,7 +87,7 @@ def pack(picture: Picture) -> tuple[Message, BinaryIO]:
     }, memory
 
 
-def unpack(message: Message, memory: BinaryIO) -> Picture:
+def unpack(message: Message, memory: BinaryIO) -> Image:
     """The picture that ``pack`` described. Its samples are the shared memory itself and may be written to."""
     height, width, bits = int(message["height"]), int(message["width"]), int(message["bits"])
     texts = [None if length is None else int(length) for length in message["texts"]]
@@ -105,7 +105,7 @@ def unpack(message: Message, memory: BinaryIO) -> Picture:
     others = tuple((str(name), content or b"") for name, content in zip(message["others"], kept[3:], strict=True))
     metadata = Metadata(kept[0], kept[1], kept[2], dpi, others)
     gray, lossless = bool(message["gray"]), bool(message["lossless"])
-    return Picture(pixels, alpha, gray, metadata, str(message["format"]), lossless)
+    return Image(pixels, alpha, gray, metadata, str(message["format"]), lossless)
 
 
 def _write_all(memory: BinaryIO, content: memoryview) -> None:

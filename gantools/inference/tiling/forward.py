@@ -16,7 +16,7 @@ from gantools.checkpoint.weights import DROPOUT_SEED
 from gantools.devices import says_no_memory
 from gantools.errors import ImageError, UsageError
 from gantools.images import ranges
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
 from gantools.inference.kernels.compile import Ferry, Landing
 from gantools.inference.memory import Memory, bytes_per_px, memory_of, says_too_large
 from gantools.inference.model import Model

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gantools.errors import UsageError
 from gantools.images import ranges
-from gantools.images.picture import Pixels
+from gantools.images.image import Pixels
 from gantools.inference.model import Model
 from gantools.inference.tiling.grid import Span, Tile
 

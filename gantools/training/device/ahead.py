@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
-from gantools.data.batches import Batch
+from gantools.data.loading.batches import Batch
 
 B = TypeVar("B", bound=Batch)
 

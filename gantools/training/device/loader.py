@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from gantools.config.schema import RunConfig, StageOptions
-from gantools.data import loader
-from gantools.data.batches import Batch, to_network
-from gantools.data.dataset import Dataset
+from gantools.data.loading import loader
+from gantools.data.loading.batches import Batch, to_network
+from gantools.data.loading.dataset import Dataset
 from gantools.training.device.ahead import Ahead, CudaSide
 from gantools.training.device.runtime import Machine
 from gantools.training.optimizers import Progress

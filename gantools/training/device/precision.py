@@ -17,9 +17,9 @@ from torch import nn
 from gantools import speed
 from gantools.config.options import Options
 from gantools.config.schema import RunConfig
-from gantools.data import loader
-from gantools.data.batches import Batch, to_network
-from gantools.data.dataset import Dataset
+from gantools.data.loading import loader
+from gantools.data.loading.batches import Batch, to_network
+from gantools.data.loading.dataset import Dataset
 from gantools.errors import NonFiniteError
 from gantools.models.blocks import PICTURE_WIDE
 from gantools.models.generators.unet import UNet

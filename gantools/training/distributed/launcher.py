@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from gantools.data.processes import available_cores
+from gantools.data.loading.workers import available_cores
 from gantools.errors import GantoolsError, UsageError
 from gantools.training.distributed import rank_process
 from gantools.training.interruptions import NOTED

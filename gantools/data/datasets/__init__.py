@@ -1,0 +1,1 @@
+"""One data set per file: how files become samples of one kind."""

@@ -1,0 +1,418 @@
+"""Finding images on disk: photos, two matching folders, or A|B pictures, in an order that never depends on the disk.
+
+Hidden files and folders are left out. Messages name the folder, what was seen there and how to mend it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Literal, TypeVar
+
+from gantools.data.folders import pairing, sides
+from gantools.data.folders.alike import alike
+from gantools.data.folders.pairing import PAIR_FOLDERS
+from gantools.data.folders.sides import Site
+from gantools.data.options.datasets import LayoutName
+from gantools.errors import DataError, ImageError
+from gantools.images import formats
+from gantools.images.io import reader, shards
+from gantools.jobs.pictures import entries_below
+
+T = TypeVar("T")
+Kind = Literal["photos", "folders", "ab"]
+
+SUFFIXES = frozenset(f".{suffix}" for suffix in formats.FORMATS)
+
+SPLIT_FOLDERS = {"training": ("train", "training"), "validation": ("val", "valid", "validation", "test")}
+
+AB_TOLERANCE = 0.1
+"""How much the width of an A|B image may differ from twice its height, as a share of the height."""
+
+# Headers read before training: enough to find a wrong layout, few enough to take well under a second.
+CHECKED_FILES = 200
+
+
+@dataclass(frozen=True)
+class Item:
+    """One training example on disk: a photo, an A|B picture, or the two files of a pair."""
+
+    name: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a folder was found to hold. ``note`` says which of its folders were used, where not all were."""
+
+    kind: Kind
+    items: tuple[Item, ...]
+    note: str = ""
+
+    def describe(self) -> str:
+        """One phrase for messages: ``240 A|B pictures``, ``22 pairs of files (blur → sharp)``."""
+        what = {"photos": "photos", "folders": "pairs of files", "ab": "A|B pictures"}[self.kind]
+        return f"{len(self.items)} {what}" + (f" ({self.note})" if self.note else "")
+
+
+def find(
+    folder: Path,
+    layout: LayoutName = "auto",
+    *,
+    partner: str | None = None,
+    any_shape: bool = False,
+    typed: str = "data.source_dir={} data.target_dir={}",
+) -> Layout:
+    """Find the images of ``folder`` as ``layout``, or as what it looks like.
+
+    ``partner`` is how the names of a pair differ (``pairing.sides``); ``any_shape`` takes A|B images of any shape;
+    ``typed`` is how the two folders of a pair are named on the command line, for messages.
+    Raises DataError when the folder is missing, empty, does not hold what ``layout`` says, or when its images may be
+    single ones or pairs.
+    """
+    require_folder(folder)
+    pair = _pair_folders(folder) if layout in ("auto", "folders") else None
+    if pair is not None:
+        return find_pairs(*pair, partner)
+    files = image_files(folder)
+    named, doubtful = _sites(folder, files)
+    if named and layout in ("auto", "folders"):
+        if enlarged(folder):
+            raise DataError(
+                f"data.dir: '{named[0].source}' in '{folder / named[0].parent}' holds smaller versions of "
+                f"'{named[0].target}', but the two pictures of a pair need the same size; srgan makes small ones itself"
+            )
+        return _joined(folder, named, files, partner)
+    for site in (*named, *doubtful):
+        raise DataError(_doubt(folder, site, layout, typed))
+    if layout == "folders":
+        known = ", ".join("/".join(names) for names in PAIR_FOLDERS)
+        raise DataError(f"data.dir: '{folder}': no two matching folders; expected one of {known}")
+    items = _items(folder, files)
+    kind: Kind = "photos" if layout == "photos" else "ab" if layout == "ab" or _looks_like_ab(items) else "photos"
+    if kind == "ab":
+        _check_halves(items, any_shape=any_shape)
+    else:
+        _refuse_mixed(folder, files, typed)
+    return Layout(kind, items)
+
+
+def pair_folders(folder: Path) -> tuple[tuple[Path, Path], ...]:
+    """The pairs of folders that ``find`` takes for the two sides of pairs, by their names. Raises DataError."""
+    require_folder(folder)
+    pair = _pair_folders(folder)
+    if pair is not None:
+        return (pair,)
+    named, _ = _sites(folder, image_files(folder))
+    return tuple((folder / site.parent / site.source, folder / site.parent / site.target) for site in named)
+
+
+def enlarged(folder: Path) -> bool:
+    """Whether ``folder`` holds pairs of which the target is the larger image, as sets for super-resolution do."""
+    found = False
+    for source, target in pair_folders(folder):
+        smalls, larges = (
+            {pairing.unscaled(stem): path for stem, path in _by_stem(side).items()} for side in (source, target)
+        )
+        for stem in sampled(sorted(smalls.keys() & larges.keys())):
+            small, large = _size(smalls[stem]), _size(larges[stem])
+            if small and large and (small[0] >= large[0] or small[1] >= large[1]):
+                return False
+            found = True
+    return found
+
+
+def find_photos(folder: Path) -> Layout:
+    """The images of ``folder`` as photos to learn from; of pairs only the targets (sharp, clean, large …).
+
+    Raises DataError when the folder is missing or empty, or when two of its folders may be pairs.
+    """
+    require_folder(folder)
+    files = image_files(folder)
+    named, doubtful = _sites(folder, files)
+    for site in (*(site for site in named if not site.matching), *doubtful):
+        raise DataError(_doubt(folder, site))
+    if not named:
+        _refuse_mixed(folder, files)
+    targets = {folder / site.parent / site.target for site in named}
+    left_out = {folder / site.parent / name for site in named for name in (site.source, *site.others)} - targets
+    kept = [path for path in files if left_out.isdisjoint(path.parents)]
+    note = f"of {_some(targets)}; {_some(left_out)} left out" if named else ""
+    return Layout("photos", _items(folder, kept), note)
+
+
+def find_pairs(source: Path, target: Path, partner: str | None = None) -> Layout:
+    """Match the files of two folders by name; where names differ by a role word only (blur_00, sharp_00), by the rest.
+
+    Raises DataError naming files without a partner, and pairs of different sizes.
+    """
+    items = _matched(source, target, partner)
+    _check_sizes(items)
+    return Layout("folders", items)
+
+
+def match(source: Path, target: Path, partner: str | None = None) -> tuple[tuple[Item, ...], tuple[Path, ...]]:
+    """Pairs of files of two folders by name, as ``find_pairs`` makes them, and the files that have no partner.
+
+    In one folder that is given as both only the files that ``partner`` fits are looked at.
+    Raises DataError when a folder is missing, empty, or holds one name twice.
+    """
+    for folder in (source, target):
+        require_folder(folder)
+    pairs, alone = pairing.paired(_by_stem(source), _by_stem(target), partner)
+    items = tuple(Item(name, files) for name, files in pairs.items())
+    one_folder = source.resolve() == target.resolve()
+    return items, () if one_folder else tuple(sorted(alone, key=lambda path: (path.stem, path.as_posix())))
+
+
+def all_images(folder: Path) -> Layout:
+    """Every image below ``folder`` as a photo, whatever its folders are called."""
+    require_folder(folder)
+    return Layout("photos", _items(folder, image_files(folder)))
+
+
+def find_domains(folder: Path) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """The images of two unpaired folders (trainA/trainB, A/B; names may go on: trainA_apples)."""
+    a, b = domain_folders(folder)
+    return all_images(a).items, all_images(b).items
+
+
+def domain_folders(folder: Path) -> tuple[Path, Path]:
+    """The two unpaired folders in ``folder``. Raises DataError when there are none."""
+    require_folder(folder)
+    pair = _pair_folders(folder)
+    if pair is None:
+        raise DataError(
+            f"data.dir: '{folder}': expected two folders named trainA and trainB, or A and B; "
+            "folders of other names are given as data.a=DIR data.b=DIR"
+        )
+    return pair
+
+
+def split_folder(folder: Path, split: Literal["training", "validation"]) -> Path | None:
+    """The sub-folder that a ready-made set keeps this split in (train, val, test …), if it has one."""
+    if not shards.is_folder(folder):
+        return None
+    present = {child.name.lower(): child for child in _folders(folder)}
+    return next((present[name] for name in SPLIT_FOLDERS[split] if name in present), None)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """All image files below ``folder``, sorted by relative path; links to folders are followed, once each.
+
+    Raises DataError when there is none.
+    """
+    seen = 0
+    found = []
+    try:
+        for path in _walk(folder):
+            seen += 1
+            if path.suffix.lower() in SUFFIXES:
+                found.append(path)
+    except OSError as error:
+        raise DataError(f"data.dir: '{error.filename}' cannot be read: {error.strerror}") from error
+    if not found:
+        suffixes = " ".join(sorted(SUFFIXES))
+        raise DataError(f"data.dir: '{folder}' holds no images: {seen} files seen, none ends in {suffixes}")
+    return sorted(found, key=lambda path: os.fsencode(path.relative_to(folder).as_posix()))
+
+
+def sampled(items: Sequence[T]) -> Sequence[T]:
+    """At most CHECKED_FILES items, evenly spread."""
+    return items[:: max(1, -(-len(items) // CHECKED_FILES))]
+
+
+def require_folder(folder: Path) -> None:
+    """Raise DataError when ``folder`` is none."""
+    if not shards.exists(folder):
+        raise DataError(f"data.dir: '{folder}' does not exist; give a folder with --data DIR")
+    if not shards.is_folder(folder):
+        raise DataError(f"data.dir: '{folder}' is a file; give a folder of images with --data DIR")
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    packed = shards.files_below(folder)
+    if packed is not None:
+        return iter(packed)
+    return (Path(entry.path) for entry in entries_below(folder) if entry.is_file())
+
+
+def _folders(folder: Path) -> list[Path]:
+    return shards.folders_in(folder)
+
+
+def _pair_folders(folder: Path) -> tuple[Path, Path] | None:
+    """The first two sub-folders named like a pair; a pair's names may go on after a separator (trainA_apples)."""
+    present: dict[str, Path] = {}
+    for child in reversed(_folders(folder)):
+        present[re.split(r"[_\-. ]", child.name.lower(), maxsplit=1)[0]] = child
+    present |= {child.name.lower(): child for child in _folders(folder)}
+    return next(((present[a], present[b]) for a, b in PAIR_FOLDERS if a in present and b in present), None)
+
+
+def _items(folder: Path, files: Iterable[Path]) -> tuple[Item, ...]:
+    return tuple(Item(path.relative_to(folder).as_posix(), (path,)) for path in files)
+
+
+def _sites(folder: Path, files: Sequence[Path]) -> tuple[tuple[Site, ...], tuple[Site, ...]]:
+    """Pairs of folders below ``folder``: known by their names, and doubtful ones."""
+    by_stem = {path.relative_to(folder).with_suffix(""): path for path in files}
+
+    def similar(a: PurePosixPath, b: PurePosixPath, stems: Sequence[str]) -> bool:
+        one, other = ([by_stem[Path(side, stem)] for stem in stems] for side in (a, b))
+        return alike(one, other)
+
+    return sides.find([path.relative_to(folder).as_posix() for path in files], similar)
+
+
+def _joined(folder: Path, named: Sequence[Site], files: Sequence[Path], partner: str | None) -> Layout:
+    """The pairs of all ``named`` folders; a name begins with the folder that its two folders lie in."""
+    pairs = [
+        (folder / site.parent, folder / site.parent / site.source, folder / site.parent / site.target) for site in named
+    ]
+    items = tuple(
+        replace(item, name=(parent.relative_to(folder) / item.name).as_posix())
+        for parent, source, target in pairs
+        for item in _matched(source, target, partner)
+    )
+    _check_sizes(items)
+    used = {side for _, *both in pairs for side in both}
+    left_out = {path.parent for path in files if used.isdisjoint(path.parents)}
+    note = " → ".join(_some(side) for side in list(zip(*pairs, strict=True))[1:])
+    return Layout("folders", items, note + (f"; {_some(left_out)} left out" if left_out else ""))
+
+
+def _matched(source: Path, target: Path, partner: str | None) -> tuple[Item, ...]:
+    """The pairs of two folders. Raises DataError where a file has no partner."""
+    items, alone = match(source, target, partner)
+    if not alone and not items:
+        raise DataError(f"data.partner: {partner!r} fits the names of no two files in '{source}' and '{target}'")
+    if alone:
+        names = [
+            [path.relative_to(side).with_suffix("").as_posix() for path in alone if side in path.parents]
+            for side in (source, target)
+        ]
+        pattern = pairing.suggested(*names) if all(names) and partner is None else None
+        raise DataError(
+            f"data.dir: {len(alone)} files have no partner ({first_names(alone)}); "
+            + (
+                f"type data.partner='{pattern}' to pair them so"
+                if pattern
+                else "the two files of a pair need the same name"
+            )
+        )
+    return items
+
+
+def _doubt(folder: Path, site: Site, layout: LayoutName | None = None, typed: str | None = None) -> str:
+    """What to type where images may be single ones or the two sides of pairs. Without ``typed`` pairs are of no use."""
+    parent = folder / site.parent
+    source, target = (shlex.quote(str(parent / name)) for name in (site.source, site.target))
+    what = "hold files of the same names" if site.matching else "are named like pairs, but their files are not"
+    said = f"data.dir: '{site.source}' and '{site.target}' in '{parent}' {what}"
+    single = f"--data {target} to use one of them, --data {source} --data {target} to use both as single images"
+    if typed is None:
+        return f"{said}; type {single}"
+    if site.directed and site.matching:
+        pairs = " ".join(["data.layout=folders", *typed.split()[2:]])
+        return f"{said}, which data.layout={layout} does not use; type {pairs} to train on pairs, {single}"
+    turned = "" if site.directed else " (or the other way round)"
+    return f"{said}; type {typed.format(source, target)} to train on pairs{turned}, {single}"
+
+
+def _refuse_mixed(folder: Path, files: Sequence[Path], typed: str | None = None) -> None:
+    """Raise DataError where the two sides of pairs lie side by side. Without ``typed`` pairs are of no use."""
+    found = sides.mixed([path.relative_to(folder).as_posix() for path in files])
+    if found is None:
+        return
+    first = {found[0][0], found[1][0]}
+    one, other, *_ = (path.name for path in files if path.relative_to(folder).with_suffix("").as_posix() in first)
+    said = f"data.dir: '{folder}' holds both sides of pairs side by side, such as {one} and {other}"
+    pattern = pairing.pattern_of(*found) if found[0] != found[1] else None
+    apart = "move each side into a folder of its own"
+    if typed is None:
+        raise DataError(f"{said}; {apart} and give the one to learn from with --data")
+    place = shlex.quote(str(folder))
+    pairs = f"type {typed.format(place, place)} data.partner='{pattern}' to train on pairs, or " if pattern else ""
+    raise DataError(f"{said}; {pairs}{apart}")
+
+
+def _some(folders: Iterable[Path]) -> str:
+    """Names of folders, each once, in order."""
+    names = sorted({folder.name for folder in folders})
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    """Relative path without suffix → file. Raises DataError for two files that differ in their suffix only."""
+    stems: dict[str, Path] = {}
+    for path in image_files(folder):
+        stem = path.relative_to(folder).with_suffix("").as_posix()
+        if stem in stems:
+            raise DataError(f"data.dir: '{folder}': {stems[stem].name} and {path.name} have the same name; keep one")
+        stems[stem] = path
+    return stems
+
+
+def first_names(paths: Sequence[Path]) -> str:
+    """The first five files with the folder they lie in, for messages."""
+    return ", ".join(f"{path.parent.name}/{path.name}" for path in paths[:5]) + (", …" if len(paths) > 5 else "")
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    """(width, height) from the header, or None where it cannot be read: training reports such files by name."""
+    try:
+        header = reader.probe(path)
+    except ImageError:
+        return None
+    return header.width, header.height
+
+
+def _check_sizes(items: Sequence[Item]) -> None:
+    for item in sampled(items):
+        sizes = [size for size in map(_size, item.files) if size is not None]
+        if len(set(sizes)) > 1:
+            (w0, h0), (w1, h1) = sizes
+            raise DataError(
+                f"data.dir: '{item.files[0]}' is {w0}x{h0} but '{item.files[1]}' is {w1}x{h1}; "
+                "the two pictures of a pair need the same size"
+            )
+
+
+def _looks_like_ab(items: Sequence[Item]) -> bool:
+    """Whether every picture looked at is exactly twice as wide as high: unlikely for photos, the rule for A|B sets."""
+    sizes = [size for size in (_size(item.files[0]) for item in sampled(items)) if size is not None]
+    return bool(sizes) and all(width == 2 * height for width, height in sizes)
+
+
+def are_halves(width: int, height: int, *, any_shape: bool = False) -> bool:
+    """Whether an image of this size may be two images side by side: of even width, about twice as wide as high."""
+    return width % 2 == 0 and (any_shape or abs(width / height - 2) <= AB_TOLERANCE)
+
+
+def require_halves(path: Path, width: int, height: int, *, any_shape: bool) -> None:
+    """Raise ImageError where an image cannot be two images side by side."""
+    if are_halves(width, height, any_shape=any_shape):
+        return
+    if width % 2:
+        raise ImageError(
+            f"'{path}' is {width} pixels wide; an A|B picture has two halves of the same width, so its width is even"
+        )
+    raise ImageError(
+        f"'{path}' is {width}x{height}, but an A|B picture is about twice as wide as high: A on the left, B on the "
+        "right; data.ab_any_shape=true takes other shapes, data.layout=folders two folders of same-named files"
+    )
+
+
+def _check_halves(items: Sequence[Item], *, any_shape: bool) -> None:
+    for item in sampled(items):
+        size = _size(item.files[0])
+        try:
+            if size is not None:
+                require_halves(item.files[0], *size, any_shape=any_shape)
+        except ImageError as error:
+            raise DataError(f"data.layout: {error}") from error

@@ -1,0 +1,112 @@
+"""Which files belong to training and which to validation: a folder of their own, or a share of all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar
+
+from gantools.data.folders import layout
+from gantools.data.folders.layout import Layout
+from gantools.data.options.datasets import DataOptions
+from gantools.errors import DataError
+from gantools.files import expanded
+
+Split = Literal["training", "validation"]
+
+
+class Named(Protocol):
+    """Anything with a name that is unique within its data set."""
+
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=Named)
+
+
+def share(items: Sequence[N], split: Split, *, validation_share: float, seed: int) -> tuple[N, ...]:
+    """The items of one split, in their given order.
+
+    Which side an item falls on depends on the names and the seed, not on the order: items are ranked by a seeded hash.
+    Raises DataError when both sides cannot get an item.
+    """
+    count = round(len(items) * validation_share)
+    if validation_share > 0:
+        if len(items) < 2:
+            raise DataError(
+                "data.validation_share: one image cannot be split; "
+                "give data.validation_dir, or set data.validation_share=0"
+            )
+        count = min(max(count, 1), len(items) - 1)
+    chosen = {item.name for item in ranked(items, seed)[:count]}
+    return tuple(item for item in items if (item.name in chosen) == (split == "validation"))
+
+
+def ranked(items: Sequence[N], seed: int) -> list[N]:
+    """The items in an order that their names and the seed decide: the first are the ones kept aside."""
+    return sorted(items, key=lambda item: _rank(item.name, seed))
+
+
+def _rank(name: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}:".encode() + name.encode(errors="surrogateescape")).digest()
+
+
+def gather(options: DataOptions, wanted: Split, find: Callable[[Path], Layout]) -> Layout:
+    """The files of one split: a folder of their own (train, val …; data.validation_dir) or a share of all.
+
+    Raises DataError when no folder is given, or a folder does not hold what is needed.
+    """
+    roots = folders(options)
+    if options.validation_dir is not None:
+        validation = find(Path(options.validation_dir))
+        return validation if wanted == "validation" else without(find_all(roots, find), validation)
+    own = {name: [layout.split_folder(root, name) for root in roots] for name in ("training", "validation")}
+    if all(own["training"]) and all(own["validation"]):
+        return find_all([folder for folder in own[wanted] if folder], find)
+    everything = find_all([train or root for train, root in zip(own["training"], roots, strict=True)], find)
+    return share_of(everything, options, wanted)
+
+
+def share_of(everything: Layout, options: DataOptions, wanted: Split) -> Layout:
+    """One split's share of a layout."""
+    kept = share(everything.items, wanted, validation_share=options.validation_share, seed=options.split_seed)
+    return replace(everything, items=kept)
+
+
+def folders(options: DataOptions) -> tuple[Path, ...]:
+    """The configured folders. Raises DataError when there is none."""
+    names = (options.dir,) if isinstance(options.dir, str) else options.dir
+    if not names:
+        raise DataError("data.dir: no folder of training images; give one with --data DIR")
+    return tuple(expanded(name) for name in names)
+
+
+def find_all(roots: Sequence[Path], find: Callable[[Path], Layout]) -> Layout:
+    """The files of several folders as one layout; with more than one, names begin with their folder's."""
+    found = [find(root) for root in roots]
+    if len({each.kind for each in found}) > 1:
+        kinds = ", ".join(f"'{root}': {each.describe()}" for root, each in zip(roots, found, strict=True))
+        raise DataError(f"data.dir: the folders are laid out differently ({kinds}); give data.layout, or one of them")
+    if len(found) == 1:
+        return found[0]
+    named = [
+        replace(item, name=f"{root}/{item.name}")
+        for root, each in zip(roots, found, strict=True)
+        for item in each.items
+    ]
+    notes = "; ".join(dict.fromkeys(each.note for each in found if each.note))
+    return Layout(found[0].kind, tuple({item.name: item for item in named}.values()), notes)
+
+
+def without(training: Layout, validation: Layout) -> Layout:
+    """Training files that are not validation files too, as when one folder lies in the other."""
+    held_out = {path.resolve() for item in validation.items for path in item.files}
+    kept = tuple(item for item in training.items if held_out.isdisjoint(path.resolve() for path in item.files))
+    if not kept:
+        raise DataError(
+            "data.validation_dir: holds every training image; give another folder, or none to split off a share"
+        )
+    return replace(training, items=kept)

@@ -1,0 +1,1 @@
+"""Settings of data sets and of what they do to photos. Nothing here imports torch, numpy or cv2."""

@@ -1,0 +1,76 @@
+"""Which pixels are missing. Nothing here imports torch, numpy or cv2."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import Field, model_validator
+
+from gantools.config.options import Options, setting
+
+_MAX_SHARE = "largest share of the picture that may be missing"
+
+
+class CenterMask(Options):
+    """One square in the middle."""
+
+    name: Literal["center"] = "center"
+    region_share: float = setting(
+        0.5, "side of the predicted square, as a share of the picture's", paper=0.5, source=0.5, gt=0, lt=1
+    )
+    overlap_px: int = setting(
+        4, "known border inside the predicted square: what is missing is that much smaller", paper=4, source=4, ge=0
+    )
+
+
+class RandomBlockMask(Options):
+    """Several squares anywhere, which may overlap."""
+
+    name: Literal["random_block"] = "random_block"
+    max_share: float = setting(0.25, _MAX_SHARE, paper=0.25, source=0.25, gt=0, lt=1)
+    most_squares: int = setting(8, "most squares in a picture", ge=1)
+    min_side_share: float = setting(0.1, "side of the smallest square, as a share of the picture's short side", gt=0)
+    max_side_share: float = setting(0.4, "side of the largest square, as a share of the picture's short side", gt=0)
+
+    @model_validator(mode="after")
+    def _sides_fit(self) -> Self:
+        if self.min_side_share > self.max_side_share:
+            raise ValueError("min_side_share: must not exceed max_side_share")
+        if self.max_side_share**2 > self.max_share:
+            raise ValueError("max_side_share: one such square is more than max_share allows")
+        return self
+
+
+class RandomRegionMask(Options):
+    """Irregular strokes as of a brush, or silhouettes: smooth blobs and polygons."""
+
+    name: Literal["random_region"] = "random_region"
+    max_share: float = setting(0.25, _MAX_SHARE, paper=0.25, source=0.25, gt=0, lt=1)
+    silhouette_share: float = setting(
+        0.5,
+        "share of the pictures that lose silhouettes; the others lose strokes",
+        paper=1.0,
+        why="people erase with a brush as often as by outline",
+        ge=0,
+        le=1,
+    )
+    most_silhouettes: int = setting(2, "most silhouettes in a picture", ge=1)
+    most_strokes: int = setting(5, "most strokes in a picture (LaMa, arXiv 2109.07161)", ge=1)
+    most_turns: int = setting(5, "most straight parts of a stroke (LaMa)", ge=1)
+    max_angle: float = setting(4.0, "largest turn between two parts, in radians (LaMa)", gt=0)
+    max_length_px: int = setting(200, "longest part of a stroke, for pictures of 256 px (LaMa)", ge=1)
+    max_width_px: int = setting(100, "widest stroke, for pictures of 256 px (LaMa)", ge=1)
+
+
+class FileMask(Options):
+    """Masks that somebody drew: white is missing."""
+
+    name: Literal["file"] = "file"
+    path: str = setting(
+        "", "a mask picture of crop_px a side, or a folder of them; one is drawn for each sample", local=True
+    )
+
+
+MaskOptions: TypeAlias = Annotated[
+    CenterMask | RandomBlockMask | RandomRegionMask | FileMask, Field(discriminator="name")
+]

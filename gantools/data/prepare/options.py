@@ -1,0 +1,65 @@
+"""Settings of the workshop's own. Nothing here imports torch, numpy or cv2."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from gantools.config.options import Options, setting
+from gantools.data.options.degradations import (
+    Degradation,
+    GrayOptions,
+    JpegOptions,
+    LowResolutionOptions,
+    MissingOptions,
+    NoiseOptions,
+    TextOptions,
+    require_ordered,
+)
+from gantools.data.options.masks import CenterMask, RandomBlockMask, RandomRegionMask
+
+DegradationName = Literal["low_resolution", "text", "jpeg", "gray", "noise", "missing"]
+MaskName = Literal["center", "random_block", "random_region"]
+
+
+class CrappifyOptions(Options):
+    """Which degradations are done, in which order, and how each is done."""
+
+    do: tuple[DegradationName, ...] = setting(
+        ("low_resolution", "text", "jpeg"), "what is done, in this order", source=("low_resolution", "text", "jpeg")
+    )
+    low_resolution: LowResolutionOptions = setting(LowResolutionOptions(), "shrinking")
+    text: TextOptions = setting(TextOptions(), "a number in white")
+    jpeg: JpegOptions = setting(JpegOptions(), "compression")
+    gray: GrayOptions = setting(GrayOptions(), "no colours")
+    noise: NoiseOptions = setting(NoiseOptions(), "gaussian noise")
+    missing: MissingOptions = setting(MissingOptions(), "painted over")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        require_ordered(self.degradations())
+        if not self.do:
+            raise ValueError("do: at least one degradation")
+        return self
+
+    def degradations(self) -> tuple[Degradation, ...]:
+        """The chosen ones in their order."""
+        known: dict[str, Degradation] = {
+            each.name: each for each in (self.low_resolution, self.text, self.jpeg, self.gray, self.noise, self.missing)
+        }
+        return tuple(known[name] for name in self.do)
+
+
+class MasksOptions(Options):
+    """What is missing, and how each kind of it is drawn."""
+
+    kind: MaskName = setting("random_region", "a square in the middle, several squares, or strokes and silhouettes")
+    center: CenterMask = setting(CenterMask(), "one square in the middle")
+    random_block: RandomBlockMask = setting(RandomBlockMask(), "several squares")
+    random_region: RandomRegionMask = setting(RandomRegionMask(), "strokes or silhouettes")
+
+    def chosen(self) -> CenterMask | RandomBlockMask | RandomRegionMask:
+        """The settings of the chosen kind."""
+        kinds = (self.center, self.random_block, self.random_region)
+        return next(each for each in kinds if each.name == self.kind)

@@ -1,0 +1,108 @@
+"""Folders of pictures packed into tar files, for sets larger than a file system likes."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from gantools import files
+from gantools.data.folders import layout
+from gantools.errors import DataError
+from gantools.images.io import shards
+
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was packed."""
+
+    pictures: int
+    shards: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file and its name in the packed folder."""
+
+    name: str
+    path: Path
+
+    @property
+    def stem(self) -> str:
+        """What WebDataset tells samples apart by: the path up to the first dot of the file's name."""
+        name = PurePosixPath(self.name)
+        return str(name.parent / name.name.split(".")[0])
+
+
+def pack(folders: Sequence[Path], output: Path, shard_megabytes: float, progress: Callable[[int, int], None]) -> Report:
+    """Write the pictures of ``folders`` into tars of about ``shard_megabytes`` in ``output``.
+
+    One folder's tree is kept; of several, each keeps its own under its name. The same pictures give the same bytes.
+    Files of one stem stay in one shard. ``progress`` is told how many of how many pictures are done.
+    Raises DataError for a folder without pictures or two of one name, OSError when nothing can be written.
+    """
+    found = _sources(folders)
+    with files.staged_folder(output) as staged:
+        done = 0
+        for number, group in enumerate(_divided(found, shard_megabytes * MEGABYTE)):
+            with files.new_file(staged / f"{number:06d}.tar") as stream:
+                _write(stream, group)
+            done += len(group)
+            progress(done, len(found))
+        shards.write_index(staged)
+        tars = sorted(staged.glob("*.tar"))
+        return Report(len(found), len(tars), sum(tar.stat().st_size for tar in tars))
+
+
+def _sources(folders: Sequence[Path]) -> list[_Source]:
+    """Every picture, those of one stem beside each other."""
+    if len({folder.resolve().name for folder in folders}) < len(folders):
+        raise DataError("pack: two folders have the same name; pack the folder above them, or rename one")
+    found = []
+    for folder in folders:
+        layout.require_folder(folder)
+        prefix = f"{folder.resolve().name}/" if len(folders) > 1 else ""
+        paths = layout.image_files(folder)
+        found += [_Source(prefix + path.relative_to(folder).as_posix(), path) for path in paths]
+    return sorted(found, key=lambda source: (source.stem, source.name))
+
+
+def _divided(found: Sequence[_Source], most_bytes: float) -> Iterator[list[_Source]]:
+    """The pictures shard by shard."""
+    group: list[_Source] = []
+    held = 0
+    for source in found:
+        size = shards.size_bytes(source.path)
+        if group and held + size > most_bytes and source.stem != group[-1].stem:
+            yield group
+            group, held = [], 0
+        group.append(source)
+        held += size
+    yield group
+
+
+def _write(stream: files.NewFile, group: Sequence[_Source]) -> None:
+    """Headers say nothing of when and by whom: the same pictures give the same shard."""
+    with tarfile.open(fileobj=_Sink(stream), mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        for source in group:
+            with shards.opened(source.path) as picture:
+                content = picture.read()
+            header = tarfile.TarInfo(source.name)
+            header.size, header.mode = len(content), 0o644
+            archive.addfile(header, io.BytesIO(content))
+
+
+class _Sink(io.RawIOBase):
+    """What tarfile writes to."""
+
+    def __init__(self, stream: files.NewFile) -> None:
+        self._stream = stream
+
+    def write(self, content: bytes) -> int:  # type: ignore[override]
+        self._stream.write(content)
+        return len(content)

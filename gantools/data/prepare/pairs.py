@@ -1,0 +1,65 @@
+"""A|B pictures out of two folders, and two folders out of A|B pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gantools.data.folders import layout
+from gantools.data.prepare.runner import Sizes, read_same_size, size_of, write
+from gantools.data.prepare.tasks import Task, places, renamed, settled
+from gantools.errors import DataError, ImageError
+from gantools.images.io import reader
+from gantools.jobs.outputs import Existing
+from gantools.jobs.pictures import new_suffix
+
+
+@dataclass(frozen=True)
+class Combine:
+    """Two pictures of one size become the halves of one."""
+
+    quality: int
+
+    def __call__(self, task: Task) -> Sizes:
+        a, b = read_same_size(task)
+        both = np.hstack((a, b))
+        write(both, task, quality=self.quality)
+        return Sizes(size_of(a), size_of(both))
+
+
+@dataclass(frozen=True)
+class Divide:
+    """The halves of one picture become two."""
+
+    quality: int
+
+    def __call__(self, task: Task) -> Sizes:
+        both = reader.read_rgb8(task.sources[0])
+        width = both.shape[1]
+        if width % 2:
+            raise ImageError(f"is {width} pixels wide; an A|B picture has two halves of the same width")
+        for which, half in enumerate((both[:, : width // 2], both[:, width // 2 :])):
+            write(half, task, quality=self.quality, which=which)
+        return Sizes(size_of(both), (width // 2, both.shape[0]))
+
+
+def combining(a: Path, b: Path, output: Path, format: str | None, existing: Existing) -> tuple[Task, ...]:
+    """One task per pair of same-named files; without ``format`` in that of A. Raises DataError naming lonely files."""
+    items, alone = layout.match(a, b)
+    if alone:
+        raise DataError(f"{len(alone)} files have no partner: {layout.first_names(alone)}; remove or rename them")
+    return settled(
+        [Task(item.name, item.files, (output / (item.name + new_suffix(item.files[0], format)),)) for item in items],
+        existing,
+    )
+
+
+def dividing(source: Path, output: Path, format: str | None, existing: Existing) -> tuple[Task, ...]:
+    """One task per A|B picture; its halves go to ``a`` and ``b`` below ``output``."""
+    tasks = []
+    for place in places(source, output):
+        half = renamed(source / place, place, format)
+        tasks.append(Task(place.as_posix(), (source / place,), (output / "a" / half, output / "b" / half)))
+    return settled(tasks, existing)

@@ -1,0 +1,101 @@
+"""What a folder is, as the loaders see it: pairs, A|B pictures, two unpaired domains, or photos."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from gantools.data.folders import domains, layout
+from gantools.data.folders import split as splits
+from gantools.data.folders.layout import Item
+from gantools.data.folders.split import Split
+from gantools.data.options.datasets import LayoutName, PairedData, UnpairedData
+from gantools.errors import DataError
+
+Kind: TypeAlias = Literal["photos", "pairs", "ab", "unpaired"]
+
+SAID: dict[Kind, str] = {
+    "photos": "photos",
+    "pairs": "pairs of files",
+    "ab": "A|B pictures",
+    "unpaired": "pictures of two unpaired domains",
+}
+_LAYOUTS: dict[Kind, LayoutName] = {"photos": "photos", "pairs": "folders", "ab": "ab"}
+_KINDS: dict[layout.Kind, Kind] = {"photos": "photos", "folders": "pairs", "ab": "ab"}
+_DOMAIN_WORDS = ("a", "traina", "testa")
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """The examples of a data set, one sequence for each domain where there are two."""
+
+    kind: Kind
+    sides: tuple[tuple[Item, ...], ...]
+    note: str = ""
+
+
+def kind_of(folder: Path) -> Kind:
+    """What ``folder`` looks like. Folders named as domains (trainA, A) are pairs only if every file has a partner.
+
+    Pairs of small and large images are photos, as super-resolution uses them: the large ones.
+    Raises DataError when it is missing, holds no pictures, or may be one thing or another.
+    """
+    root = layout.split_folder(folder, "training") or folder
+    pair = pair_of(root)
+    if pair and _named_as_domains(pair) and layout.match(*pair)[1]:
+        return "unpaired"
+    if layout.pair_folders(root):
+        return "photos" if layout.enlarged(root) else "pairs"
+    return _KINDS[layout.find(root).kind]
+
+
+def pair_of(root: Path) -> tuple[Path, Path] | None:
+    """The two folders of pairs or of domains in ``root``, if it has them. Raises DataError when it is no folder."""
+    layout.require_folder(root)
+    try:
+        return layout.domain_folders(root)
+    except DataError:
+        return None
+
+
+def examples(folder: Path, kind: Kind, split: Split) -> Recognised:
+    """The examples of one split as a loader with default settings finds them. Raises DataError as the loader does."""
+    if kind == "unpaired":
+        a, b = domains.gather(UnpairedData(dir=str(folder)), split)
+        return Recognised(kind, (a.items, b.items))
+    options = PairedData(dir=str(folder), layout=_LAYOUTS[kind])
+    found = splits.gather(options, split, partial(_found, kind))
+    return Recognised(kind, (found.items,), found.note)
+
+
+def undivided(folder: Path, kind: Kind) -> Recognised:
+    """All examples of a folder that has no splits. Raises DataError."""
+    if kind == "unpaired":
+        pair = layout.domain_folders(folder)
+        return Recognised(kind, tuple(layout.all_images(side).items for side in pair))
+    return Recognised(kind, (_found(kind, folder).items,))
+
+
+def _found(kind: Kind, folder: Path) -> layout.Layout:
+    return layout.find_photos(folder) if kind == "photos" else layout.find(folder, _LAYOUTS[kind])
+
+
+def without_partner(folder: Path) -> tuple[Path, ...]:
+    """The files of two folders of pairs that have no partner, in every split."""
+    roots: Sequence[Path] = [
+        root for split in layout.SPLIT_FOLDERS if (root := layout.split_folder(folder, _split(split)))
+    ] or [folder]
+    pairs = [pair for root in roots for pair in layout.pair_folders(root)]
+    return tuple(path for pair in pairs for path in layout.match(*pair)[1])
+
+
+def _split(name: str) -> Split:
+    return "training" if name == "training" else "validation"
+
+
+def _named_as_domains(pair: tuple[Path, Path]) -> bool:
+    return re.split(r"[_\-. ]", pair[0].name.lower(), maxsplit=1)[0] in _DOMAIN_WORDS

@@ -1,0 +1,257 @@
+"""From an opened file to samples: every colour mode becomes gray or RGB, 8 or 16 bits, with or without alpha."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms, ImageFile
+
+from gantools.errors import ImageError
+from gantools.images.image import Pixels
+from gantools.images.io import orientation
+from gantools.images.io.png_chunks import Chunk
+from gantools.images.io.tiff_pages import Page, planes
+
+_PNG_BIT_DEPTH = 24
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 338, 339
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+_PREMULTIPLIED, _UNASSOCIATED = 1, 2
+_CMYK = 5
+_ASSOCIATED = "16-bit TIFF with premultiplied alpha is not read; store the alpha unassociated"
+_BAND_ROWS = 256
+_COMPARED_ROWS = 32
+"""How many rows of a 16-bit decode are compared with what another decoder made of them."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Upright samples: ``colour`` [H, W] when gray, else [H, W, 3] RGB, and ``alpha`` [H, W] or None."""
+
+    colour: Pixels
+    alpha: Pixels | None
+
+    @property
+    def gray(self) -> bool:
+        return self.colour.ndim == 2
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A file that was opened, and what is known of it.
+
+    ``largest`` is the value of white, ``turn`` the EXIF orientation that is still to be applied, ``chunks`` what was
+    taken out of a PNG and ``damaged`` the names of its chunks that were left out.
+    """
+
+    image: ImageFile.ImageFile
+    data: bytes
+    kind: str
+    label: str
+    largest: int
+    turn: int | None
+    page: Page | None
+    chunks: list[Chunk]
+    damaged: list[str]
+
+
+def samples_of(opened: Opened, *, checked: bool = True) -> Samples:
+    """Take the samples out of a loaded file, which is closed: a large picture need not lie in memory twice.
+
+    ``checked``: what OpenCV decodes must be what Pillow decoded. Raises ImageError, and ValueError for damaged planes.
+    """
+    turn = opened.turn
+    if opened.page is not None and opened.page.planar:
+        samples, turn = _planar_samples(opened, opened.page), opened.page.number(orientation.TAG, 1)
+    elif opened.largest > 255:
+        samples = _deep_samples(opened, checked)
+    else:
+        samples = _shallow_samples(opened.image, opened.label)
+    alpha = None if samples.alpha is None else orientation.upright(samples.alpha, turn)
+    return Samples(orientation.upright(samples.colour, turn), alpha)
+
+
+def largest_value(image: ImageFile.ImageFile, head: bytes) -> int:
+    """The value of white in an opened, not yet loaded file; above 255 the picture is kept as 16 bits."""
+    if image.format == "PNG":
+        return 65535 if head[_PNG_BIT_DEPTH] == 16 else 255
+    if image.format == "TIFF":
+        return 65535 if _deep_tiff(image) else 255
+    return _ppm_maximum(image) if image.format == "PPM" else 255
+
+
+def _deep_tiff(image: ImageFile.ImageFile) -> bool:
+    tags = getattr(image, "tag_v2", {})
+    unsigned = set(tags.get(_SAMPLE_FORMAT, (1,))) == {1}
+    known = tags.get(_PHOTOMETRIC) in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
+    return set(tags.get(_BITS_PER_SAMPLE, ())) == {16} and unsigned and known
+
+
+def _ppm_maximum(image: ImageFile.ImageFile) -> int:
+    """The maximum that a PPM header states, read from the decoder's plan."""
+    arguments = image.tile[0].args if image.tile else None
+    if isinstance(arguments, tuple):
+        return int(arguments[1]) if len(arguments) > 1 and isinstance(arguments[1], int) else 255
+    return 65535 if arguments == "I;16B" else 255
+
+
+def _deep_samples(opened: Opened, checked: bool) -> Samples:
+    """Pillow makes 8 bits of 16-bit colour without a word, so OpenCV decodes; Pillow has checked the file whole."""
+    image, data, label = opened.image, opened.data, opened.label
+    if image.format == "PNG" and not _ends_where_it_says(data):
+        raise ImageError(f"{label}: damaged or truncated (a chunk is longer than the file)")
+    rows = np.unique(np.linspace(0, image.height - 1, _COMPARED_ROWS).astype(int))
+    seen = [np.asarray(image.crop((0, row, image.width, row + 1)))[0] for row in rows] if checked else []
+    image.close()
+    stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if stored is None or stored.dtype != np.uint16:
+        raise ImageError(f"{label}: {_undecodable(image)}")
+    if image.format == "PPM" and opened.largest != 65535:
+        stored = (stored.astype(np.uint32) * 65535 // opened.largest).clip(0, 65535).astype(np.uint16)
+    stored = stored if stored.ndim == 2 else _collapsed(image, data, _rgb(stored))
+    if checked and not _alike(stored[rows], np.stack(seen)):
+        raise ImageError(f"{label}: {_undecodable(image)}")
+    if image.format == "TIFF":
+        return _deep_tiff_samples(image, stored, label)
+    return _keyed(stored, image.info.get("transparency")) if stored.ndim == 2 else _split(stored)
+
+
+def _undecodable(image: ImageFile.ImageFile) -> str:
+    return f"this kind of 16-bit {image.format} cannot be decoded; store it as 8 bits or as PNG"
+
+
+def _alike(deep: Pixels, seen: Pixels) -> bool:
+    """Whether 16-bit rows [N, W(, C)] are, but for rounding to 8 bits, what another decoder made of them."""
+    mine, theirs = (rows.reshape(*rows.shape[:2], -1) for rows in (deep, seen))
+    if mine.shape[:2] != theirs.shape[:2]:
+        return False
+    if mine.shape[2] == 2 and theirs.shape[2] == 4:  # of gray and alpha Pillow makes four channels
+        theirs = theirs[..., 2:]
+    if theirs.dtype != np.uint8:
+        theirs = theirs >> 8
+    channels = min(mine.shape[2], theirs.shape[2])
+    difference = (mine[..., :channels] >> 8).astype(int) - theirs[..., :channels].astype(int)
+    return bool(np.abs(difference).max() <= 1)
+
+
+def _planar_samples(opened: Opened, page: Page) -> Samples:
+    """Samples that lie plane by plane. Raises ImageError and ValueError."""
+    if page.premultiplied and page.bits > 8:
+        raise ImageError(f"{opened.label}: {_ASSOCIATED}")
+    stored = planes(opened.data, page)
+    opened.image.close()
+    if page.premultiplied and stored.shape[2] in (2, 4):
+        gray = stored.shape[2] == 2
+        return _split(np.array(Image.fromarray(stored, "La" if gray else "RGBa").convert("LA" if gray else "RGBA")))
+    if page.photometric == _CMYK:
+        shallow = Image.fromarray((stored >> (page.bits - 8)).astype(np.uint8), "CMYK")
+        shallow.info = dict(opened.image.info)
+        return _split(np.array(_from_cmyk(shallow, opened.label)))
+    if page.photometric == _WHITE_IS_ZERO:
+        stored[..., 0] = np.iinfo(stored.dtype).max - stored[..., 0]
+    translucent = stored.shape[2] in (2, 4) and page.number(_EXTRA_SAMPLES, _UNASSOCIATED) == _UNASSOCIATED
+    if translucent:
+        return _split(stored)
+    return Samples(np.ascontiguousarray(stored[..., :3] if stored.shape[2] > 2 else stored[..., 0]), None)
+
+
+def _ends_where_it_says(data: bytes) -> bool:
+    """Whether a PNG's chunks lie within the file: OpenCV allocates a chunk's stated length before it looks."""
+    position = 8
+    while position + 12 <= len(data):
+        if data[position + 4 : position + 8] == b"IEND":
+            return True
+        position += 12 + int.from_bytes(data[position : position + 4], "big")
+    return False
+
+
+def _deep_tiff_samples(image: ImageFile.ImageFile, stored: Pixels, label: str) -> Samples:
+    tags = getattr(image, "tag_v2", {})
+    if _PREMULTIPLIED in tags.get(_EXTRA_SAMPLES, ()):
+        raise ImageError(f"{label}: {_ASSOCIATED}")
+    if stored.ndim == 2:
+        return Samples(65535 - stored if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else stored, None)
+    return _split(stored if image.mode == "RGBA" else np.ascontiguousarray(stored[..., :3]))
+
+
+def _keyed(gray: Pixels, key: object) -> Samples:
+    """A 16-bit gray PNG may name one value as transparent."""
+    return Samples(gray, np.where(gray == key, 0, 65535).astype(np.uint16) if isinstance(key, int) else None)
+
+
+def _collapsed(image: ImageFile.ImageFile, data: bytes, pixels: Pixels) -> Pixels:
+    """Undo OpenCV's expansion of gray + alpha PNG (colour type 4) to four channels."""
+    gray_with_alpha = image.format == "PNG" and data[_PNG_BIT_DEPTH + 1] == 4
+    return np.ascontiguousarray(pixels[..., 2:]) if gray_with_alpha else pixels
+
+
+def _rgb(stored: Pixels) -> Pixels:
+    """Bring OpenCV's order of channels into ours, in place."""
+    code = cv2.COLOR_BGRA2RGBA if stored.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    for top in range(0, len(stored), _BAND_ROWS):
+        band = stored[top : top + _BAND_ROWS]
+        band[:] = cv2.cvtColor(band, code)
+    return stored
+
+
+def _split(pixels: Pixels) -> Samples:
+    """Part [H, W], [H, W, 2], [H, W, 3] or [H, W, 4] into colour and alpha."""
+    if pixels.ndim == 2 or pixels.shape[2] == 3:
+        return Samples(pixels, None)
+    colour = pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]
+    return Samples(np.ascontiguousarray(colour), np.ascontiguousarray(pixels[..., -1]))
+
+
+def _shallow_samples(image: ImageFile.ImageFile, label: str) -> Samples:
+    """Copy 8-bit samples out of Pillow a band at a time, for what it hands out at once it copies several times."""
+    plain = _plain(image, label)
+    if plain is not image:
+        image.close()
+    shape, translucent = (plain.height, plain.width), plain.mode.endswith("A")
+    colour = np.empty(shape if plain.mode[0] == "L" else (*shape, 3), np.uint8)
+    alpha = np.empty(shape, np.uint8) if translucent else None
+    for top in range(0, plain.height, _BAND_ROWS):
+        part = slice(top, top + _BAND_ROWS)
+        found = _split(np.asarray(plain.crop((0, top, plain.width, min(part.stop, plain.height)))))
+        colour[part] = found.colour
+        if alpha is not None and found.alpha is not None:
+            alpha[part] = found.alpha
+    plain.close()
+    return Samples(colour, alpha)
+
+
+def _plain(image: Image.Image, label: str) -> Image.Image:
+    """Convert any 8-bit mode to L, LA, RGB or RGBA, none of which loses anything the mode had."""
+    if image.mode == "CMYK":
+        return _from_cmyk(image, label)
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise ImageError(f"{label}: 32-bit, signed and float samples are not read; store it with 8 or 16 bits")
+    if image.mode == "LAB":
+        raise ImageError(f"{label}: CIELAB pictures are not read; store it as RGB")
+    wanted = _wanted_mode(image)
+    return image if image.mode == wanted else image.convert(wanted)
+
+
+def _wanted_mode(image: Image.Image) -> str:
+    base = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    translucent = image.has_transparency_data or image.mode in ("La", "RGBa")
+    return base + "A" * translucent
+
+
+def _from_cmyk(image: Image.Image, label: str) -> Image.Image:
+    """Convert print colours by the file's own profile, else by the plain formula and say so."""
+    profile = image.info.get("icc_profile")
+    reason = "has no colour profile"
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError) as error:
+            reason = f"has an unusable colour profile ({error})"
+    warnings.warn(f"{label}: the CMYK picture {reason}; its colours are approximate", stacklevel=2)
+    return image.convert("RGB")
