@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 
@@ -22,14 +23,14 @@ from gantools.config import report as mistakes
 from gantools.config.schema import RunConfig
 from gantools.config.source import Tree, read_yaml
 from gantools.errors import ConfigError, UsageError
-from gantools.evaluation.contest import compare
-from gantools.evaluation.session import evaluate_model as evaluate
-from gantools.evaluation.session import evaluate_pairs
 from gantools.inference import run as inference
 from gantools.registry import did_you_mean
 
 if TYPE_CHECKING:
     from gantools.data.options.datasets import EdgeOptions
+    from gantools.evaluation.contest import compare
+    from gantools.evaluation.session import evaluate_model as evaluate
+    from gantools.evaluation.session import evaluate_pairs
     from gantools.images.image import Image
     from gantools.inference.options import Settings as InferSettings
     from gantools.training.recipe import Recipe
@@ -61,6 +62,20 @@ __all__ = [
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_LAZY = {
+    "compare": ("gantools.evaluation.contest", "compare"),
+    "evaluate": ("gantools.evaluation.session", "evaluate_model"),
+    "evaluate_pairs": ("gantools.evaluation.session", "evaluate_pairs"),
+}
+"""Functions that are imported on first use: `gantools show` and `check` need none of what they need."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _LAZY[name]
+    return getattr(import_module(module), attribute)
 
 
 def _of_runs_too(apply: Callable[P, T]) -> Callable[P, T]:

@@ -1,4 +1,4 @@
-"""Where the ``gantools`` command starts: quick answers first, then the whole program."""
+"""Where the ``gantools`` command starts: standard streams and exit codes, whatever the command does."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
-
-from gantools.cli import quick
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -44,10 +42,6 @@ def _exit_code(action: Callable[[], int]) -> int:
 def _answer() -> int:
     """Answer the command line and return the exit code."""
     _require_streams()
-    text = quick.answer(sys.argv[1:])
-    if text is not None:
-        sys.stdout.write(text + "\n")
-        return 0
     from gantools.cli.app import app
 
     return run(app)

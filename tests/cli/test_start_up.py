@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from gantools.config import presets
-
 HEAVY = ("torch", "torchvision", "numpy", "cv2", "PIL", "rich.progress")
 SCRIPT = f"""
 import atexit, sys
@@ -57,17 +55,6 @@ def test_the_check_would_notice(tmp_path: Path) -> None:
     code, heavy = imported("check", "pix2pix", cwd=tmp_path)
     assert code == 2
     assert {"torch", "numpy"} <= set(heavy.split())
-
-
-def test_quick_answers_need_not_even_the_command_line_framework(tmp_path: Path) -> None:
-    script = (
-        "import sys; from gantools.cli.start import main; main();"
-        "sys.stderr.write(' '.join(n for n in ('typer', 'rich', 'pydantic', 'yaml') if n in sys.modules))"
-    )
-    for arguments in (["list"], ["show", "srgan"], ["show", presets.all_presets()[0].spec]):
-        command = [sys.executable, "-c", script, *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
-        assert (bool(done.stdout), done.stderr) == (True, "")
 
 
 def test_help_imports_no_configuration(tmp_path: Path) -> None:

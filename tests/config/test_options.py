@@ -16,13 +16,11 @@ from pydantic import ValidationError
 
 import gantools
 from gantools import api, recipes
-from gantools.cli.quick import REFERENCE
 from gantools.config import dump, presets
 from gantools.config.options import Options
 from gantools.config.source import Tree, parse_yaml
 
 SPECS = [preset.spec for preset in presets.all_presets()]  # tests/cli/test_recipes.py counts them
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 OVERRIDES = {
     "context_encoder": ["seed=7", "data.dir=photos", "train.ema_decay=null", "data.batch_images=3"],
@@ -131,21 +129,6 @@ def test_text_stays_text_when_it_is_written_and_read_again(text: str) -> None:
     settings = api.configure("srgan", data=[text])
     again = parse_yaml(dump.to_yaml(settings.config, settings.tree), "again.yaml")
     assert again.values["data"]["dir"] == text
-
-
-@pytest.mark.parametrize("spec", [*SPECS, *(f"{recipe}/default" for recipe in presets.recipes())])
-def test_the_stored_reference_is_what_the_code_says(spec: str) -> None:
-    path = REFERENCE / f"{spec}.txt"
-    stored = path.read_text(encoding="utf-8") if path.is_file() else ""
-    said = api.describe(api.configure(spec.removesuffix("/default"))) + "\n"
-    assert stored == said, "the stored reference is out of date: run scripts/reference"
-    assert str(REPOSITORY) not in stored
-
-
-def test_no_stored_reference_is_stale() -> None:
-    stored = {path.relative_to(REFERENCE).with_suffix("").as_posix() for path in REFERENCE.rglob("*.txt")}
-    assert stored == {*SPECS, *(f"{recipe}/default" for recipe in presets.recipes())}
-    assert {path.suffix for path in REFERENCE.rglob("*") if path.is_file()} == {".txt"}
 
 
 def test_configuring_and_describing_need_no_torch() -> None:

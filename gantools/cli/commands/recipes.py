@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gantools.cli import quick
 from gantools.cli.output import console
 from gantools.errors import UsageError
 
@@ -27,11 +26,13 @@ def list_recipes(json: Json = False) -> None:
     """List recipes and their presets."""
     from gantools.config import presets
 
-    if not json:
-        console.result(quick.listing())
-        return
-    for preset in presets.all_presets():
-        console.result_json({"recipe": preset.recipe, "preset": preset.name, "purpose": preset.purpose()})
+    found = presets.all_presets()
+    width = max(len(preset.spec) for preset in found)
+    for preset in found:
+        if json:
+            console.result_json({"recipe": preset.recipe, "preset": preset.name, "purpose": preset.purpose()})
+        else:
+            console.result(f"{preset.spec:{width}}  {preset.purpose()}")
 
 
 @console.guarded
