@@ -64,7 +64,7 @@ def _cpu_has_bf16() -> bool:
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
-def says_no_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that memory ran out, in any of the ways that torch says so."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True

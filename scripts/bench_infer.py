@@ -40,7 +40,7 @@ from gantools.images.image import Pixels
 from gantools.images.io import reader
 from gantools.inference.kernels import onednn
 from gantools.inference.kernels.fuse import rewritten
-from gantools.inference.kernels.select import Runnable
+from gantools.inference.kernels.select import NetworkVariants
 from gantools.inference.model import Model, open_model
 from gantools.inference.options import Precision, Settings
 from gantools.inference.run import infer
@@ -202,8 +202,8 @@ def network_row(name: str, case: Case, path: Path, network: nn.Module, given: ar
     with torch.inference_mode():
         runs = {
             "plain": lambda: made.update(plain=network(image)),
-            "fp32": lambda: made.update(fp32=model.runnable(image, None)),
-            "bf16": lambda: made.update(bf16=model.runnable(image, torch.bfloat16)),
+            "fp32": lambda: made.update(fp32=model.variants(image, None)),
+            "bf16": lambda: made.update(bf16=model.variants(image, torch.bfloat16)),
         }
         seconds = {key: statistics.median(took) for key, took in alternated(runs, 2 * given.rounds + 1).items()}
     exact = float((made["fp32"] - made["plain"]).abs().max())
@@ -277,11 +277,11 @@ def compile_table(cases: dict[str, Case], folder: Path, given: argparse.Namespac
 
 def compile_row(name: str, case: Case, model: Model, dtype: torch.dtype | None, given: argparse.Namespace) -> str:
     image, made = network_input(case, model), dict[str, torch.Tensor]()
-    compiled, again = (replace(model, compile=True).runnable for _ in range(2))
+    compiled, again = (replace(model, compile=True).variants for _ in range(2))
     with torch.inference_mode():
         first, second = seconds_of(compiled, image, dtype), seconds_of(again, image, dtype)
         runs = {
-            "plain": lambda: made.update(plain=model.runnable(image, dtype)),
+            "plain": lambda: made.update(plain=model.variants(image, dtype)),
             "compiled": lambda: made.update(compiled=compiled(image, dtype)),
         }
         seconds = {key: statistics.median(took) for key, took in alternated(runs, 2 * given.rounds + 1).items()}
@@ -291,7 +291,7 @@ def compile_row(name: str, case: Case, model: Model, dtype: torch.dtype | None, 
     return f"| {shape} | {seconds['plain']:.3f} | {ratio:.2f}, {apart:.1e} | {first:.0f} | {second:.1f} |"
 
 
-def seconds_of(run: Runnable, image: torch.Tensor, dtype: torch.dtype | None) -> float:
+def seconds_of(run: NetworkVariants, image: torch.Tensor, dtype: torch.dtype | None) -> float:
     started = time.perf_counter()
     run(image, dtype)
     return time.perf_counter() - started

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gantools.devices import says_no_memory
+from gantools.devices import is_out_of_memory
 
 COMFORTABLE_BYTES = 400 << 20
 """What a picture's features may take on a processor. More gains nothing: they leave its caches long before."""
@@ -22,10 +22,10 @@ ACCELERATOR_BYTES = {"cuda": 4 << 30, "mps": 3 << 29}
 """The same on an accelerator, by its type. More gains little, and 2³¹ elements or more in one tensor, which many of
 cuDNN's and Metal's kernels cannot count, would need 4 GiB in bf16."""
 
-CAREFREE_PX = 1 << 16
+UNCHECKED_PX = 1 << 16
 """Pictures up to this size are computed whole without asking; the widest network here needs half a gigabyte."""
 
-KEPT_BYTES = 400 << 20
+HEAP_BYTES = 400 << 20
 """What glibc keeps, at most, of features that are given back: up to as much again as they take at once.
 
 Blocks below 32 MiB come from its heap, which shrinks from its end alone, and blocks of many sizes split it (compact
@@ -43,11 +43,11 @@ class Memory(Protocol):
     """The memory that a network computes in."""
 
     @property
-    def carefree_px(self) -> int:
+    def unchecked_px(self) -> int:
         """Pictures up to this size are not worth a question."""
         ...
 
-    def comfortable_bytes(self) -> int:
+    def preferred_bytes(self) -> int:
         """What features may take where there is a choice."""
         ...
 
@@ -65,17 +65,17 @@ class Memory(Protocol):
 
 
 @dataclass(frozen=True)
-class ProcessorMemory:
+class CpuMemory:
     """The computer's own memory, or the container's."""
 
-    carefree_px: int = CAREFREE_PX
+    unchecked_px: int = UNCHECKED_PX
 
-    def comfortable_bytes(self) -> int:
+    def preferred_bytes(self) -> int:
         return min(COMFORTABLE_BYTES, self.free_bytes())
 
     def free_bytes(self) -> int:
         free = int(_SHARE * min(_available_bytes(), default=_UNKNOWN_BYTES))
-        return max(free // 2, free - KEPT_BYTES)
+        return max(free // 2, free - HEAP_BYTES)
 
     def claim(self, wanted_bytes: int) -> None:
         # Linux promises what it does not have and ends the process that uses it, so the question comes first.
@@ -87,13 +87,13 @@ class ProcessorMemory:
 
 
 @dataclass(frozen=True)
-class DeviceMemory:
+class AcceleratorMemory:
     """An accelerator's memory. Its allocator says itself when there is no more, but asking first costs less."""
 
     device: torch.device
-    carefree_px: int = CAREFREE_PX
+    unchecked_px: int = UNCHECKED_PX
 
-    def comfortable_bytes(self) -> int:
+    def preferred_bytes(self) -> int:
         return min(ACCELERATOR_BYTES[self.device.type], self.free_bytes())
 
     def free_bytes(self) -> int:
@@ -115,12 +115,12 @@ class DeviceMemory:
 
 def memory_of(device: torch.device) -> Memory:
     """The memory of a device."""
-    return ProcessorMemory() if device.type == "cpu" else DeviceMemory(device)
+    return CpuMemory() if device.type == "cpu" else AcceleratorMemory(device)
 
 
-def says_too_large(error: BaseException) -> bool:
+def may_be_too_large(error: BaseException) -> bool:
     """Whether a kernel may have failed for the size of what it was given, memory or not."""
-    return says_no_memory(error) or (
+    return is_out_of_memory(error) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in _PERHAPS_TOO_LARGE)
     )
 

@@ -21,7 +21,7 @@ from gantools.checkpoint.weights import Export
 from gantools.devices import set_speed
 from gantools.errors import ModelFileError, UsageError
 from gantools.inference.find_weights import resolve
-from gantools.inference.kernels.select import Layout, Runnable, obstacle
+from gantools.inference.kernels.select import Layout, NetworkVariants, obstacle
 from gantools.inference.options import LARGEST_SIDE_PX, Precision
 from gantools.models import GENERATORS
 from gantools.models.contract import Generator
@@ -46,7 +46,7 @@ _AUTOCAST: Mapping[Precision, torch.dtype | None] = {
 class Model:
     """A generator ready to run, in the mode that its export asks for. ``autocast`` None means float32.
 
-    ``network`` is what was saved; ``runnable`` computes the same in fewer operations, in ``layouts`` where they are not
+    ``network`` is what was saved; ``variants`` computes the same in fewer operations, in ``layouts`` where they are not
     the usual ones.
     """
 
@@ -59,9 +59,9 @@ class Model:
     layouts: Mapping[torch.dtype | None, Layout] = field(default_factory=dict)
 
     @cached_property
-    def runnable(self) -> Runnable:
+    def variants(self) -> NetworkVariants:
         """The network as it is computed on this device."""
-        return Runnable(self.network, self.device, self.compile, self.layouts)
+        return NetworkVariants(self.network, self.device, self.compile, self.layouts)
 
     @property
     def device(self) -> torch.device:

@@ -39,7 +39,7 @@ class InstanceNorm(nn.Module):
         return f"{self.channels}"
 
 
-PICTURE_WIDE = (InstanceNorm, nn.GroupNorm)
+GLOBAL_NORMS = (InstanceNorm, nn.GroupNorm)
 """Norms that look at all of a picture."""
 
 

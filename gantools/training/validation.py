@@ -19,7 +19,7 @@ from gantools.data.loading.batches import Batch, to_network
 from gantools.data.loading.dataset import Dataset
 from gantools.data.loading.sampler import SampleKey
 from gantools.data.loading.unreadable import read_or_replace
-from gantools.devices import says_no_memory
+from gantools.devices import is_out_of_memory
 from gantools.errors import TrainingError
 from gantools.images import ranges
 from gantools.metrics import pair_metric
@@ -128,7 +128,7 @@ class Validation:
         try:
             return look(to_network(batch, self.machine.device, channels_last=self._layout.channels_last))
         except (MemoryError, RuntimeError) as error:
-            if not says_no_memory(error):
+            if not is_out_of_memory(error):
                 raise
             raise TrainingError(_no_memory(batch)) from error
 

@@ -45,10 +45,10 @@ class Capped:
     """A memory that says it has plenty, and refuses what is over ``cap`` when it is asked for."""
 
     cap: float
-    carefree_px: int = 0
+    unchecked_px: int = 0
     refused: list[int] = field(default_factory=list)
 
-    def comfortable_bytes(self) -> int:
+    def preferred_bytes(self) -> int:
         return 1 << 40
 
     def free_bytes(self) -> int:

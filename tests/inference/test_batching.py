@@ -21,7 +21,7 @@ from gantools.inference.pipeline import batches
 from gantools.inference.pipeline.batches import Joint
 from gantools.inference.pipeline.results import Run
 from gantools.inference.plan import Job
-from gantools.inference.tiling.forward import Way, translate, translate_batch, translate_proven
+from gantools.inference.tiling.forward import ExecutionContext, translate, translate_batch, translate_proven
 from gantools.models import GENERATORS
 from gantools.models.options import (
     CompactRestorationOptions,
@@ -124,13 +124,13 @@ def test_few_pictures_are_not_worth_the_proof(tmp_path: Path, counted: list[int]
 
 def test_the_proof_is_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    real = Way.network
+    real = ExecutionContext.network
 
-    def noting(way: Way, image: Tensor) -> Tensor:
+    def noting(way: ExecutionContext, image: Tensor) -> Tensor:
         asked.append(len(image))
         return real(way, image)
 
-    monkeypatch.setattr(Way, "network", noting)
+    monkeypatch.setattr(ExecutionContext, "network", noting)
     small = model_of(CompactSROptions(channels=4, blocks=1))
     assert len(list(engine.run(small, jobs(tmp_path, [(8, 8)] * 6), replace(PLAIN, batch=3)))) == 6
     assert asked == [3, 1, 1, 1, 3]
@@ -165,9 +165,9 @@ def test_batch_statistics_are_a_pictures_own() -> None:
 
 def test_where_a_batch_changes_bits_pictures_go_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    real, by = Way.network, [1e-7]
+    real, by = ExecutionContext.network, [1e-7]
 
-    def other_kernels(way: Way, image: Tensor) -> Tensor:
+    def other_kernels(way: ExecutionContext, image: Tensor) -> Tensor:
         asked.append(len(image))
         made = real(way, image).clone()
         made[1:2, 0, 0, 0] += by[0]
@@ -176,7 +176,7 @@ def test_where_a_batch_changes_bits_pictures_go_alone(tmp_path: Path, monkeypatc
     small = model_of(CompactSROptions(channels=4, blocks=1))
     several = jobs(tmp_path, [(8, 8)] * 12)
     alone = contents(engine.run(small, several, replace(PLAIN, batch=1)))
-    monkeypatch.setattr(Way, "network", other_kernels)
+    monkeypatch.setattr(ExecutionContext, "network", other_kernels)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         assert contents(engine.run(small, several, replace(PLAIN, batch=4))) == alone
@@ -187,16 +187,16 @@ def test_where_a_batch_changes_bits_pictures_go_alone(tmp_path: Path, monkeypatc
 
 
 def test_a_batch_that_does_not_fit_the_memory_is_made_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Way.network
+    real = ExecutionContext.network
 
-    def small_memory(way: Way, image: Tensor) -> Tensor:
+    def small_memory(way: ExecutionContext, image: Tensor) -> Tensor:
         if len(image) > 1:
             raise MemoryError
         return real(way, image)
 
     model, given = model_of(CompactSROptions(channels=4, blocks=1)), [noise(seed, 8, 8) for seed in range(3)]
     alone = [translate(pixels, model) for pixels in given]
-    monkeypatch.setattr(Way, "network", small_memory)
+    monkeypatch.setattr(ExecutionContext, "network", small_memory)
     assert translate_proven(given, model) is None
     made = joined(model, replace(PLAIN, batch=3)).make([Image(pixels) for pixels in given])
     for one, other in zip(alone, made, strict=True):
@@ -239,7 +239,7 @@ def test_neighbours_and_order_change_nothing(tmp_path: Path, batch: int | None) 
 def test_a_fast_batch_on_an_accelerator_is_as_large_as_is_comfortable(monkeypatch: pytest.MonkeyPatch) -> None:
     """More would not fit in one piece and be made one by one."""
     model, image = model_of(CompactSROptions(channels=4, blocks=1, scale=2)), Image(noise(0, 64, 64))
-    per_px = Way(model, None, None, False, Cap(1)).bytes_per_px()
+    per_px = ExecutionContext(model, None, None, False, Cap(1)).bytes_per_px()
     monkeypatch.setattr(Model, "device", property(lambda _model: torch.device("cuda")))
     monkeypatch.setattr(batches, "memory_of", lambda _device: Cap(int(3.5 * 64 * 64 * per_px)))
     assert joined(model, replace(PLAIN, fast=True)).limit(image) == 3

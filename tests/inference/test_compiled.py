@@ -19,7 +19,7 @@ from gantools.images.io import reader, writer
 from gantools.inference.kernels import compile as kernels_compile
 from gantools.inference.kernels import select
 from gantools.inference.kernels.compile import ByShape
-from gantools.inference.kernels.select import Runnable
+from gantools.inference.kernels.select import NetworkVariants
 from gantools.inference.model import open_model
 from gantools.inference.options import Settings
 from gantools.inference.run import infer
@@ -140,7 +140,7 @@ def test_what_would_not_gain_runs_as_it_is(options: Any, mode: str, save_weights
 
 
 def test_what_features_take_is_measured_without_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gantools.inference.tiling.forward import Way
+    from gantools.inference.tiling.forward import ExecutionContext
     from tests.inference.test_forward import Cap
     from tests.inference.test_forward import built as model_of
 
@@ -148,7 +148,8 @@ def test_what_features_take_is_measured_without_compiling(monkeypatch: pytest.Mo
     model = model_of(SMALL)
     compiling = replace(model, compile=True)
     assert (
-        Way(compiling, None, None, False, Cap(1)).bytes_per_px() == Way(model, None, None, False, Cap(1)).bytes_per_px()
+        ExecutionContext(compiling, None, None, False, Cap(1)).bytes_per_px()
+        == ExecutionContext(model, None, None, False, Cap(1)).bytes_per_px()
     )
 
 
@@ -183,5 +184,5 @@ def test_compiled_pictures_are_those_without_and_the_same_in_any_company(
 def test_compiled_floats_are_near() -> None:
     network: nn.Module = built(SMALL)
     given = picture(12, 10)
-    made = Runnable(network, CPU, compile=True)(given, None)
-    torch.testing.assert_close(made, Runnable(network, CPU)(given, None), atol=1e-5, rtol=0)
+    made = NetworkVariants(network, CPU, compile=True)(given, None)
+    torch.testing.assert_close(made, NetworkVariants(network, CPU)(given, None), atol=1e-5, rtol=0)

@@ -43,7 +43,7 @@ def test_the_fastest_layout_is_taken_and_kept(save_weights: Any, home: Path, mon
     asked = measuring(monkeypatch, **{layout: 1.5})
     made, line = fastest(model, fast=False)
     assert (made.layouts, made.autocast, line) == ({None: layout}, None, None)
-    assert made.runnable.layouts == {None: layout}
+    assert made.variants.layouts == {None: layout}
     measuring(monkeypatch, contiguous=1.0, channels_last=9.0, packed=9.0)  # another moment, another winner
     again, _ = fastest(opened(save_weights(PLAIN)), fast=False)
     assert again.layouts == made.layouts

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from gantools.errors import ImageError, UsageError
 from gantools.images.image import Pixels
-from gantools.inference.memory import ProcessorMemory
+from gantools.inference.memory import CpuMemory
 from gantools.inference.model import Model
 from gantools.inference.tiling import forward
-from gantools.inference.tiling.forward import Way, measured, translate, translate_batch
-from gantools.inference.tiling.tile_io import Canvas
+from gantools.inference.tiling.forward import ExecutionContext, measured, translate, translate_batch
+from gantools.inference.tiling.tile_io import TileIO
 from gantools.models import GENERATORS
 from gantools.models.options import (
     CompactRestorationOptions,
@@ -85,12 +85,12 @@ class Cap:
     """A memory with a limit: what is over it is refused, or found out only when it is asked for."""
 
     limit_bytes: int
-    carefree_px: int = 0
+    unchecked_px: int = 0
     comfortable: int | None = None
     refused: list[int] = field(default_factory=list)
     released: int = 0
 
-    def comfortable_bytes(self) -> int:
+    def preferred_bytes(self) -> int:
         return self.limit_bytes if self.comfortable is None else self.comfortable
 
     def free_bytes(self) -> int:
@@ -107,11 +107,11 @@ class Cap:
 
 def floats(model: Model, pixels: Pixels, tile: int, monkeypatch: pytest.MonkeyPatch) -> Tensor:
     """What the network makes before it is rounded, put together from its tiles."""
-    canvas = Canvas.of(pixels, model)
+    canvas = TileIO.of(pixels, model)
     scale = canvas.scale
     made = torch.full((1, model.options.out_channels, *(side * scale for side in pixels.shape[:2])), torch.nan)
 
-    def write(self: Canvas, part: Tensor, tile: Any) -> None:
+    def write(self: TileIO, part: Tensor, tile: Any) -> None:
         target = made[
             ...,
             tile.rows.start * scale : tile.rows.stop * scale,
@@ -121,8 +121,8 @@ def floats(model: Model, pixels: Pixels, tile: int, monkeypatch: pytest.MonkeyPa
         target.copy_(part[..., top : top + target.shape[-2], left : left + target.shape[-1]])
 
     with monkeypatch.context() as patched:
-        patched.setattr(Canvas, "write", write)
-        assert forward._filled(canvas, Way(model, None, tile, False, ProcessorMemory()))
+        patched.setattr(TileIO, "write", write)
+        assert forward._filled(canvas, ExecutionContext(model, None, tile, False, CpuMemory()))
     return made
 
 
@@ -175,7 +175,7 @@ ALWAYS_ALIKE = UNetOptions(downs=2, base_channels=8)
 
 
 def bytes_per_px(model: Model) -> float:
-    return Way(model, None, None, False, ProcessorMemory()).bytes_per_px()
+    return ExecutionContext(model, None, None, False, CpuMemory()).bytes_per_px()
 
 
 def test_a_hundred_pictures_under_a_cap() -> None:
@@ -241,7 +241,7 @@ def test_a_kernel_that_fails_for_a_small_image_is_not_taken_for_too_little_memor
     model, broken = built(ALWAYS_ALIKE), RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED")
     failing = replace(model, network=Exhausted(model.network, set(range(3, 99)), broken))
     with pytest.raises(RuntimeError, match="CUDNN_STATUS_NOT_INITIALIZED"):
-        translate(samples(90, 70), failing, memory=Cap(1 << 40, carefree_px=1 << 10))
+        translate(samples(90, 70), failing, memory=Cap(1 << 40, unchecked_px=1 << 10))
 
 
 @pytest.mark.parametrize("error", NO_MEMORY, ids=lambda error: type(error).__name__)
@@ -261,7 +261,7 @@ def test_a_network_that_never_fits_fails_and_writes_nothing() -> None:
     model, pixels = built(CompactSROptions(channels=8, blocks=1)), samples(20, 20)
     network = Exhausted(model.network, set(range(1000)), MemoryError())
     with pytest.raises(ImageError, match="not enough memory for 20×20 px, not even in the smallest tiles"):
-        translate(pixels, replace(model, network=network), memory=Cap(1 << 40, carefree_px=1 << 20))
+        translate(pixels, replace(model, network=network), memory=Cap(1 << 40, unchecked_px=1 << 20))
 
 
 def test_another_error_is_no_lack_of_memory() -> None:

@@ -8,27 +8,27 @@ import sys
 import pytest
 import torch
 
-from gantools.devices import says_no_memory
+from gantools.devices import is_out_of_memory
 from gantools.inference import memory
-from gantools.inference.memory import KEPT_BYTES, DeviceMemory, ProcessorMemory, says_too_large
+from gantools.inference.memory import HEAP_BYTES, AcceleratorMemory, CpuMemory, may_be_too_large
 
 _MEASURE = r"""
 import re, resource, sys
 from pathlib import Path
 import torch
 from gantools.inference.memory import bytes_per_px
-from gantools.inference.kernels.select import Runnable
+from gantools.inference.kernels.select import NetworkVariants
 from gantools.models import GENERATORS
 from gantools.models.options import CompactRestorationOptions, CompactSROptions
 options, side_px = {"restoration": CompactRestorationOptions, "sr": CompactSROptions}[sys.argv[1]](), int(sys.argv[2])
 torch.set_num_threads(1)
 torch.manual_seed(0)
 network = GENERATORS.build(options).eval().requires_grad_(False)
-runnable = Runnable(network, torch.device("cpu"))
-estimate = bytes_per_px(lambda image: runnable(image, None), 3, 16, torch.device("cpu")) * side_px**2
+variants = NetworkVariants(network, torch.device("cpu"))
+estimate = bytes_per_px(lambda image: variants(image, None), 3, 16, torch.device("cpu")) * side_px**2
 pages = int(Path("/proc/self/statm").read_text().split()[1])
 with torch.inference_mode():
-    runnable(torch.rand(1, 3, side_px, side_px), None)
+    variants(torch.rand(1, 3, side_px, side_px), None)
 peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024  # not its parent's
 print(int(estimate), peak - pages * resource.getpagesize())
 """
@@ -41,15 +41,15 @@ def test_the_peak_is_what_is_counted_on(network: str, side_px: int) -> None:
     told = subprocess.run([sys.executable, "-c", _MEASURE, network, str(side_px)], check=True, capture_output=True)
     estimate, peak = map(int, told.stdout.split())
     print(f"{network}: estimated {estimate >> 20} MB, peak {peak >> 20} MB")
-    assert estimate / 1.5 <= peak <= 1.25 * (estimate + min(estimate, KEPT_BYTES))
+    assert estimate / 1.5 <= peak <= 1.25 * (estimate + min(estimate, HEAP_BYTES))
 
 
-@pytest.mark.parametrize(("available", "free"), [(1 << 20, 0.4 * (1 << 20)), (4 << 30, 0.8 * (4 << 30) - KEPT_BYTES)])
+@pytest.mark.parametrize(("available", "free"), [(1 << 20, 0.4 * (1 << 20)), (4 << 30, 0.8 * (4 << 30) - HEAP_BYTES)])
 def test_what_is_kept_is_not_free(monkeypatch: pytest.MonkeyPatch, available: int, free: float) -> None:
     monkeypatch.setattr(memory, "_available_bytes", lambda: iter([available]))
-    assert ProcessorMemory().free_bytes() == pytest.approx(free, abs=1)
+    assert CpuMemory().free_bytes() == pytest.approx(free, abs=1)
     with pytest.raises(MemoryError):
-        ProcessorMemory().claim(int(free) + 2)
+        CpuMemory().claim(int(free) + 2)
 
 
 GIB = 1 << 30
@@ -65,10 +65,10 @@ def test_no_piece_on_an_accelerator_is_larger_than_its_kernels_can_count(
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (80 * GIB, 96 * GIB))
     monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 80 * GIB)
     monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 0)
-    memory = DeviceMemory(torch.device(kind))
-    assert memory.comfortable_bytes() == comfortable
+    memory = AcceleratorMemory(torch.device(kind))
+    assert memory.preferred_bytes() == comfortable
     assert memory.free_bytes() == pytest.approx(64 * GIB)
-    assert memory.comfortable_bytes() // torch.bfloat16.itemsize <= 1 << 31
+    assert memory.preferred_bytes() // torch.bfloat16.itemsize <= 1 << 31
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,6 @@ def test_no_piece_on_an_accelerator_is_larger_than_its_kernels_can_count(
     ],
 )
 def test_what_an_error_says_of_memory_and_size(text: str, no_memory: bool, too_large: bool) -> None:
-    assert says_no_memory(RuntimeError(text)) == no_memory
-    assert says_too_large(RuntimeError(text)) == too_large
-    assert not says_too_large(ValueError(text))
+    assert is_out_of_memory(RuntimeError(text)) == no_memory
+    assert may_be_too_large(RuntimeError(text)) == too_large
+    assert not may_be_too_large(ValueError(text))

@@ -11,7 +11,7 @@ from torch import nn
 
 from gantools.inference.kernels import onednn, select
 from gantools.inference.kernels.fuse import before_shuffle, rewritten, spread
-from gantools.inference.kernels.select import Runnable
+from gantools.inference.kernels.select import NetworkVariants
 from gantools.models import GENERATORS
 from gantools.models.blocks import InstanceNorm
 from gantools.models.options import (
@@ -105,7 +105,7 @@ def test_every_form_in_float32_computes_what_the_network_does(options: Any, coun
     """A network of random weights may magnify rounding; then it does so in every form alike."""
     network, given = built(options), picture(count=count)
     with torch.inference_mode():
-        exact, made = exactly(network, given), Runnable(network, CPU)(given, None)
+        exact, made = exactly(network, given), NetworkVariants(network, CPU)(given, None)
         assert made.dtype == torch.float32
         assert error(made, exact) <= max(1e-5, 3 * error(network(given), exact))
 
@@ -117,12 +117,12 @@ def test_every_layout_that_may_be_chosen_is_exact(options: Any) -> None:
     with torch.inference_mode():
         exact, wanted = exactly(network, given), network(given)
         for layout in select.possible_layouts(network, None):
-            made = Runnable(network, CPU, layouts={None: layout})(given, None)
+            made = NetworkVariants(network, CPU, layouts={None: layout})(given, None)
             assert error(made, exact) <= max(1e-5, 3 * error(wanted, exact)), layout
         with torch.autocast("cpu", torch.bfloat16):
             usual = (network(given).float() - wanted).abs().mean()
         for layout in select.possible_layouts(network, torch.bfloat16):
-            made = Runnable(network, CPU, layouts={torch.bfloat16: layout})(given, torch.bfloat16)
+            made = NetworkVariants(network, CPU, layouts={torch.bfloat16: layout})(given, torch.bfloat16)
             assert (made - wanted).abs().mean() <= 1.3 * usual + 1e-3, layout
 
 
@@ -131,7 +131,7 @@ def test_16_bits_stay_as_close_as_under_autocast(options: Any) -> None:
     network, given = built(options), picture()
     with torch.inference_mode():
         wanted = network(given)
-        made = Runnable(network, CPU)(given, torch.bfloat16)
+        made = NetworkVariants(network, CPU)(given, torch.bfloat16)
         with torch.autocast("cpu", torch.bfloat16):
             usual = network(given).float()
     assert torch.isfinite(made).all()
@@ -142,11 +142,11 @@ def test_16_bits_stay_as_close_as_under_autocast(options: Any) -> None:
 def test_the_original_keeps_its_weights_and_result(options: Any) -> None:
     network, given = built(options), picture()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    runnable = Runnable(network, CPU)
+    variants = NetworkVariants(network, CPU)
     with torch.inference_mode():
         wanted = network(given)
         for dtype in (None, torch.bfloat16):
-            runnable(given, dtype)
+            variants(given, dtype)
         assert torch.equal(network(given), wanted)
     assert network.state_dict().keys() == before.keys()
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
@@ -161,7 +161,7 @@ def test_channels_last_maps_give_the_same_picture(options: Any) -> None:
         usual = error(network(given), exact)
         laid_out = network.to(memory_format=torch.channels_last)
         made = laid_out(given.contiguous(memory_format=torch.channels_last))
-    lost = 30 if select.is_picture_wide(network) else 3
+    lost = 30 if select.has_global_norm(network) else 3
     assert error(made, exact) <= max(1e-5, lost * usual)
 
 
@@ -187,7 +187,7 @@ def test_a_network_that_keeps_its_dropout_is_left_alone() -> None:
     torch.manual_seed(3)
     wanted = network(given)
     torch.manual_seed(3)
-    torch.testing.assert_close(Runnable(network, CPU)(given, None), wanted, atol=0, rtol=0)
+    torch.testing.assert_close(NetworkVariants(network, CPU)(given, None), wanted, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize(("kernel", "factor"), [(9, 2), (3, 2), (5, 3), (1, 2), (9, 4)])
@@ -228,7 +228,7 @@ def test_maps_one_sample_wide_are_right_in_16_bits(
     down = isinstance(layer, StridedConv2d)
     given = torch.randn(1, 8, 2 * height, 2 * width) if down else torch.randn(1, 8, height, width)
     with torch.inference_mode():
-        made = Runnable(nn.Sequential(layer).eval(), CPU)(given, torch.bfloat16)
+        made = NetworkVariants(nn.Sequential(layer).eval(), CPU)(given, torch.bfloat16)
         torch.testing.assert_close(made, layer(given), atol=0.05, rtol=0)
 
 
@@ -276,10 +276,10 @@ def test_without_the_operations_the_modules_run(monkeypatch: pytest.MonkeyPatch)
     network, given = built(SRResNetOptions(channels=8, blocks=1)), picture(20, 20)
     monkeypatch.setattr(select, "works", lambda _: False)
     with torch.inference_mode():
-        runnable = Runnable(network, CPU)
-        torch.testing.assert_close(runnable(given, None), network(given), atol=1e-5, rtol=0)
-        assert torch.isfinite(runnable(given, torch.bfloat16)).all()
-    assert not isinstance(runnable.form(None), nn.Module)
+        variants = NetworkVariants(network, CPU)
+        torch.testing.assert_close(variants(given, None), network(given), atol=1e-5, rtol=0)
+        assert torch.isfinite(variants(given, torch.bfloat16)).all()
+    assert not isinstance(variants.form(None), nn.Module)
 
 
 def test_operations_that_compute_something_else_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gantools.errors import ImageError, UsageError
 from gantools.images.image import Pixels
-from gantools.inference.memory import ProcessorMemory
+from gantools.inference.memory import CpuMemory
 from gantools.inference.model import Model
 from gantools.inference.tiling.forward import translate
 from gantools.inference.tiling.global_norms import Passes, Sums
@@ -31,7 +31,7 @@ from gantools.models.options import (
 )
 from gantools.training.recipe import describe_generator
 
-PICTURE_WIDE: list[Any] = [
+GLOBAL_NORMS: list[Any] = [
     ResNetOptions(base_channels=8, blocks=3),
     ResNetOptions(base_channels=4, blocks=2, norm="group", upsampling="resize", global_residual=True, dropout=0.5),
     ResNetOptions(base_channels=4, blocks=1, downs=3),
@@ -91,7 +91,7 @@ def striped(network: Any, image: Tensor, stripe_px: int, claim: Callable[[int], 
         return torch.cat([stripe.made for stripe in passes.result()], dim=2)
 
 
-@pytest.mark.parametrize("options", PICTURE_WIDE + FIXED, ids=label)
+@pytest.mark.parametrize("options", GLOBAL_NORMS + FIXED, ids=label)
 @pytest.mark.parametrize("steps", [1, 3, 100])
 def test_stripes_are_the_whole(options: Any, steps: int) -> None:
     network = built(options)
@@ -103,7 +103,7 @@ def test_stripes_are_the_whole(options: Any, steps: int) -> None:
         difference = (made - whole).abs().max().item()
         print(f"{label(options)} {image.shape[3]}×{image.shape[2]} by {steps} steps: {difference:.1e}")
         assert made.shape == whole.shape
-        assert difference <= 1e-4 if options in PICTURE_WIDE else difference <= 1e-5
+        assert difference <= 1e-4 if options in GLOBAL_NORMS else difference <= 1e-5
 
 
 @pytest.mark.parametrize("options", SEES_EVERYTHING, ids=label)
@@ -157,9 +157,9 @@ class Little:
 
     limit: int
     comfortable: int
-    carefree_px: int = 0
+    unchecked_px: int = 0
 
-    def comfortable_bytes(self) -> int:
+    def preferred_bytes(self) -> int:
         return self.comfortable
 
     def free_bytes(self) -> int:
@@ -173,7 +173,7 @@ class Little:
         return
 
 
-@pytest.mark.parametrize("options", PICTURE_WIDE, ids=label)
+@pytest.mark.parametrize("options", GLOBAL_NORMS, ids=label)
 @pytest.mark.parametrize("size", [(9, 12), (5, 70), (67, 141)], ids=str)
 def test_a_picture_in_stripes_is_the_picture(options: Any, size: tuple[int, int]) -> None:
     model, pixels = opened(options), samples(*size)
@@ -186,7 +186,7 @@ def test_a_picture_in_stripes_is_the_picture(options: Any, size: tuple[int, int]
 
 
 def test_stripes_that_do_not_fit_are_halved(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, pixels, calls = opened(PICTURE_WIDE[0]), samples(40, 128), []
+    model, pixels, calls = opened(GLOBAL_NORMS[0]), samples(40, 128), []
     original = nn.Conv2d.forward
 
     def small_only(self: nn.Conv2d, given: Tensor) -> Tensor:
@@ -203,20 +203,20 @@ def test_stripes_that_do_not_fit_are_halved(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_does_not_fit_even_in_stripes_says_so() -> None:
-    model, pixels = opened(PICTURE_WIDE[0]), samples(64, 64)
+    model, pixels = opened(GLOBAL_NORMS[0]), samples(64, 64)
     with pytest.raises(ImageError, match=r"not enough memory for 64×64 px: this network's norms look at the whole"):
         translate(pixels, model, memory=Little(1, 1))
 
 
 def test_the_eightfold_mean_of_stripes_is_refused() -> None:
-    model = opened(PICTURE_WIDE[0])
+    model = opened(GLOBAL_NORMS[0])
     with pytest.raises(UsageError, match=r"--tile 32: the mean over turns of this network is taken of whole pictures"):
         translate(samples(64, 64), model, tile=32, tta=True)
 
 
 def test_available_memory_is_asked_of_the_system() -> None:
-    memory = ProcessorMemory()
-    assert 0 < memory.comfortable_bytes() <= memory.free_bytes()
+    memory = CpuMemory()
+    assert 0 < memory.preferred_bytes() <= memory.free_bytes()
     memory.claim(1)
     with pytest.raises(MemoryError):
         memory.claim(1 << 60)

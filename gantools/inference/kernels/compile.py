@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from gantools.devices import says_no_memory
+from gantools.devices import is_out_of_memory
 from gantools.lowering import Complaint, Lower, inductor
 
 Form: TypeAlias = Callable[[Tensor], Tensor]
@@ -78,7 +78,7 @@ def compiled(form: Form, dtype: torch.dtype | None, lower: Lower = inductor) -> 
             faster = way(slower, sample)
             _require_same(faster(sample), form(sample), dtype)
         except Exception as error:  # a compiler can fail in any way, and pictures are made without it
-            if says_no_memory(error):
+            if is_out_of_memory(error):
                 raise
             complaint.tell(error)
             return slower

@@ -18,7 +18,7 @@ from gantools import speed
 from gantools.inference.kernels.compile import compiled
 from gantools.inference.kernels.fuse import rewritten, sharing_copy
 from gantools.inference.kernels.onednn import packed, works
-from gantools.models.blocks import PICTURE_WIDE
+from gantools.models.blocks import GLOBAL_NORMS
 from gantools.models.generators.resnet_unet import ResNetUNet
 from gantools.models.generators.unet import UNet
 
@@ -31,7 +31,7 @@ Layout: TypeAlias = Literal["contiguous", "channels_last", "packed"]
 
 
 @dataclass(frozen=True, eq=False)
-class Runnable:
+class NetworkVariants:
     """A network in the forms that it is computed in, each made when it is first asked for.
 
     ``forms`` are kept by the type of their arithmetic; None is float32. ``layouts`` says how maps lie in one, where
@@ -69,7 +69,7 @@ def possible_layouts(network: nn.Module, dtype: torch.dtype | None) -> tuple[Lay
     """
     if network.training:
         return ("contiguous",)
-    wide = is_picture_wide(network)
+    wide = has_global_norm(network)
     packs = isinstance(network, UNet) or not wide or dtype is not None
     candidates: dict[Layout, bool] = {"contiguous": True, "channels_last": not wide, "packed": packs}
     return tuple(layout for layout, exact in candidates.items() if exact and (layout != "packed" or _works(dtype)))
@@ -84,7 +84,7 @@ def usual_layout(network: nn.Module, device: torch.device, dtype: torch.dtype | 
 
 def _usual_plain_layout(network: nn.Module, device: torch.device) -> Layout:
     """channels_last pays for plain convolutions."""
-    contiguous = is_picture_wide(network) or network.training or device.type == "mps"
+    contiguous = has_global_norm(network) or network.training or device.type == "mps"
     return "contiguous" if contiguous else "channels_last"
 
 
@@ -122,7 +122,7 @@ def _packing_pays(network: nn.Module, dtype: torch.dtype | None) -> bool:
     """
     if isinstance(network, UNet):
         return True
-    return not isinstance(network, ResNetUNet) and (dtype is not None or not is_picture_wide(network))
+    return not isinstance(network, ResNetUNet) and (dtype is not None or not has_global_norm(network))
 
 
 def obstacle(network: nn.Module, device: torch.device) -> str | None:
@@ -136,9 +136,9 @@ def obstacle(network: nn.Module, device: torch.device) -> str | None:
     return None
 
 
-def is_picture_wide(network: nn.Module) -> bool:
+def has_global_norm(network: nn.Module) -> bool:
     """Whether a norm looks at all of a picture."""
-    return any(isinstance(module, PICTURE_WIDE) for module in network.modules())
+    return any(isinstance(module, GLOBAL_NORMS) for module in network.modules())
 
 
 def _as_torch_runs(network: nn.Module, device: torch.device, dtype: torch.dtype | None, layout: Layout) -> Form:
@@ -219,10 +219,10 @@ def _measured(model: Model, what: str, choices: Mapping[str, Choice]) -> tuple[s
 
 def _contender(model: Model, choice: Choice, noise: Tensor) -> speed.Contender:
     dtype, layout = choice
-    runnable = Runnable(model.network, model.device, layouts={dtype: layout})
+    variants = NetworkVariants(model.network, model.device, layouts={dtype: layout})
 
     def run() -> None:
         with torch.inference_mode():
-            runnable(noise, dtype)
+            variants(noise, dtype)
 
     return lambda: run

@@ -19,7 +19,13 @@ from gantools.inference.pipeline.decode_pool import Supplied
 from gantools.inference.pipeline.encode import Made
 from gantools.inference.plan import Job
 from gantools.inference.scaling import Scaling
-from gantools.inference.tiling.forward import Way, begin_batch, translate, translate_batch, translate_proven
+from gantools.inference.tiling.forward import (
+    ExecutionContext,
+    begin_batch,
+    translate,
+    translate_batch,
+    translate_proven,
+)
 from gantools.jobs.result import Stages
 
 Change: TypeAlias = Callable[[Image, Job], Image]
@@ -196,8 +202,8 @@ class Joint:
 
     def _comfortable_px(self) -> int:
         """How many pixels go through an accelerator together."""
-        way = Way(self.model, self.model.autocast, None, self.settings.tta, memory_of(self.model.device))
-        return min(_FAST_PX, int(way.memory.comfortable_bytes() / way.bytes_per_px()))
+        way = ExecutionContext(self.model, self.model.autocast, None, self.settings.tta, memory_of(self.model.device))
+        return min(_FAST_PX, int(way.memory.preferred_bytes() / way.bytes_per_px()))
 
     @cached_property
     def scaling(self) -> Scaling:

@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from gantools.checkpoint.weights import DROPOUT_SEED
-from gantools.devices import says_no_memory
+from gantools.devices import is_out_of_memory
 from gantools.errors import ImageError, UsageError
 from gantools.images import ranges
 from gantools.images.image import Pixels
 from gantools.inference.kernels.compile import Ferry, Landing
-from gantools.inference.memory import Memory, bytes_per_px, memory_of, says_too_large
+from gantools.inference.memory import Memory, bytes_per_px, may_be_too_large, memory_of
 from gantools.inference.model import Model
 from gantools.inference.tiling.global_norms import Steps, Striping, steps_of
 from gantools.inference.tiling.grid import Grid, Span, Tile
-from gantools.inference.tiling.tile_io import Canvas
+from gantools.inference.tiling.tile_io import TileIO
 
 Outcome: TypeAlias = Literal["made", "no memory", "not finite"]
 Arrival: TypeAlias = Callable[[], "list[Pixels] | None"]
@@ -40,9 +40,9 @@ def translate(
     types hold too few digits; so is what is not finite in a smaller type.
     Raises ImageError for what does not fit the memory or is not finite, UsageError for tiles where there can be none.
     """
-    canvas = Canvas.of(pixels, model)
+    canvas = TileIO.of(pixels, model)
     for dtype in _precisions(pixels, model):
-        way = Way(model, dtype, tile, tta, memory or memory_of(model.device))
+        way = ExecutionContext(model, dtype, tile, tta, memory or memory_of(model.device))
         if _filled(canvas, way):
             return canvas.made
     raise ImageError("the network's result has NaN or infinite values")
@@ -102,14 +102,14 @@ def begin_batch(
 class _Batch:
     """Pictures of one shape and depth, and the way that they go through a network together."""
 
-    canvases: Sequence[Canvas]
+    canvases: Sequence[TileIO]
     whole: Tile
-    way: Way
+    way: ExecutionContext
 
     @staticmethod
     def of(pictures: Sequence[Pixels], model: Model, tile: int | None, tta: bool, memory: Memory | None) -> _Batch:
-        canvases = [Canvas.of(pixels, model) for pixels in pictures]
-        way = Way(model, _precisions(pictures[0], model)[0], tile, tta, memory or memory_of(model.device))
+        canvases = [TileIO.of(pixels, model) for pixels in pictures]
+        way = ExecutionContext(model, _precisions(pictures[0], model)[0], tile, tta, memory or memory_of(model.device))
         return _Batch(canvases, _grid(canvases[0], model).whole(), way)
 
     def together(self) -> Tensor | None:
@@ -119,7 +119,7 @@ class _Batch:
         try:
             made = self.way.network(torch.cat([self._seen(canvas) for canvas in self.canvases]))
         except Exception as error:
-            if not says_too_large(error):
+            if not may_be_too_large(error):
                 raise
             return None
         return made if torch.isfinite(made).all() else None
@@ -136,7 +136,7 @@ class _Batch:
             made = self.way.network(ranges.batch_to_float(samples))
             landing = ferry.back((ranges.batch_from_float(made), torch.isfinite(made).all()))
         except Exception as error:
-            if not says_too_large(error):
+            if not may_be_too_large(error):
                 raise
             self.way.memory.release()
             return None
@@ -164,9 +164,9 @@ class _Batch:
 
     def _fits(self) -> bool:
         memory, together_px = self.way.memory, self.whole.seen_px * len(self.canvases)
-        return together_px <= memory.carefree_px or self.way.bytes_of(together_px) <= memory.comfortable_bytes()
+        return together_px <= memory.unchecked_px or self.way.bytes_of(together_px) <= memory.preferred_bytes()
 
-    def _seen(self, canvas: Canvas) -> Tensor:
+    def _seen(self, canvas: TileIO) -> Tensor:
         return canvas.seen(self.whole, self.way.device)
 
 
@@ -175,12 +175,12 @@ def _precisions(pixels: Pixels, model: Model) -> list[torch.dtype | None]:
     return list(dict.fromkeys((model.autocast if pixels.dtype == np.uint8 else None, None)))
 
 
-def _grid(canvas: Canvas, model: Model) -> Grid:
+def _grid(canvas: TileIO, model: Model) -> Grid:
     says = model.generator
     return Grid(canvas.height, canvas.width, says.size_multiple, None if model.network.training else says.halo_px)
 
 
-def _filled(canvas: Canvas, way: Way) -> bool:
+def _filled(canvas: TileIO, way: ExecutionContext) -> bool:
     """Make every tile; False where one is not finite. A tile that does not fit is halved, and so are those after it."""
     grid = _grid(canvas, way.model)
     cut = choose(grid, way)
@@ -202,7 +202,7 @@ def _filled(canvas: Canvas, way: Way) -> bool:
     return True
 
 
-def _striped(canvas: Canvas, grid: Grid, way: Way, cut: Cut) -> bool:
+def _striped(canvas: TileIO, grid: Grid, way: ExecutionContext, cut: Cut) -> bool:
     """Make the picture in stripes; False where it is not finite. Stripes that do not fit are halved."""
     steps, rows = way.steps(), max(1, cut.stripe_px // grid.step_px)
     assert steps is not None
@@ -211,14 +211,14 @@ def _striped(canvas: Canvas, grid: Grid, way: Way, cut: Cut) -> bool:
             stripe_px = rows * grid.step_px
             return all(Striping(canvas, band, steps, way.device, way.memory, stripe_px).fill() for band in cut.bands)
         except Exception as error:
-            if not says_too_large(error):
+            if not may_be_too_large(error):
                 raise
         way.memory.release()
         rows = rows // 2
     raise no_memory(canvas, grid, grid.whole(), way)
 
 
-def _made(canvas: Canvas, tile: Tile, way: Way) -> Outcome:
+def _made(canvas: TileIO, tile: Tile, way: ExecutionContext) -> Outcome:
     """Make one tile and write it, if all of it is finite."""
     try:
         way.memory.claim(way.bytes_of(tile.seen_px))
@@ -227,13 +227,13 @@ def _made(canvas: Canvas, tile: Tile, way: Way) -> Outcome:
             return "not finite"
         canvas.write(made, tile)
     except Exception as error:
-        if not says_too_large(error) or (tile.seen_px <= way.memory.carefree_px and not says_no_memory(error)):
+        if not may_be_too_large(error) or (tile.seen_px <= way.memory.unchecked_px and not is_out_of_memory(error)):
             raise
         return "no memory"
     return "made"
 
 
-def _halved(waiting: Sequence[Tile], grid: Grid, canvas: Canvas, way: Way) -> list[Tile]:
+def _halved(waiting: Sequence[Tile], grid: Grid, canvas: TileIO, way: ExecutionContext) -> list[Tile]:
     """The tiles that are still to be made, smaller. Raises ImageError where they must or can not be."""
     failed = waiting[0]
     if way.tile is not None or not grid.smaller(failed):
@@ -246,7 +246,7 @@ measured: WeakKeyDictionary[nn.Module, dict[torch.dtype | None, float]] = WeakKe
 
 
 @dataclass(frozen=True, eq=False)
-class Way:
+class ExecutionContext:
     """How pictures go through a network. ``tile`` and ``tta`` are those of the settings."""
 
     model: Model
@@ -264,7 +264,7 @@ class Way:
         """Run the network. Shapes: [N, C, h, w] → [N, C', scale·h, scale·w], h and w as it asks for."""
         with torch.inference_mode():
             run: Callable[[Tensor], Tensor] = self._once
-            return (eightfold(run) if self.tta else run)(image)
+            return (self_ensemble(run) if self.tta else run)(image)
 
     def steps(self) -> Steps | None:
         """The network in steps on rows, if it can be. The mean over turns needs pictures that are not taken apart."""
@@ -272,7 +272,7 @@ class Way:
 
     def bytes_of(self, seen_px: int) -> int:
         """What the features of so many pixels take; nothing for so few that it does not matter."""
-        return 0 if seen_px <= self.memory.carefree_px else int(seen_px * self.bytes_per_px())
+        return 0 if seen_px <= self.memory.unchecked_px else int(seen_px * self.bytes_per_px())
 
     def bytes_per_px(self) -> float:
         """What the features of a pixel take."""
@@ -284,7 +284,7 @@ class Way:
         return known[self.dtype]
 
     def _uncompiled(self, image: Tensor) -> Tensor:
-        return self.model.runnable.form(self.dtype)(image).float()
+        return self.model.variants.form(self.dtype)(image).float()
 
     def _once(self, image: Tensor) -> Tensor:
         """Dropout, where a network keeps it, draws the same numbers for every picture, whatever came before."""
@@ -292,7 +292,7 @@ class Way:
         with torch.random.fork_rng(devices, enabled=training):
             if training:
                 torch.manual_seed(DROPOUT_SEED)
-            return self.model.runnable(image, self.dtype)
+            return self.model.variants(image, self.dtype)
 
 
 WASTEFUL_WORK = 1.15
@@ -317,11 +317,11 @@ class Cut:
     bands: tuple[Span, ...] = ()
 
 
-def choose(grid: Grid, way: Way) -> Cut:
+def choose(grid: Grid, way: ExecutionContext) -> Cut:
     """How a picture is cut. Raises UsageError where it was asked for and cannot be."""
     if way.tile is not None:
         return _asked_for(grid, way, way.tile)
-    if way.bytes_of(grid.height * grid.width) <= way.memory.comfortable_bytes():
+    if way.bytes_of(grid.height * grid.width) <= way.memory.preferred_bytes():
         return Cut()
     if grid.halo_px is None:
         return stripes(grid, way)
@@ -332,11 +332,11 @@ def choose(grid: Grid, way: Way) -> Cut:
     return other if other.bands and grid.work([Tile(rows, band) for band in other.bands]) < work else Cut(side_px)
 
 
-def stripes(grid: Grid, way: Way) -> Cut:
+def stripes(grid: Grid, way: ExecutionContext) -> Cut:
     """Stripes as high as is comfortable; where they would be too low, of bands of the picture."""
     if way.steps() is None:
         return Cut()
-    columns = way.memory.comfortable_bytes() / (_STRIPES_PER_TILE * way.bytes_per_px())
+    columns = way.memory.preferred_bytes() / (_STRIPES_PER_TILE * way.bytes_per_px())
     least = max(LEAST_ROWS, 4 * grid.step_px)
     if grid.halo_px is None or columns / grid.width >= least:
         return Cut(stripe_px=max(int(columns / grid.width), grid.step_px), bands=(grid.whole().columns,))
@@ -344,7 +344,7 @@ def stripes(grid: Grid, way: Way) -> Cut:
     return Cut(stripe_px=least, bands=tuple(grid.columns(max(width_px, grid.margin_px, grid.step_px))))
 
 
-def _asked_for(grid: Grid, way: Way, tile: int) -> Cut:
+def _asked_for(grid: Grid, way: ExecutionContext, tile: int) -> Cut:
     if tile == 0 or tile >= max(grid.height, grid.width):
         return Cut()
     if grid.halo_px is not None:
@@ -354,13 +354,13 @@ def _asked_for(grid: Grid, way: Way, tile: int) -> Cut:
     return Cut(stripe_px=tile, bands=(grid.whole().columns,))
 
 
-def _fitting_side_px(grid: Grid, way: Way, halo_px: int) -> int:
-    wanted = grid.largest_side_px(way.memory.comfortable_bytes() / way.bytes_per_px())
+def _fitting_side_px(grid: Grid, way: ExecutionContext, halo_px: int) -> int:
+    wanted = grid.largest_side_px(way.memory.preferred_bytes() / way.bytes_per_px())
     possible = grid.largest_side_px(way.memory.free_bytes() / way.bytes_per_px()) or max(grid.height, grid.width)
     return max(wanted, min(_USEFUL_HALOS * halo_px, possible))
 
 
-def no_memory(canvas: Canvas, grid: Grid, failed: Tile, way: Way) -> ImageError:
+def no_memory(canvas: TileIO, grid: Grid, failed: Tile, way: ExecutionContext) -> ImageError:
     """The failure of a picture, with what would work if anything does."""
     height, width = canvas.pixels.shape[:2]
     what = f"not enough memory for {width}×{height} px"
@@ -373,7 +373,7 @@ def no_memory(canvas: Canvas, grid: Grid, failed: Tile, way: Way) -> ImageError:
     return ImageError(f"{what} {how}; --tile {fitting_px} would fit")
 
 
-def _side_that_would_fit_px(grid: Grid, failed: Tile, way: Way) -> int | None:
+def _side_that_would_fit_px(grid: Grid, failed: Tile, way: ExecutionContext) -> int | None:
     """The side of tiles that the free memory holds; None where even the smallest see too much.
 
     An allocator may have less than it says: tiles that see half of what failed are better than such as see a bit less.
@@ -389,7 +389,7 @@ def _side_that_would_fit_px(grid: Grid, failed: Tile, way: Way) -> int | None:
     return None
 
 
-def why_whole(way: Way) -> str:
+def why_whole(way: ExecutionContext) -> str:
     """Why a network's pictures are not cut."""
     if way.model.network.training:
         return "this network keeps dropout and batch statistics, which belong to the whole picture"
@@ -401,7 +401,7 @@ def why_whole(way: Way) -> str:
 Network = Callable[[Tensor], Tensor]
 
 
-def eightfold(network: Network) -> Network:
+def self_ensemble(network: Network) -> Network:
     """A network whose result is the mean of its results over flips and turns, each turned back.
 
     Shapes: [N, C, H, W] → [N, C', scale·H, scale·W]. The order is fixed, so the sum is always the same.

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from gantools.errors import ImageError
-from gantools.inference.kernels.select import is_picture_wide
-from gantools.inference.memory import Memory, ProcessorMemory
+from gantools.inference.kernels.select import has_global_norm
+from gantools.inference.memory import CpuMemory, Memory
 from gantools.inference.model import Model
 from gantools.inference.tiling.grid import Span, Tile
 from gantools.inference.tiling.row_pass import Graph, Norm, NotStriped, Rows, Stripe, Sweep, graph_of, steps_between
-from gantools.inference.tiling.tile_io import Canvas
+from gantools.inference.tiling.tile_io import TileIO
 from gantools.models.blocks import InstanceNorm
 
 KEPT_BYTES_PER_PX = 64
@@ -200,9 +200,9 @@ def steps_of(model: Model, dtype: torch.dtype | None) -> Steps | None:
 
 def _taken_apart(model: Model, dtype: torch.dtype | None) -> Steps | None:
     """Rewritten forms are taken apart where they are modules; norms over the picture, only as they were written."""
-    form, says = model.runnable.form(dtype), model.generator
+    form, says = model.variants.form(dtype), model.generator
     side_px = -(-2 * max(8, says.minimum_size_px) // says.size_multiple) * says.size_multiple
-    rewritten = form if isinstance(form, nn.Module) and not is_picture_wide(model.network) else None
+    rewritten = form if isinstance(form, nn.Module) and not has_global_norm(model.network) else None
     try:
         graph = graph_of(rewritten or model.network, side_px, model.options.in_channels, model.device)
     except NotStriped:
@@ -214,7 +214,7 @@ def _taken_apart(model: Model, dtype: torch.dtype | None) -> Steps | None:
 class Striping:
     """A band of a picture, a network in steps, and what it is computed with. ``stripe_px`` is in rows of the input."""
 
-    canvas: Canvas
+    canvas: TileIO
     columns: Span
     steps: Steps
     device: torch.device
@@ -250,7 +250,7 @@ class Striping:
 
     def _claim(self, wanted_bytes: int) -> None:
         """Features between sweeps lie in the computer's memory, wherever the network is computed."""
-        memory = self.memory if self.device.type == "cpu" else ProcessorMemory()
+        memory = self.memory if self.device.type == "cpu" else CpuMemory()
         try:
             memory.claim(wanted_bytes)
         except MemoryError as error:

@@ -18,7 +18,7 @@ from torch.nn import functional
 from gantools.inference.kernels.onednn import PackedConv2d, PackedConvTranspose2d
 from gantools.models.blocks import InstanceNorm
 from gantools.models.encoders import ChannelAffine
-from gantools.models.reach import Reach
+from gantools.models.halo import Halo
 
 Run: TypeAlias = Callable[..., Tensor]
 Norm: TypeAlias = InstanceNorm | nn.GroupNorm
@@ -50,7 +50,7 @@ class Step:
     inputs: tuple[int, ...]
     run: Run
     factor: Fraction
-    reach: Reach
+    reach: Halo
     ratio: Fraction
     channels: int
     norm: Norm | None = None
@@ -126,7 +126,7 @@ class _Builder:
 
     def _step(self, node: fx.Node) -> Step:
         if node.op == "placeholder":
-            return self._made(node, (), _nothing, Reach())
+            return self._made(node, (), _nothing, Halo())
         if node.op == "call_module":
             return self._layer(node, self.modules[str(node.target)])
         if node.target is functional.interpolate:
@@ -135,7 +135,7 @@ class _Builder:
         if node.target not in known:
             raise NotStriped(f"{node.target}")
         inputs = tuple(dict.fromkeys(other for other in node.all_input_nodes if other in self.numbers))
-        return self._made(node, inputs, _Call(node, inputs), Reach())
+        return self._made(node, inputs, _Call(node, inputs), Halo())
 
     def _layer(self, node: fx.Node, layer: nn.Module) -> Step:
         given = cast(fx.Node, node.args[0])
@@ -152,14 +152,14 @@ class _Builder:
             raise NotStriped("interpolation other than nearest")
         inputs = (cast(fx.Node, node.args[0]),)
         factor = int(self._factor(node, inputs))
-        return self._made(node, inputs, nn.Upsample(scale_factor=factor), Reach())
+        return self._made(node, inputs, nn.Upsample(scale_factor=factor), Halo())
 
     def _made(
         self,
         node: fx.Node,
         inputs: tuple[fx.Node, ...],
         run: Run,
-        reach: Reach,
+        reach: Halo,
         norm: Norm | None = None,
         convolution: bool = False,
     ) -> Step:
@@ -194,16 +194,16 @@ def _nothing() -> Tensor:
     raise AssertionError("the picture is given, not computed")
 
 
-def _layer_reach(layer: nn.Module, padded: int) -> Reach:
+def _layer_reach(layer: nn.Module, padded: int) -> Halo:
     """What an aligned edge of a layer's result needs beyond it."""
     if isinstance(layer, _CONVOLUTIONS):
         own, kernel = cast("tuple[int, ...]", layer.padding)[0], layer.weight.shape[-2]
         if isinstance(layer, nn.ConvTranspose2d | PackedConvTranspose2d):
-            return Reach().transposed(kernel, layer.stride[0], own)
-        return Reach().convolution(kernel, layer.stride[0], own + padded)
+            return Halo().transposed(kernel, layer.stride[0], own)
+        return Halo().convolution(kernel, layer.stride[0], own + padded)
     if padded or (isinstance(layer, nn.Upsample) and layer.mode != "nearest"):
         raise NotStriped(type(layer).__name__)
-    return Reach()
+    return Halo()
 
 
 Rows: TypeAlias = Callable[[int, int], Tensor]

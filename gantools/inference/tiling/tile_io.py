@@ -22,7 +22,7 @@ BLOCK_PX = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
-class Canvas:
+class TileIO:
     """A picture padded by reflection at the right and bottom to what a network takes.
 
     Shapes: ``pixels`` [H, W, 3]; ``made`` [scale·H, scale·W, 3] of the same dtype, written tile by tile.
@@ -36,14 +36,14 @@ class Canvas:
     scale: int
 
     @staticmethod
-    def of(pixels: Pixels, model: Model) -> Canvas:
+    def of(pixels: Pixels, model: Model) -> TileIO:
         """An empty result beside a picture. Raises UsageError for a network that takes neither gray nor RGB."""
         channels, scale = model.options.in_channels, model.generator.scale
         if channels not in (1, 3):
             raise UsageError(f"this network reads {channels} channels; pictures are fed to it as gray (1) or RGB (3)")
         height, width = padded_sides(pixels.shape[0], pixels.shape[1], model)
         made = np.empty((pixels.shape[0] * scale, pixels.shape[1] * scale, 3), pixels.dtype)
-        return Canvas(pixels, made, channels, height, width, scale)
+        return TileIO(pixels, made, channels, height, width, scale)
 
     def seen(self, tile: Tile, device: torch.device) -> Tensor:
         """What the network sees of a tile. Shapes: [1, channels, h, w]. Range: [-1, 1]."""

@@ -90,7 +90,7 @@ def _halo_px(blocks: tuple[int, ...]) -> int:
     """
     cells_px = [2 << level for level in range(len(blocks))]
     ways_px = [2 * count * cell for count, cell in zip(blocks, cells_px, strict=True)]
-    reach = cells_px[0]
+    halo = cells_px[0]
     for way, coarser in zip(ways_px[:-1], cells_px[1:], strict=True):
-        reach = -(-(reach + way) // coarser) * coarser
-    return reach + sum(ways_px) + cells_px[0]
+        halo = -(-(halo + way) // coarser) * coarser
+    return halo + sum(ways_px) + cells_px[0]

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gantools.models.blocks import ActivationName, Residual, activation, icnr_
+from gantools.models.halo import Halo
 from gantools.models.initialization import RESIDUAL_GAIN
-from gantools.models.reach import Reach
 
 
 class CompactSR(nn.Module):
@@ -48,7 +48,7 @@ class CompactSR(nn.Module):
         super().__init__()
         self.scale = scale
         factors = _prime_factors(scale) if upsampling_channels else []
-        self.halo_px: int | None = _reach(blocks, factors, scale).px
+        self.halo_px: int | None = _halo(blocks, factors, scale).px
         self.head = nn.Conv2d(in_channels, channels, 3, padding=1)
         self.body = Residual(
             *(_block(channels, activation) for _ in range(blocks)), nn.Conv2d(channels, channels, 3, padding=1)
@@ -114,8 +114,8 @@ def _prime_factors(scale: int) -> list[int]:
     return []
 
 
-def _reach(blocks: int, factors: list[int], scale: int) -> Reach:
-    reach = Reach().convolution(3) if factors else Reach().enlarged(scale).convolution(3)
+def _halo(blocks: int, factors: list[int], scale: int) -> Halo:
+    halo = Halo().convolution(3) if factors else Halo().enlarged(scale).convolution(3)
     for factor in reversed(factors):
-        reach = reach.enlarged(factor).convolution(3)
-    return reach.convolution(3, times=2 * blocks + 2)
+        halo = halo.enlarged(factor).convolution(3)
+    return halo.convolution(3, times=2 * blocks + 2)

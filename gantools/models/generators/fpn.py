@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gantools.models.blocks import NORMS, NormName, Residual, convolution_bias, widths
-from gantools.models.reach import LOCAL_NORMS, Reach
+from gantools.models.halo import LOCAL_NORMS, Halo
 from gantools.models.strided import StridedConv2d
 
 LEVELS = 5
@@ -48,7 +48,7 @@ class FPN(nn.Module):
         bias: bool | None = None,
     ) -> None:
         super().__init__()
-        self.halo_px: int | None = _reach(blocks).px if norm in LOCAL_NORMS else None
+        self.halo_px: int | None = _halo(blocks).px if norm in LOCAL_NORMS else None
         channels = [in_channels, *widths(base_channels, max_channels, LEVELS)]
         has_bias = convolution_bias(norm, bias)
         self.encoder = nn.ModuleList(_encoder_level(*pair, blocks, norm, has_bias) for pair in pairwise(channels))
@@ -114,9 +114,9 @@ def _doubled(features: Tensor) -> Tensor:
     return functional.interpolate(features, scale_factor=2)
 
 
-def _reach(blocks: int) -> Reach:
+def _halo(blocks: int) -> Halo:
     """What a tile needs of the picture: head and pyramid at every scale, then the encoder's needs on top of them."""
-    half = Reach().convolution(3).enlarged().convolution(3)
+    half = Halo().convolution(3).enlarged().convolution(3)
     quarter = half.enlarged().convolution(3)
     needs = [half]
     for level in range(LEVELS - 1):
@@ -124,7 +124,7 @@ def _reach(blocks: int) -> Reach:
         needs.append(head if level == 0 else head | needs[-1].enlarged())
         if level < LEVELS - 2:
             needs[-1] = needs[-1].convolution(3)
-    reach = needs.pop()
+    halo = needs.pop()
     for skip in reversed(needs):
-        reach = reach.convolution(3, times=2 * blocks).convolution(3, 2) | skip
-    return reach.convolution(3, times=2 * blocks).convolution(3, 2)
+        halo = halo.convolution(3, times=2 * blocks).convolution(3, 2) | skip
+    return halo.convolution(3, times=2 * blocks).convolution(3, 2)

@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias, cast
 from torch import Tensor, nn
 
 from gantools.models.blocks import NORMS, NormName, Residual, convolution_bias, maybe_dropout
+from gantools.models.halo import LOCAL_NORMS, Halo
 from gantools.models.padding import ReflectionPad2d
-from gantools.models.reach import LOCAL_NORMS, Reach
 from gantools.models.strided import StridedConv2d, StridedConvTranspose2d
 
 Upsampling: TypeAlias = Literal["transposed", "resize"]
@@ -46,7 +46,7 @@ class ResNet(nn.Module):
         super().__init__()
         self.size_multiple = 2**downs
         self.minimum_size_px = max(2 * self.size_multiple, 4)
-        self.halo_px: int | None = _reach(downs, blocks, upsampling).px if norm in LOCAL_NORMS else None
+        self.halo_px: int | None = _halo(downs, blocks, upsampling).px if norm in LOCAL_NORMS else None
         has_bias = convolution_bias(norm, bias)
         channels = [base_channels * 2**level for level in range(downs + 1)]
         self.stem = nn.Sequential(
@@ -102,11 +102,11 @@ def _block(channels: int, norm: NormName, bias: bool, dropout: float) -> Residua
     )
 
 
-def _reach(downs: int, blocks: int, upsampling: Upsampling) -> Reach:
-    reach = Reach().convolution(7)
+def _halo(downs: int, blocks: int, upsampling: Upsampling) -> Halo:
+    halo = Halo().convolution(7)
     for _ in range(downs):
-        reach = reach.convolution(3).enlarged() if upsampling == "resize" else reach.transposed(3)
-    reach = reach.convolution(3, times=2 * blocks)
+        halo = halo.convolution(3).enlarged() if upsampling == "resize" else halo.transposed(3)
+    halo = halo.convolution(3, times=2 * blocks)
     for _ in range(downs):
-        reach = reach.convolution(3, 2)
-    return reach.convolution(7)
+        halo = halo.convolution(3, 2)
+    return halo.convolution(7)

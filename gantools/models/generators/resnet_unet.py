@@ -12,8 +12,8 @@ from gantools.images.imagenet import FROM_NORMALISED
 from gantools.models.attention import SelfAttention
 from gantools.models.blocks import Residual, icnr_
 from gantools.models.encoders import BLOCKS, ChannelAffine, EncoderName, ResNetEncoder
+from gantools.models.halo import Halo
 from gantools.models.padding import ReplicationPad2d
-from gantools.models.reach import Reach
 
 ATTENTION_UP = 1
 """The up after which self-attention stands: the second of four, at 1/8 of the picture's sides."""
@@ -50,7 +50,7 @@ class ResNetUNet(nn.Module):
         super().__init__()
         if (in_channels, out_channels) != (3, 3):
             raise ValueError("a ResNet U-Net takes and makes RGB pictures: in_channels and out_channels are 3")
-        self.halo_px: int | None = None if self_attention else _reach(encoder, blur).px
+        self.halo_px: int | None = None if self_attention else _halo(encoder, blur).px
         self.encoder = ResNetEncoder(encoder, base_channels)
         layers = _Layers(weight_norm, blur)
         self.decoder = Decoder(layers, self.encoder.channels, self_attention, output_range)
@@ -143,15 +143,15 @@ class _Layers:
         return parametrizations.weight_norm(convolution) if self.weight_norm else convolution
 
 
-def _reach(encoder: EncoderName, blur: bool) -> Reach:
+def _halo(encoder: EncoderName, blur: bool) -> Halo:
     """What a tile needs of the picture: the decoder's needs at every scale, then the encoder's on top of them."""
-    reach, skips = Reach().convolution(3, times=2).enlarged(), []
+    halo, skips = Halo().convolution(3, times=2).enlarged(), []
     for _ in BLOCKS[encoder]:
-        reach = reach.convolution(3, times=2)
-        skips.append(reach)
-        reach = (reach.convolution(2, padding=1) if blur else reach).enlarged()
-    reach = reach.convolution(3, times=2)
+        halo = halo.convolution(3, times=2)
+        skips.append(halo)
+        halo = (halo.convolution(2, padding=1) if blur else halo).enlarged()
+    halo = halo.convolution(3, times=2)
     first, *strided = BLOCKS[encoder]
     for blocks in reversed(strided):
-        reach = reach.convolution(3, times=2 * blocks - 1).convolution(3, 2) | skips.pop()
-    return (reach.convolution(3, times=2 * first).convolution(3, 2) | skips.pop()).convolution(7, 2)
+        halo = halo.convolution(3, times=2 * blocks - 1).convolution(3, 2) | skips.pop()
+    return (halo.convolution(3, times=2 * first).convolution(3, 2) | skips.pop()).convolution(7, 2)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gantools.models.blocks import LEAKY_SLOPE, NORMS, NormName, convolution_bias, maybe_dropout, widths
-from gantools.models.reach import LOCAL_NORMS, Reach
+from gantools.models.halo import LOCAL_NORMS, Halo
 from gantools.models.strided import StridedConv2d, StridedConvTranspose2d
 
 Upsampling: TypeAlias = Literal["transposed", "source", "resize"]
@@ -51,7 +51,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.size_multiple = self.minimum_size_px = 2**downs
-        self.halo_px: int | None = _reach(downs, upsampling).px if norm in LOCAL_NORMS else None
+        self.halo_px: int | None = _halo(downs, upsampling).px if norm in LOCAL_NORMS else None
         channels = widths(base_channels, max_channels, downs)
         has_bias = convolution_bias(norm, bias)
         first_dropout = downs + 1 if dropout_downs_from is None else dropout_downs_from
@@ -114,21 +114,21 @@ def _last_enlargement(inputs: int, outputs: int, upsampling: Upsampling) -> list
     return _enlargement(inputs, outputs, True, upsampling)
 
 
-def _reach(downs: int, upsampling: Upsampling) -> Reach:
+def _halo(downs: int, upsampling: Upsampling) -> Halo:
     """What a tile needs of the picture: the decoder's needs at every scale, then the encoder's on top of them."""
     last = (
-        Reach().convolution(4, padding=2).enlarged()
+        Halo().convolution(4, padding=2).enlarged()
         if upsampling == "source"
-        else _before_enlargement(Reach(), upsampling)
+        else _before_enlargement(Halo(), upsampling)
     )
     needs = [last]
     for _ in range(downs - 1):
         needs.append(_before_enlargement(needs[-1], upsampling))
-    reach = needs.pop()
+    halo = needs.pop()
     for skip in reversed(needs):
-        reach = reach.convolution(4, 2, 1) | skip
-    return reach.convolution(4, 2, 1)
+        halo = halo.convolution(4, 2, 1) | skip
+    return halo.convolution(4, 2, 1)
 
 
-def _before_enlargement(reach: Reach, upsampling: Upsampling) -> Reach:
-    return reach.convolution(3).enlarged() if upsampling == "resize" else reach.transposed(4)
+def _before_enlargement(halo: Halo, upsampling: Upsampling) -> Halo:
+    return halo.convolution(3).enlarged() if upsampling == "resize" else halo.transposed(4)

@@ -21,7 +21,7 @@ from gantools.data.loading import loader
 from gantools.data.loading.batches import Batch, to_network
 from gantools.data.loading.dataset import Dataset
 from gantools.errors import NonFiniteError
-from gantools.models.blocks import PICTURE_WIDE
+from gantools.models.blocks import GLOBAL_NORMS
 from gantools.models.generators.unet import UNet
 from gantools.training.device.runtime import Machine, Precision
 from gantools.training.recipe import Recipe, Stage, networks_of
@@ -74,7 +74,7 @@ def _decided(
 def _fastest(
     channels_last: bool | None, recipe: Recipe[Any, Any], config: RunConfig, data: Dataset
 ) -> tuple[Choice, str | None]:
-    layouts = [False] if _has(recipe, *PICTURE_WIDE) else [False, True]
+    layouts = [False] if _has(recipe, *GLOBAL_NORMS) else [False, True]
     layouts = layouts if channels_last is None else [channels_last]
     choices = [Choice(precision, layout) for precision in _CPU_PRECISIONS for layout in layouts]
     if not speed.is_wanted():
@@ -85,7 +85,7 @@ def _fastest(
 
 def _usually_channels_last(recipe: Recipe[Any, Any]) -> bool:
     """Where nothing is measured: U-Nets, norms over a picture and transposed convolutions lose by it."""
-    return not _has(recipe, *PICTURE_WIDE, UNet, nn.ConvTranspose2d)
+    return not _has(recipe, *GLOBAL_NORMS, UNet, nn.ConvTranspose2d)
 
 
 def _has(recipe: Recipe[Any, Any], *kinds: type[nn.Module]) -> bool:
