@@ -29,6 +29,7 @@ from gantools.models.options import (
 )
 from gantools.training.recipe import (
     Best,
+    EvalDefaults,
     Generated,
     Judged,
     LossTerms,
@@ -121,6 +122,11 @@ class Deblur(Recipe["Restoration", Generated]):
     config_type: ClassVar[type[RunConfig]] = DeblurConfig
     default_preset = "compact"
     metrics = ("psnr_rgb",)
+    evaluation = EvalDefaults(
+        metrics=("psnr_rgb", "ssim_rgb"),
+        inputs="whole images, blurred as the weights' configuration says, or ready pairs",
+        input_name="degraded input",
+    )
 
     def __init__(self, config: DeblurConfig) -> None:
         self.config, self.options = config, config.model
