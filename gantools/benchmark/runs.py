@@ -23,9 +23,10 @@ Curves = dict[str, list[float]]
 
 def drawn(case: Case, folder: Path, *, small: bool) -> api.Settings:
     """The case's configuration on pictures drawn for it in ``folder``."""
-    data = case.settings(small=small).config.data
+    settings = case.settings(small=small)
+    data = settings.config.data
     side_px = max(getattr(data, "load_px", None) or 0, data.crop_px)  # type: ignore[attr-defined]
-    kind = drawing.RECIPE_KINDS[case.preset.split("/")[0]]
+    kind = settings.recipe.drawings
     drawing.draw_dataset(kind, folder, PICTURES, side_px, seed=0)
     return case.settings(small=small, data=str(folder))
 

@@ -130,6 +130,7 @@ class CycleGan(Recipe["Unpaired", Fakes]):
         inputs="resized to the square of the weights' configuration",
         reference="the input: there is no truth",
     )
+    drawings = "fruit"
 
     def __init__(self, config: CycleGanConfig) -> None:
         from gantools.training.image_pool import ImagePool  # needs torch

@@ -106,6 +106,7 @@ class Pix2Pix(Recipe["Paired", Generated]):
         metrics=("l1_percent", "psnr_rgb", "ab_l1", "colorfulness"),
         inputs="pairs as the weights' configuration makes them, resized to its crop",
     )
+    drawings = "shoes"
 
     def __init__(self, config: Pix2PixConfig) -> None:
         self.config, self.options = config, config.model

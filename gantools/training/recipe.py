@@ -170,13 +170,15 @@ class Recipe(ABC, Generic[B, O]):
     """Base of every recipe.
 
     ``config_type`` is its closed configuration, ``default_preset`` what its bare name means, ``metrics`` the protocols
-    its validation images are compared by, ``evaluation`` how ``gantools eval`` measures it.
+    its validation images are compared by, ``evaluation`` how ``gantools eval`` measures it, ``drawings`` what
+    ``gantools data synth`` draws to try it with.
     """
 
     config_type: ClassVar[type[RunConfig]]
     default_preset: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]] = ()
     evaluation: ClassVar[EvalDefaults] = EvalDefaults()
+    drawings: ClassVar[Literal["shoes", "fruit", "scenes"]] = "scenes"
 
     @abstractmethod
     def __init__(self, config: Any) -> None:
