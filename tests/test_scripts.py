@@ -187,7 +187,7 @@ def test_the_wheel_holds_package_presets_weights_and_licence(wheel):
     assert presets
     assert modules | presets | weights <= set(wheel)
     assert any(name.endswith("/licenses/LICENSE") for name in wheel)
-    assert not [name for name in wheel if name.startswith(("tests/", "docs/", "scripts/"))]
+    assert not [name for name in wheel if name.startswith(("tests/", "docs/", "scripts/", "benchmarks/"))]
 
 
 def shown_commands() -> list[str]:

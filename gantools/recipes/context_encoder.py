@@ -129,6 +129,7 @@ class ContextEncoder(Recipe["Masked", Generated]):
 
     config_type: ClassVar[type[RunConfig]] = ContextEncoderConfig
     default_preset = "center"
+    quick_preset = "center-64"
     metrics = ("l1_percent", "l2_percent")
     evaluation = EvalDefaults(
         metrics=("hole_psnr", "hole_l1_percent", "l1_percent"),

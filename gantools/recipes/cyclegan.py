@@ -124,6 +124,7 @@ class CycleGan(Recipe["Unpaired", Fakes]):
 
     config_type: ClassVar[type[RunConfig]] = CycleGanConfig
     default_preset = "apple2orange"
+    quick_preset = "apple2orange-64"
     evaluation = EvalDefaults(
         metrics=("l1_percent", "colorfulness"),
         feature_metrics=("frechet_distance",),

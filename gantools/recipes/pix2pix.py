@@ -101,6 +101,7 @@ class Pix2Pix(Recipe["Paired", Generated]):
 
     config_type: ClassVar[type[RunConfig]] = Pix2PixConfig
     default_preset = "edges2shoes"
+    quick_preset = "shoes-64"
     metrics = ("l1_percent", "psnr_rgb")
     evaluation = EvalDefaults(
         metrics=("l1_percent", "psnr_rgb", "ab_l1", "colorfulness"),

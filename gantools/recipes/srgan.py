@@ -114,6 +114,7 @@ class Srgan(Recipe["LowHigh", Generated]):
 
     config_type: ClassVar[type[RunConfig]] = SrganConfig
     default_preset = "compact"
+    bench_settings = ("model.perceptual.weights=random",)
     metrics = ("psnr_y", "ssim_y")
     evaluation = EvalDefaults(
         metrics=("psnr_y", "ssim_y", "psnr_rgb"),

@@ -171,7 +171,8 @@ class Recipe(ABC, Generic[B, O]):
 
     ``config_type`` is its closed configuration, ``default_preset`` what its bare name means, ``metrics`` the protocols
     its validation images are compared by, ``evaluation`` how ``gantools eval`` measures it, ``drawings`` what
-    ``gantools data synth`` draws to try it with.
+    ``gantools data synth`` draws to try it with. ``gantools bench`` measures ``quick_preset`` (none: the default one)
+    with ``bench_settings`` (``KEY=VALUE``).
     """
 
     config_type: ClassVar[type[RunConfig]]
@@ -179,6 +180,8 @@ class Recipe(ABC, Generic[B, O]):
     metrics: ClassVar[tuple[str, ...]] = ()
     evaluation: ClassVar[EvalDefaults] = EvalDefaults()
     drawings: ClassVar[Literal["shoes", "fruit", "scenes"]] = "scenes"
+    quick_preset: ClassVar[str | None] = None
+    bench_settings: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def __init__(self, config: Any) -> None:
