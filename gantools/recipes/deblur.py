@@ -238,9 +238,10 @@ class Deblur(Recipe["Restoration", Generated]):
         """Whole pictures of any size, as at inference: extended to what the network takes, and cut back."""
         from gantools.images.ops.resize import pad_to_multiple  # needs torch
 
-        padded, crop = pad_to_multiple(degraded, cast("Generator", self.generator).size_multiple)
+        height, width = degraded.shape[-2:]
+        padded = pad_to_multiple(degraded, cast("Generator", self.generator).size_multiple)
         made: Tensor = self.generator(padded)
-        return crop(made).float().clamp(-1, 1)
+        return made[..., :height, :width].float().clamp(-1, 1)
 
 
 def _mean(costs: list[Tensor]) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 from gantools.errors import UsageError
 from gantools.images import ranges
 from gantools.images.image import Pixels
+from gantools.images.ops.color import gray
 from gantools.inference.model import Model
 from gantools.inference.tiling.grid import Span, Tile
 
@@ -54,7 +54,7 @@ class TileIO:
         rows = _places(tile.rows, self.pixels.shape[0])
         columns = _places(tile.columns, self.pixels.shape[1])
         part = self.pixels[rows][:, columns]
-        return luma(part)[..., None] if self.channels == 1 else part
+        return gray(part)[..., None] if self.channels == 1 else part
 
     def write(self, made: Tensor, tile: Tile) -> None:
         """Put what the network made of what it saw of a tile in its place. Shapes: [1, 1 or 3, scale·h, scale·w]."""
@@ -74,16 +74,6 @@ def padded_sides(height: int, width: int, model: Model) -> tuple[int, int]:
     short = min(height, width) < says.minimum_size_px
     multiple = math.lcm(says.size_multiple, says.minimum_size_px) if short else says.size_multiple
     return -(-height // multiple) * multiple, -(-width // multiple) * multiple
-
-
-def luma(pixels: Pixels) -> Pixels:
-    """One channel as the eye weights three (Rec. 601), exact for equal ones. Shapes: [H, W, 3] → [H, W]."""
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
-
-
-def from_gray(gray: Pixels) -> Pixels:
-    """One channel three times. Shapes: [H, W] → [H, W, 3]."""
-    return np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB))
 
 
 def _scaled(span: Span, scale: int) -> slice:
