@@ -1,7 +1,8 @@
-"""The worked example of CONTRIBUTING.md works in every command."""
+"""The worked example of CONTRIBUTING.md works in every command; what knows recipes by name is in recipes/ alone."""
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+import gantools
 from gantools import api, recipes
 from gantools.images.io import reader
 
@@ -72,3 +74,30 @@ def test_the_example_works_in_every_command(pairs: Path, tmp_path: Path) -> None
     assert reader.read_rgb8(result.output).shape == (80, 80, 3)
     assert "refine" in api.report(run.path).read_text()
     assert api.export_weights(run.path, tmp_path / "weights.safetensors").is_file()
+
+
+WITHOUT_A_NETWORK = {("gantools/inference/run.py", "deblur"), ("gantools/cli/commands/infer_kernel.py", "deblur")}
+"""``gantools infer deblur --kernel`` is the name of a method that is no recipe's."""
+
+OF_ARCHITECTURES = "gantools/models/"
+"""Networks go by the names of the papers that they come from, as recipes do."""
+
+SHOWCASE = "gantools/demo.py"
+"""Runs the weights that ship with gantools, by their names."""
+
+
+def test_only_a_recipe_itself_knows_its_name() -> None:
+    """What a command must know of a recipe, the recipe says; else a new one would fail in that command."""
+    names = set(recipes.names())
+    found = set()
+    for path in sorted(Path(gantools.__file__).parent.rglob("*.py")):
+        place = path.relative_to(REPOSITORY).as_posix()
+        if not place.startswith(("gantools/recipes/", OF_ARCHITECTURES, SHOWCASE)):
+            found |= {(place, text) for text in _strings(path) if text.partition("/")[0] in names}
+    assert found == WITHOUT_A_NETWORK
+
+
+def _strings(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value

@@ -234,7 +234,7 @@ def test_every_preset_that_the_documents_name_exists():
     known |= {weights.name for weights in catalogue.installed() if weights.shipped}
     for document in DOCUMENTS:
         text = (REPOSITORY / document).read_text(encoding="utf-8")
-        assert set(re.findall(rf"\b(?:{recipes})/[\w-]+(?!\.)\b", text)) <= known, document
+        assert set(re.findall(rf"(?<![\w/-])(?:{recipes})/[\w-]+(?!\.)\b", text)) <= known, document
 
 
 def anchors(page: Path) -> set[str]:
