@@ -1,29 +1,30 @@
-"""Runs several models over the same images and measures them where the truth is known."""
+"""Several models on the same pictures: what each makes, and how good it is where the truth is known."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gantools.errors import GantoolsError, ImageError
-from gantools.evaluation.measurement import Measurement
+from gantools.evaluation.applying import made_from
+from gantools.evaluation.entrants import Entrants
+from gantools.evaluation.example import Example
+from gantools.evaluation.measuring import Measurement
 from gantools.evaluation.result import Evaluation, Failure, Row
-from gantools.evaluation.run_model import run_on_file
 from gantools.images.image import Pixels
 from gantools.images.io import reader
 from gantools.images.ops.resize import resize_bicubic
 from gantools.inference.model import Model
 from gantools.inference.options import ScaleTo
 from gantools.jobs import pictures
-from gantools.metrics.example import TRUTH, Example
 
-INPUT = "input"
+INPUT, TRUTH = "input", "truth"
 
 
 @dataclass(frozen=True)
-class ComparedImage:
-    """One image's tiles by title (input, models, truth), and the metrics of those that were measured."""
+class Shown:
+    """One picture's tiles, by title, and the figures of those that were measured."""
 
     name: str
     tiles: Mapping[str, Pixels]
@@ -32,63 +33,64 @@ class ComparedImage:
 
 @dataclass(eq=False)
 class Comparison:
-    """Models and the images they are compared on. ``measurement`` collects metrics where there are ``truths``."""
+    """Runs ``models`` over pictures, one after the other. ``measurement`` collects figures where there are truths."""
 
     models: Mapping[str, Model]
-    inputs: Sequence[Path]
+    entrants: Entrants
     truths: Path | None = None
     mask: str | None = None
     scale_to: ScaleTo = "auto"
     measurement: Measurement | None = None
     failures: list[Failure] = field(default_factory=list)
 
-    def run(self) -> Iterator[ComparedImage]:
-        """Every image that could be read and computed; the others are failures."""
-        for path in self.inputs:
+    def shown(self) -> Iterator[Shown]:
+        """Every picture that could be read and made; the others are failures."""
+        for path in self.entrants.inputs:
             try:
-                yield self._compared(path)
+                yield self._one(path)
             except GantoolsError as error:
                 self.failures.append(Failure(str(path), str(error)))
 
-    def _compared(self, path: Path) -> ComparedImage:
-        results = {name: run_on_file(path, model, self.mask, self.scale_to) for name, model in self.models.items()}
-        given = reader.read_rgb8(path)
-        if self.truths is None:
-            return ComparedImage(path.name, {INPUT: given, **results})
-        truth = reader.read_rgb8(_truth_of(path, self.truths))
-        tiles = {INPUT: given, **results, TRUTH: truth}
-        if self.measurement is None:
-            return ComparedImage(path.name, tiles)
-        measurable = {name: pixels for name, pixels in results.items() if pixels.shape == truth.shape}
-        rows = self.measurement.add(Example(path.name, {**_baseline(given, truth), **measurable}, truth))
-        return ComparedImage(path.name, tiles, {row.candidate: row for row in rows})
+    def _one(self, path: Path) -> Shown:
+        made = {name: made_from(path, model, self.mask, self.scale_to) for name, model in self.models.items()}
+        given, truth = reader.read_rgb8(path), self._truth(path)
+        if truth is None:
+            return Shown(path.name, {INPUT: given, **made})
+        return Shown(path.name, {INPUT: given, **made, TRUTH: truth}, self._rows(path, given, made, truth))
 
     def evaluation(self) -> Evaluation | None:
-        """The metrics of all images, where there were truths."""
+        """The figures of all pictures shown, where there were truths."""
         if self.measurement is None:
             return None
-        return Evaluation(
-            {"models": ", ".join(self.models)},
-            data=f"{len(self.inputs)} images",
-            inputs="as given",
-            reference="the truth",
-            metrics=self.measurement.instruments.protocols,
-            protocol=tuple(self.measurement.instruments.lines()),
-            rows=tuple(self.measurement.rows),
-        )
+        instruments, subject = self.measurement.instruments, {"models": ", ".join(self.models)}
+        pictures, rows = f"{len(self.entrants.inputs)} pictures", tuple(self.measurement.rows)
+        protocol = tuple(instruments.lines())
+        return Evaluation(subject, pictures, "as given", "the truth", instruments.protocols, protocol, rows)
+
+    def _truth(self, path: Path) -> Pixels | None:
+        return None if self.truths is None else reader.read_rgb8(truth_of(path, self.truths))
+
+    def _rows(self, path: Path, given: Pixels, made: Mapping[str, Pixels], truth: Pixels) -> Mapping[str, Row]:
+        """The figures of everything that has the truth's size, the input (enlarged) before the models."""
+        if self.measurement is None:
+            return {}
+        first = len(self.measurement.rows)
+        fitting = {name: pixels for name, pixels in made.items() if pixels.shape == truth.shape}
+        self.measurement.add(Example(path.name, {**_baseline(given, truth), **fitting}, truth))
+        return {row.candidate: row for row in self.measurement.rows[first:]}
 
 
-def _truth_of(path: Path, truths: Path) -> Path:
-    """The image of the same name in a folder of truths, with any suffix. Raises ImageError for none or several."""
+def truth_of(path: Path, truths: Path) -> Path:
+    """The picture of the same name in a folder of truths, with any suffix. Raises ImageError for none or several."""
     name = pictures.stem(path)
     found = [file for file in sorted(truths.iterdir()) if pictures.known(file) and pictures.stem(file) == name]
     if len(found) != 1:
-        raise ImageError(f"{len(found) or 'no'} images called {name!r} in {str(truths)!r}; one for each input")
+        raise ImageError(f"{len(found) or 'no'} pictures called {name!r} in {str(truths)!r}; one for each input")
     return found[0]
 
 
 def _baseline(given: Pixels, truth: Pixels) -> dict[str, Pixels]:
-    """The unchanged input, enlarged by bicubic interpolation where the truth is larger."""
+    """What doing nothing would give: the input, enlarged where the truth is larger."""
     if given.shape == truth.shape:
         return {INPUT: given}
     return {"bicubic": resize_bicubic(given, size=truth.shape[:2])} if given.size < truth.size else {}

@@ -18,7 +18,8 @@ from gantools.inference.options import Settings
 from gantools.inference.plan import Job
 from gantools.inference.scaling import Scaling
 from gantools.inference.sizes import stated_size
-from gantools.inference.tiling.forward import ExecutionContext, translate
+from gantools.inference.tiling.context import ExecutionContext
+from gantools.inference.tiling.forward import translate
 from gantools.inference.tiling.tile_io import padded_sides
 
 TRIAL_PX = 192
@@ -83,10 +84,10 @@ def _trial(model: Model, settings: Settings) -> float:
 
 def _features(px: int, model: Model, settings: Settings) -> int:
     """What the features of a picture take: no more than is comfortable where it can go through in parts."""
-    way = ExecutionContext(model, model.autocast, settings.tile, settings.tta, memory_of(model.device))
-    whole = int(px * way.bytes_per_px())
-    in_parts = not model.network.training and (model.generator.halo_px is not None or way.steps() is not None)
-    return min(whole, way.memory.preferred_bytes()) if in_parts and settings.tile != 0 else whole
+    context = ExecutionContext(model, model.autocast, settings.tile, settings.tta, memory_of(model.device))
+    whole = int(px * context.activation_bytes_per_px())
+    in_parts = not model.network.training and (model.generator.halo_px is not None or context.row_network() is not None)
+    return min(whole, context.memory.preferred_bytes()) if in_parts and settings.tile != 0 else whole
 
 
 def _resident_bytes() -> int:

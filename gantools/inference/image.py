@@ -11,12 +11,10 @@ import cv2
 import numpy as np
 
 from gantools.images.image import Image, Pixels
-from gantools.images.ops import color
 from gantools.images.ops.masks import Mask
 from gantools.images.ops.resize import resize_bicubic
 from gantools.images.ops.transparency import restore, spread
 from gantools.inference import inpainting, sizes
-from gantools.inference.kernels.compile import Ferry
 from gantools.inference.model import Model
 from gantools.inference.options import Settings
 from gantools.inference.pipeline.batches import Joint
@@ -24,6 +22,7 @@ from gantools.inference.pipeline.results import Run
 from gantools.inference.plan import Job
 from gantools.inference.scaling import Scaling
 from gantools.inference.tiling.forward import translate
+from gantools.inference.tiling.tile_io import from_gray, luma
 from gantools.models.options import ContextEncoderOptions
 
 _NOTICEABLE = 0.02
@@ -41,8 +40,7 @@ def put_through(model: Model, run: Run, settings: Settings) -> Run:
     prepared = settings if settings.prepare_at == "resized" else replace(settings, prepare=None)
     finish = partial(_finished_from, model=model, settings=prepared)
     check = partial(_require_size, model=model, settings=prepared)
-    ferry = Ferry(model.device) if model.device.type == "cuda" else None
-    joint = Joint(model, prepared, check, finish, run.pictures, ferry)
+    joint = Joint(model, prepared, check, finish, run.pictures, overlap=model.device.type == "cuda")
     masked = model.export.takes == "masked"
     return run.change(lambda picture, job: make(picture, job, model, prepared), None if masked else joint)
 
@@ -122,8 +120,8 @@ def _alpha(picture: Image, model: Model, settings: Settings) -> Pixels | None:
     resized = picture.alpha if scale == 1 else resize_bicubic(picture.alpha[..., None], scale=scale)[..., 0]
     if settings.alpha == "keep":
         return resized
-    given, plain = color.gray_to_rgb(picture.alpha), replace(settings, prepare=None)
-    made = color.gray(Scaling.of(model.export, plain).result(_applied(given, model, plain), given))
+    given, plain = from_gray(picture.alpha), replace(settings, prepare=None)
+    made = luma(Scaling.of(model.export, plain).result(_applied(given, model, plain), given))
     clear = cv2.resize((picture.alpha == 0).astype(np.uint8), made.shape[::-1], interpolation=cv2.INTER_NEAREST)
     made[(clear == 1) & ((resized == 0) | (made <= _VEIL * np.iinfo(made.dtype).max))] = 0
     return made
@@ -149,7 +147,7 @@ def _stays_gray(model: Model, settings: Settings) -> bool:
 
 def _in_gray(pixels: Pixels) -> Pixels:
     """Take the colours out, and say so where there were some."""
-    gray = color.gray_to_rgb(color.gray(pixels))
+    gray = from_gray(luma(pixels))
     if cv2.norm(gray, pixels, cv2.NORM_L1) > _NOTICEABLE * np.iinfo(pixels.dtype).max * pixels.size:
         warnings.warn("a gray picture stays gray; --gray color gives the colours that the network made", stacklevel=2)
     return gray

@@ -21,7 +21,7 @@ from gantools.checkpoint.weights import Export
 from gantools.devices import set_speed
 from gantools.errors import ModelFileError, UsageError
 from gantools.inference.find_weights import resolve
-from gantools.inference.kernels.select import Layout, NetworkVariants, obstacle
+from gantools.inference.kernels.select import Layout, NetworkVariants, why_not_compiled
 from gantools.inference.options import LARGEST_SIDE_PX, Precision
 from gantools.models import GENERATORS
 from gantools.models.contract import Generator
@@ -105,7 +105,7 @@ def open_model(
 
 def _is_compiled(network: nn.Module, device: torch.device) -> bool:
     """Whether a network is compiled where that is wanted; why it is not is told."""
-    why_not = obstacle(network, device)
+    why_not = why_not_compiled(network, device)
     if why_not:
         warnings.warn(f"--compile: this network runs uncompiled ({why_not})", stacklevel=2)
     return why_not is None

@@ -20,6 +20,7 @@ from gantools.images.image import Image
 from gantools.images.io import writer
 from gantools.inference import model as models
 from gantools.inference.tiling import forward
+from gantools.inference.tiling.context import ExecutionContext
 from gantools.inference.tiling.grid import Grid, Tile
 from gantools.inference.tiling.tile_io import TileIO
 from tests.faults import ground
@@ -110,29 +111,29 @@ def errors_swallowed(picture: Image, path: Path, **options: Any) -> None:
         save(picture, path, **options)
 
 
-def first_tile_again(canvas: TileIO, made: torch.Tensor, tile: Tile) -> None:
+def first_tile_again(io: TileIO, output: torch.Tensor, tile: Tile) -> None:
     """Every tile gets what the first one of its shape was."""
-    kept = _tiles.setdefault((id(canvas), made.shape, tile.seen_px), made)
-    write(canvas, kept, tile)
+    kept = _tiles.setdefault((id(io), output.shape, tile.input_px), output)
+    write(io, kept, tile)
 
 
-def failed_tile_left(canvas: TileIO, tile: Tile, way: forward.ExecutionContext) -> forward.Outcome:
-    outcome = made_tile(canvas, tile, way)
-    return "made" if outcome == "no memory" else outcome
+def failed_tile_left(io: TileIO, tile: Tile, context: ExecutionContext) -> forward.TileStatus:
+    status = compute_tile(io, tile, context)
+    return "done" if status == "no memory" else status
 
 
-def marked_by_order(canvas: TileIO, made: torch.Tensor, tile: Tile) -> None:
+def marked_by_order(io: TileIO, output: torch.Tensor, tile: Tile) -> None:
     """A result that depends on how many came before it."""
-    write(canvas, made + (next(_count) % 7) / 50, tile)
+    write(io, output + (next(_count) % 7) / 50, tile)
 
 
 def uncropped(pixels: np.ndarray, model: models.Model) -> TileIO:
-    canvas = of(pixels, model)
-    height, width = canvas.height * canvas.scale, canvas.width * canvas.scale
-    return replace(canvas, made=np.zeros((height, width, 3), pixels.dtype))
+    io = of(pixels, model)
+    height, width = io.grid.height * io.scale, io.grid.width * io.scale
+    return replace(io, result=np.zeros((height, width, 3), pixels.dtype))
 
 
-save, write, made_tile, of = writer.save, TileIO.write, forward._made, TileIO.of
+save, write, compute_tile, of = writer.save, TileIO.write, forward._compute_tile, TileIO.of
 _tiles: dict[object, torch.Tensor] = {}
 _count = itertools.count()
 Patch = Callable[[], AbstractContextManager[object]]
@@ -140,8 +141,8 @@ PATCHES: dict[str, tuple[str, Patch]] = {
     "written without rename": ("disk", lambda: mock.patch.object(files, "_staged", written_in_place)),
     "a swallowed error": ("disk", lambda: mock.patch.object(writer, "save", errors_swallowed)),
     "a stale tile": ("seams", lambda: mock.patch.object(TileIO, "write", first_tile_again)),
-    "no halo": ("seams", lambda: mock.patch.object(Grid, "margin_px", 0)),
-    "a failed tile left as it was": ("memory", lambda: mock.patch.object(forward, "_made", failed_tile_left)),
+    "no halo": ("seams", lambda: mock.patch.object(Grid, "halo_px", 0)),
+    "a failed tile left as it was": ("memory", lambda: mock.patch.object(forward, "_compute_tile", failed_tile_left)),
     "a result that depends on neighbours": ("neighbours", lambda: mock.patch.object(TileIO, "write", marked_by_order)),
     "sides not cropped": ("sizes", lambda: mock.patch.object(TileIO, "of", uncropped)),
     "infinity passes": ("overflow", lambda: mock.patch.object(torch, "isfinite", lambda made: made == made)),

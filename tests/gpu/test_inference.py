@@ -13,14 +13,12 @@ import torch
 
 from gantools.images.image import Image
 from gantools.images.io import reader, writer
-from gantools.inference.kernels.compile import ByShape, Ferry, Graphs
 from gantools.inference.options import Settings
 from gantools.inference.run import infer
-from gantools.inference.tiling.forward import begin_batch, translate
+from gantools.inference.tiling.forward import start_batch, translate
 from gantools.models.options import CompactSROptions, GeneratorOptions
 from tests.faults import ground
 from tests.inference.test_batching import NETWORKS, model_of, noise
-from tests.inference.test_optimise import EVERY_NETWORK, built
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="torch sees no CUDA device: what only a GPU can show was not run"
@@ -42,39 +40,15 @@ def on_gpu(options: GeneratorOptions, dtype: torch.dtype | None = None) -> Any:
 
 @DTYPES
 @pytest.mark.parametrize("options", NETWORKS, ids=lambda options: options.name)
-def test_pictures_by_ferry_are_those_of_the_plain_way(options: GeneratorOptions, dtype: torch.dtype | None) -> None:
-    """Twenty begun before the first is waited for: whatever waits for too little shows here."""
-    model, ferry = on_gpu(options, dtype), Ferry(CUDA)
-    given = [noise(seed, 64 + seed % 3, 64) for seed in range(20)]
-    arrivals = [begin_batch([each], model, ferry) for each in given]
-    for pixels, arrival in zip(given, arrivals, strict=True):
-        assert arrival is not None
-        (made,) = arrival() or [None]
-        np.testing.assert_array_equal(made, translate(pixels, model))
-
-
-@DTYPES
-@EVERY_NETWORK
-def test_a_captured_network_makes_the_bits_of_the_plain_one(options: Any, dtype: torch.dtype | None) -> None:
-    from gantools.inference.kernels import select
-
-    form = select._plain_form(built(options).to(CUDA), CUDA, dtype)
-    pool = Graphs(CUDA)
-    graphs = ByShape(lambda image: pool.captured(form, image), most=2)
-    with torch.inference_mode():
-        for seed, side_px in enumerate((64, 32, 64, 96, 32, 64)):
-            torch.manual_seed(seed)
-            given = torch.rand(1, options.in_channels, side_px, side_px, device=CUDA) * 2 - 1
-            assert torch.equal(graphs(given), form(given))
-
-
-def test_results_of_a_graph_outlive_its_next_replay() -> None:
-    first, second = torch.ones(1, 1, 4, 4, device=CUDA), torch.zeros(1, 1, 4, 4, device=CUDA)
-    with torch.inference_mode():
-        run = Graphs(CUDA).captured(lambda image: image * 2, first)
-        one = run(first)
-        run(second)
-        assert torch.equal(one, first * 2)
+def test_pending_images_equal_those_that_are_waited_for(options: GeneratorOptions, dtype: torch.dtype | None) -> None:
+    """Twenty are started before the first is waited for: whatever waits for too little shows here."""
+    model = on_gpu(options, dtype)
+    images = [noise(seed, 64 + seed % 3, 64) for seed in range(20)]
+    batches = [start_batch([pixels], model) for pixels in images]
+    for pixels, batch in zip(images, batches, strict=True):
+        assert batch is not None
+        (result,) = batch.wait() or [None]
+        np.testing.assert_array_equal(result, translate(pixels, model))
 
 
 @DTYPES
@@ -83,7 +57,7 @@ def test_compiled_pictures_are_near(dtype: torch.dtype | None) -> None:
     compiling = replace(model, compile=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        for seed in range(3):
+        for seed in (0, 1, 2, 0):  # a CUDA graph overwrites its output
             apart = np.abs(translate(noise(seed), model).astype(int) - translate(noise(seed), compiling))
             assert apart.max() <= (1 if dtype is None else 4)
 

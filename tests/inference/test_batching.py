@@ -21,7 +21,8 @@ from gantools.inference.pipeline import batches
 from gantools.inference.pipeline.batches import Joint
 from gantools.inference.pipeline.results import Run
 from gantools.inference.plan import Job
-from gantools.inference.tiling.forward import ExecutionContext, translate, translate_batch, translate_proven
+from gantools.inference.tiling.context import ExecutionContext
+from gantools.inference.tiling.forward import PendingBatch, translate, translate_batch, translate_proven
 from gantools.models import GENERATORS
 from gantools.models.options import (
     CompactRestorationOptions,
@@ -35,7 +36,7 @@ from gantools.models.options import (
     UNetOptions,
 )
 from gantools.training.recipe import describe_generator
-from tests.inference.test_forward import Cap
+from tests.inference.networks import LimitedMemory
 
 PLAIN = Settings(io_workers=0)
 NETWORKS = [
@@ -124,13 +125,13 @@ def test_few_pictures_are_not_worth_the_proof(tmp_path: Path, counted: list[int]
 
 def test_the_proof_is_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    real = ExecutionContext.network
+    real = ExecutionContext.run
 
     def noting(way: ExecutionContext, image: Tensor) -> Tensor:
         asked.append(len(image))
         return real(way, image)
 
-    monkeypatch.setattr(ExecutionContext, "network", noting)
+    monkeypatch.setattr(ExecutionContext, "run", noting)
     small = model_of(CompactSROptions(channels=4, blocks=1))
     assert len(list(engine.run(small, jobs(tmp_path, [(8, 8)] * 6), replace(PLAIN, batch=3)))) == 6
     assert asked == [3, 1, 1, 1, 3]
@@ -165,7 +166,7 @@ def test_batch_statistics_are_a_pictures_own() -> None:
 
 def test_where_a_batch_changes_bits_pictures_go_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    real, by = ExecutionContext.network, [1e-7]
+    real, by = ExecutionContext.run, [1e-7]
 
     def other_kernels(way: ExecutionContext, image: Tensor) -> Tensor:
         asked.append(len(image))
@@ -176,7 +177,7 @@ def test_where_a_batch_changes_bits_pictures_go_alone(tmp_path: Path, monkeypatc
     small = model_of(CompactSROptions(channels=4, blocks=1))
     several = jobs(tmp_path, [(8, 8)] * 12)
     alone = contents(engine.run(small, several, replace(PLAIN, batch=1)))
-    monkeypatch.setattr(ExecutionContext, "network", other_kernels)
+    monkeypatch.setattr(ExecutionContext, "run", other_kernels)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         assert contents(engine.run(small, several, replace(PLAIN, batch=4))) == alone
@@ -187,7 +188,7 @@ def test_where_a_batch_changes_bits_pictures_go_alone(tmp_path: Path, monkeypatc
 
 
 def test_a_batch_that_does_not_fit_the_memory_is_made_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = ExecutionContext.network
+    real = ExecutionContext.run
 
     def small_memory(way: ExecutionContext, image: Tensor) -> Tensor:
         if len(image) > 1:
@@ -196,7 +197,7 @@ def test_a_batch_that_does_not_fit_the_memory_is_made_one_by_one(monkeypatch: py
 
     model, given = model_of(CompactSROptions(channels=4, blocks=1)), [noise(seed, 8, 8) for seed in range(3)]
     alone = [translate(pixels, model) for pixels in given]
-    monkeypatch.setattr(ExecutionContext, "network", small_memory)
+    monkeypatch.setattr(ExecutionContext, "run", small_memory)
     assert translate_proven(given, model) is None
     made = joined(model, replace(PLAIN, batch=3)).make([Image(pixels) for pixels in given])
     for one, other in zip(alone, made, strict=True):
@@ -239,8 +240,66 @@ def test_neighbours_and_order_change_nothing(tmp_path: Path, batch: int | None) 
 def test_a_fast_batch_on_an_accelerator_is_as_large_as_is_comfortable(monkeypatch: pytest.MonkeyPatch) -> None:
     """More would not fit in one piece and be made one by one."""
     model, image = model_of(CompactSROptions(channels=4, blocks=1, scale=2)), Image(noise(0, 64, 64))
-    per_px = ExecutionContext(model, None, None, False, Cap(1)).bytes_per_px()
+    per_px = ExecutionContext(model, None, None, False, LimitedMemory(1)).activation_bytes_per_px()
     monkeypatch.setattr(Model, "device", property(lambda _model: torch.device("cuda")))
-    monkeypatch.setattr(batches, "memory_of", lambda _device: Cap(int(3.5 * 64 * 64 * per_px)))
+    monkeypatch.setattr(batches, "memory_of", lambda _device: LimitedMemory(int(3.5 * 64 * 64 * per_px)))
     assert joined(model, replace(PLAIN, fast=True)).limit(image) == 3
     assert joined(model, PLAIN).limit(image) == 1
+
+
+@pytest.fixture
+def overlapped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is started and waited for, in order."""
+    log: list[str] = []
+    real_start, real_wait = batches.start_batch, PendingBatch.wait
+
+    def start(*arguments: Any, **named: Any) -> Any:
+        log.append("start")
+        return real_start(*arguments, **named)
+
+    def wait(pending: PendingBatch) -> Any:
+        log.append("wait")
+        return real_wait(pending)
+
+    monkeypatch.setattr(batches, "start_batch", start)
+    monkeypatch.setattr(PendingBatch, "wait", wait)
+    return log
+
+
+def results_with_overlap(model: Model, all_jobs: list[Job], overlap: bool) -> list[tuple[str, Path | None]]:
+    change = lambda picture, job: engine.make(picture, job, model, PLAIN)  # noqa: E731
+    with Run(all_jobs, PLAIN).change(change, replace(joined(model, PLAIN), overlap=overlap)) as run:
+        return [(result.status, result.output) for result in run]
+
+
+def test_the_next_image_is_started_before_the_last_is_waited_for(tmp_path: Path, overlapped: list[str]) -> None:
+    model, sizes = model_of(CompactSROptions(channels=4, blocks=1, scale=2)), [(8, 8), (9, 8), (8, 8)]
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    found = results_with_overlap(model, jobs(tmp_path / "a", sizes), True)
+    assert overlapped == ["start", "start", "wait", "start", "wait", "wait"]
+    wanted = results_with_overlap(model, jobs(tmp_path / "b", sizes), False)
+    for (status, one), (_, other) in zip(found, wanted, strict=True):
+        assert status == "done"
+        assert one is not None
+        assert other is not None
+        assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("failure", ["unreadable", "not finite"])
+def test_a_failure_among_overlapping_images_is_one_images_own(
+    tmp_path: Path, overlapped: list[str], monkeypatch: pytest.MonkeyPatch, failure: str
+) -> None:
+    model, all_jobs = model_of(CompactSROptions(channels=4, blocks=1, scale=2)), jobs(tmp_path, [(8, 8)] * 4)
+    if failure == "unreadable":
+        (tmp_path / "1.png").write_bytes(b"no image")
+    else:
+        monkeypatch.setattr(PendingBatch, "wait", lambda _: None)  # each is then computed alone
+    statuses = [status for status, _ in results_with_overlap(model, all_jobs, True)]
+    assert statuses == ["done", "failed" if failure == "unreadable" else "done", "done", "done"]
+
+
+def test_a_batch_whose_bits_are_not_known_is_not_overlapped(overlapped: list[str]) -> None:
+    checked = replace(joined(model_of(CompactSROptions(channels=4, blocks=1)), replace(PLAIN, batch=2)), overlap=True)
+    assert checked.begin([Image(noise(seed)) for seed in range(2)]) is None
+    assert overlapped == []

@@ -45,11 +45,19 @@ def test_the_peak_is_what_is_counted_on(network: str, side_px: int) -> None:
 
 
 @pytest.mark.parametrize(("available", "free"), [(1 << 20, 0.4 * (1 << 20)), (4 << 30, 0.8 * (4 << 30) - HEAP_BYTES)])
-def test_what_is_kept_is_not_free(monkeypatch: pytest.MonkeyPatch, available: int, free: float) -> None:
+def test_what_the_heap_keeps_is_not_free(monkeypatch: pytest.MonkeyPatch, available: int, free: float) -> None:
     monkeypatch.setattr(memory, "_available_bytes", lambda: iter([available]))
     assert CpuMemory().free_bytes() == pytest.approx(free, abs=1)
     with pytest.raises(MemoryError):
         CpuMemory().claim(int(free) + 2)
+
+
+def test_available_memory_is_asked_of_the_system() -> None:
+    memory = CpuMemory()
+    assert 0 < memory.preferred_bytes() <= memory.free_bytes()
+    memory.claim(1)
+    with pytest.raises(MemoryError):
+        memory.claim(1 << 60)
 
 
 GIB = 1 << 30

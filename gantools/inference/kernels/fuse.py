@@ -1,7 +1,7 @@
 """The same network in fewer operations: equal to the original up to the rounding of float32.
 
-Only what is fixed is rewritten: a network in evaluation mode, whose norms use stored statistics. Where a rewriting does
-not apply, layers stay as they are. Weights are shared with the original, never changed.
+Only networks in evaluation mode are fused, whose norms use stored statistics. Layers that no rule fits stay as they
+are. Weights are shared with the original and never changed.
 """
 
 from __future__ import annotations
@@ -22,40 +22,39 @@ from gantools.models.generators.srresnet import SRResNet
 Layer = TypeVar("Layer", bound=nn.Module)
 
 _FEW_CHANNELS = 4
-"""Convolutions to fewer channels than this leave vector units idle; as one to each sub-pixel they fill them."""
+"""Convolutions to fewer output channels leave vector units idle; computing every sub-pixel at once fills them."""
 
 _FRESH = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.GroupNorm, InstanceNorm)
-"""Layers whose result nobody else holds, so that an activation may overwrite it."""
+"""Layers whose output nothing else refers to, so that an activation may overwrite it."""
 
 
 @torch.no_grad()
-def rewritten(network: nn.Module, *, enlarge_last: bool = True) -> nn.Module:
-    """The network with norms folded into convolutions and, with ``enlarge_last``, the last one on small maps.
+def fuse(network: nn.Module, *, enlarge_last: bool = True) -> nn.Module:
+    """A copy with norms folded into convolutions and, with ``enlarge_last``, the last one before the enlargement.
 
-    The original stays as it is and shares its unchanged weights. A network in training mode comes back itself: its
-    dropout and batch statistics are meant.
+    A network in training mode is returned as it is: its dropout and batch statistics are meant.
     """
     if network.training:
         return network
-    made = sharing_copy(network)
-    replace_children(made, _without_parametrization)
-    _fold_named_norms(made)
-    replace_children(made, _sequence)
+    fused = copy_sharing_weights(network)
+    replace_children(fused, _without_parametrization)
+    _fold_named_norms(fused)
+    replace_children(fused, _fuse_sequence)
     if enlarge_last:
-        replace_children(made, lambda layer: spread(layer) if _spreads_few(layer) else layer)
-    if enlarge_last and isinstance(made, SRResNet):
-        _enlarge_last(made)
-    return made.requires_grad_(False).eval()
+        replace_children(fused, lambda layer: to_subpixel_convolution(layer) if _enlarges_to_few(layer) else layer)
+    if enlarge_last and isinstance(fused, SRResNet):
+        _shuffle_last(fused)
+    return fused.requires_grad_(False).eval()
 
 
-def sharing_copy(network: nn.Module) -> nn.Module:
-    """A copy whose modules are its own, and whose tensors are the original's."""
+def copy_sharing_weights(network: nn.Module) -> nn.Module:
+    """A copy with modules of its own and the original's tensors."""
     tensors: Iterable[Tensor] = chain(network.parameters(), network.buffers())
     return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
 
 
 def replace_children(parent: nn.Module, change: Callable[[nn.Module], nn.Module]) -> None:
-    """Put ``change(child)`` in the place of every module below ``parent``, the innermost first."""
+    """Replace every module below ``parent`` by ``change(module)``, the innermost first."""
     for name, child in list(parent.named_children()):
         replace_children(child, change)
         changed = change(child)
@@ -64,7 +63,7 @@ def replace_children(parent: nn.Module, change: Callable[[nn.Module], nn.Module]
 
 
 def _without_parametrization(layer: nn.Module) -> nn.Module:
-    """A convolution with the weight that its weight or spectral norm comes to, computed once."""
+    """A convolution whose weight norm or spectral norm is computed once."""
     if not (isinstance(layer, nn.Conv2d) and is_parametrized(layer)):
         return layer
     plain = nn.Conv2d(
@@ -92,7 +91,7 @@ def _fold_named_norms(network: nn.Module) -> None:
 
 
 def _folded(convolution: Layer, norm: nn.Module) -> Layer:
-    """The convolution whose result is what ``norm`` made of it, by its stored statistics."""
+    """The convolution followed by ``norm`` with its stored statistics, as one convolution."""
     layer, fixed = cast(nn.Conv2d, convolution), cast(nn.BatchNorm2d, norm)
     deviation = (cast(Tensor, fixed.running_var) + fixed.eps).sqrt()
     factor = fixed.weight / deviation
@@ -105,46 +104,30 @@ def _folded(convolution: Layer, norm: nn.Module) -> Layer:
     return cast(Layer, made)
 
 
-def _sequence(layer: nn.Module) -> nn.Module:
-    """A sequence without what does nothing, norms folded, activations in place and before sub-pixels are spread."""
-    if type(layer) is not nn.Sequential:
-        return layer
-    layers = [_slope(each) for each in layer if not isinstance(each, nn.Dropout | nn.Identity)]
-    layers = _with_folded_norms(layers)
+def _fuse_sequence(sequence: nn.Module) -> nn.Module:
+    """Norms folded, activations in place and before PixelShuffle, without layers that do nothing."""
+    if type(sequence) is not nn.Sequential:
+        return sequence
+    layers: list[nn.Module] = []
+    for layer in sequence:
+        if isinstance(layer, nn.BatchNorm2d) and layers and isinstance(layers[-1], nn.Conv2d | nn.ConvTranspose2d):
+            layers[-1] = _folded(layers[-1], layer)
+        elif isinstance(layer, nn.PReLU) and layer.num_parameters == 1:
+            layers.append(nn.LeakyReLU(layer.weight.item()))  # unlike a PReLU it may change places with PixelShuffle
+        elif not isinstance(layer, nn.Dropout | nn.Identity):
+            layers.append(layer)
     for position in range(len(layers) - 1):
         first, second = layers[position : position + 2]
         if isinstance(first, nn.PixelShuffle) and isinstance(second, nn.ReLU | nn.LeakyReLU):
             layers[position : position + 2] = second, first
-    return nn.Sequential(*_in_place(layers))
-
-
-def _slope(layer: nn.Module) -> nn.Module:
-    """A PReLU with one slope is a LeakyReLU, which commutes with moving samples about."""
-    if isinstance(layer, nn.PReLU) and layer.num_parameters == 1:
-        return nn.LeakyReLU(layer.weight.item())
-    return layer
-
-
-def _with_folded_norms(layers: list[nn.Module]) -> list[nn.Module]:
-    kept: list[nn.Module] = []
-    for layer in layers:
-        if isinstance(layer, nn.BatchNorm2d) and kept and isinstance(kept[-1], nn.Conv2d | nn.ConvTranspose2d):
-            kept[-1] = _folded(kept[-1], layer)
-        else:
-            kept.append(layer)
-    return kept
-
-
-def _in_place(layers: list[nn.Module]) -> list[nn.Module]:
-    """Activations write over what the layer before them has just made."""
     for before, layer in pairwise(layers):
         if isinstance(layer, nn.ReLU | nn.LeakyReLU) and isinstance(before, _FRESH):
             layer.inplace = True
-    return layers
+    return nn.Sequential(*layers)
 
 
-def _spreads_few(layer: nn.Module) -> TypeGuard[nn.ConvTranspose2d]:
-    """Whether it enlarges by its stride, alike in both directions, to few channels."""
+def _enlarges_to_few(layer: nn.Module) -> TypeGuard[nn.ConvTranspose2d]:
+    """Whether a layer enlarges by its stride, alike in both directions, to few channels."""
     if not isinstance(layer, nn.ConvTranspose2d) or layer.groups != 1 or layer.dilation != (1, 1):
         return False
     padding = cast(tuple[int, int], layer.padding)
@@ -153,47 +136,44 @@ def _spreads_few(layer: nn.Module) -> TypeGuard[nn.ConvTranspose2d]:
     return square and grows == layer.stride[0] and layer.out_channels < _FEW_CHANNELS
 
 
-def _enlarge_last(network: SRResNet) -> None:
-    """The last convolution at low resolution: it computes all sub-pixels of a position at once.
-
-    Its 9×9 kernel on spread sub-pixels is a 5×5 kernel on channels before they are spread.
-    """
+def _shuffle_last(network: SRResNet) -> None:
+    """Compute the last convolution before PixelShuffle: its 9×9 kernel becomes a 5×5 one on more channels."""
     *before, shuffle = network.ups if len(network.ups) else (nn.Identity(),)
     if isinstance(shuffle, nn.PixelShuffle):
         network.ups = nn.Sequential(*before)
-        wide = before_shuffle(network.last, shuffle.upscale_factor)
+        wide = before_pixel_shuffle(network.last, shuffle.upscale_factor)
         network.register_module("last", nn.Sequential(wide, nn.PixelShuffle(shuffle.upscale_factor)))
 
 
-def before_shuffle(convolution: nn.Conv2d, factor: int) -> nn.Conv2d:
-    """The convolution that, before PixelShuffle(factor), does what ``convolution`` does after it, borders included.
+def before_pixel_shuffle(convolution: nn.Conv2d, factor: int) -> nn.Conv2d:
+    """The convolution that does before PixelShuffle(factor) what ``convolution`` does after it, borders included.
 
     Sub-pixel a of position i, at factor·i + a, sees through tap k the sub-pixel b of position i + j where
     factor·j + b = a + k - padding. ``convolution`` has a square, odd kernel and keeps the size.
     """
     padding = convolution.kernel_size[0] // 2
-    reach = -(-padding // factor)
-    taps = torch.zeros(factor, factor, 2 * reach + 1, convolution.kernel_size[0])
+    radius = -(-padding // factor)
+    taps = torch.zeros(factor, factor, 2 * radius + 1, convolution.kernel_size[0])
     for a in range(factor):
         for tap in range(convolution.kernel_size[0]):
             position, b = divmod(a + tap - padding, factor)
-            taps[a, b, position + reach, tap] = 1
+            taps[a, b, position + radius, tap] = 1
     kernel = torch.einsum("ocyx,abjy,ABJx->oaAcbBjJ", convolution.weight, taps, taps)
     return _convolution(kernel.flatten(3, 5).flatten(0, 2), convolution.bias, factor)
 
 
-def spread(convolution: nn.ConvTranspose2d) -> nn.Sequential:
-    """A transposed convolution as a convolution to every sub-pixel, which PixelShuffle then spreads.
+def to_subpixel_convolution(convolution: nn.ConvTranspose2d) -> nn.Sequential:
+    """A transposed convolution as a convolution to all sub-pixels and PixelShuffle.
 
     Tap k brings the input at i + j to sub-pixel a of i where factor·j = a + padding - k.
     """
     factor, size = convolution.stride[0], convolution.kernel_size[0]
     padding = cast(tuple[int, int], convolution.padding)[0]
-    reach = max((factor - 1 + padding) // factor, (size - 1 - padding) // factor)
-    taps = torch.zeros(factor, 2 * reach + 1, size)
+    radius = max((factor - 1 + padding) // factor, (size - 1 - padding) // factor)
+    taps = torch.zeros(factor, 2 * radius + 1, size)
     for a in range(factor):
         for tap in range((a + padding) % factor, size, factor):
-            taps[a, (a + padding - tap) // factor + reach, tap] = 1
+            taps[a, (a + padding - tap) // factor + radius, tap] = 1
     kernel = torch.einsum("coyx,ajy,AJx->oaAcjJ", convolution.weight, taps, taps)
     return nn.Sequential(_convolution(kernel.flatten(0, 2), convolution.bias, factor), nn.PixelShuffle(factor))
 

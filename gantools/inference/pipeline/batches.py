@@ -11,7 +11,6 @@ from typing import Protocol, TypeAlias
 
 from gantools.images.image import Image, Pixels
 from gantools.images.ops.transparency import spread
-from gantools.inference.kernels.compile import Ferry
 from gantools.inference.memory import memory_of
 from gantools.inference.model import Model
 from gantools.inference.options import Settings
@@ -19,9 +18,9 @@ from gantools.inference.pipeline.decode_pool import Supplied
 from gantools.inference.pipeline.encode import Made
 from gantools.inference.plan import Job
 from gantools.inference.scaling import Scaling
+from gantools.inference.tiling.context import ExecutionContext
 from gantools.inference.tiling.forward import (
-    ExecutionContext,
-    begin_batch,
+    start_batch,
     translate,
     translate_batch,
     translate_proven,
@@ -175,8 +174,8 @@ class Joint:
     Bits are compared before they are trusted: the pictures of the first batch of each shape and number are also
     computed alone, and where one differs, as other kernels for other numbers may make it, that shape's pictures go one
     by one; so do fewer than a whole batch, and runs of few ``pictures``, unless a number was asked for. With ``fast``
-    they may differ. ``check`` refuses a picture, ``finish`` makes one of what the network made of it. With a ``ferry``
-    one batch is brought and fetched while another is computed.
+    they may differ. ``check`` refuses a picture, ``finish`` makes one of what the network made of it. With ``overlap``
+    the next batch is read while a GPU computes one.
     """
 
     model: Model
@@ -184,7 +183,7 @@ class Joint:
     check: Callable[[Image], None]
     finish: Callable[[Image, Pixels], Image]
     pictures: int
-    ferry: Ferry | None = None
+    overlap: bool = False
     _exact: set[tuple[Shape, int]] = field(default_factory=set)
     _inexact: set[Shape] = field(default_factory=set)
 
@@ -203,7 +202,7 @@ class Joint:
     def _comfortable_px(self) -> int:
         """How many pixels go through an accelerator together."""
         way = ExecutionContext(self.model, self.model.autocast, None, self.settings.tta, memory_of(self.model.device))
-        return min(_FAST_PX, int(way.memory.preferred_bytes() / way.bytes_per_px()))
+        return min(_FAST_PX, int(way.memory.preferred_bytes() / way.activation_bytes_per_px()))
 
     @cached_property
     def scaling(self) -> Scaling:
@@ -234,14 +233,14 @@ class Joint:
         return self._finished(pictures, made)
 
     def begin(self, pictures: Sequence[Image]) -> Arrival | None:
-        """Start on pictures of one shape and depth where a ferry takes them; None, now or then: ``make`` has to."""
-        if self.ferry is None or not self._is_known(_shape(pictures[0]), len(pictures)):
+        """Start on pictures of one shape and depth on a GPU; None, now or then: ``make`` has to."""
+        if not self.overlap or not self._is_known(_shape(pictures[0]), len(pictures)):
             return None
         for each in pictures:
             self.check(each)
         how, given = self.settings, self._seen(pictures)
-        arrival = begin_batch(given, self.model, self.ferry, tile=how.tile, tta=how.tta)
-        return None if arrival is None else partial(self._arrived, pictures, arrival)
+        pending = start_batch(given, self.model, tile=how.tile, tta=how.tta)
+        return None if pending is None else partial(self._arrived, pictures, pending.wait)
 
     def _seen(self, pictures: Sequence[Image]) -> list[Pixels]:
         """What the network sees of each. Shapes: [H, W, 3] → [h, w, 3]."""

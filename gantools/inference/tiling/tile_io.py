@@ -1,10 +1,12 @@
-"""Integer samples as a network sees and makes them, part by part: the picture never becomes float as a whole."""
+"""Between integer samples and the network's floats, tile by tile: the image is never float as a whole."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -13,75 +15,104 @@ from torch import Tensor
 from gantools.errors import UsageError
 from gantools.images import ranges
 from gantools.images.image import Pixels
-from gantools.images.ops.color import gray
 from gantools.inference.model import Model
-from gantools.inference.tiling.grid import Span, Tile
+from gantools.inference.tiling.grid import Grid, Span, Tile
 
 BLOCK_PX = 1 << 18
-"""Pixels of a network's output that are turned into samples at once: what lies between is several times as large."""
+"""Output pixels that become samples at once: the floats in between take several times the memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class TileIO:
-    """A picture padded by reflection at the right and bottom to what a network takes.
+    """Reads tiles of an image, padded by reflection at the right and bottom to what a network takes; writes results.
 
-    Shapes: ``pixels`` [H, W, 3]; ``made`` [scale·H, scale·W, 3] of the same dtype, written tile by tile.
+    Shapes: ``pixels`` [H, W, 3]; ``result`` [scale·H, scale·W, 3] of the same dtype.
     """
 
     pixels: Pixels
-    made: Pixels
+    result: Pixels
+    grid: Grid
     channels: int
-    height: int
-    width: int
     scale: int
 
     @staticmethod
     def of(pixels: Pixels, model: Model) -> TileIO:
-        """An empty result beside a picture. Raises UsageError for a network that takes neither gray nor RGB."""
-        channels, scale = model.options.in_channels, model.generator.scale
+        """With an empty result. Raises UsageError for a network that takes neither gray nor RGB."""
+        network, channels = model.generator, model.options.in_channels
         if channels not in (1, 3):
-            raise UsageError(f"this network reads {channels} channels; pictures are fed to it as gray (1) or RGB (3)")
+            raise UsageError(f"this network reads {channels} channels; images are fed to it as gray (1) or RGB (3)")
         height, width = padded_sides(pixels.shape[0], pixels.shape[1], model)
-        made = np.empty((pixels.shape[0] * scale, pixels.shape[1] * scale, 3), pixels.dtype)
-        return TileIO(pixels, made, channels, height, width, scale)
+        grid = Grid(height, width, network.size_multiple, None if model.network.training else network.halo_px)
+        result = np.empty((pixels.shape[0] * network.scale, pixels.shape[1] * network.scale, 3), pixels.dtype)
+        return TileIO(pixels, result, grid, channels, network.scale)
 
-    def seen(self, tile: Tile, device: torch.device) -> Tensor:
-        """What the network sees of a tile. Shapes: [1, channels, h, w]. Range: [-1, 1]."""
-        return ranges.to_tensor(self.samples(tile), device)
+    def read(self, tile: Tile, device: torch.device) -> Tensor:
+        """The network's input for a tile. Shapes: [1, channels, h, w]. Range: [-1, 1]."""
+        return ranges.to_tensor(self.read_samples(tile), device)
 
-    def samples(self, tile: Tile) -> Pixels:
-        """The same before it becomes float. Shapes: [h, w, channels]."""
-        rows = _places(tile.rows, self.pixels.shape[0])
-        columns = _places(tile.columns, self.pixels.shape[1])
+    def read_samples(self, tile: Tile) -> Pixels:
+        """The same as samples. Shapes: [h, w, channels]."""
+        rows = _indices(tile.rows, self.pixels.shape[0])
+        columns = _indices(tile.columns, self.pixels.shape[1])
         part = self.pixels[rows][:, columns]
-        return gray(part)[..., None] if self.channels == 1 else part
+        return luma(part)[..., None] if self.channels == 1 else part
 
-    def write(self, made: Tensor, tile: Tile) -> None:
-        """Put what the network made of what it saw of a tile in its place. Shapes: [1, 1 or 3, scale·h, scale·w]."""
-        top, left = ((span.start - span.first) * self.scale for span in (tile.rows, tile.columns))
-        target = self.made[_scaled(tile.rows, self.scale), _scaled(tile.columns, self.scale)]
+    def write(self, output: Tensor, tile: Tile) -> None:
+        """Put the network's output for a tile into the result, without halo. Shapes: [1, 1 or 3, scale·h, scale·w]."""
+        scale = self.scale
+        top, left = ((span.start - span.first) * scale for span in (tile.rows, tile.columns))
+        rows, columns = (slice(span.start * scale, span.stop * scale) for span in (tile.rows, tile.columns))
+        target = self.result[rows, columns]
         height, width = target.shape[:2]
-        rows = max(1, BLOCK_PX // max(1, width))
-        for row in range(0, height, rows):
-            stop = min(height, row + rows)
-            part = made[..., top + row : top + stop, left : left + width]
+        block = max(1, BLOCK_PX // max(1, width))
+        for row in range(0, height, block):
+            stop = min(height, row + block)
+            part = output[..., top + row : top + stop, left : left + width]
             target[row:stop] = ranges.from_tensor(part, target.dtype)
 
 
 def padded_sides(height: int, width: int, model: Model) -> tuple[int, int]:
-    """The sides that a picture is padded to."""
-    says = model.generator
-    short = min(height, width) < says.minimum_size_px
-    multiple = math.lcm(says.size_multiple, says.minimum_size_px) if short else says.size_multiple
+    """Height and width that an image is padded to."""
+    network = model.generator
+    short = min(height, width) < network.minimum_size_px
+    multiple = math.lcm(network.size_multiple, network.minimum_size_px) if short else network.size_multiple
     return -(-height // multiple) * multiple, -(-width // multiple) * multiple
 
 
-def _scaled(span: Span, scale: int) -> slice:
-    return slice(span.start * scale, span.stop * scale)
+def upload(samples: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Samples on a device; on CUDA through page-locked memory, without waiting for the copy."""
+    tensor = torch.from_numpy(samples)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
-def _places(span: Span, length: int) -> slice | npt.NDArray[np.intp]:
-    """Where the samples of a stretch lie; beyond the picture's end it is reflected, as often as it takes."""
+def download(tensors: Sequence[Tensor]) -> Callable[[], list[Tensor]]:
+    """Start copying tensors to the CPU. The returned function waits for what is being computed, and for the copies."""
+    if tensors[0].device.type != "cuda":
+        return lambda: [tensor.cpu() for tensor in tensors]
+    copies = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in tensors]
+    for copy, tensor in zip(copies, tensors, strict=True):
+        copy.copy_(tensor, non_blocking=True)
+    copied = torch.cuda.current_stream(tensors[0].device).record_event()
+
+    def wait() -> list[Tensor]:
+        copied.synchronize()
+        return copies
+
+    return wait
+
+
+def luma(pixels: Pixels) -> Pixels:
+    """One channel as the eye weights three (Rec. 601), exact for equal ones. Shapes: [H, W, 3] → [H, W]."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+
+
+def from_gray(gray: Pixels) -> Pixels:
+    """One channel three times. Shapes: [H, W] → [H, W, 3]."""
+    return np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB))
+
+
+def _indices(span: Span, length: int) -> slice | npt.NDArray[np.intp]:
+    """The samples of a span; beyond the end of the image it is reflected, as often as it takes."""
     if span.last <= length:
         return slice(span.first, span.last)
     period = max(1, 2 * (length - 1))

@@ -77,7 +77,8 @@ class ContextEncoder(nn.Module):
 
     def predict(self, image: Tensor) -> Tensor:
         """What the decoder makes. Shapes: (N, C, H, W) → center: (N, C, H/2, W/2); full: (N, C, H, W)."""
-        features, scales = image, list[Tensor]()
+        features = image
+        scales: list[Tensor] = []
         for layer in self.encoder:
             features = layer(features)
             scales.append(features)

@@ -1,1 +1,0 @@
-"""Measurements for docs/benchmarks.md; not part of the installed package. Run as ``python -m benchmarks.NAME``."""
