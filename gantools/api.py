@@ -28,9 +28,8 @@ from gantools.registry import did_you_mean
 
 if TYPE_CHECKING:
     from gantools.data.options.datasets import EdgeOptions
-    from gantools.evaluation.contest import compare
-    from gantools.evaluation.session import evaluate_model as evaluate
-    from gantools.evaluation.session import evaluate_pairs
+    from gantools.evaluation.compare import compare
+    from gantools.evaluation.evaluate import evaluate, evaluate_pairs
     from gantools.images.image import Image
     from gantools.inference.options import Settings as InferSettings
     from gantools.training.recipe import Recipe
@@ -64,9 +63,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _LAZY = {
-    "compare": ("gantools.evaluation.contest", "compare"),
-    "evaluate": ("gantools.evaluation.session", "evaluate_model"),
-    "evaluate_pairs": ("gantools.evaluation.session", "evaluate_pairs"),
+    "compare": "gantools.evaluation.compare",
+    "evaluate": "gantools.evaluation.evaluate",
+    "evaluate_pairs": "gantools.evaluation.evaluate",
 }
 """Functions that are imported on first use: `gantools show` and `check` need none of what they need."""
 
@@ -74,8 +73,7 @@ _LAZY = {
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _LAZY[name]
-    return getattr(import_module(module), attribute)
+    return getattr(import_module(_LAZY[name]), name)
 
 
 def _of_runs_too(apply: Callable[P, T]) -> Callable[P, T]:

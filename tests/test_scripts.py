@@ -22,7 +22,7 @@ SCRIPTS = ("scripts/demo", "scripts/test", "scripts/check", ".ci/run")
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
-    *(str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("docs/**/*.md")),
+    *(str(path.relative_to(REPOSITORY)) for path in sorted(REPOSITORY.glob("docs/**/*.md"))),
 )
 LEFT_OVERS = re.compile(r"(^|/)(\.(?!ci/|gitignore)|__pycache__/)|^(runs|demo(-\d+)?|dist|build)/")
 TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".txt", ".sh", ".json", ""}
@@ -187,7 +187,7 @@ def test_the_wheel_holds_package_presets_weights_and_licence(wheel):
     assert presets
     assert modules | presets | weights <= set(wheel)
     assert any(name.endswith("/licenses/LICENSE") for name in wheel)
-    assert not [name for name in wheel if name.startswith(("tests/", "docs/", "scripts/"))]
+    assert not [name for name in wheel if name.startswith(("tests/", "docs/", "scripts/", "benchmarks/"))]
 
 
 def shown_commands() -> list[str]:
@@ -234,11 +234,20 @@ def test_every_preset_that_the_documents_name_exists():
     known |= {weights.name for weights in catalogue.installed() if weights.shipped}
     for document in DOCUMENTS:
         text = (REPOSITORY / document).read_text(encoding="utf-8")
-        assert set(re.findall(rf"\b(?:{recipes})/[\w-]+(?!\.)\b", text)) <= known, document
+        assert set(re.findall(rf"(?<![\w/-])(?:{recipes})/[\w-]+(?!\.)\b", text)) <= known, document
 
 
-def test_every_document_that_a_document_points_to_exists():
-    for document in (*DOCUMENTS, "CHANGELOG.md"):
-        path = REPOSITORY / document
-        targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
-        assert [target for target in targets if not (path.parent / target).exists()] == []
+def anchors(page: Path) -> set[str]:
+    """The anchors that a page's headings get on GitHub."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CHANGELOG.md"])
+def test_links_between_documents_work(document):
+    path = REPOSITORY / document
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", path.read_text(encoding="utf-8")):
+        page = path.parent / target if target else path
+        assert page.exists(), target
+        assert not anchor or anchor in anchors(page), f"{target}#{anchor}"

@@ -1,5 +1,5 @@
-"""How good a model is: pictures that it makes, beside what needs no model, measured by named metrics.
+"""How good a model is: its images beside simple baselines, measured by named metrics.
 
-:mod:`~gantools.evaluation.examples` gives the pictures, :mod:`~gantools.evaluation.measuring` the figures,
-:mod:`~gantools.evaluation.result` what is told of them; :mod:`~gantools.evaluation.limits` holds figures to limits.
+:mod:`~gantools.evaluation.evaluate` measures one model or two folders, :mod:`~gantools.evaluation.compare` shows
+several models side by side; both give a :mod:`~gantools.evaluation.result`.
 """

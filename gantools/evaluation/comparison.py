@@ -1,30 +1,29 @@
-"""Several models on the same pictures: what each makes, and how good it is where the truth is known."""
+"""Runs several models over the same images and measures them where the truth is known."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gantools.errors import GantoolsError, ImageError
-from gantools.evaluation.applying import made_from
-from gantools.evaluation.entrants import Entrants
-from gantools.evaluation.example import Example
-from gantools.evaluation.measuring import Measurement
+from gantools.evaluation.measurement import Measurement
 from gantools.evaluation.result import Evaluation, Failure, Row
+from gantools.evaluation.run_model import run_on_file
 from gantools.images.image import Pixels
 from gantools.images.io import reader
 from gantools.images.ops.resize import resize_bicubic
 from gantools.inference.model import Model
 from gantools.inference.options import ScaleTo
 from gantools.jobs import pictures
+from gantools.metrics.example import TRUTH, Example
 
-INPUT, TRUTH = "input", "truth"
+INPUT = "input"
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One picture's tiles, by title, and the figures of those that were measured."""
+class ComparedImage:
+    """One image's tiles by title (input, models, truth), and the metrics of those that were measured."""
 
     name: str
     tiles: Mapping[str, Pixels]
@@ -33,64 +32,63 @@ class Shown:
 
 @dataclass(eq=False)
 class Comparison:
-    """Runs ``models`` over pictures, one after the other. ``measurement`` collects figures where there are truths."""
+    """Models and the images they are compared on. ``measurement`` collects metrics where there are ``truths``."""
 
     models: Mapping[str, Model]
-    entrants: Entrants
+    inputs: Sequence[Path]
     truths: Path | None = None
     mask: str | None = None
     scale_to: ScaleTo = "auto"
     measurement: Measurement | None = None
     failures: list[Failure] = field(default_factory=list)
 
-    def shown(self) -> Iterator[Shown]:
-        """Every picture that could be read and made; the others are failures."""
-        for path in self.entrants.inputs:
+    def run(self) -> Iterator[ComparedImage]:
+        """Every image that could be read and computed; the others are failures."""
+        for path in self.inputs:
             try:
-                yield self._one(path)
+                yield self._compared(path)
             except GantoolsError as error:
                 self.failures.append(Failure(str(path), str(error)))
 
-    def _one(self, path: Path) -> Shown:
-        made = {name: made_from(path, model, self.mask, self.scale_to) for name, model in self.models.items()}
-        given, truth = reader.read_rgb8(path), self._truth(path)
-        if truth is None:
-            return Shown(path.name, {INPUT: given, **made})
-        return Shown(path.name, {INPUT: given, **made, TRUTH: truth}, self._rows(path, given, made, truth))
+    def _compared(self, path: Path) -> ComparedImage:
+        results = {name: run_on_file(path, model, self.mask, self.scale_to) for name, model in self.models.items()}
+        given = reader.read_rgb8(path)
+        if self.truths is None:
+            return ComparedImage(path.name, {INPUT: given, **results})
+        truth = reader.read_rgb8(_truth_of(path, self.truths))
+        tiles = {INPUT: given, **results, TRUTH: truth}
+        if self.measurement is None:
+            return ComparedImage(path.name, tiles)
+        measurable = {name: pixels for name, pixels in results.items() if pixels.shape == truth.shape}
+        rows = self.measurement.add(Example(path.name, {**_baseline(given, truth), **measurable}, truth))
+        return ComparedImage(path.name, tiles, {row.candidate: row for row in rows})
 
     def evaluation(self) -> Evaluation | None:
-        """The figures of all pictures shown, where there were truths."""
+        """The metrics of all images, where there were truths."""
         if self.measurement is None:
             return None
-        instruments, subject = self.measurement.instruments, {"models": ", ".join(self.models)}
-        pictures, rows = f"{len(self.entrants.inputs)} pictures", tuple(self.measurement.rows)
-        protocol = tuple(instruments.lines())
-        return Evaluation(subject, pictures, "as given", "the truth", instruments.protocols, protocol, rows)
-
-    def _truth(self, path: Path) -> Pixels | None:
-        return None if self.truths is None else reader.read_rgb8(truth_of(path, self.truths))
-
-    def _rows(self, path: Path, given: Pixels, made: Mapping[str, Pixels], truth: Pixels) -> Mapping[str, Row]:
-        """The figures of everything that has the truth's size, the input (enlarged) before the models."""
-        if self.measurement is None:
-            return {}
-        first = len(self.measurement.rows)
-        fitting = {name: pixels for name, pixels in made.items() if pixels.shape == truth.shape}
-        self.measurement.add(Example(path.name, {**_baseline(given, truth), **fitting}, truth))
-        return {row.candidate: row for row in self.measurement.rows[first:]}
+        return Evaluation(
+            {"models": ", ".join(self.models)},
+            data=f"{len(self.inputs)} images",
+            inputs="as given",
+            reference="the truth",
+            metrics=self.measurement.instruments.protocols,
+            protocol=tuple(self.measurement.instruments.lines()),
+            rows=tuple(self.measurement.rows),
+        )
 
 
-def truth_of(path: Path, truths: Path) -> Path:
-    """The picture of the same name in a folder of truths, with any suffix. Raises ImageError for none or several."""
+def _truth_of(path: Path, truths: Path) -> Path:
+    """The image of the same name in a folder of truths, with any suffix. Raises ImageError for none or several."""
     name = pictures.stem(path)
     found = [file for file in sorted(truths.iterdir()) if pictures.known(file) and pictures.stem(file) == name]
     if len(found) != 1:
-        raise ImageError(f"{len(found) or 'no'} pictures called {name!r} in {str(truths)!r}; one for each input")
+        raise ImageError(f"{len(found) or 'no'} images called {name!r} in {str(truths)!r}; one for each input")
     return found[0]
 
 
 def _baseline(given: Pixels, truth: Pixels) -> dict[str, Pixels]:
-    """What doing nothing would give: the input, enlarged where the truth is larger."""
+    """The unchanged input, enlarged by bicubic interpolation where the truth is larger."""
     if given.shape == truth.shape:
         return {INPUT: given}
     return {"bicubic": resize_bicubic(given, size=truth.shape[:2])} if given.size < truth.size else {}

@@ -4,82 +4,89 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from string import Template
 
-from gantools.evaluation.comparison import Shown
+from gantools.evaluation.comparison import ComparedImage
 from gantools.evaluation.result import Evaluation, Failure, Row
 from gantools.images.image import Image, Pixels
 from gantools.images.io import writer
-from gantools.metrics.protocols import MetricProtocol
 
 LOSSLESS_PIXELS = 200_000
-"""Pictures up to this size lie in the page without loss."""
+"""Images up to this size are embedded without loss."""
 
 SMALL_PX = 320
-"""Pictures of less width are enlarged without smoothing: their pixels are what is looked at."""
+"""Images narrower than this are enlarged without smoothing: their pixels are what is looked at."""
 
-_QUALITY = 92
+WEBP_QUALITY = 92
 
 
 class Gallery:
-    """Takes pictures one at a time and keeps only their compressed form."""
+    """Takes images one at a time and keeps only their compressed form."""
 
     def __init__(self) -> None:
         self._sections: list[str] = []
 
-    def add(self, shown: Shown) -> None:
-        """Append one picture's tiles, each with its figures."""
-        figures = "".join(self._figure(title, pixels, shown.rows.get(title)) for title, pixels in shown.tiles.items())
-        self._sections.append(f'<h2>{_text(shown.name)}</h2><div class="row">{figures}</div>')
+    @property
+    def count(self) -> int:
+        """How many images were added."""
+        return len(self._sections)
 
-    def _figure(self, title: str, pixels: Pixels, row: Row | None) -> str:
-        number = f"{len(self._sections)}-{title}"
-        figures = row.figures.items() if row else ()
-        told = "".join(f"<span>{_text(name)} {value:.4f}</span>" for name, value in figures)
-        height, width = pixels.shape[:2]
-        look = "small" if width < SMALL_PX else "large"
-        return (
-            f'<figure><input type="checkbox" id="{_text(number)}"><label for="{_text(number)}">'
-            f'<img class="{look}" src="{data_uri(pixels)}" width="{width}" height="{height}" alt="{_text(title)}">'
-            f"</label><figcaption><b>{_text(title)}</b><span>{width}×{height}</span>"
-            f"{told}</figcaption></figure>"
+    def add(self, image: ComparedImage) -> None:
+        """Append one image's tiles, each with its metrics."""
+        tiles = "".join(
+            _tile(f"{self.count}-{title}", title, pixels, image.rows.get(title))
+            for title, pixels in image.tiles.items()
         )
+        self._sections.append(f'<h2>{_text(image.name)}</h2><div class="row">{tiles}</div>')
 
     def page(self, title: str, evaluation: Evaluation | None, failures: Iterable[Failure]) -> str:
-        """The whole page; with an evaluation, a table of means above the pictures and the protocol below."""
+        """The whole page; with an evaluation, a table of means above the images and the protocol below."""
         template = Template(Path(__file__).with_name("gallery.html").read_text(encoding="utf-8"))
         return template.substitute(
             title=_text(title),
-            table=_table(evaluation.means(), evaluation.metrics, evaluation.pictures) if evaluation else "",
-            failures=_items("ul", [f"{failure.picture}: {failure.error}" for failure in failures]),
+            table=_table(evaluation) if evaluation else "",
+            failures=_items("ul", [f"{failure.image}: {failure.error}" for failure in failures]),
             pictures="\n".join(self._sections),
             protocol=_items("ol", evaluation.protocol) if evaluation else "",
         )
 
 
 def data_uri(pixels: Pixels) -> str:
-    """A picture as text: PNG, or WebP where that would be large."""
+    """An image as text: PNG, or WebP where that would be large."""
     small = pixels.shape[0] * pixels.shape[1] <= LOSSLESS_PIXELS
-    kind, quality = ("png", 100) if small else ("webp", _QUALITY)
+    kind, quality = ("png", 100) if small else ("webp", WEBP_QUALITY)
     content = writer.encode(Image(pixels), kind, quality=quality)
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _table(means: Mapping[str, Mapping[str, float]], metrics: Sequence[MetricProtocol], pictures: int) -> str:
-    heads = "".join(f"<th>{_text(metric.name)}</th>" for metric in metrics)
-    rows = "".join(
-        f"<tr><td>{_text(name)}</td>{''.join(_cell(name, metric, means) for metric in metrics)}</tr>" for name in means
+def _tile(number: str, title: str, pixels: Pixels, row: Row | None) -> str:
+    metrics = row.metrics.items() if row else ()
+    values = "".join(f"<span>{_text(name)} {value:.4f}</span>" for name, value in metrics)
+    height, width = pixels.shape[:2]
+    look = "small" if width < SMALL_PX else "large"
+    return (
+        f'<figure><input type="checkbox" id="{_text(number)}"><label for="{_text(number)}">'
+        f'<img class="{look}" src="{data_uri(pixels)}" width="{width}" height="{height}" alt="{_text(title)}">'
+        f"</label><figcaption><b>{_text(title)}</b><span>{width}×{height}</span>{values}</figcaption></figure>"
     )
-    note = f'<p class="hint">Mean of {pictures} pictures; the best figure of each column stands out.</p>'
+
+
+def _table(evaluation: Evaluation) -> str:
+    means, metrics = evaluation.means(), evaluation.metrics
+    best = {metric.name: metric.best_of(means) for metric in metrics}
+    heads = "".join(f"<th>{_text(metric.name)}</th>" for metric in metrics)
+    rows = ""
+    for name, values in means.items():
+        cells = ""
+        for metric in (metric.name for metric in metrics):
+            text = f"{values[metric]:.4f}" if metric in values else ""
+            mark = ' class="best"' if best[metric] == name else ""
+            cells += f"<td{mark}>{text}</td>"
+        rows += f"<tr><td>{_text(name)}</td>{cells}</tr>"
+    note = f'<p class="hint">Mean of {evaluation.images} images; the best value of each column is highlighted.</p>'
     return f'<div class="wide"><table><tr><th></th>{heads}</tr>{rows}</table></div>{note}'
-
-
-def _cell(name: str, metric: MetricProtocol, means: Mapping[str, Mapping[str, float]]) -> str:
-    best = ' class="best"' if metric.best_of(means) == name else ""
-    value = means[name].get(metric.name)
-    return f"<td{best}>{'' if value is None else f'{value:.4f}'}</td>"
 
 
 def _items(kind: str, lines: Sequence[str]) -> str:

@@ -1,49 +1,51 @@
-"""What an evaluation found, and the forms in which it is told: means, rows, JSON, CSV. No torch."""
+"""What an evaluation found, as means, rows, JSON and CSV; limits that it must reach. No torch."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gantools.evaluation.example import MODEL, RESULT
+from gantools.errors import UsageError
+from gantools.metrics import protocols
+from gantools.metrics.example import MODEL, RESULT
 from gantools.metrics.protocols import MetricProtocol
 
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one candidate for one picture; of the truth, its undirected ones."""
+    """The metrics of one candidate for one image. The truth has only metrics without a better direction."""
 
-    picture: str
+    image: str
     candidate: str
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {"picture": self.picture, "candidate": self.candidate, **_told(self.figures)}
+        return {"picture": self.image, "candidate": self.candidate, **_json(self.metrics)}
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A picture that could not be measured, and why."""
+    """An image that could not be measured, and why."""
 
-    picture: str
+    image: str
     error: str
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {"picture": self.picture, "error": self.error}
+        return {"picture": self.image, "error": self.error}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures by picture and candidate, what they were taken with, and of what.
+    """Metrics by image and candidate, with what is needed to repeat them.
 
-    ``subject`` says which weights, recipe and network, or which folders; ``data`` what the pictures are, ``inputs`` how
-    they were degraded, ``reference`` what candidates are compared with. ``distances`` are of whole sets, by candidate.
+    ``subject`` names the weights, recipe and network, or the folders. ``data`` says which images, ``inputs`` how inputs
+    were made, ``reference`` what candidates are compared with. ``distances`` are those of whole sets, by candidate.
     """
 
     subject: Mapping[str, str]
@@ -57,53 +59,76 @@ class Evaluation:
     distances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
-    def pictures(self) -> int:
-        """How many pictures were measured."""
-        return len({row.picture for row in self.rows})
-
-    @property
-    def candidates(self) -> tuple[str, ...]:
-        """What was compared, in the order it was met."""
-        return tuple(dict.fromkeys(row.candidate for row in self.rows))
-
-    @property
-    def judged(self) -> str:
-        """The candidate that limits are for."""
-        return MODEL if MODEL in self.candidates else RESULT
+    def images(self) -> int:
+        """How many images were measured."""
+        return len({row.image for row in self.rows})
 
     def means(self) -> dict[str, dict[str, float]]:
-        """Candidate → metric → mean over the pictures; of whole sets, the distance."""
-        return {candidate: self._means_of(candidate) for candidate in self.candidates}
+        """Candidate → metric → mean over the images; for metrics of whole sets, the distance."""
+        found: dict[str, dict[str, float]] = {}
+        for candidate in dict.fromkeys(row.candidate for row in self.rows):
+            rows = [row.metrics for row in self.rows if row.candidate == candidate]
+            means = {name: math.fsum(row[name] for row in rows) / len(rows) for name in rows[0]}
+            found[candidate] = {**means, **self.distances.get(candidate, {})}
+        return found
 
-    def _means_of(self, candidate: str) -> dict[str, float]:
-        rows = [row.figures for row in self.rows if row.candidate == candidate]
-        figures = {name: math.fsum(row[name] for row in rows) / len(rows) for name in rows[0]}
-        return {**figures, **self.distances.get(candidate, {})}
-
-    def told(self) -> dict[str, Any]:
-        """Everything but the rows, as JSON; an infinite figure is the word inf."""
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the rows, as JSON; infinity is the word inf."""
         return {
             **self.subject,
             "data": self.data,
             "inputs": self.inputs,
             "reference": self.reference,
-            "pictures": self.pictures,
-            "failed": [failure.told() for failure in self.failures],
-            "means": {candidate: _told(figures) for candidate, figures in self.means().items()},
+            "pictures": self.images,
+            "failed": [failure.as_dict() for failure in self.failures],
+            "means": {candidate: _json(means) for candidate, means in self.means().items()},
             "protocol": dict(zip((metric.name for metric in self.metrics), self.protocol, strict=True)),
         }
 
-    def table(self) -> str:
+    def as_csv(self) -> str:
         """Every row as CSV with a header."""
         names = [metric.name for metric in self.metrics if metric.takes != "sets"]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["picture", "candidate", *names])
         for row in self.rows:
-            writer.writerow([row.picture, row.candidate, *(row.figures.get(name, "") for name in names)])
+            writer.writerow([row.image, row.candidate, *(row.metrics.get(name, "") for name in names)])
         return text.getvalue()
 
+    def missed(self, limits: Iterable[Limit]) -> list[str]:
+        """One line for every limit that the model's means miss; NaN misses every limit."""
+        means = self.means()
+        judged = means[MODEL if MODEL in means else RESULT]
+        return [
+            f"{limit.metric.name} is {judged[limit.metric.name]:.4f}, worse than the limit of {limit.value:g}"
+            for limit in limits
+            if math.isnan(judged[limit.metric.name]) or limit.metric.beats(limit.value, judged[limit.metric.name])
+        ]
 
-def _told(figures: Mapping[str, float]) -> dict[str, float | str]:
-    """JSON has no word for infinity; these are the ones that other programs read."""
-    return {name: value if math.isfinite(value) else str(value) for name, value in figures.items()}
+
+@dataclass(frozen=True)
+class Limit:
+    """The worst mean of a metric that is accepted."""
+
+    metric: MetricProtocol
+    value: float
+
+    @classmethod
+    def parse(cls, text: str) -> Limit:
+        """A limit from ``METRIC=NUMBER``. Raises UsageError for other text and metrics without a better direction."""
+        name, equals, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not equals or not math.isfinite(value):
+            raise UsageError(f"--fail-under {text}: a limit is METRIC=NUMBER, such as psnr_y=28")
+        metric = protocols.find(name)
+        if metric.better == "neither":
+            raise UsageError(f"--fail-under {text}: {metric.direction}, so it has no limit")
+        return cls(metric, value)
+
+
+def _json(values: Mapping[str, float]) -> dict[str, float | str]:
+    """JSON has no infinity; ``inf`` and ``nan`` are the words that other programs read."""
+    return {name: value if math.isfinite(value) else str(value) for name, value in values.items()}

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from gantools.images.image import Image, Pixels
+from gantools.images.ops import color
 from gantools.images.ops.masks import Mask
 from gantools.images.ops.resize import resize_bicubic
 from gantools.images.ops.transparency import restore, spread
@@ -22,7 +23,6 @@ from gantools.inference.pipeline.results import Run
 from gantools.inference.plan import Job
 from gantools.inference.scaling import Scaling
 from gantools.inference.tiling.forward import translate
-from gantools.inference.tiling.tile_io import from_gray, luma
 from gantools.models.options import ContextEncoderOptions
 
 _NOTICEABLE = 0.02
@@ -120,8 +120,8 @@ def _alpha(picture: Image, model: Model, settings: Settings) -> Pixels | None:
     resized = picture.alpha if scale == 1 else resize_bicubic(picture.alpha[..., None], scale=scale)[..., 0]
     if settings.alpha == "keep":
         return resized
-    given, plain = from_gray(picture.alpha), replace(settings, prepare=None)
-    made = luma(Scaling.of(model.export, plain).result(_applied(given, model, plain), given))
+    given, plain = color.gray_to_rgb(picture.alpha), replace(settings, prepare=None)
+    made = color.gray(Scaling.of(model.export, plain).result(_applied(given, model, plain), given))
     clear = cv2.resize((picture.alpha == 0).astype(np.uint8), made.shape[::-1], interpolation=cv2.INTER_NEAREST)
     made[(clear == 1) & ((resized == 0) | (made <= _VEIL * np.iinfo(made.dtype).max))] = 0
     return made
@@ -147,7 +147,7 @@ def _stays_gray(model: Model, settings: Settings) -> bool:
 
 def _in_gray(pixels: Pixels) -> Pixels:
     """Take the colours out, and say so where there were some."""
-    gray = from_gray(luma(pixels))
+    gray = color.gray_to_rgb(color.gray(pixels))
     if cv2.norm(gray, pixels, cv2.NORM_L1) > _NOTICEABLE * np.iinfo(pixels.dtype).max * pixels.size:
         warnings.warn("a gray picture stays gray; --gray color gives the colours that the network made", stacklevel=2)
     return gray

@@ -9,8 +9,9 @@ import numpy as np
 
 from gantools.errors import UsageError
 from gantools.images.image import Image, Pixels, to_depth_of
+from gantools.images.ops.color import gray, gray_to_rgb, with_luminance
 from gantools.images.ops.masks import Mask, mean_filled
-from gantools.images.ops.resize import resized, size_at, with_luminance, without_colours
+from gantools.images.ops.resize import resized, size_at
 from gantools.inference.options import ScaleTo, Settings
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Scaling:
         Shapes: [H, W, 3] → [h, w, 3].
         """
         small = resized(pixels, self.size(*pixels.shape[:2]), darkest=self.darkest)
-        small = without_colours(small) if self.keeps_luminance else small
+        small = gray_to_rgb(gray(small)) if self.keeps_luminance else small
         return small if self.prepare is None else to_depth_of(small, self.prepare(Image(small)).pixels)
 
     def result(self, made: Pixels, given: Pixels) -> Pixels:

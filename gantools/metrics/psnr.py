@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gantools.images.image import Pixels
-from gantools.images.ops.resize import luma
+from gantools.images.ops.color import luma
 from gantools.metrics.pairs import cut_borders
 
 

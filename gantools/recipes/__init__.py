@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from gantools.errors import UsageError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def names() -> list[str]:
     """Names of all recipes."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
+    return sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
 
 
 def find(name: str) -> type[Recipe[Any, Any]]:

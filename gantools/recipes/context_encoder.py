@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -14,6 +14,7 @@ from gantools.data import DATASETS
 from gantools.data.options.datasets import MaskedData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL
 from gantools.losses.options import AdversarialOptions, PerceptualOptions, VanillaOptions
+from gantools.metrics.example import MODEL, Example
 from gantools.models import DISCRIMINATORS, GENERATORS
 from gantools.models.options import (
     ContextEncoderOptions,
@@ -23,6 +24,7 @@ from gantools.models.options import (
 )
 from gantools.training.recipe import (
     Best,
+    EvalDefaults,
     Generated,
     Judged,
     LossTerms,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from gantools.checkpoint.weights import Export
     from gantools.data.loading.batches import Masked
     from gantools.data.loading.dataset import Dataset
+    from gantools.training.recipe import RunModel
 
 
 MEAN_RGB = (2 * 117 / 255 - 1, 2 * 104 / 255 - 1, 2 * 123 / 255 - 1)
@@ -126,7 +129,12 @@ class ContextEncoder(Recipe["Masked", Generated]):
 
     config_type: ClassVar[type[RunConfig]] = ContextEncoderConfig
     default_preset = "center"
+    quick_preset = "center-64"
     metrics = ("l1_percent", "l2_percent")
+    evaluation = EvalDefaults(
+        metrics=("hole_psnr", "hole_l1_percent", "l1_percent"),
+        inputs="the middle square of the resized photo, masked as the weights' configuration says",
+    )
 
     def __init__(self, config: ContextEncoderConfig) -> None:
         self.config, self.options = config, config.model
@@ -254,6 +262,15 @@ class ContextEncoder(Recipe["Masked", Generated]):
             for name, pixels in (("perceptual", ours), ("telea_perceptual", telea)):
                 figures[name] = float(self.perceptual(ranges.to_tensor(pixels, made.device), batch.image))
         return figures
+
+    @classmethod
+    def example(cls, sample: Any, model: RunModel) -> Example:
+        """The filled image beside the mean colour and OpenCV's inpainting by Telea."""
+        from gantools.images.ops import masks  # needs cv2
+
+        image, missing = sample.image, sample.mask[..., 0] > 0
+        baselines = {"mean fill": masks.mean_filled(image, missing), "Telea": masks.telea(image, missing)}
+        return Example(sample.name, {**baselines, MODEL: model(image, missing)}, image, missing)
 
     def preview(self, batch: Masked) -> Mapping[str, Tensor]:
         shown = hidden(batch)

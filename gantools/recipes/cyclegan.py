@@ -19,6 +19,7 @@ from gantools.losses.options import (
     ReconstructionOptions,
     VanillaOptions,
 )
+from gantools.metrics.example import MODEL, Example
 from gantools.models import DISCRIMINATORS, GENERATORS
 from gantools.models.options import (
     DiscriminatorOptions,
@@ -27,7 +28,17 @@ from gantools.models.options import (
     PatchGanOptions,
     ResNetOptions,
 )
-from gantools.training.recipe import Best, Judged, LossTerms, Player, Recipe, Stage, describe_generator, initialize
+from gantools.training.recipe import (
+    Best,
+    EvalDefaults,
+    Judged,
+    LossTerms,
+    Player,
+    Recipe,
+    Stage,
+    describe_generator,
+    initialize,
+)
 from gantools.training.turns import Alternate
 
 if TYPE_CHECKING:
@@ -37,6 +48,7 @@ if TYPE_CHECKING:
     from gantools.data.loading.batches import Unpaired
     from gantools.data.loading.dataset import Dataset
     from gantools.losses.perceptual import PerceptualLoss
+    from gantools.training.recipe import RunModel
 
 
 class CycleGanModel(Options):
@@ -112,6 +124,14 @@ class CycleGan(Recipe["Unpaired", Fakes]):
 
     config_type: ClassVar[type[RunConfig]] = CycleGanConfig
     default_preset = "apple2orange"
+    quick_preset = "apple2orange-64"
+    evaluation = EvalDefaults(
+        metrics=("l1_percent", "colorfulness"),
+        feature_metrics=("frechet_distance",),
+        inputs="resized to the square of the weights' configuration",
+        reference="the input: there is no truth",
+    )
+    drawings = "fruit"
 
     def __init__(self, config: CycleGanConfig) -> None:
         from gantools.training.image_pool import ImagePool  # needs torch
@@ -215,6 +235,20 @@ class CycleGan(Recipe["Unpaired", Fakes]):
 
     def frozen(self) -> Mapping[str, nn.Module]:
         return {"perceptual": self.perceptual} if self.perceptual else {}
+
+    @classmethod
+    def example(cls, sample: Any, model: RunModel) -> Example:
+        """The translation, and where the weights have both directions the image translated there and back.
+
+        There is no truth: the input stands in its place. An image of the other domain is the reference of whole sets.
+        """
+        forward = model.network == "a_to_b"
+        given, wanted = (sample.a, sample.b) if forward else (sample.b, sample.a)
+        made = model(given)
+        candidates = {"input": given, MODEL: made}
+        if (back := model.reverse(made)) is not None:
+            candidates["there and back"] = back
+        return Example(sample.name_a if forward else sample.name_b, candidates, given, reference=wanted)
 
     def preview(self, batch: Unpaired) -> Mapping[str, Tensor]:
         made = self.forward(batch)

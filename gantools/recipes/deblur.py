@@ -29,6 +29,7 @@ from gantools.models.options import (
 )
 from gantools.training.recipe import (
     Best,
+    EvalDefaults,
     Generated,
     Judged,
     LossTerms,
@@ -121,6 +122,11 @@ class Deblur(Recipe["Restoration", Generated]):
     config_type: ClassVar[type[RunConfig]] = DeblurConfig
     default_preset = "compact"
     metrics = ("psnr_rgb",)
+    evaluation = EvalDefaults(
+        metrics=("psnr_rgb", "ssim_rgb"),
+        inputs="whole images, blurred as the weights' configuration says, or ready pairs",
+        input_name="degraded input",
+    )
 
     def __init__(self, config: DeblurConfig) -> None:
         self.config, self.options = config, config.model
@@ -232,9 +238,10 @@ class Deblur(Recipe["Restoration", Generated]):
         """Whole pictures of any size, as at inference: extended to what the network takes, and cut back."""
         from gantools.images.ops.resize import pad_to_multiple  # needs torch
 
-        padded, crop = pad_to_multiple(degraded, cast("Generator", self.generator).size_multiple)
+        height, width = degraded.shape[-2:]
+        padded = pad_to_multiple(degraded, cast("Generator", self.generator).size_multiple)
         made: Tensor = self.generator(padded)
-        return crop(made).float().clamp(-1, 1)
+        return made[..., :height, :width].float().clamp(-1, 1)
 
 
 def _mean(costs: list[Tensor]) -> Tensor:

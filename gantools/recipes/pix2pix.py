@@ -29,6 +29,7 @@ from gantools.models.options import (
 )
 from gantools.training.recipe import (
     Best,
+    EvalDefaults,
     Generated,
     Judged,
     LossTerms,
@@ -100,7 +101,13 @@ class Pix2Pix(Recipe["Paired", Generated]):
 
     config_type: ClassVar[type[RunConfig]] = Pix2PixConfig
     default_preset = "edges2shoes"
+    quick_preset = "shoes-64"
     metrics = ("l1_percent", "psnr_rgb")
+    evaluation = EvalDefaults(
+        metrics=("l1_percent", "psnr_rgb", "ab_l1", "colorfulness"),
+        inputs="pairs as the weights' configuration makes them, resized to its crop",
+    )
+    drawings = "shoes"
 
     def __init__(self, config: Pix2PixConfig) -> None:
         self.config, self.options = config, config.model

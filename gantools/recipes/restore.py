@@ -19,6 +19,7 @@ from gantools.models import DISCRIMINATORS, GENERATORS
 from gantools.models.options import DiscriminatorOptions, NoGanCriticOptions, ResNetUNetOptions
 from gantools.training.recipe import (
     Best,
+    EvalDefaults,
     Generated,
     Judged,
     LossTerms,
@@ -128,6 +129,12 @@ class Restore(Recipe["Restoration", Generated]):
     config_type: ClassVar[type[RunConfig]] = RestoreConfig
     default_preset = "crappify-64"
     metrics = ("psnr_rgb",)
+    evaluation = EvalDefaults(
+        metrics=("psnr_rgb", "ssim_rgb", "ab_l1", "colorfulness"),
+        inputs="degraded as the weights' configuration says, cut to multiples of its crop",
+        input_name="degraded input",
+        ready_pairs=True,
+    )
 
     def __init__(self, config: RestoreConfig) -> None:
         self.config, self.options = config, config.model

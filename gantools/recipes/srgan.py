@@ -30,6 +30,7 @@ from gantools.models.options import (
 )
 from gantools.training.recipe import (
     Best,
+    EvalDefaults,
     Generated,
     Judged,
     LossTerms,
@@ -113,7 +114,13 @@ class Srgan(Recipe["LowHigh", Generated]):
 
     config_type: ClassVar[type[RunConfig]] = SrganConfig
     default_preset = "compact"
+    bench_settings = ("model.perceptual.weights=random",)
     metrics = ("psnr_y", "ssim_y")
+    evaluation = EvalDefaults(
+        metrics=("psnr_y", "ssim_y", "psnr_rgb"),
+        inputs="center-cropped to a multiple of the scale, shrunk by antialiased bicubic (a = -0.5), rounded to 8 bits",
+        ready_pairs=True,
+    )
 
     def __init__(self, config: SrganConfig) -> None:
         self.config, self.options = config, config.model

@@ -10,11 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast
 
 from gantools.checkpoint.learnt_scale import learnt_scale
 from gantools.config.options import Options
 from gantools.config.schema import RunConfig
+from gantools.metrics.example import MODEL, Example
 from gantools.metrics.protocols import higher_is_better
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from gantools.checkpoint.weights import Export
     from gantools.data.loading.batches import Batch
     from gantools.data.loading.dataset import Dataset
+    from gantools.images.image import Pixels
+    from gantools.images.ops.masks import Mask
     from gantools.models.contract import Generator
     from gantools.models.options import Initialization
     from gantools.training.turns import TurnPolicy
@@ -122,16 +125,63 @@ class Stage:
     resting: Mapping[str, nn.Module] = field(default_factory=dict)
 
 
+class RunModel(Protocol):
+    """A trained network that ``gantools eval`` measures, applied as by ``gantools infer``.
+
+    Shapes: uint8 [H, W, 3] → [scale·H, scale·W, 3]; ``mask``: bool [H, W], True where pixels are missing.
+    """
+
+    @property
+    def network(self) -> str:
+        """The network's name in its recipe, such as ``generator``."""
+        ...
+
+    @property
+    def scale(self) -> int:
+        """How many times larger results are."""
+        ...
+
+    def __call__(self, image: Pixels, mask: Mask | None = None) -> Pixels: ...
+
+    def reverse(self, image: Pixels) -> Pixels | None:
+        """The image translated in the opposite direction, None where the weights cannot."""
+        ...
+
+
+@dataclass(frozen=True)
+class EvalDefaults:
+    """How ``gantools eval`` measures a recipe; every value has a default.
+
+    ``metrics``: names of the default metrics (none: those of two folders); ``feature_metrics`` join them where a
+    feature network is given. ``inputs`` says how validation inputs are made, ``input_name`` what the unchanged input is
+    called in tables, ``reference`` what results are compared with. ``ready_pairs``: folders low/ and high/ (or
+    degraded/ and clean/, …) are used as they are.
+    """
+
+    metrics: tuple[str, ...] = ()
+    feature_metrics: tuple[str, ...] = ("feature_distance",)
+    inputs: str = "as the weights' configuration makes them"
+    input_name: str = "input"
+    reference: str = "the truth"
+    ready_pairs: bool = False
+
+
 class Recipe(ABC, Generic[B, O]):
     """Base of every recipe.
 
     ``config_type`` is its closed configuration, ``default_preset`` what its bare name means, ``metrics`` the protocols
-    its validation pictures are compared by.
+    its validation images are compared by, ``evaluation`` how ``gantools eval`` measures it, ``drawings`` what
+    ``gantools data synth`` draws to try it with. ``gantools bench`` measures ``quick_preset`` (none: the default one)
+    with ``bench_settings`` (``KEY=VALUE``).
     """
 
     config_type: ClassVar[type[RunConfig]]
     default_preset: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]] = ()
+    evaluation: ClassVar[EvalDefaults] = EvalDefaults()
+    drawings: ClassVar[Literal["shoes", "fruit", "scenes"]] = "scenes"
+    quick_preset: ClassVar[str | None] = None
+    bench_settings: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def __init__(self, config: Any) -> None:
@@ -157,6 +207,20 @@ class Recipe(ABC, Generic[B, O]):
     @abstractmethod
     def validate(self, batch: B) -> Judged:
         """What the exported networks make of one validation picture, to be compared with its truth."""
+
+    @classmethod
+    def example(cls, sample: Any, model: RunModel) -> Example:
+        """What ``gantools eval`` measures of one validation sample: the model's result, baselines, the truth.
+
+        This one is for samples of an input and its truth. The baseline is the input, enlarged by bicubic interpolation
+        where the model enlarges.
+        """
+        given, truth, name = sample
+        if model.scale == 1:
+            return Example(name, {cls.evaluation.input_name: given, MODEL: model(given)}, truth)
+        from gantools.images.ops.resize import resize_bicubic  # needs cv2
+
+        return Example(name, {"bicubic": resize_bicubic(given, scale=model.scale), MODEL: model(given)}, truth)
 
     @abstractmethod
     def preview(self, batch: B) -> Mapping[str, Tensor]:

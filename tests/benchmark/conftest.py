@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gantools.benchmark.cases import CASES, Case
+from benchmarks.steps import CASES, Case
 
 _SMALL_DISCRIMINATOR = "model.discriminator.base_channels=4"
 _PAIRED = (

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gantools import recipes
 from gantools.cli import start
 from gantools.data.synthetic import drawing
 
@@ -177,5 +178,5 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Recipe → a folder of four drawn pictures for it."""
     folders = {recipe: tmp_path_factory.mktemp("drawn") / recipe for recipe in SMALL}
     for recipe, folder in folders.items():
-        drawing.draw_dataset(drawing.RECIPE_KINDS[recipe], folder, count=4, size_px=64, seed=1)
+        drawing.draw_dataset(recipes.find(recipe).drawings, folder, count=4, size_px=64, seed=1)
     return folders

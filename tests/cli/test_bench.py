@@ -1,42 +1,36 @@
-"""``gantools bench``: a row for each loop, as a table or as JSON Lines."""
+"""``gantools bench``: a row for each precision and layout, as a table or as JSON Lines."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from gantools.benchmark import cases
-from gantools.cli.app import app
+from gantools import recipes
 
-TOY = ("data.crop_px=32", "data.batch_images=2", "model.generator.channels=[8, 8, 8]")
+TOY = ("data.crop_px=32", "data.batch_images=2", "data.workers=0", "model.generator.channels=[8, 8, 8]")
 
 
 @pytest.fixture(autouse=True)
 def _toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = tuple(replace(case, small=TOY) for case in cases.CASES if case.name == "deblur")
-    monkeypatch.setattr(cases, "CASES", changed)
+    monkeypatch.setattr(recipes.find("deblur"), "bench_settings", TOY)
 
 
-def test_a_table_of_every_loop():
-    ended = CliRunner().invoke(app, ["bench", "deblur", "--rounds", "1", "--device", "cpu"])
-    assert ended.exit_code == 0, ended.output
-    lines = ended.stdout.splitlines()
-    assert lines[0].startswith("| case | loop | s/step")
-    assert [line.split(" | ")[1] for line in lines[2:4]] == ["plain fp32", "fp32"]
+def test_a_table_and_json_lines_of_the_same_steps(gantools: Any) -> None:
+    ended = gantools("bench", "deblur", "--rounds", "1", "--device", "cpu")
+    assert ended.code == 0, ended.err
+    lines = ended.out.splitlines()
+    assert lines[0].startswith("| case | setting | s/step")
+    assert [line.split(" | ")[1] for line in lines[2:4]] == ["fp32 contiguous", "fp32 channels_last"]
+    ended = gantools("bench", "deblur/compact", "--json", "--rounds", "1", "--device", "cpu")
+    rows = [json.loads(line) for line in ended.out.splitlines()]
+    assert (rows[0]["case"], rows[0]["setting"], rows[0]["ratio"]) == ("deblur/compact", "fp32 contiguous", 1)
+    assert all(row["images_per_second"] == pytest.approx(2 / row["seconds_per_step"]) for row in rows)
+    assert len(rows) == len(lines) - 2
 
 
-def test_json_lines():
-    ended = CliRunner().invoke(app, ["bench", "--json", "--rounds", "1", "--device", "cpu"])
-    rows = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert rows[0]["contender"] == "plain fp32"
-    assert rows[0]["ratio"] == 1
-    assert all(row["case"] == "deblur" and row["seconds_per_step"] > 0 for row in rows)
-
-
-def test_an_unknown_case_is_refused():
-    ended = CliRunner().invoke(app, ["bench", "debblur"])
-    assert ended.exit_code == 2
-    assert "no case debblur; there are deblur" in ended.stderr
+def test_an_unknown_recipe_is_refused_before_any_work(gantools: Any) -> None:
+    ended = gantools("bench", "deblur", "debblur")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.only_error.startswith("unknown recipe 'debblur'; did you mean")

@@ -102,7 +102,7 @@ def test_the_first_pictures_of_many_and_what_failed(gantools, small_pictures, he
     (here / "low" / "c.png").write_bytes(b"\x89PNG no more")
     done = gantools("compare", "srgan", "low", "-o", "c.png", "--most", "1")
     assert done.code == 0
-    assert "the first 1 pictures of 3" in done.err
+    assert "the first 1 images of 3" in done.err
     broken = gantools("compare", "srgan", "low", "-o", "c.html")
     assert broken.code == 3
     assert "low/c.png" in broken.err
@@ -115,18 +115,18 @@ def test_a_truth_that_is_missing_is_a_failure(gantools, small_pictures, here):
     (here / "high" / "b.png").unlink()
     done = gantools("compare", "srgan", "low", "--truth", "high", "-o", "c.html", "--metrics", "l1")
     assert done.code == 3
-    assert "no pictures called 'b'" in done.err
+    assert "no images called 'b'" in done.err
     assert done.out.splitlines()[0].split() == ["l1_percent", "↓"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["srgan", "-o", "c.html"], "there is no picture"),
+        (["srgan", "-o", "c.html"], "there is no image"),
         (["low", "-o", "c.html"], "there is no model"),
-        (["srgan", "low", "-o", "c.txt"], "a comparison is a page (.html) or a picture (.png)"),
+        (["srgan", "low", "-o", "c.txt"], "a comparison is a page (.html) or an image (.png)"),
         (["srgam", "low", "-o", "c.html"], 'did you mean "srgan"'),
-        (["srgan", "none.png", "-o", "c.html"], "no such picture"),
+        (["srgan", "none.png", "-o", "c.html"], "no such image"),
         (["srgan", "low", "-o", "there.html"], "exists already; --overwrite"),
         (["srgan", "low", "-o", "c.html", "--metrics", "l1"], "give --truth DIR"),
         (["srgan", "low", "-o", "c.html", "--truth", "none"], "none: no such folder"),

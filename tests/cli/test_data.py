@@ -40,7 +40,7 @@ def test_synth_as_json(gantools: Any, here: Path) -> None:
 def test_synth_refuses_what_it_cannot_do(gantools: Any, here: Path) -> None:
     unknown = gantools("data", "synth", "srgn", "-o", "set")
     assert (unknown.code, unknown.out) == (2, "")
-    assert unknown.only_error.startswith("nothing can be drawn for 'srgn'")
+    assert unknown.only_error.startswith("unknown recipe 'srgn'; did you mean")
     (here / "full").mkdir()
     (here / "full" / "mine.txt").write_text("keep me")
     for name in ("full", "full/mine.txt"):

@@ -157,7 +157,7 @@ def test_inspect_says_what_is_there_and_what_is_wrong(gantools: Any, photos: Pat
 
 @pytest.mark.parametrize("recipe", sorted(recipes.names()))
 def test_preview_shows_what_any_recipe_is_fed(recipe: str, gantools: Any, here: Path) -> None:
-    kind = drawing.RECIPE_KINDS.get(recipe, "scenes")
+    kind = recipes.find(recipe).drawings
     drawing.draw_dataset(kind, Path("set"), 3, 128, 1)
     shown = gantools("data", "preview", recipe, "--data", "set", "-o", "grid.png", "-n", "2")
     assert (shown.code, shown.out) == (0, "grid.png\n")

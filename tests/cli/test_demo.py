@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from gantools import api
-from gantools.demonstration import tour
+from gantools import demo as tour
 
 
-def test_it_leaves_pictures_and_a_page_that_shows_them(gantools, here, monkeypatch):
-    monkeypatch.setattr(tour, "PICTURES", 40)
+def test_it_writes_images_and_a_page_that_shows_them(gantools, here, monkeypatch):
+    monkeypatch.setattr(tour, "DRAWINGS", 40)
     monkeypatch.setattr(tour, "TRIED_STEPS", 4)
     monkeypatch.setattr(tour, "affordable_steps", lambda seconds: 2)
     done = gantools("demo", "-o", "d")
@@ -22,7 +22,7 @@ def test_it_leaves_pictures_and_a_page_that_shows_them(gantools, here, monkeypat
     assert json.loads((here / "d" / "run" / "run.json").read_bytes())["step"] == 2
     assert not list((here / "d").glob("trial-*"))
     page = (here / "d" / "index.html").read_text()
-    for name in ("photos.png", "shoes.png"):
+    for name in ("photos.png", "shoes.png", "deblur.png", "restore.png", "colorize.png", "context_encoder.png"):
         assert (here / "d" / name).is_file()
         assert f'src="{name}"' in page
 
@@ -32,16 +32,20 @@ def test_the_training_is_as_long_as_fits(seconds, steps):
     assert tour.affordable_steps(seconds) == steps
 
 
-def test_what_counts_steps_follows_their_number(tmp_path):
+def test_intervals_and_schedule_follow_the_number_of_steps(tmp_path, monkeypatch):
     tour.drawing.draw_dataset("shoes", tmp_path / "drawn", 2, 64, seed=0)
-    config = tour._settings(tmp_path, 450).config
+    configured = []
+    stopped = api.TrainingRun(tmp_path, "finished", 3, {})
+    monkeypatch.setattr(api, "train", lambda settings, **_: configured.append(settings.config) or stopped)
+    tour._train(tmp_path, tmp_path / "run", tour.Silent(), 450)
+    (config,) = configured
     stage = config.stages.adversarial
     assert (stage.steps, stage.epochs, stage.schedule.at) == (450, None, (0.6, 0.85))
     assert (config.train.log_every_steps, config.train.preview_every_steps) == (45, 90)
 
 
 def test_a_signal_while_it_trains_ends_it(gantools, here, monkeypatch):
-    monkeypatch.setattr(tour, "PICTURES", 1)
+    monkeypatch.setattr(tour, "DRAWINGS", 1)
     stopped = api.TrainingRun(Path("d/run"), "interrupted", 3, {}, signal=15)
     monkeypatch.setattr(api, "train", lambda *_, **__: stopped)
     done = gantools("demo", "-o", "d")

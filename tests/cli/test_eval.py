@@ -28,7 +28,7 @@ def test_a_table_with_its_protocol(gantools, folders):
     done = gantools("eval", "--pairs", *folders, "--metrics", "psnr_rgb,l1")
     lines = done.out.splitlines()
     assert done.code == 0
-    assert lines[0] == "mean of 2 pictures, compared with the truth"
+    assert lines[0] == "mean of 2 images, compared with the truth"
     assert lines[1].split() == ["psnr_rgb", "↑", "l1_percent", "↓"]
     assert lines[2].split() == ["result", "34.1514", "1.9608"]
     assert [line.partition(":")[0] for line in lines[3:]] == ["inputs", "psnr_rgb", "l1_percent"]

@@ -445,17 +445,15 @@ def test_skipped_pictures_do_not_look_like_speed(doubling: str, monkeypatch: pyt
         photo(f"in/{number}.png")
     for number in range(3):
         photo(f"out/{number}.png")
-    asked: list[int] = []
-    advanced: list[int] = []
+    advanced: list[tuple[int, int]] = []
 
     @contextmanager
-    def counting(total: int) -> Iterator[Any]:
-        asked.append(total)
-        yield lambda: advanced.append(1)
+    def counting(_name: str) -> Iterator[Any]:
+        yield lambda done, total: advanced.append((done, total))
 
     monkeypatch.setattr("gantools.cli.commands.infer_results.progress", counting)
     done = run(doubling, "in", "-o", "out", "--skip-existing")
-    assert (done.exit_code, asked, len(advanced)) == (0, [2], 2)
+    assert (done.exit_code, advanced) == (0, [(1, 2), (2, 2)])
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_plain_columns_in_a_pipe(capsys):
-    tables.figures(MEANS, METRICS)
+    tables.print_metrics(MEANS, METRICS)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["psnr_y", "↑", "l1_percent", "↓", "colorfulness"]
     assert lines[2].split() == ["[red]model", "inf", "2.0000", "61.0000"]
@@ -36,7 +36,7 @@ def test_plain_columns_in_a_pipe(capsys):
 
 def test_rules_on_a_terminal(capsys, terminal):
     terminal(100)
-    tables.figures(MEANS, METRICS)
+    tables.print_metrics(MEANS, METRICS)
     text = capsys.readouterr().out
     assert "│" in text
     assert "[red]model" in text
@@ -45,7 +45,7 @@ def test_rules_on_a_terminal(capsys, terminal):
 
 def test_a_narrow_terminal_cuts_no_figure_off(capsys, terminal):
     terminal(30)
-    tables.figures(MEANS, METRICS)
+    tables.print_metrics(MEANS, METRICS)
     text = capsys.readouterr().out
     assert "│" not in text
     assert "28.4314" in text

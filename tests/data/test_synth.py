@@ -66,8 +66,9 @@ def test_scenes_are_richer_in_detail_than_shoes() -> None:
 
 
 def test_each_recipe_has_data_to_try(tmp_path: Path) -> None:
-    assert set(drawing.RECIPE_KINDS) == set(recipes.names())
-    assert (drawing.RECIPE_KINDS["pix2pix"], drawing.RECIPE_KINDS["cyclegan"]) == ("shoes", "fruit")
+    kinds = {name: recipes.find(name).drawings for name in recipes.names()}
+    assert set(kinds.values()) == {"scenes", "shoes", "fruit"}
+    assert (kinds["pix2pix"], kinds["cyclegan"]) == ("shoes", "fruit")
     drawing.draw_dataset("shoes", tmp_path, 2, 16, 0)
     assert layout.find(tmp_path).kind == "photos"
 

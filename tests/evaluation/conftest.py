@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gantools import api
+from gantools import api, recipes
 from gantools.checkpoint import weights
 from gantools.data.synthetic import drawing
 from gantools.training.recipe import exported_networks, networks_of
@@ -30,7 +30,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for spec in SMALL:
         recipe = spec.partition("/")[0]
         folders[recipe] = tmp_path_factory.mktemp("drawn") / recipe
-        drawing.draw_dataset(drawing.RECIPE_KINDS[recipe], folders[recipe], count=4, size_px=96, seed=1)
+        drawing.draw_dataset(recipes.find(recipe).drawings, folders[recipe], count=4, size_px=96, seed=1)
     return folders
 
 

@@ -12,14 +12,12 @@ import torch
 
 from gantools import api
 from gantools.errors import DataError, ModelFileError, UsageError
-from gantools.evaluation.session import Measures
 from gantools.images.image import Image
 from gantools.images.io import reader, writer
 from gantools.images.ops.resize import resize_bicubic
 from gantools.metrics import pair_metric
 from tests.evaluation.conftest import SMALL
 
-CPU = Measures(device="cpu")
 BASELINES = {
     "srgan": ["bicubic"],
     "deblur": ["degraded input"],
@@ -34,47 +32,47 @@ BASELINES = {
 def test_every_recipe_is_measured_beside_its_baselines(spec, model, pictures):
     recipe = spec.partition("/")[0]
     export = "a2b" if recipe == "cyclegan" else None
-    found = api.evaluate(model(spec), pictures[recipe], CPU, export=export)
+    found = api.evaluate(model(spec), pictures[recipe], device="cpu", export=export)
     means = found.means()
     truth = means.pop("truth", {})
     after = ["there and back"] if recipe == "cyclegan" else []
     assert list(means) == [*BASELINES[recipe], "model", *after]
     assert list(truth) == (["colorfulness"] if recipe in ("restore", "pix2pix") else [])
-    assert found.pictures >= 2
+    assert found.images >= 2
     assert not found.failures
-    assert len(found.rows) == found.pictures * (len(means) + bool(truth))
+    assert len(found.rows) == found.images * (len(means) + bool(truth))
     assert all(set(figures) == {metric.name for metric in found.metrics} for figures in means.values())
     assert len(found.protocol) == len(found.metrics)
     assert means["model"] != means[BASELINES[recipe][0]]
 
 
 def test_the_figures_are_those_of_the_pictures(model, pictures):
-    found = api.evaluate(model("srgan/compact"), pictures["srgan"], Measures(("psnr_rgb",), device="cpu"))
+    found = api.evaluate(model("srgan/compact"), pictures["srgan"], metrics=("psnr_rgb",), device="cpu")
     expected = []
     for path in sorted(pictures["srgan"].rglob("*.png")):
         high = reader.read_rgb8(path)
         expected.append(pair_metric("psnr_rgb")(resize_bicubic(resize_bicubic(high, scale=1 / 4), scale=4), high))
-    assert len(expected) == found.pictures
+    assert len(expected) == found.images
     assert found.means()["bicubic"]["psnr_rgb"] == pytest.approx(np.mean(expected), abs=1e-12)
 
 
 def test_a_sheet_shows_the_first_pictures(model, pictures, tmp_path):
-    measures = Measures(("psnr_rgb",), device="cpu", sheet=tmp_path / "sheet.png")
-    found = api.evaluate(model("srgan/compact"), pictures["srgan"], measures)
+    file = tmp_path / "sheet.png"
+    found = api.evaluate(model("srgan/compact"), pictures["srgan"], metrics=("psnr_rgb",), device="cpu", sheet=file)
     drawn = reader.read_rgb8(tmp_path / "sheet.png")
-    assert drawn.shape[0] > found.pictures * 96
+    assert drawn.shape[0] > found.images * 96
     assert 3 * 96 < drawn.shape[1] < 3 * 110
 
 
 def test_twice_is_the_same(model, pictures):
-    first, second = (api.evaluate(model("deblur/compact"), pictures["deblur"], CPU) for _ in range(2))
+    first, second = (api.evaluate(model("deblur/compact"), pictures["deblur"], device="cpu") for _ in range(2))
     assert first.rows == second.rows
 
 
 def test_settings_change_how_inputs_are_made(model, pictures):
     def degraded(sigma: int) -> float:
         changes = [f"data.blur.noise_sigma=[{sigma}, {sigma}]"]
-        found = api.evaluate(model("deblur/compact"), pictures["deblur"], CPU, overrides=changes)
+        found = api.evaluate(model("deblur/compact"), pictures["deblur"], device="cpu", overrides=changes)
         return found.means()["degraded input"]["psnr_rgb"]
 
     assert degraded(0) > degraded(40) + 2
@@ -86,7 +84,7 @@ def test_inputs_of_the_learnt_size_are_taken_as_they_are(spec, model, pictures):
 
     def figures(scale_to, *overrides):
         folder = pictures[spec.partition("/")[0]]
-        return api.evaluate(model(spec), folder, CPU, overrides=overrides, scale_to=scale_to).means()["model"]
+        return api.evaluate(model(spec), folder, device="cpu", overrides=overrides, scale_to=scale_to).means()["model"]
 
     assert figures("trained") == figures("native")
     larger = ("data.load_px=96", "data.crop_px=96")
@@ -96,12 +94,12 @@ def test_inputs_of_the_learnt_size_are_taken_as_they_are(spec, model, pictures):
 
 
 def test_models_are_compared_at_the_size_that_suits_them(model, pictures):
-    from gantools.evaluation.applying import made_from
+    from gantools.evaluation.run_model import run_on_file
     from gantools.inference.model import open_model
 
     drawn = open_model(model("pix2pix/shoes-64"), export=None, device=torch.device("cpu"))
     path = next(iter(sorted(pictures["pix2pix"].rglob("*.png"))))
-    trained, native, auto = (made_from(path, drawn, None, scale) for scale in ("trained", "native", "auto"))
+    trained, native, auto = (run_on_file(path, drawn, None, scale) for scale in ("trained", "native", "auto"))
     assert trained.shape == native.shape
     assert (auto == trained).all()
     assert (auto != native).any()
@@ -114,22 +112,22 @@ def test_ready_pairs_are_taken_as_they_are(model, pictures, tmp_path):
             (tmp_path / folder).mkdir(exist_ok=True)
             writer.write(Image(np.ascontiguousarray(pixels)), tmp_path / folder / f"{number}.png")
     (tmp_path / "low" / "3.png").unlink()
-    found = api.evaluate(model("srgan/compact"), tmp_path, CPU)
-    assert found.pictures == 3
-    assert [(failure.picture, "no partner" in failure.error) for failure in found.failures] == [("high/3.png", True)]
+    found = api.evaluate(model("srgan/compact"), tmp_path, device="cpu")
+    assert found.images == 3
+    assert [(failure.image, "no partner" in failure.error) for failure in found.failures] == [("high/3.png", True)]
     bicubic = resize_bicubic(reader.read_rgb8(tmp_path / "low" / "0.png"), scale=4)
     truth = reader.read_rgb8(tmp_path / "high" / "0.png")
-    row = next(row for row in found.rows if (row.picture, row.candidate) == ("0", "bicubic"))
-    assert row.figures["psnr_y"] == pair_metric("psnr_y")(bicubic, truth)
+    row = next(row for row in found.rows if (row.image, row.candidate) == ("0", "bicubic"))
+    assert row.metrics["psnr_y"] == pair_metric("psnr_y")(bicubic, truth)
 
 
 def test_a_damaged_picture_is_a_failure_and_no_figure(model, pictures, tmp_path):
     for path in pictures["srgan"].rglob("*.png"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "zz.png").write_bytes(b"\x89PNG no more")
-    found = api.evaluate(model("srgan/compact"), tmp_path, CPU)
-    assert [failure.picture for failure in found.failures] == ["zz.png"]
-    assert found.pictures == 4
+    found = api.evaluate(model("srgan/compact"), tmp_path, device="cpu")
+    assert [failure.image for failure in found.failures] == ["zz.png"]
+    assert found.images == 4
 
 
 def test_folders_are_compared_by_name(tmp_path):
@@ -140,13 +138,13 @@ def test_folders_are_compared_by_name(tmp_path):
         (tmp_path / "truth").mkdir(exist_ok=True)
         writer.write(Image(truth + np.uint8(5)), tmp_path / "out" / f"{name}.png")
         writer.write(Image(truth), tmp_path / "truth" / f"{name}.tif")
-    found = api.evaluate_pairs(tmp_path / "out", tmp_path / "truth", CPU)
+    found = api.evaluate_pairs(tmp_path / "out", tmp_path / "truth", device="cpu")
     assert found.means()["result"]["psnr_rgb"] == pytest.approx(20 * math.log10(255 / 5))
-    same = api.evaluate_pairs(tmp_path / "truth", tmp_path / "truth", CPU).told()
+    same = api.evaluate_pairs(tmp_path / "truth", tmp_path / "truth", device="cpu").as_dict()
     assert same["means"]["result"]["psnr_rgb"] == "inf"
     assert json.loads(json.dumps(same, allow_nan=False)) == same
-    assert found.table().splitlines()[1].startswith("a,result,")
-    assert len(found.table().splitlines()) == 3
+    assert found.as_csv().splitlines()[1].startswith("a,result,")
+    assert len(found.as_csv().splitlines()) == 3
 
 
 def test_sets_are_held_against_the_wanted_kind(model, pictures, tmp_path):
@@ -154,8 +152,8 @@ def test_sets_are_held_against_the_wanted_kind(model, pictures, tmp_path):
 
     torch.manual_seed(0)
     torch.save(models.squeezenet1_1(weights=None).state_dict(), tmp_path / "squeezenet.pth")
-    measures = Measures(feature_weights=(tmp_path / "squeezenet.pth",), device="cpu")
-    found = api.evaluate(model("cyclegan/apple2orange-64"), pictures["cyclegan"], measures, export="a2b")
+    features, weights = (tmp_path / "squeezenet.pth",), model("cyclegan/apple2orange-64")
+    found = api.evaluate(weights, pictures["cyclegan"], feature_weights=features, device="cpu", export="a2b")
     distances = {candidate: figures["frechet_distance"] for candidate, figures in found.means().items()}
     assert set(distances) == {"input", "model", "there and back"}
     assert all(math.isfinite(value) and value > 0 for value in distances.values())
@@ -165,15 +163,15 @@ def test_sets_are_held_against_the_wanted_kind(model, pictures, tmp_path):
 def test_what_cannot_be_measured_is_refused(model, pictures, tmp_path):
     srgan = model("srgan/compact")
     with pytest.raises(UsageError, match="unknown metric 'psnr_q'"):
-        api.evaluate(srgan, pictures["srgan"], Measures(("psnr_q",)))
+        api.evaluate(srgan, pictures["srgan"], metrics=("psnr_q",))
     with pytest.raises(DataError, match="no such folder"):
-        api.evaluate(srgan, tmp_path / "nowhere", CPU)
+        api.evaluate(srgan, tmp_path / "nowhere", device="cpu")
     with pytest.raises(UsageError, match="two folders do not say what was missing"):
-        api.evaluate_pairs(tmp_path, tmp_path, Measures(("hole_psnr",)))
+        api.evaluate_pairs(tmp_path, tmp_path, metrics=("hole_psnr",))
     with pytest.raises(UsageError, match="no such file"):
-        api.evaluate(srgan, pictures["srgan"], Measures(feature_weights=(Path("none.pth"),)))
+        api.evaluate(srgan, pictures["srgan"], feature_weights=(Path("none.pth"),))
     with pytest.raises(UsageError, match=r"data\.blor"):
-        api.evaluate(model("deblur/compact"), pictures["deblur"], CPU, overrides=["data.blor=1"])
+        api.evaluate(model("deblur/compact"), pictures["deblur"], device="cpu", overrides=["data.blor=1"])
 
 
 def test_weights_that_do_not_say_how_they_were_trained(model, pictures, tmp_path):
@@ -184,4 +182,4 @@ def test_weights_that_do_not_say_how_they_were_trained(model, pictures, tmp_path
     opened = open_model(model("deblur/compact"), export=None, device=torch.device("cpu"))
     weights.save(tmp_path / "w.safetensors", "deblur", known.exports, {"generator": opened.network}, {})
     with pytest.raises(ModelFileError, match="compare results with --pairs"):
-        api.evaluate(tmp_path / "w.safetensors", pictures["deblur"], CPU)
+        api.evaluate(tmp_path / "w.safetensors", pictures["deblur"], device="cpu")

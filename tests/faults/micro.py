@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gantools import files
+from gantools import files, recipes
 from gantools.checkpoint import state
 from gantools.data.synthetic import drawing
 from tests.cli.conftest import SMALL, SMALL_PRESET
@@ -71,7 +71,7 @@ def micro(folder: Path, spec: str = SPECS[0]) -> Micro:
     recipe = spec.partition("/")[0]
     data = folder / f"pictures-{recipe}"
     if not data.exists():
-        drawing.draw_dataset(drawing.RECIPE_KINDS[recipe], data, count=PICTURES, size_px=64, seed=1)
+        drawing.draw_dataset(recipes.find(recipe).drawings, data, count=PICTURES, size_px=64, seed=1)
     return Micro(spec, data)
 
 

@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from benchmarks import training
+from benchmarks.steps import CASES, FP32, Mode, modes, our_step
 from gantools import api
-from gantools.benchmark import gradients
-from gantools.benchmark.cases import CASES
-from gantools.benchmark.contenders import FP32, Mode, modes, our_step
 from gantools.checkpoint import weights
 from gantools.data.synthetic import drawing
 from tests.benchmark.conftest import TOY, toy
@@ -51,7 +50,7 @@ def test_losses_are_those_of_the_cpu(name: str, mode: Mode):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_stay_near_those_of_float64(name: str):
-    for row in gradients.compare(toy(name), CUDA, modes(CUDA), small=True):
+    for row in training.gradient_errors(toy(name), CUDA, modes(CUDA), small=True):
         bound, cosine = (1e-3, 0.9999) if "fp32" in row.mode else (0.45, 0.9)
         assert row.relative_error < bound, row
         assert row.cosine > cosine, row

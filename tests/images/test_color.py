@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gantools.images.ops.resize import luma, resize_bicubic
+from gantools.images.ops.color import luma
+from gantools.images.ops.resize import resize_bicubic
 
 
 def keys(x):

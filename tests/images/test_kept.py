@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 
 from gantools.errors import ImageError
 from gantools.images.image import Image
-from gantools.images.io import stored
+from gantools.images.io import encoders
 from gantools.images.io.reader import read, read_rgb8
 from gantools.images.io.writer import encode, save
 
@@ -82,7 +82,7 @@ def test_colour_chunks_stay_in_a_png(make, monkeypatch, name, channels, dtype, b
     plain = make.png(make.noise(16, 24, channels, dtype), {1: 0, 3: 2, 4: 6}[channels])
     np.testing.assert_array_equal(picture.pixels, read(plain).pixels)
     if banded:
-        monkeypatch.setattr(stored, "BAND_BYTES", 100)
+        monkeypatch.setattr(encoders, "BAND_BYTES", 100)
     content, heard = said(lambda: encode(picture, "png"))
     chunks = chunks_of(content)
     assert heard == []

@@ -214,7 +214,7 @@ def test_weights_suit_every_size(make: Any, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("make", [nn.Conv2d, nn.ConvTranspose2d])
 def test_weights_are_laid_out_once(make: Any, dtype: torch.dtype, laid_out: list[torch.dtype]) -> None:
-    """Whether oneDNN is then content is measured by ``scripts/bench_infer.py layouts``."""
+    """Whether oneDNN is then content is measured by ``python -m benchmarks.inference layouts``."""
     layer: Any = onednn.pack(nn.Sequential(make(4, 4, 4, 2, 1)), dtype)[0]  # type: ignore[index]
     for _ in range(3):
         layer.prepared(torch.randn(1, 4, 64, 64))

@@ -18,7 +18,8 @@ from gantools.data.options.datasets import EdgeOptions
 from gantools.errors import ImageError, ModelFileError, UsageError
 from gantools.images.image import Image, Pixels
 from gantools.images.io import writer
-from gantools.images.ops.resize import MOST_OBLONG, resized, size_at, with_luminance
+from gantools.images.ops.color import with_luminance
+from gantools.images.ops.resize import MOST_OBLONG, resized, size_at
 from gantools.inference import image as engine
 from gantools.inference import inpainting
 from gantools.inference.model import Model, open_model

@@ -7,7 +7,7 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from gantools.errors import ImageError, UsageError
-from gantools.images.ops.resize import luma
+from gantools.images.ops.color import luma
 from gantools.metrics import PAIR_METRICS, pair_metric
 from gantools.metrics.colorfulness import colorfulness
 from gantools.metrics.difference import l1_percent, l2_percent

@@ -7,7 +7,8 @@ import pytest
 
 from gantools.errors import ImageError, ModelFileError
 from gantools.images.io.reader import read_rgb8
-from gantools.images.ops.resize import luma, resize_bicubic
+from gantools.images.ops.color import luma
+from gantools.images.ops.resize import resize_bicubic
 from gantools.metrics import pair_metric
 from gantools.metrics.feature_distance import FeatureDistance
 from gantools.metrics.ssim import _similarity as similarity

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch._dynamo.backends.debugging import aot_eager
 
+from benchmarks.steps import FP32, our_play
 from gantools import api
-from gantools.benchmark.contenders import FP32, our_play
 from gantools.training.device import compile
 from gantools.training.device import runtime as machines
 from gantools.training.device.runtime import Machine, choose

@@ -14,8 +14,6 @@ import torch
 from gantools import api, exporting, files
 from gantools.checkpoint import state, weights
 from gantools.errors import ModelFileError, TrainingError, UsageError
-from gantools.evaluation.contest import Contest
-from gantools.evaluation.session import Measures
 from gantools.images.image import Image
 from gantools.images.io import writer
 from gantools.inference import find_weights
@@ -229,8 +227,8 @@ def test_a_run_with_checkpoints_alone_is_applied_measured_and_compared(killed, t
 
     uses = (
         lambda run: list(api.infer(run, [picture], output=tmp_path / "x.png", device="cpu")),
-        lambda run: api.evaluate(run, photo, Measures(device="cpu")),
-        lambda run: api.compare(Contest((str(run), str(picture)), tmp_path / "grid.png"), Measures(device="cpu")),
+        lambda run: api.evaluate(run, photo, device="cpu"),
+        lambda run: api.compare((str(run), str(picture)), tmp_path / "grid.png", device="cpu"),
     )
     for use in uses:
         shutil.copytree(killed, fresh)

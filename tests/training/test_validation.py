@@ -15,7 +15,6 @@ from gantools.config.schema import TrainOptions
 from gantools.data.loading.batches import LowHigh, Masked, Restoration
 from gantools.data.synthetic import drawing
 from gantools.errors import TrainingError
-from gantools.evaluation.session import Measures
 from gantools.images.io import reader
 from gantools.recipes.pix2pix import Pix2Pix
 from gantools.recipes.srgan import Srgan
@@ -49,7 +48,7 @@ def test_a_network_that_keeps_dropout_is_validated_as_eval_measures_it(tiny, tmp
     )
     run = api.train(settings, run_dir=tmp_path / "run", device="cpu")
     assert weights.describe(run.path / "weights" / "last.safetensors").exports["generator"].mode == "train"
-    found = api.evaluate(run.path / "weights" / "last.safetensors", shown, Measures(device="cpu")).means()["model"]
+    found = api.evaluate(run.path / "weights" / "last.safetensors", shown, device="cpu").means()["model"]
     assert {name: run.validation[name] for name in Pix2Pix.metrics} == pytest.approx(
         {name: found[name] for name in Pix2Pix.metrics}, rel=1e-3
     )
@@ -57,7 +56,7 @@ def test_a_network_that_keeps_dropout_is_validated_as_eval_measures_it(tiny, tmp
 
 def test_sample_sheets_show_the_network_in_the_mode_of_its_export(tiny, tmp_path, shown):
     """The generated column is what inference makes of the source beside it."""
-    from gantools.evaluation.applying import made_of
+    from gantools.evaluation.run_model import RunModel
     from gantools.inference.model import open_model
 
     settings = tiny("pix2pix/shoes-64", *DROPOUT, f"data.validation_dir={shown}", "train.ema_decay=null")
@@ -72,7 +71,7 @@ def test_sample_sheets_show_the_network_in_the_mode_of_its_export(tiny, tmp_path
     path = tmp_path / "x.safetensors"
     weights.save(path, "pix2pix", prepared.recipe.exports(), {"generator": prepared.recipe.generator}, {})
     model = open_model(path, export=None, device=CPU)
-    made = made_of(prepared.validation[streamless(1)].source, model)
+    made = RunModel(model)(prepared.validation[streamless(1)].source)
     drawn = (sheets[0][0].permute(1, 2, 0) + 1) * 127.5
     assert np.abs(drawn.numpy() - made).max() < 1
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gantools import api
+from gantools import api, recipes
 from gantools.data.synthetic import drawing
 from gantools.errors import TrainingError
 from gantools.recipes.pix2pix import Pix2Pix
@@ -55,7 +55,7 @@ def settings(spec: str, pictures: Path, *overrides: str) -> api.Settings:
     recipe = spec.partition("/")[0]
     folder = pictures / recipe
     if not folder.exists():
-        drawing.draw_dataset(drawing.RECIPE_KINDS[recipe], folder, count=12, size_px=64, seed=1)
+        drawing.draw_dataset(recipes.find(recipe).drawings, folder, count=12, size_px=64, seed=1)
     small = (*SMALL[recipe], *SMALL_PRESET.get(spec, ()))
     return api.configure(spec, data=[str(folder)], overrides=[*SHARED, *small, *overrides])
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 import typer
 
 from gantools.cli.output import console, results
-from gantools.cli.output.progress import Meter
+from gantools.cli.output.progress import progress
 from gantools.cli.output.results import ResultPrinter
 
 if TYPE_CHECKING:
@@ -132,23 +131,6 @@ class Run:
                 teller.tell(result)
                 update(done, len(tasks))
         raise typer.Exit(teller.conclude({"command": command, "seed": seed, **left}))
-
-
-@contextmanager
-def progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    """A meter for work whose length is known with the first step."""
-    meters: list[Meter] = []
-
-    def update(done: int, total: int) -> None:
-        if not meters:
-            meters.append(Meter(name, total))
-        meters[0].update(done)
-
-    try:
-        yield update
-    finally:
-        for meter in meters:
-            meter.close()
 
 
 def workers_of(given: int | None) -> int:

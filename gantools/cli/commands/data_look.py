@@ -12,6 +12,7 @@ from gantools.cli.commands import data_common as common
 from gantools.cli.commands.data_common import Workers
 from gantools.cli.commands.data_examples import As, KindOption
 from gantools.cli.output import console
+from gantools.cli.output.progress import progress
 from gantools.cli.output.results import Json, Overwrite
 from gantools.errors import UsageError
 
@@ -36,8 +37,8 @@ def inspect(
     from gantools.data.prepare import inspect
 
     wanted = None if kind is KindOption.auto else cast("Any", kind.value)
-    with common.progress("inspect") as progress:
-        report = inspect.inspect(source, wanted, workers=common.workers_of(workers), progress=progress)
+    with progress("inspect") as update:
+        report = inspect.inspect(source, wanted, workers=common.workers_of(workers), progress=update)
     if json_lines:
         console.result_json(inspect.facts(report))
     else:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from gantools.cli.commands import data_common as common
 from gantools.cli.output import console
+from gantools.cli.output.progress import progress
 from gantools.cli.output.results import Json
 from gantools.errors import UsageError
 
@@ -26,8 +26,8 @@ def pack(
 
     if output.exists():
         raise UsageError(f"-o {output}: exists already; name a new folder")
-    with common.progress("pack") as progress:
-        report = pack.pack(folders, output, shard_megabytes, progress)
+    with progress("pack") as update:
+        report = pack.pack(folders, output, shard_megabytes, update)
     if json_lines:
         console.result_json({"output": str(output), **asdict(report)})
     else:

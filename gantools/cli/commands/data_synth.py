@@ -22,11 +22,10 @@ def synth(
     json_lines: Json = False,
 ) -> None:
     """Draw pictures to try a recipe with: shoes for pix2pix, fruit for cyclegan, textured scenes for srgan."""
+    from gantools import recipes
     from gantools.data.synthetic import drawing
 
-    kind = drawing.RECIPE_KINDS.get(recipe)
-    if kind is None:
-        raise UsageError(f"nothing can be drawn for {recipe!r}; known: {', '.join(sorted(drawing.RECIPE_KINDS))}")
+    kind = recipes.find(recipe).drawings
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UsageError(f"-o {output}: exists and is not empty; name a new folder")
     paths = drawing.draw_dataset(kind, output, count, size_px, seed)

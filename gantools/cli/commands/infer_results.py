@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gantools.cli.commands.infer_asked import Asked
-from gantools.cli.commands.infer_progress import progress
 from gantools.cli.output import console, results
+from gantools.cli.output.progress import progress
 from gantools.cli.output.results import ResultPrinter
 
 if TYPE_CHECKING:
@@ -34,13 +34,15 @@ def tell_all(planned: Session | Deconvolution, asked: Asked, inputs: Sequence[st
 
 def _carry_out(planned: Session | Deconvolution, teller: ResultPrinter) -> None:
     """Progress counts what is to be made, so that results which are there already do not look like speed."""
-    with planned.run() as results, progress(sum(not job.skip for job in planned.jobs)) as advance:
+    total, done = sum(not job.skip for job in planned.jobs), 0
+    with planned.run() as results, progress("images") as update:
         if results.measured:
             console.message(results.measured)
         for result in results:
             teller.tell(result)
             if result.status != "skipped":
-                advance()
+                done += 1
+                update(done, total)
 
 
 def _say_how_to_go_on(jobs: Sequence[Job], asked: Asked, done: int) -> None:

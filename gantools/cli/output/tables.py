@@ -1,4 +1,4 @@
-"""Tables of figures: with rules and colours for a person, in plain columns for a pipe."""
+"""Tables of metrics: with rules and colours on a terminal, in plain columns for a pipe."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from gantools.metrics.protocols import MetricProtocol
 
 ARROWS = {"higher": " ↑", "lower": " ↓", "neither": ""}
-"""Beside a metric's name: which figures are the better ones."""
+"""Beside a metric's name: which values are better."""
 
 _WIDEST = 10_000
 
 
-def figures(means: Mapping[str, Mapping[str, float]], metrics: Sequence[MetricProtocol]) -> None:
-    """Print a row per candidate and a column per metric; on a terminal the best figure of each stands out."""
+def print_metrics(means: Mapping[str, Mapping[str, float]], metrics: Sequence[MetricProtocol]) -> None:
+    """Print a row per candidate and a column per metric; on a terminal the best value of each is highlighted."""
     heads = ["", *(f"{metric.name}{ARROWS[metric.better]}" for metric in metrics)]
     rows = [[name, *(_cell(values.get(metric.name)) for metric in metrics)] for name, values in means.items()]
     if not sys.stdout.isatty() or not _rich(heads, rows, [metric.best_of(means) for metric in metrics]):
@@ -27,12 +27,12 @@ def figures(means: Mapping[str, Mapping[str, float]], metrics: Sequence[MetricPr
 
 
 def shown(value: float) -> str:
-    """A figure with the digits that count: as many for 0.8113 as for 28.4314."""
+    """A value with four decimals: 0.8113, 28.4314."""
     return f"{value:.4f}" if math.isfinite(value) else str(value)
 
 
 def _cell(value: float | None) -> str:
-    """A figure, or nothing where there is none: the truth's distance from itself."""
+    """A value, or nothing where there is none: the truth's distance from itself."""
     return "" if value is None else shown(value)
 
 
@@ -44,7 +44,7 @@ def _plain(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _rich(heads: Sequence[str], rows: Sequence[Sequence[str]], best: Sequence[str | None]) -> bool:
-    """Print with rules; False, and nothing, where the terminal is too narrow for every figure."""
+    """Print with rules; False, and nothing, where the terminal is too narrow for the table."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

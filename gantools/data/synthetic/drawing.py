@@ -17,16 +17,6 @@ from gantools.images.io import writer
 Kind = Literal["shoes", "fruit", "scenes"]
 Draw: TypeAlias = Callable[[np.random.Generator, int], npt.NDArray[np.uint8]]
 
-# What each recipe is tried out with.
-RECIPE_KINDS: dict[str, Kind] = {
-    "pix2pix": "shoes",
-    "cyclegan": "fruit",
-    "srgan": "scenes",
-    "deblur": "scenes",
-    "context_encoder": "scenes",
-    "restore": "scenes",
-}
-
 # Sub-folder of the data set ("" is the folder itself) → what is drawn there.
 _FOLDERS: dict[Kind, dict[str, Draw]] = {
     "shoes": {"": shoes.draw},

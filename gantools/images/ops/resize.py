@@ -1,4 +1,4 @@
-"""Brightness as super-resolution is measured on, and MATLAB's antialiased bicubic resizing."""
+"""Images at another size: MATLAB's antialiased bicubic, OpenCV's areas and bicubic, and padding for networks."""
 
 from __future__ import annotations
 
@@ -18,15 +18,6 @@ from gantools.images.image import Pixels
 _KEYS_WIDTH = 4.0
 _BLOCK_ROWS = 32
 _TIE = 1e-9
-
-
-def luma(rgb: Pixels) -> npt.NDArray[np.float64]:
-    """Return Y of ITU-R BT.601 in studio range, the channel of the ``_y`` metrics.
-
-    Shapes: uint8 [H, W, 3] → float64 [H, W]. Range: 16 (black) to 235 (white), not rounded.
-    """
-    weights = np.array([65.481, 128.553, 24.966]) / 255
-    return np.asarray(rgb.astype(np.float64) @ weights + 16.0)
 
 
 def resize_bicubic(pixels: Pixels, *, scale: float | None = None, size: tuple[int, int] | None = None) -> Pixels:
@@ -116,8 +107,6 @@ def _keys(distance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 MOST_OBLONG = 32
 """Images are not enlarged to sides of more than this times the wanted short side: strips stay within reason."""
 
-_BAND_ROWS = 256
-
 
 def size_at(height: int, width: int, short_side_px: int) -> tuple[int, int]:
     """Height and width of an image whose short side is brought to ``short_side_px``, in its proportions."""
@@ -141,57 +130,14 @@ def resized(pixels: Pixels, size: tuple[int, int], *, darkest: bool = False) -> 
     return np.asarray(cv2.resize(pixels, size[::-1], interpolation=method))
 
 
-def with_luminance(colours: Pixels, image: Pixels) -> Pixels:
-    """``image`` in the colours of another: its luminance (Rec. 601) and their differences from their own.
+def pad_to_multiple(tensor: Tensor, multiple: int) -> Tensor:
+    """Extend images at the right and bottom to a multiple of ``multiple`` by reflection, as often as it takes.
 
-    As DeOldify (Antic 2019) combines them. Shapes: [H, W, 3], [H, W, 3] → [H, W, 3] of the same dtype; what lies
-    outside of its range is clipped.
+    Shapes: [N, C, H, W] → [N, C, ⌈H⌉, ⌈W⌉]. Works from 1×1 on, where ``F.pad`` refuses.
     """
-    made = np.empty_like(image)
-    for row in range(0, len(image), _BAND_ROWS):
-        band = slice(row, row + _BAND_ROWS)
-        shifted = colours[band].astype(np.float32) + (_luminance(image[band]) - _luminance(colours[band]))
-        made[band] = np.rint(shifted.clip(0, np.iinfo(image.dtype).max))
-    return made
-
-
-def without_colours(pixels: Pixels) -> Pixels:
-    """The luminance (Rec. 601) in all three channels. Shapes: [H, W, 3] → [H, W, 3] of the same dtype."""
-    return np.asarray(cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
-
-
-def _luminance(pixels: Pixels) -> Pixels:
-    """Shapes: [H, W, 3] → float32 [H, W, 1]."""
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float32)[..., None]
-
-
-@dataclass(frozen=True)
-class Crop:
-    """The part of a padded picture that is the picture: its top left corner."""
-
-    height: int
-    width: int
-
-    def __call__(self, tensor: Tensor, scale: int = 1) -> Tensor:
-        """Cut the padding off an output that is ``scale`` times as large as the padded input. Shapes: [..., H, W]."""
-        return tensor[..., : self.height * scale, : self.width * scale]
-
-
-def pad_to_multiple(tensor: Tensor, multiple: int) -> tuple[Tensor, Crop]:
-    """Extend a picture at the right and bottom to a multiple of ``multiple`` by reflection, as often as it takes.
-
-    Shapes: [N, C, H, W] → [N, C, ⌈H⌉, ⌈W⌉] and the crop that undoes it. Works from 1×1 on, where ``F.pad`` refuses.
-    """
-    height, width = tensor.shape[-2:]
-    for axis, length in ((-2, height), (-1, width)):
-        padded = -(-length // multiple) * multiple
-        if padded != length:
-            tensor = tensor.index_select(axis, _reflected(length, padded, tensor.device))
-    return tensor, Crop(height, width)
-
-
-def _reflected(length: int, padded: int, device: torch.device) -> Tensor:
-    """Indices 0 … length-1 … 0 … of a reflection that does not repeat the edge."""
-    period = max(1, 2 * (length - 1))
-    position = torch.arange(padded, device=device) % period
-    return torch.minimum(position, period - position)
+    for axis in (-2, -1):
+        length, period = tensor.shape[axis], max(1, 2 * (tensor.shape[axis] - 1))
+        if length % multiple:
+            position = torch.arange(-(-length // multiple) * multiple, device=tensor.device) % period
+            tensor = tensor.index_select(axis, torch.minimum(position, period - position))
+    return tensor

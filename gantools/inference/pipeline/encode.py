@@ -13,7 +13,7 @@ from typing import TypeAlias
 from gantools.errors import ImageError
 from gantools.images.image import Image
 from gantools.images.io import writer
-from gantools.images.io.writer import Given
+from gantools.images.io.writer import WriteOptions
 from gantools.inference.options import Settings
 from gantools.inference.plan import Job
 from gantools.jobs.result import Result, Stages, failed
@@ -101,7 +101,7 @@ def finish(made: Made, settings: Settings) -> Result:
 def encode(picture: Image, job: Job, settings: Settings) -> bytes | None:
     """Write a job's picture to its file, or return the content where it has none. Raises ImageError or UsageError."""
     kind = job.format or picture.format
-    given: Given = {
+    given: WriteOptions = {
         "quality": settings.quality,
         "lossless": settings.lossless,
         "depth": settings.depth,

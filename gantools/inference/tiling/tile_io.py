@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 from gantools.errors import UsageError
 from gantools.images import ranges
 from gantools.images.image import Pixels
+from gantools.images.ops.color import gray
 from gantools.inference.model import Model
 from gantools.inference.tiling.grid import Grid, Span, Tile
 
@@ -55,7 +55,7 @@ class TileIO:
         rows = _indices(tile.rows, self.pixels.shape[0])
         columns = _indices(tile.columns, self.pixels.shape[1])
         part = self.pixels[rows][:, columns]
-        return luma(part)[..., None] if self.channels == 1 else part
+        return gray(part)[..., None] if self.channels == 1 else part
 
     def write(self, output: Tensor, tile: Tile) -> None:
         """Put the network's output for a tile into the result, without halo. Shapes: [1, 1 or 3, scale·h, scale·w]."""
@@ -99,16 +99,6 @@ def download(tensors: Sequence[Tensor]) -> Callable[[], list[Tensor]]:
         return copies
 
     return wait
-
-
-def luma(pixels: Pixels) -> Pixels:
-    """One channel as the eye weights three (Rec. 601), exact for equal ones. Shapes: [H, W, 3] → [H, W]."""
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
-
-
-def from_gray(gray: Pixels) -> Pixels:
-    """One channel three times. Shapes: [H, W] → [H, W, 3]."""
-    return np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB))
 
 
 def _indices(span: Span, length: int) -> slice | npt.NDArray[np.intp]:

@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
-"""How long the quick commands take beside importing the command-line framework alone: at most twice as long.
+"""How long the quick commands take, beside importing the command-line framework alone.
 
 The commands take turns, so that a busy moment meets them all; medians and their ratio to the first are printed.
-Usage: bench_startup.py [ROUNDS]
+Usage: python -m benchmarks.startup [ROUNDS]
 """
 
 from __future__ import annotations

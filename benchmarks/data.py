@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 """What a training pair costs.
 
 First the project's own part of each kind of pair beside per-pixel Python loops that make the same; then whole pairs of
 256 px out of 400×533 JPEG files, from the loaders' own data sets, in one process with one thread and no cache.
 All take turns, so that a busy moment meets them all; medians are printed.
-Usage: bench_data.py [--rounds N] [--photos FOLDER] (default: drawn photos)
+Usage: python -m benchmarks.data [--rounds N] [--photos FOLDER] (default: drawn photos)
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 """How fast pictures go through networks: gantools beside the loop that one writes by hand, on the same work.
 
-    scripts/bench_infer.py [network] [folder] [process] [layouts] [compile]
-    scripts/bench_infer.py … [--images 64] [--rounds 5] [--networks unet,…]
-    scripts/bench_infer.py --small
-    scripts/bench_infer.py folder --images 1000 --rounds 1 --cold --contenders fp32,bf16
+    python -m benchmarks.inference [network] [folder] [process] [layouts] [compile]
+    python -m benchmarks.inference … [--images 64] [--rounds 5] [--networks unet,…]
+    python -m benchmarks.inference --small
+    python -m benchmarks.inference folder --images 1000 --rounds 1 --cold --contenders fp32,bf16
 
 folder: JPEGs → PNGs; the plain loop decodes with Pillow, computes in fp32, encodes with Pillow, one after the other.
 network: the network alone. process: seconds to the first picture beyond `import torch`, and peak memory of ×4 of

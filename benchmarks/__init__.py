@@ -1,0 +1,1 @@
+"""Measurements for docs/benchmarks.md; not part of the installed package. Run as ``python -m benchmarks.NAME``."""

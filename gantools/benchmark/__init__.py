@@ -1,1 +1,0 @@
-"""How fast training steps are on this computer, beside loops as one writes them by hand."""

@@ -1,0 +1,182 @@
+"""Several models on the same images, side by side on a page or in one image. Usage errors come before torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gantools import exporting, files
+from gantools.errors import DataError, UsageError
+from gantools.evaluation.evaluate import choose_metrics, load_metrics, require_folder
+from gantools.evaluation.result import Evaluation, Failure
+from gantools.images.formats import FORMATS
+from gantools.inference import find_weights
+from gantools.inference.options import ScaleTo
+from gantools.jobs import pictures
+from gantools.pretrained import catalogue
+from gantools.pretrained.catalogue import SUFFIX
+
+if TYPE_CHECKING:
+    import torch
+
+    from gantools.evaluation.comparison import Comparison
+    from gantools.inference.model import Model
+
+PAGES = (".html", ".htm")
+
+
+@dataclass(frozen=True)
+class ComparisonResult:
+    """What a comparison gave: how many images it shows, failures, and metrics where there was a ground truth.
+
+    ``left_out`` is how many more images there were, ``scales`` by model the size at which it saw images.
+    """
+
+    shown: int
+    left_out: int
+    failures: tuple[Failure, ...]
+    evaluation: Evaluation | None
+    scales: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ModelsAndInputs:
+    """Weights files by the name they are shown under, and images. ``left_out``: how many more images there were."""
+
+    models: dict[str, Path]
+    inputs: tuple[Path, ...]
+    left_out: int = 0
+
+
+def compare(
+    words: Sequence[str],
+    output: Path,
+    *,
+    truth: Path | None = None,
+    mask: str | None = None,
+    metrics: Sequence[str] = (),
+    feature_weights: Sequence[Path] = (),
+    most: int = 12,
+    export: str | None = None,
+    scale_to: ScaleTo = "auto",
+    blends: Sequence[float] = (),
+    blend_with: str | None = None,
+    device: str = "auto",
+) -> ComparisonResult:
+    """Run models over the same images and write ``output``, an HTML page or one image of all results.
+
+    ``words`` are models as for :func:`gantools.infer`, then images or folders; of these the first ``most`` are shown.
+    ``truth`` is a folder of images with matching names: with it ``metrics`` (none: the first model's own) are measured.
+    For each of ``blends`` the first model is shown once more, blended as by ``infer --blend`` with ``blend_with``.
+    Raises UsageError before any work, and DataError for folders that do not hold what they should.
+    """
+    suffix = output.suffix.lower()
+    if suffix not in PAGES and suffix.lstrip(".") not in FORMATS:
+        raise UsageError(f"-o {output}: a comparison is a page (.html) or an image (.png)")
+    found = models_and_inputs(words, most)
+    blended = _blends(found, blends, blend_with)
+    measured = []
+    if truth is not None:
+        require_folder(truth, "--truth")
+        recipe = find_weights.recipe_of(next(iter(found.models.values())))
+        measured = list(choose_metrics(recipe, metrics, (), feature_weights, single_images=True))
+        if unfit := [metric.name for metric in measured if metric.takes in ("hole", "sets")]:
+            raise UsageError(f"{', '.join(unfit)}: compare shows single images; measure with gantools eval --data DIR")
+    from gantools.devices import choose_device
+    from gantools.evaluation import comparison as comparisons  # imports torch
+    from gantools.evaluation.measurement import Measurement
+    from gantools.inference.scaling import size_of
+
+    where = choose_device(device)
+    measurement = Measurement(load_metrics(measured, feature_weights, where)) if measured else None
+    models = _load(found, blended, export, where)
+    scales = {name: size_of(model.export, scale_to) for name, model in models.items()}
+    comparison = comparisons.Comparison(models, found.inputs, truth, mask, scale_to, measurement)
+    shown = _write_page(comparison, output) if suffix in PAGES else _write_image(comparison, output)
+    return ComparisonResult(shown, found.left_out, tuple(comparison.failures), comparison.evaluation(), scales)
+
+
+def models_and_inputs(words: Sequence[str], most: int) -> ModelsAndInputs:
+    """Sort words into models and images: an image file or a folder that is no run is an input, everything else a model.
+
+    Raises UsageError when either kind is missing or a word is neither, DataError for inputs without an image.
+    """
+    inputs = [word for word in words if _is_input(Path(word))]
+    models = {}
+    for word in (word for word in words if word not in inputs):
+        exporting.make_ready(word)
+        models[word] = find_weights.resolve(word)
+    if not models or not inputs:
+        missing = "image and no folder of them" if models else "model: installed weights, a run's folder or a file"
+        raise UsageError(f"compare takes models, then images; there is no {missing}")
+    installed = {weights.name for weights in catalogue.installed()}
+    short = {word if word in installed else Path(word).name.removesuffix(SUFFIX): path for word, path in models.items()}
+    found = [path for word in inputs for path in _images(Path(word))]
+    named = short if len(short) == len(models) else models  # short names where they tell the models apart
+    return ModelsAndInputs(named, tuple(found[:most]), max(0, len(found) - most))
+
+
+def _is_input(path: Path) -> bool:
+    if path.is_dir():
+        return not (path / "weights").is_dir()
+    return pictures.known(path) and path.suffix != SUFFIX
+
+
+def _images(path: Path) -> list[Path]:
+    """A file, or a folder's images. Raises DataError when there is none."""
+    if not path.exists():
+        raise DataError(f"'{path}': no such image")
+    found = list(pictures.walk(path, path / os.devnull, recursive=True)) if path.is_dir() else [path]
+    if not found:
+        raise DataError(f"'{path}' holds no images")
+    return found
+
+
+def _blends(found: ModelsAndInputs, blends: Sequence[float], blend_with: str | None) -> dict[str, tuple[Path, float]]:
+    """What the first model is blended with, and its share, by the name it is shown under."""
+    name, path = next(iter(found.models.items()))
+    shares: Sequence[float | None] = blends or ((None,) if blend_with else ())
+    labels = {f"{name} --blend {share:g}" if share is not None else name: share for share in shares}
+    settled = {label: find_weights.resolve_blend(path, share, blend_with) for label, share in labels.items()}
+    return {label: blend for label, blend in settled.items() if blend is not None}
+
+
+def _load(
+    found: ModelsAndInputs, blended: Mapping[str, tuple[Path, float]], export: str | None, device: torch.device
+) -> dict[str, Model]:
+    """The models by name; the first one's blends follow it."""
+    from gantools.inference.model import Blend, open_model
+
+    (name, first), *others = found.models.items()
+    loaded = {name: open_model(first, export=export, device=device)}
+    for label, blend in blended.items():
+        loaded[label] = open_model(first, export=export, device=device, blend=Blend(*blend))
+    return loaded | {other: open_model(path, export=export, device=device) for other, path in others}
+
+
+def _write_page(comparison: Comparison, output: Path) -> int:
+    """Write the page; how many images it shows. Nothing is written where none could be shown."""
+    from gantools.evaluation.gallery import Gallery
+
+    gallery = Gallery()
+    for compared in comparison.run():
+        gallery.add(compared)
+    if gallery.count:
+        text = gallery.page(" | ".join(comparison.models), comparison.evaluation(), comparison.failures)
+        files.write_bytes(output, text.encode(errors="xmlcharrefreplace"))
+    return gallery.count
+
+
+def _write_image(comparison: Comparison, output: Path) -> int:
+    from gantools.images.image import Image
+    from gantools.images.io import writer
+    from gantools.images.ops.grid import grid
+
+    compared = list(comparison.run())
+    if compared:
+        tiles = [list(each.tiles.values()) for each in compared]
+        writer.write(Image(grid(tiles, list(compared[0].tiles))), output)
+    return len(compared)
