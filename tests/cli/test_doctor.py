@@ -12,11 +12,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from gantools.cli.commands import doctor
-from gantools.doctor import computer, examination, imports, packages, storage
-from gantools.doctor.imports import Probe
-from gantools.doctor.packages import Requirement
-from gantools.doctor.report import Finding, Report
+from gantools import doctor
+from gantools.cli.commands import doctor as command
+from gantools.doctor import Finding, Probe, Report, Requirement
 from gantools.images.image import Image
 from gantools.images.io import writer
 
@@ -30,12 +28,12 @@ def fake_package(folder: Path, name: str, body: str) -> None:
 
 def invoke(*words: str):
     app = typer.Typer()
-    app.command()(doctor.doctor)
+    app.command()(command.doctor)
     return CliRunner().invoke(app, list(words))
 
 
 def test_this_installation_is_looked_over():
-    report = examination.examine()
+    report = doctor.examine()
     assert report.facts["packages"]["torch"]
     assert report.facts["device"]["chosen"]
     assert report.facts["computer"]["usable_cores"] >= 1
@@ -62,9 +60,9 @@ def test_broken_packages_are_told_and_survived(tmp_path, monkeypatch):
 def test_a_hanging_import_is_given_up(tmp_path, monkeypatch):
     fake_package(tmp_path, "cv2", "import time; time.sleep(60)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(imports, "PROBED", ("cv2",))
-    monkeypatch.setattr(imports, "TIMEOUT_SECONDS", 0.5)
-    assert "did not answer" in imports.probe_all()["cv2"].error
+    monkeypatch.setattr(doctor, "IMPORTED", ("cv2",))
+    monkeypatch.setattr(doctor, "TIMEOUT_SECONDS", 0.5)
+    assert "did not answer" in doctor.probe_all()["cv2"].error
 
 
 @pytest.mark.parametrize(
@@ -78,23 +76,23 @@ def test_a_hanging_import_is_given_up(tmp_path, monkeypatch):
 )
 def test_every_failed_import_comes_with_its_remedy(name, error, mend):
     probed = {"torch": Probe(SOUND_TORCH), name: Probe(error=error)}
-    (finding,) = [one for one in imports.findings(probed) if one.level == "problem"]
+    (finding,) = [one for one in doctor.import_findings(probed) if one.level == "problem"]
     assert error in finding.what
-    assert finding.mend.endswith(mend)
+    assert finding.fix.endswith(mend)
 
 
 def test_a_card_that_cannot_compute_is_a_problem():
     card = {"name": "Old", "error": "no kernel image is available"}
-    (finding,) = imports.findings({"torch": Probe({**SOUND_TORCH, "cuda": [card]})})
+    (finding,) = doctor.import_findings({"torch": Probe({**SOUND_TORCH, "cuda": [card]})})
     assert finding.level == "problem"
     assert "no kernel image" in finding.what
 
 
-@pytest.mark.parametrize(("build", "said"), [(None, "without CUDA"), ("13.0", "finds no card")])
+@pytest.mark.parametrize(("build", "said"), [(None, "without CUDA"), ("13.0", "finds no usable card")])
 def test_an_unused_nvidia_driver_is_a_warning(tmp_path, monkeypatch, build, said):
     (tmp_path / "version").touch()
-    monkeypatch.setattr(imports, "NVIDIA_DRIVER", tmp_path / "version")
-    (finding,) = imports.findings({"torch": Probe({**SOUND_TORCH, "cuda_build": build})})
+    monkeypatch.setattr(doctor, "NVIDIA_DRIVER", tmp_path / "version")
+    (finding,) = doctor.import_findings({"torch": Probe({**SOUND_TORCH, "cuda_build": build})})
     assert finding.level == "warning"
     assert said in finding.what
 
@@ -111,9 +109,9 @@ def test_missing_old_and_quarrelling_packages(monkeypatch):
         ],
         "torchvision": [Requirement("torch", "2.15.0", False)],
     }
-    monkeypatch.setattr(packages, "version", installed.get)
-    monkeypatch.setattr(packages, "requirements", lambda package="gantools": wanted[package])
-    told = [finding.what for finding in packages.findings()]
+    monkeypatch.setattr(doctor, "version", installed.get)
+    monkeypatch.setattr(doctor, "requirements", lambda package="gantools": wanted[package])
+    told = [finding.what for finding in doctor.package_findings()]
     assert told == [
         "numpy 1.26.4 is older than 2.0",
         "pillow is not installed",
@@ -124,39 +122,39 @@ def test_missing_old_and_quarrelling_packages(monkeypatch):
 
 def test_requirements_are_read_from_metadata(monkeypatch):
     lines = ["torch>=2.11", "numpy", 'pytest (>=8.3) ; extra == "dev"', "pillow!=8.3.*,>=5.3"]
-    monkeypatch.setattr(packages.metadata, "requires", lambda _: lines)
-    assert packages.requirements() == [Requirement("torch", "2.11", False), Requirement("pytest", "8.3", True)]
+    monkeypatch.setattr(doctor.metadata, "requires", lambda _: lines)
+    assert doctor.requirements() == [Requirement("torch", "2.11", False), Requirement("pytest", "8.3", True)]
 
 
 def test_little_room_is_a_warning(monkeypatch, tmp_path):
     monkeypatch.setenv("GANTOOLS_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(storage, "LEAST_FREE_GIGABYTES", float("inf"))
-    monkeypatch.setattr(storage, "shared_memory_megabytes", lambda: 64)
-    told = [finding.what for finding in storage.findings()]
+    monkeypatch.setattr(doctor, "LEAST_FREE_GIGABYTES", float("inf"))
+    monkeypatch.setattr(doctor, "shared_memory_megabytes", lambda: 64)
+    told = [finding.what for finding in doctor.storage_findings()]
     assert [text.split()[0] for text in told] == ["only", "only", "only", "/dev/shm"]
 
 
 def test_more_threads_than_a_containers_quota_is_a_warning(tmp_path, monkeypatch):
     (tmp_path / "cpu.max").write_text("100000 100000\n")
-    monkeypatch.setattr(computer, "CPU_QUOTA", tmp_path / "cpu.max")
-    assert computer.usable_cores() == 1
-    (finding,) = computer.findings(threads=8)
-    assert finding.mend == "export OMP_NUM_THREADS=1"
-    assert list(computer.findings(threads=1)) == []
-    assert list(computer.findings(threads=None)) == []
+    monkeypatch.setattr(doctor, "CPU_QUOTA", tmp_path / "cpu.max")
+    assert doctor.usable_cores() == 1
+    (finding,) = doctor.thread_findings(threads=8)
+    assert finding.fix == "export OMP_NUM_THREADS=1"
+    assert list(doctor.thread_findings(threads=1)) == []
+    assert list(doctor.thread_findings(threads=None)) == []
 
 
 @pytest.mark.parametrize(
     ("findings", "code", "last"),
     [
-        ((), 0, "everything is in order"),
+        ((), 0, "OK"),
         ((Finding("warning", "w", "m"),), 0, "1 warning: see the lines above"),
         ((Finding("problem", "p", "m"),) * 2, 1, "2 problems: see the lines above"),
     ],
 )
 def test_exit_code_and_verdict(monkeypatch, findings, code, last):
     report = Report({"python": {"version": "3.11", "list": [{"a": True}], "nothing": None}}, findings)
-    monkeypatch.setattr(examination, "examine", lambda: report)
+    monkeypatch.setattr(doctor, "examine", lambda: report)
     answer = invoke()
     assert answer.exit_code == code
     assert answer.stdout.splitlines()[-1] == last

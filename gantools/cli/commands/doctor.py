@@ -1,9 +1,8 @@
-"""``gantools doctor``: what is installed, what is wrong with it, the line that mends it."""
+"""``gantools doctor``: check the installation; print a fix for every problem."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,24 +10,24 @@ import typer
 from gantools.cli.output import console
 
 if TYPE_CHECKING:
-    from gantools.doctor.report import Report
+    from gantools.doctor import Report
 
 
 @console.guarded
 def doctor(json_lines: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False) -> None:
-    """Look over this installation: versions, device, room; every problem comes with the line that mends it.
+    """Check this installation: versions, device, disk space. Every problem comes with a command that fixes it.
 
     Exit code: 0 when gantools can work here, 1 when something stops it.
     """
-    from gantools.doctor.examination import examine
+    from gantools import doctor
 
-    report = examine()
+    report = doctor.examine()
     if json_lines:
-        findings = [asdict(finding) for finding in report.findings]
-        console.result_json({"ok": report.sound, "facts": report.facts, "findings": findings})
+        findings = [{"level": one.level, "what": one.what, "mend": one.fix} for one in report.findings]
+        console.result_json({"ok": report.ok, "facts": report.facts, "findings": findings})
     else:
         _print(report)
-    if not report.sound:
+    if not report.ok:
         raise typer.Exit(1)
 
 
@@ -39,16 +38,10 @@ def _print(report: Report) -> None:
             console.result(f"  {name.replace('_', ' '):<24}{console.quoted(_text(value))}")
     for finding in report.findings:
         console.result(f"{finding.level}: {console.quoted(finding.what)}")
-        console.result(f"  mend it: {console.quoted(finding.mend)}")
-    console.result(_verdict(report))
-
-
-def _verdict(report: Report) -> str:
-    if not report.findings:
-        return "everything is in order"
+        console.result(f"  fix: {console.quoted(finding.fix)}")
     count = {level: sum(one.level == level for one in report.findings) for level in ("problem", "warning")}
-    said = [f"{number} {level}{'s' if number > 1 else ''}" for level, number in count.items() if number]
-    return f"{', '.join(said)}: see the lines above"
+    found = [f"{number} {level}{'s' if number > 1 else ''}" for level, number in count.items() if number]
+    console.result(f"{', '.join(found)}: see the lines above" if found else "OK")
 
 
 def _text(value: Any) -> str:
