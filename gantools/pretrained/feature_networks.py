@@ -1,17 +1,18 @@
-"""ImageNet networks that recipes look at pictures with: where they come from, how they get here. Only on request."""
+"""Pretrained ImageNet networks for losses, metrics and encoders: where they come from, and how they are installed."""
 
 from __future__ import annotations
 
 import shutil
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from gantools import files
 from gantools.errors import GantoolsError, ModelFileError, UsageError
-from gantools.pretrained import download
 from gantools.registry import did_you_mean
 
 ADDRESS = "https://download.pytorch.org/models"
+TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -81,19 +82,31 @@ def installed_file(network: FeatureNetwork, folder: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def fetch(network: FeatureNetwork, folder: Path, progress: download.Progress = download.silent) -> Path:
-    """Download the network's weights into ``folder`` unless an intact file lies there.
+def fetch(network: FeatureNetwork, folder: Path, *, progress: bool = False) -> Path:
+    """Download the network's weights into ``folder`` unless an intact file is there. ``progress``: a bar on stderr.
 
-    Raises GantoolsError when the network cannot be reached, ModelFileError when another file came.
+    Raises GantoolsError when the server cannot be reached, ModelFileError when another file came.
     """
     target = _target(network, folder)
-    if not (target.is_file() and download.matches(target, network.sha256)):
-        try:
-            download.download(network.url, target, network.sha256, progress=progress)
-        except ConnectionError as error:
-            raise GantoolsError(
-                f"{error}; with the file from elsewhere: gantools weights fetch {network.name} --from FILE"
-            ) from error
+    if target.is_file() and files.sha256(target).startswith(network.sha256):
+        return target
+    from torch.hub import download_url_to_file
+
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT_SECONDS)
+    try:
+        with files.staged_file(target) as staged:
+            download_url_to_file(network.url, str(staged), network.sha256, progress)
+    except RuntimeError as error:  # torch's, for another hash
+        raise ModelFileError(
+            f"{network.url}: the download is incomplete or another file ({error}); try again"
+        ) from error
+    except OSError as error:
+        raise GantoolsError(
+            f"{network.url}: {error}; with the file from elsewhere: gantools weights fetch {network.name} --from FILE"
+        ) from error
+    finally:
+        socket.setdefaulttimeout(before)
     return target
 
 
@@ -101,7 +114,7 @@ def install(network: FeatureNetwork, file: Path, folder: Path) -> Path:
     """Copy a file that is already at hand into ``folder``. Raises UsageError or ModelFileError for any other file."""
     if not file.is_file():
         raise UsageError(f"--from {file}: no such file")
-    if not download.matches(file, network.sha256):
+    if not files.sha256(file).startswith(network.sha256):
         raise ModelFileError(
             f"--from {file}: its sha256 is not {network.sha256}, so it is not {network.url};"
             " other weights can be named in a configuration as `weights: FILE`"

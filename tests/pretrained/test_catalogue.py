@@ -135,7 +135,7 @@ def test_an_intact_installed_file_is_not_fetched_again(network, monkeypatch):
     def unreachable(*_: object, **__: object) -> None:
         raise ConnectionError("https://example.invalid: no network")
 
-    monkeypatch.setattr(feature_networks.download, "download", unreachable)
+    monkeypatch.setattr("torch.hub.download_url_to_file", unreachable)
     folder = catalogue.weights_folder()
     (folder / "squeezenet1_0.pth").write_bytes(b"weights")
     assert feature_networks.fetch(network, folder) == folder / "squeezenet1_0.pth"

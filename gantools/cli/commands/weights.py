@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gantools.cli.output import console, results
+from gantools.cli.output.progress import animated
 
 if TYPE_CHECKING:
     from gantools.pretrained.catalogue import Installed
@@ -23,7 +20,6 @@ app = typer.Typer(no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
 
 MEGABYTE = 1_000_000
-PLAIN_PROGRESS_SECONDS = 30
 
 
 @app.command("list")
@@ -77,9 +73,8 @@ def fetch(
         path = feature_networks.install(network, from_file, weights_folder())
     else:
         console.message(f"{network.url} ({network.megabytes:g} MB unless it is here already)")
-        with _progress(name) as progress:
-            path = feature_networks.fetch(network, weights_folder(), progress)
-    console.message(f"{name}: installed, its sha256 is what it should be")
+        path = feature_networks.fetch(network, weights_folder(), progress=animated())
+    console.message(f"{name}: installed, its sha256 is correct")
     console.result(console.quoted(str(path)))
 
 
@@ -161,33 +156,3 @@ def _description(path: Path) -> dict[str, Any]:
     described = asdict(describe(path))
     del described["tensors"]
     return described
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar on a terminal, else a line every half minute; nothing under ``-q``."""
-    if console.Settings.quiet or not sys.stderr.isatty():
-        yield _PlainProgress(name)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    figures = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), *figures, console=Console(stderr=True), transient=True
-    ) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda here, total: bar.update(task, completed=here, total=total)
-
-
-class _PlainProgress:
-    """Says how far a download is, at most every half minute."""
-
-    def __init__(self, name: str) -> None:
-        self.name, self.told = name, time.monotonic()
-
-    def __call__(self, here: int, total: int | None) -> None:
-        if time.monotonic() - self.told >= PLAIN_PROGRESS_SECONDS:
-            self.told = time.monotonic()
-            of = f" of {total / MEGABYTE:.0f}" if total else ""
-            console.message(f"{self.name}: {here / MEGABYTE:.0f}{of} MB")
