@@ -24,7 +24,7 @@ from gantools.cli.commands.infer import infer
 from gantools.cli.commands.infer_options import LARGEST_INPUT_PX
 from gantools.cli.output.results import ResultPrinter
 from gantools.images.image import Image, Metadata
-from gantools.images.io import exif, ifd, reader, writer
+from gantools.images.io import exif, reader, tiff, writer
 from gantools.inference.pipeline.results import Run
 from gantools.models import GENERATORS
 from gantools.models.options import CompactSROptions
@@ -251,7 +251,7 @@ def test_a_webp_is_written_without_loss_on_request_or_as_it_was(doubling: str) -
 def test_what_a_format_has_no_place_for_is_said_once_and_named(doubling: str) -> None:
     """Through decoder processes and the threads that write."""
     text, camera = ("tEXt", b"prompt\0a cat"), "Ren\xe9e".encode()
-    block = exif.block_of({0x013B: ifd.Entry(2, len(camera) + 1, camera + b"\0")}, "<")
+    block = exif.block_of({0x013B: tiff.Entry(2, len(camera) + 1, camera + b"\0")}, "<")
     for name in ("a.png", "b.png"):
         photo(f"in/{name}", metadata=Metadata(block, others=(text, ("gAMA", bytes((0, 1, 134, 160))))))
     kept = run(doubling, "in", "-o", "kept")

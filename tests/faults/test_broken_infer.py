@@ -41,8 +41,8 @@ from PIL import ImageFile
 ImageFile.LOAD_TRUNCATED_IMAGES = True
 """
 ORIENTATION_IGNORED = """
-from gantools.images.io import orientation
-orientation.upright = lambda pixels, turn: pixels
+from gantools.images.io import samples
+samples.upright = lambda pixels, turn: pixels
 """
 SIXTEEN_BITS_TO_EIGHT = """
 from gantools.images.io import reader

@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image as PillowImage
 
 from gantools.images.image import Image, Metadata
-from gantools.images.io import exif, ifd
+from gantools.images.io import exif, tiff
 from gantools.images.io.reader import probe, read, read_rgb8
 from gantools.images.io.writer import encode
 
@@ -49,15 +49,15 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 129: 1}
 
 
 def entries(contents):
-    return {tag: ifd.Entry(kind, len(content) // SIZES[kind], content) for tag, (kind, content) in contents.items()}
+    return {tag: tiff.Entry(kind, len(content) // SIZES[kind], content) for tag, (kind, content) in contents.items()}
 
 
 def block(order, orientation=6):
     """An EXIF block with all of it, sides and an orientation."""
     first, inner, place = tags(order)
-    sides = {0xA002: ifd.entry(ifd.SHORT, order, 9999), 0xA003: ifd.entry(ifd.LONG, order, 8888)}
+    sides = {0xA002: tiff.entry(tiff.SHORT, order, 9999), 0xA003: tiff.entry(tiff.LONG, order, 8888)}
     below = {**entries(inner), **sides, INTEROPERABILITY: entries({1: (2, b"R03\0")})}
-    turn = {0x0112: ifd.entry(ifd.SHORT, order, orientation)}
+    turn = {0x0112: tiff.entry(tiff.SHORT, order, orientation)}
     return exif.block_of({**entries(first), **turn, EXIF: below, GPS: entries(place)}, order)
 
 
@@ -77,13 +77,13 @@ def found_in(content, kind):
         image = PillowImage.open(io.BytesIO(content))
         image.load()
         held = image.info["exif"].removeprefix(b"Exif\0\0")
-    header = ifd.header_of(held)
-    return held, header, ifd.directory_at(held, header, header.first)[0]
+    header = tiff.header_of(held)
+    return held, header, tiff.directory_at(held, header, header.first)[0]
 
 
 def below(held, header, directory, tag):
-    (place,) = ifd.numbers(directory, tag, header.order)
-    return ifd.directory_at(held, header, place)[0]
+    (place,) = tiff.numbers(directory, tag, header.order)
+    return tiff.directory_at(held, header, place)[0]
 
 
 def assert_kept(content, kind, order, sides=(80, 48)):
@@ -94,8 +94,8 @@ def assert_kept(content, kind, order, sides=(80, 48)):
         for tag, (code, text) in wanted.items():
             assert (found[tag].kind, found[tag].content) == (code, text), hex(tag)
     assert below(held, header, inner, INTEROPERABILITY)[1].content == b"R03\0"
-    assert (*ifd.numbers(inner, 0xA002, order), *ifd.numbers(inner, 0xA003, order)) == sides
-    assert ifd.numbers(directory, 0x0112, order) == (1,)
+    assert (*tiff.numbers(inner, 0xA002, order), *tiff.numbers(inner, 0xA003, order)) == sides
+    assert tiff.numbers(directory, 0x0112, order) == (1,)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -140,7 +140,7 @@ def test_orientation_and_sides_are_the_results(make, last):
 def test_a_side_that_needs_more_bits_gets_them(make):
     wide = Image(np.zeros((1, 70_000, 3), np.uint8), metadata=read(holding("png", block("<", 1), make)).metadata)
     held, header, directory = found_in(encode(wide, "png"), "png")
-    assert ifd.numbers(below(held, header, directory, EXIF), 0xA002, "<") == (70_000,)
+    assert tiff.numbers(below(held, header, directory, EXIF), 0xA002, "<") == (70_000,)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -153,8 +153,8 @@ def test_a_makers_note_stays_in_its_place_and_the_thumbnail_goes(make, order, tr
     second = len(content) + len(content) % 2
     content = content.ljust(second, b"\0")
     struct.pack_into(order + "I", content, 10 + 12 * count, second)
-    own = {0x0201: ifd.entry(ifd.LONG, order, second + 30), 0x0202: ifd.entry(ifd.LONG, order, len(thumbnail))}
-    content += ifd.written(own, order, second) + thumbnail + trailing
+    own = {0x0201: tiff.entry(tiff.LONG, order, second + 30), 0x0202: tiff.entry(tiff.LONG, order, len(thumbnail))}
+    content += tiff.written(own, order, second) + thumbnail + trailing
     data = holding("jpeg", b"Exif\0\0" + bytes(content), make)
     kept = read(data).metadata.exif
     note = b"Maker\0\xff\x00\x80" * 5
@@ -162,7 +162,7 @@ def test_a_makers_note_stays_in_its_place_and_the_thumbnail_goes(make, order, tr
     assert thumbnail not in kept
     assert thumbnail[:40] not in kept
     assert kept.endswith(trailing)
-    assert not ifd.directory_at(kept[6:], ifd.header_of(kept[6:]), 8)[1]
+    assert not tiff.directory_at(kept[6:], tiff.header_of(kept[6:]), 8)[1]
 
 
 def test_exif_in_imagemagicks_text_is_exif(make):
@@ -178,8 +178,8 @@ def test_exif_in_imagemagicks_text_is_exif(make):
 
 
 def test_the_resolution_of_a_jpeg_may_stand_in_its_exif(make):
-    resolution = {tag: ifd.entry(ifd.RATIONAL, ">", 3000, 10) for tag in (0x011A, 0x011B)}
-    described = {**resolution, 0x0128: ifd.entry(ifd.SHORT, ">", 2), 0x010F: ifd.Entry(2, 4, b"Ada\0")}
+    resolution = {tag: tiff.entry(tiff.RATIONAL, ">", 3000, 10) for tag in (0x011A, 0x011B)}
+    described = {**resolution, 0x0128: tiff.entry(tiff.SHORT, ">", 2), 0x010F: tiff.Entry(2, 4, b"Ada\0")}
     plain = make.saved(PillowImage.fromarray(make.blocks()), "JPEG", exif=exif.block_of(described, ">"))
     at = plain.index(b"\xff\xe0")
     without_header = plain[:at] + plain[at + 18 :]
@@ -196,14 +196,14 @@ DAMAGED = {
 }
 HARMLESS = {
     "value beyond the end": exif.block_of(
-        {0x010F: ifd.Entry(2, 4, b"Ada\0"), 0x0110: ifd.Entry(2, 9, b"long text")}, "<"
+        {0x010F: tiff.Entry(2, 4, b"Ada\0"), 0x0110: tiff.Entry(2, 9, b"long text")}, "<"
     )[:-4],
-    "unknown type": exif.block_of({0x010F: ifd.Entry(2, 4, b"Ada\0"), 0xEA1C: ifd.Entry(77, 4, b"abcd")}, "<"),
+    "unknown type": exif.block_of({0x010F: tiff.Entry(2, 4, b"Ada\0"), 0xEA1C: tiff.Entry(77, 4, b"abcd")}, "<"),
     "directory in a loop": b"Exif\0\0II*\0\x08\0\0\0\x01\0"
     + struct.pack("<HHII", 0x010F, 2, 4, 0x616441)
     + b"\x08\0\0\0",
     "sub-directory beyond the end": exif.block_of(
-        {0x010F: ifd.Entry(2, 4, b"Ada\0"), EXIF: ifd.entry(ifd.LONG, "<", 1 << 30)}, "<"
+        {0x010F: tiff.Entry(2, 4, b"Ada\0"), EXIF: tiff.entry(tiff.LONG, "<", 1 << 30)}, "<"
     ),
 }
 
@@ -227,7 +227,8 @@ def test_whatever_a_block_holds_the_picture_is_read_and_every_warning_names_it(m
 
 
 def test_only_an_orientation_is_no_metadata(make):
-    assert read(holding("jpeg", exif.block_of({0x0112: ifd.entry(ifd.SHORT, "<", 6)}, "<"), make)).metadata.exif is None
+    only = exif.block_of({0x0112: tiff.entry(tiff.SHORT, "<", 6)}, "<")
+    assert read(holding("jpeg", only, make)).metadata.exif is None
 
 
 def test_stripping_leaves_nothing(make):

@@ -20,10 +20,10 @@ from PIL import Image as PillowImage
 from gantools.errors import ImageError
 from gantools.images.formats import per_metre
 from gantools.images.image import Image, Metadata, Other, Pixels, to_8_bit, to_16_bit
-from gantools.images.io import exif, geo, ifd
-from gantools.images.io.ifd import Entry, Order, Tree
+from gantools.images.io import exif, tiff
 from gantools.images.io.metadata import GEO, IPTC, iptc_resource
 from gantools.images.io.png_chunks import chunk
+from gantools.images.io.tiff import Entry, Order, Tree
 from gantools.images.ops import color
 
 BAND_BYTES = 1 << 23
@@ -282,20 +282,20 @@ def _tiff_start(stored: Stored, tags: Tree, order: Order, rows: int, lengths: Se
         258: (stored.bits,) * stored.channels,
         259: (_DEFLATE,),
         262: (_BLACK_IS_ZERO if stored.channels < 3 else _RGB,),
-        exif.ORIENTATION: (1,),
+        tiff.ORIENTATION: (1,),
         277: (stored.channels,),
         284: (1,),
         317: (_HORIZONTAL_DIFFERENCES,),
         339: (1,) * stored.channels,
     }
     short |= {338: (_UNASSOCIATED_ALPHA,)} if stored.alpha else {}
-    structure = {tag: ifd.entry(ifd.LONG, order, *values) for tag, values in long.items()}
-    structure |= {tag: ifd.entry(ifd.SHORT, order, *values) for tag, values in short.items()}
-    header = exif.tiff_header(order)
-    start = len(header) + len(ifd.written({**tags, **structure}, order, len(header)))
+    structure = {tag: tiff.entry(tiff.LONG, order, *values) for tag, values in long.items()}
+    structure |= {tag: tiff.entry(tiff.SHORT, order, *values) for tag, values in short.items()}
+    header = tiff.file_header(order)
+    start = len(header) + len(tiff.written({**tags, **structure}, order, len(header)))
     offsets = start + np.cumsum([0, *lengths[:-1]])
-    structure[_STRIP_OFFSETS] = ifd.entry(ifd.LONG, order, *(int(offset) % 2**32 for offset in offsets))
-    return header + ifd.written({**tags, **structure}, order, len(header))
+    structure[_STRIP_OFFSETS] = tiff.entry(tiff.LONG, order, *(int(offset) % 2**32 for offset in offsets))
+    return header + tiff.written({**tags, **structure}, order, len(header))
 
 
 def _tiff_metadata(stored: Stored, kept: Metadata) -> tuple[Tree, Order]:
@@ -304,7 +304,7 @@ def _tiff_metadata(stored: Stored, kept: Metadata) -> tuple[Tree, Order]:
     tags: Tree = {}
     order: Order = "<"
     if GEO in others:
-        placed, order = geo.fitted(others[GEO], stored.image.width, stored.image.height)
+        placed, order = exif.geo_fitted(others[GEO], stored.image.width, stored.image.height)
         tags.update(placed)
     if kept.exif:
         described, order = exif.as_tree(kept.exif)
@@ -312,12 +312,12 @@ def _tiff_metadata(stored: Stored, kept: Metadata) -> tuple[Tree, Order]:
     if kept.dpi:
         for tag, value in zip((282, 283), kept.dpi, strict=True):
             ratio = Fraction(value).limit_denominator(_LARGEST_DENOMINATOR)
-            tags[tag] = ifd.entry(ifd.RATIONAL, order, ratio.numerator, ratio.denominator)
-        tags[296] = ifd.entry(ifd.SHORT, order, _INCH)
+            tags[tag] = tiff.entry(tiff.RATIONAL, order, ratio.numerator, ratio.denominator)
+        tags[296] = tiff.entry(tiff.SHORT, order, _INCH)
     extra = (
-        (_XMP_TAG, ifd.BYTE, kept.xmp),
-        (_IPTC_TAG, ifd.UNDEFINED, others.get(IPTC)),
-        (_ICC_TAG, ifd.UNDEFINED, kept.icc),
+        (_XMP_TAG, tiff.BYTE, kept.xmp),
+        (_IPTC_TAG, tiff.UNDEFINED, others.get(IPTC)),
+        (_ICC_TAG, tiff.UNDEFINED, kept.icc),
     )
     tags.update({tag: Entry(kind, len(content), content) for tag, kind, content in extra if content})
     return tags, order

@@ -10,9 +10,9 @@ from dataclasses import replace
 from PIL import ImageFile
 
 from gantools.images.image import Metadata, Other
-from gantools.images.io import exif, geo, png_chunks, xmp
+from gantools.images.io import exif, png_chunks, xmp
 from gantools.images.io.png_chunks import Chunk
-from gantools.images.io.tiff_pages import Page
+from gantools.images.io.tiff import Page
 
 COMMENT, IPTC, GEO = "comment", "iptc", "geo"
 """Names of others beside the PNG chunks: a JPEG's comment, press data (IIM), the tags that place a map."""
@@ -102,7 +102,7 @@ def fit_icc(profile: bytes | None, *, gray: bool) -> bytes | None:
 def _exif(block: bytes | None, label: str) -> bytes | None:
     try:
         return exif.cleaned(block) if block else None
-    except (ValueError, struct.error) as error:  # the picture itself is fine
+    except (ValueError, struct.error) as error:  # the image itself is fine
         warnings.warn(f"{label}: its EXIF block is damaged and was left out ({error})", stacklevel=2)
         return None
 
@@ -144,7 +144,7 @@ def _others(image: ImageFile.ImageFile, page: Page | None, chunks: list[Chunk]) 
     press = _iptc(b"".join(content for name, content in segments if name == "APP13"), page, chunks)
     if press:
         yield IPTC, press
-    if page is not None and (block := geo.block_of(page)):
+    if page is not None and (block := exif.geo_block_of(page)):
         yield GEO, block
 
 

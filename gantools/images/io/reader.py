@@ -1,4 +1,4 @@
-"""Reading pictures: formats by content, size before decoding, whole or not at all."""
+"""Reading images: formats by content, size before decoding, whole or not at all."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from PIL.WebPImagePlugin import WebPImageFile
 from gantools.errors import ImageError
 from gantools.images.formats import KNOWN, sniff, webp_lossless, webp_size
 from gantools.images.image import Image, Metadata, Pixels, to_8_bit
-from gantools.images.io import orientation, shards, unread
+from gantools.images.io import shards
 from gantools.images.io.metadata import metadata_of, orientation_of
 from gantools.images.io.png_chunks import Chunk, parted, require_sound
 from gantools.images.io.samples import Opened, largest_value, samples_of
-from gantools.images.io.tiff_pages import Page, page_of, starting_with
+from gantools.images.io.tiff import Page, page_of, starting_with
 
 Source: TypeAlias = bytes | str | os.PathLike[str]
 
@@ -39,6 +39,14 @@ MAX_PIXELS = 2**27
 """134 million: below what Pillow refuses by itself, above every ordinary camera."""
 
 _HEAD_BYTES = 32
+_UNREAD_FRAMES = {
+    0xC3: "lossless", 0xC5: "hierarchical", 0xC6: "hierarchical", 0xC7: "hierarchical", 0xCB: "lossless",
+    0xCD: "hierarchical", 0xCE: "hierarchical", 0xCF: "hierarchical",
+}  # fmt: skip
+_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_LS = 0xF7
+_BMP_PLAIN = frozenset({0, 1, 2, 3, 6})
+_INSTEAD = "is not read; store it with 8 bits a sample, or as PNG"
 
 
 class _Jpeg(JpegImageFile):
@@ -62,7 +70,7 @@ _switches, _warnings = threading.Lock(), threading.RLock()
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of a picture without decoding it; ``width`` and ``height`` are those of the upright picture."""
+    """What is known of an image without decoding it; ``width`` and ``height`` are those of the upright image."""
 
     width: int
     height: int
@@ -80,7 +88,7 @@ def read(
     allow_truncated: bool = False,
     first_frame: bool = False,
 ) -> Image:
-    """Read one picture from a path or from a file's bytes.
+    """Read one image from a path or from a file's bytes.
 
     ``name`` is how messages call it (default: the path). ``allow_truncated`` accepts what is left of a damaged file;
     while such a file decodes, reads in other threads of the process are as tolerant.
@@ -101,7 +109,7 @@ def read(
 
 
 def read_rgb8(source: Source, *, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Read one training picture: upright uint8 RGB [H, W, 3], alpha laid on white. Raises ImageError as ``read``."""
+    """Read one training image: upright uint8 RGB [H, W, 3], alpha laid on white. Raises ImageError as ``read``."""
     label = _label(source, None)
     data = _content(source, label)
     with _named(label):
@@ -116,13 +124,13 @@ def read_rgb8(source: Source, *, max_pixels: int = MAX_PIXELS) -> Pixels:
 def probe(
     source: Source, *, name: str | None = None, max_pixels: int | None = None, first_frame: bool = True
 ) -> Header:
-    """Read a picture's header only. Raises ImageError as ``read``, but cannot notice damage behind the header."""
+    """Read an image's header only. Raises ImageError as ``read``, but cannot notice damage behind the header."""
     label = _label(source, name)
     data = _content(source, label)
     with _named(label):
         opened = _opened(data, label, max_pixels, first_frame)
         image = opened.image
-        width, height = image.size[::-1] if orientation.swaps_sides(opened.turn) else image.size
+        width, height = image.size[::-1] if opened.turn in (5, 6, 7, 8) else image.size
         bits = 16 if opened.largest > 255 else 8
         return Header(width, height, image.mode, opened.kind, bits, _several_frames(image, opened.page))
 
@@ -134,7 +142,7 @@ def _label(source: Source, name: str | None) -> str:
 
 
 def _content(source: Source, label: str) -> bytes:
-    """The file's bytes; only the first few of a file that is no picture."""
+    """The file's bytes; only the first few of a file that is no image."""
     if isinstance(source, bytes):
         return _recognised(source, label)
     try:
@@ -193,7 +201,7 @@ def _image(data: bytes, kind: str, stated: tuple[int, int], page: Page | None, l
         with _pillow(stated, allow_truncated=False), _silent(kind):
             return _OPENERS[kind](io.BytesIO(data))
     except Exception:
-        _refuse(unread.kind_of(data, kind, page), label)
+        _refuse(_unsupported(data, kind, page), label)
         raise
 
 
@@ -239,7 +247,7 @@ def _load(opened: Opened, allow_truncated: bool) -> None:
         with _pillow(opened.image.size, allow_truncated), _silent(opened.kind):
             opened.image.load()
     except Exception:
-        _refuse(unread.kind_of(opened.data, opened.kind, opened.page), opened.label)
+        _refuse(_unsupported(opened.data, opened.kind, opened.page), opened.label)
         raise
 
 
@@ -274,3 +282,36 @@ def _three_channels(colour: Pixels) -> Pixels:
 def _on_white(pixels: Pixels, alpha: Pixels) -> Pixels:
     weight = alpha[..., None].astype(np.uint32)
     return ((pixels * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
+
+
+def _unsupported(data: bytes, kind: str, page: Page | None) -> str | None:
+    """Why an intact file of this kind is not read; None where it may as well be damaged."""
+    match kind:
+        case "jpeg":
+            return _unsupported_jpeg(data)
+        case "bmp":
+            return _unsupported_bmp(data)
+        case "tiff":
+            return page.unread if page is not None and page.rare else None
+        case _:
+            return None
+
+
+def _unsupported_jpeg(data: bytes) -> str | None:
+    at = 2
+    while at + 10 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == _JPEG_LS:
+            return f"a JPEG-LS file {_INSTEAD}"
+        if marker in _START_OF_FRAME:
+            bits = data[at + 4]
+            if marker in _UNREAD_FRAMES:
+                return f"a {_UNREAD_FRAMES[marker]} JPEG {_INSTEAD}"
+            return None if bits == 8 else f"a JPEG of {bits}-bit samples {_INSTEAD}"
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
+
+
+def _unsupported_bmp(data: bytes) -> str | None:
+    compression = int.from_bytes(data[30:34], "little") if int.from_bytes(data[14:18], "little") >= 40 else 0
+    return None if compression in _BMP_PLAIN else f"a BMP of compression {compression} {_INSTEAD}"

@@ -12,15 +12,12 @@ from PIL import Image, ImageCms, ImageFile
 
 from gantools.errors import ImageError
 from gantools.images.image import Pixels
-from gantools.images.io import orientation
+from gantools.images.io import tiff
 from gantools.images.io.png_chunks import Chunk
-from gantools.images.io.tiff_pages import Page, planes
+from gantools.images.io.tiff import BLACK_IS_ZERO, CMYK, EXTRA_SAMPLES, RGB, WHITE_IS_ZERO, Page, planes
 
 _PNG_BIT_DEPTH = 24
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 338, 339
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
-_PREMULTIPLIED, _UNASSOCIATED = 1, 2
-_CMYK = 5
+_UNASSOCIATED = 2
 _ASSOCIATED = "16-bit TIFF with premultiplied alpha is not read; store the alpha unassociated"
 _BAND_ROWS = 256
 _COMPARED_ROWS = 32
@@ -59,23 +56,36 @@ class Opened:
 
 
 def samples_of(opened: Opened, *, checked: bool = True) -> Samples:
-    """Take the samples out of a loaded file, which is closed: a large picture need not lie in memory twice.
+    """Take the samples out of a loaded file, which is closed: a large image need not lie in memory twice.
 
     ``checked``: what OpenCV decodes must be what Pillow decoded. Raises ImageError, and ValueError for damaged planes.
     """
     turn = opened.turn
     if opened.page is not None and opened.page.planar:
-        samples, turn = _planar_samples(opened, opened.page), opened.page.number(orientation.TAG, 1)
+        samples, turn = _planar_samples(opened, opened.page), opened.page.number(tiff.ORIENTATION, 1)
     elif opened.largest > 255:
         samples = _deep_samples(opened, checked)
     else:
         samples = _shallow_samples(opened.image, opened.label)
-    alpha = None if samples.alpha is None else orientation.upright(samples.alpha, turn)
-    return Samples(orientation.upright(samples.colour, turn), alpha)
+    alpha = None if samples.alpha is None else upright(samples.alpha, turn)
+    return Samples(upright(samples.colour, turn), alpha)
+
+
+def upright(pixels: Pixels, orientation: object) -> Pixels:
+    """Turn stored samples [H, W, ...] upright; 1 and values that EXIF does not define change nothing."""
+    if orientation not in range(2, 9):
+        return pixels
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def largest_value(image: ImageFile.ImageFile, head: bytes) -> int:
-    """The value of white in an opened, not yet loaded file; above 255 the picture is kept as 16 bits."""
+    """The value of white in an opened, not yet loaded file; above 255 the image is kept as 16 bits."""
     if image.format == "PNG":
         return 65535 if head[_PNG_BIT_DEPTH] == 16 else 255
     if image.format == "TIFF":
@@ -85,9 +95,9 @@ def largest_value(image: ImageFile.ImageFile, head: bytes) -> int:
 
 def _deep_tiff(image: ImageFile.ImageFile) -> bool:
     tags = getattr(image, "tag_v2", {})
-    unsigned = set(tags.get(_SAMPLE_FORMAT, (1,))) == {1}
-    known = tags.get(_PHOTOMETRIC) in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
-    return set(tags.get(_BITS_PER_SAMPLE, ())) == {16} and unsigned and known
+    unsigned = set(tags.get(tiff.SAMPLE_FORMAT, (1,))) == {1}
+    known = tags.get(tiff.PHOTOMETRIC) in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB)
+    return set(tags.get(tiff.BITS, ())) == {16} and unsigned and known
 
 
 def _ppm_maximum(image: ImageFile.ImageFile) -> int:
@@ -146,13 +156,13 @@ def _planar_samples(opened: Opened, page: Page) -> Samples:
     if page.premultiplied and stored.shape[2] in (2, 4):
         gray = stored.shape[2] == 2
         return _split(np.array(Image.fromarray(stored, "La" if gray else "RGBa").convert("LA" if gray else "RGBA")))
-    if page.photometric == _CMYK:
+    if page.photometric == CMYK:
         shallow = Image.fromarray((stored >> (page.bits - 8)).astype(np.uint8), "CMYK")
         shallow.info = dict(opened.image.info)
         return _split(np.array(_from_cmyk(shallow, opened.label)))
-    if page.photometric == _WHITE_IS_ZERO:
+    if page.photometric == WHITE_IS_ZERO:
         stored[..., 0] = np.iinfo(stored.dtype).max - stored[..., 0]
-    translucent = stored.shape[2] in (2, 4) and page.number(_EXTRA_SAMPLES, _UNASSOCIATED) == _UNASSOCIATED
+    translucent = stored.shape[2] in (2, 4) and page.number(EXTRA_SAMPLES, _UNASSOCIATED) == _UNASSOCIATED
     if translucent:
         return _split(stored)
     return Samples(np.ascontiguousarray(stored[..., :3] if stored.shape[2] > 2 else stored[..., 0]), None)
@@ -170,10 +180,10 @@ def _ends_where_it_says(data: bytes) -> bool:
 
 def _deep_tiff_samples(image: ImageFile.ImageFile, stored: Pixels, label: str) -> Samples:
     tags = getattr(image, "tag_v2", {})
-    if _PREMULTIPLIED in tags.get(_EXTRA_SAMPLES, ()):
+    if tiff.PREMULTIPLIED in tags.get(EXTRA_SAMPLES, ()):
         raise ImageError(f"{label}: {_ASSOCIATED}")
     if stored.ndim == 2:
-        return Samples(65535 - stored if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else stored, None)
+        return Samples(65535 - stored if tags.get(tiff.PHOTOMETRIC) == WHITE_IS_ZERO else stored, None)
     return _split(stored if image.mode == "RGBA" else np.ascontiguousarray(stored[..., :3]))
 
 
@@ -230,7 +240,7 @@ def _plain(image: Image.Image, label: str) -> Image.Image:
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         raise ImageError(f"{label}: 32-bit, signed and float samples are not read; store it with 8 or 16 bits")
     if image.mode == "LAB":
-        raise ImageError(f"{label}: CIELAB pictures are not read; store it as RGB")
+        raise ImageError(f"{label}: CIELAB images are not read; store it as RGB")
     wanted = _wanted_mode(image)
     return image if image.mode == wanted else image.convert(wanted)
 
@@ -253,5 +263,5 @@ def _from_cmyk(image: Image.Image, label: str) -> Image.Image:
                 return converted
         except (ImageCms.PyCMSError, OSError) as error:
             reason = f"has an unusable colour profile ({error})"
-    warnings.warn(f"{label}: the CMYK picture {reason}; its colours are approximate", stacklevel=2)
+    warnings.warn(f"{label}: the CMYK image {reason}; its colours are approximate", stacklevel=2)
     return image.convert("RGB")
