@@ -1,4 +1,4 @@
-"""Sizes, crops and positions of uint8 HWC pictures, the same for all pictures of a sample."""
+"""Sizes, crops and positions of uint8 HWC images, the same for all images of a sample."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Pictures: reading, writing, value ranges, colour, resizing and padding.
+"""Images: reading, writing, value ranges, colour, resizing and padding.
 
-Everything outside this package sees a picture as :class:`gantools.images.image.Picture` (uint8 or uint16 HWC RGB) or
+Everything outside this package sees an image as :class:`gantools.images.image.Image` (uint8 or uint16 HWC RGB) or
 as a float NCHW tensor in [-1, 1]; :mod:`gantools.images.ranges` is the only place that goes from one to the other.
 """

@@ -1,4 +1,4 @@
-"""What a decoded picture is: its samples and what is kept beside them."""
+"""What a decoded image is: its samples and what is kept beside them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Pixels: TypeAlias = npt.NDArray[Any]
-"""Samples of a picture: uint8 or uint16, height × width × channels."""
+"""Samples of an image: uint8 or uint16, height × width × channels."""
 
 
 Other: TypeAlias = tuple[str, bytes]
@@ -17,7 +17,7 @@ Other: TypeAlias = tuple[str, bytes]
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says about a picture besides its samples.
+    """What a file says about an image besides its samples.
 
     ``exif`` starts with ``Exif\\0\\0``, has orientation 1 and no thumbnail; ``xmp`` is the packet; ``dpi`` is (x, y).
     ``others`` are what only some formats have a place for, by name: PNG chunks (``gAMA``, ``tEXt``, …) as they are, a
@@ -33,7 +33,7 @@ class Metadata:
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """One upright picture.
+    """One upright image.
 
     Shapes: ``pixels`` [H, W, 3] RGB and ``alpha`` [H, W] of the same dtype, or None.
     Range: uint8 or uint16, the full range of the dtype.

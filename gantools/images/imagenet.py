@@ -1,4 +1,4 @@
-"""ImageNet's statistics, in which networks trained on it see pictures."""
+"""ImageNet's statistics, in which networks trained on it see images."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ FROM_NORMALISED = tuple((2 * deviation, 2 * mean - 1) for mean, deviation in zip
 """Scale and shift of each channel, from [-1, 1] to ImageNet's statistics and back."""
 
 
-def normalised(picture: Tensor) -> Tensor:
+def normalised(image: Tensor) -> Tensor:
     """Each channel with ImageNet's mean and deviation as 0 and 1.
 
     Shapes: (N, 3, H, W). Range: [-1, 1] in, about [-2.1, 2.6] out.
     """
-    scale, shift = picture.new_tensor(TO_NORMALISED).T.reshape(2, 1, 3, 1, 1)
-    moved: Tensor = picture * scale + shift
+    scale, shift = image.new_tensor(TO_NORMALISED).T.reshape(2, 1, 3, 1, 1)
+    moved: Tensor = image * scale + shift
     return moved

@@ -14,7 +14,7 @@ from gantools.images.image import Pixels
 
 
 def to_tensor(pixels: Pixels, device: torch.device | str = "cpu") -> Tensor:
-    """Turn one picture into a network's input.
+    """Turn one image into a network's input.
 
     Shapes: uint8 or uint16 [H, W, C] → float32 [1, C, H, W]. Range: [-1, 1].
     """
@@ -39,7 +39,7 @@ def from_tensor(tensor: Tensor, dtype: npt.DTypeLike = np.uint8) -> Pixels:
     """
     if tensor.ndim == 4:
         if tensor.shape[0] != 1:
-            raise ValueError(f"one picture expected, got a batch of {tensor.shape[0]}")
+            raise ValueError(f"one image expected, got a batch of {tensor.shape[0]}")
         tensor = tensor[0]
     steps = _steps(tensor.detach(), np.iinfo(dtype).max / 2)
     return np.ascontiguousarray(steps.permute(1, 2, 0).to(torch.int32).cpu().numpy().astype(dtype))

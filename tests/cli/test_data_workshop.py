@@ -42,7 +42,7 @@ def test_a_folder_becomes_a_folder_with_its_tree(command: str, gantools: Any, ph
 
 @pytest.mark.parametrize("command", FOLDER_COMMANDS)
 def test_a_bad_photo_is_named_and_the_others_are_done(command: str, gantools: Any, photos: Path) -> None:
-    (photos / "bad.jpg").write_text("no picture")
+    (photos / "bad.jpg").write_text("no image")
     done = gantools("-q", "data", command, photos, "-o", "out", *ALONE, "--json")
     assert done.code == 3
     assert done.only_error == "'photos/bad.jpg': not a PNG, JPEG, WebP, TIFF, BMP or PPM image"
@@ -144,7 +144,7 @@ def test_inspect_says_what_is_there_and_what_is_wrong(gantools: Any, photos: Pat
         "size: 48×48, all of them",
         "modes: 3 RGB 8 bit",
     ]
-    (photos / "bad.png").write_text("no picture")
+    (photos / "bad.png").write_text("no image")
     broken = gantools("data", "inspect", photos, *ALONE, "--json")
     assert (broken.code, broken.only_error.partition(",")[0]) == (2, "1 of 4 images cannot be read")
     told = json.loads(broken.out)

@@ -222,7 +222,7 @@ def test_a_format_that_cannot_hold_the_picture_is_exit_2(doubling: str) -> None:
     photo("in.png", alpha=np.zeros((3, 5), np.uint8))
     refused = run(doubling, "in.png", "-o", "out.jpg")
     assert (refused.exit_code, files()) == (2, ["in.png"])
-    assert "gantools: 'in.png': JPEG cannot hold the picture's transparency; use --alpha drop" in refused.stderr
+    assert "gantools: 'in.png': JPEG cannot hold the image's transparency; use --alpha drop" in refused.stderr
     assert run(doubling, "in.png", "-o", "out.jpg", "--alpha", "drop").exit_code == 0
 
 

@@ -1,4 +1,4 @@
-"""Small folders of pictures, written with the project's own writer."""
+"""Small folders of images, written with the project's own writer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Save = Callable[..., Path]
 
 @pytest.fixture
 def save() -> Save:
-    """Write one random picture of the given size."""
+    """Write one random image of the given size."""
 
     def write(path: Path, width: int = 12, height: int = 10, seed: int = 0) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)

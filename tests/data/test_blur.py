@@ -39,7 +39,7 @@ def test_trajectories_turn() -> None:
 
 @pytest.mark.parametrize("extent_px", [2.0, 8.0, 12.5, 16.0, 40.0])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_motion_kernels_have_the_wanted_extent_and_keep_the_picture_in_place(extent_px: float, seed: int) -> None:
+def test_motion_kernels_have_the_wanted_extent_and_keep_the_image_in_place(extent_px: float, seed: int) -> None:
     kernel = blur.motion_kernel(rng(seed), extent_px, 500)
     assert kernel.sum() == pytest.approx(1, abs=1e-5)
     assert all(side % 2 for side in kernel.shape)

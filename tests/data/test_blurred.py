@@ -1,4 +1,4 @@
-"""The data set of blurred and sharp pictures."""
+"""The data set of blurred and sharp images."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_blurred_crop_is_that_part_of_the_blurred_photo(photos: Path, tmp_path
         np.testing.assert_array_equal(sample.degraded, whole[top : top + 16, left : left + 16])
 
 
-def test_flips_and_turns_move_both_pictures(photos: Path, tmp_path: Path) -> None:
+def test_flips_and_turns_move_both_images(photos: Path, tmp_path: Path) -> None:
     still = DeblurringDataset(options(photos, flip=False, blur={"sharp_share": 0.999}), "training", seed=0)
     moved = DeblurringDataset(options(photos, flip=True, rotate=True, blur={"sharp_share": 0.999}), "training", seed=0)
     seen = set()
@@ -109,7 +109,7 @@ def test_a_share_stays_sharp(photos: Path) -> None:
     assert share == pytest.approx(0.4, abs=0.12)
 
 
-def test_validation_is_whole_pictures_always_blurred_alike(photos: Path) -> None:
+def test_validation_is_whole_images_always_blurred_alike(photos: Path) -> None:
     data = DeblurringDataset(options(photos, blur={"sharp_share": 0.9}), "validation", seed=0)
     assert len(data) == 1
     one, later = data[SampleKey(0, 0)], data[SampleKey(5, 0)]
@@ -152,7 +152,7 @@ def test_two_folders_can_be_named(pairs: Path) -> None:
     assert whole.degraded.shape == whole.clean.shape == (20, 20, 3)
 
 
-def test_halves_of_one_picture_are_pairs(tmp_path: Path, save) -> None:
+def test_halves_of_one_image_are_pairs(tmp_path: Path, save) -> None:
     for index in range(4):
         save(tmp_path / f"{index}.png", 40, 20, seed=index)
     sample = DeblurringDataset(options(tmp_path), "validation", 0)[SampleKey(0, 0)]

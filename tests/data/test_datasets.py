@@ -1,4 +1,4 @@
-"""Samples: right sizes, right sides, aligned pictures, fixed validation."""
+"""Samples: right sizes, right sides, aligned images, fixed validation."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_cache_changes_nothing_and_is_bounded(shoes: Path) -> None:
 
 
 @pytest.mark.parametrize(("direction", "swapped"), [("a2b", False), ("b2a", True)])
-def test_ab_pictures_are_cut_in_halves(tmp_path: Path, direction: str, swapped: bool) -> None:
+def test_ab_images_are_cut_in_halves(tmp_path: Path, direction: str, swapped: bool) -> None:
     both = np.random.default_rng(0).integers(0, 256, (16, 32, 3), np.uint8)
     writer.write(Image(both), tmp_path / "1.png")
     options = PairedData(
@@ -80,7 +80,7 @@ def test_ab_pictures_are_cut_in_halves(tmp_path: Path, direction: str, swapped: 
     assert name == "1.png"
 
 
-def test_both_pictures_of_a_pair_are_cropped_and_mirrored_alike(tmp_path: Path) -> None:
+def test_both_images_of_a_pair_are_cropped_and_mirrored_alike(tmp_path: Path) -> None:
     ramp = np.arange(20 * 20 * 3, dtype=np.uint16).reshape(20, 20, 3).astype(np.uint8)
     for side in ("source", "target"):
         writer_path = tmp_path / side / "1.png"
@@ -102,7 +102,7 @@ def test_both_pictures_of_a_pair_are_cropped_and_mirrored_alike(tmp_path: Path) 
     assert {step % 256 for step in steps} == {3, 253}
 
 
-def test_a_pair_of_two_sizes_and_an_odd_picture_cannot_be_read(tmp_path: Path, save, monkeypatch) -> None:
+def test_a_pair_of_two_sizes_and_an_odd_image_cannot_be_read(tmp_path: Path, save, monkeypatch) -> None:
     save(tmp_path / "a" / "1.png", 10, 10)
     save(tmp_path / "b" / "1.png", 12, 10)
     monkeypatch.setattr("gantools.data.folders.layout._check_sizes", lambda _: None)
@@ -164,7 +164,7 @@ def test_validation_is_the_whole_photo_in_whole_pixels(tmp_path: Path) -> None:
     assert data.collate([data[FIRST]]).high.shape == (1, 28, 40, 3)
 
 
-def test_all_eight_positions_occur_and_both_pictures_take_the_same(tmp_path: Path) -> None:
+def test_all_eight_positions_occur_and_both_images_take_the_same(tmp_path: Path) -> None:
     photo = noise_photo(tmp_path, 16, 16)
     options = ResolutionData(dir=str(tmp_path), validation_share=0.0, crop_px=16)
     data = SuperResolutionDataset(options, "training", seed=0)

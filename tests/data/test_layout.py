@@ -76,7 +76,7 @@ def test_names_that_differ_by_the_role_are_matched(tmp_path: Path, save) -> None
     ]
 
 
-def test_ab_pictures_are_recognised_by_their_shape_only_if_all_have_it(tmp_path: Path, save) -> None:
+def test_ab_images_are_recognised_by_their_shape_only_if_all_have_it(tmp_path: Path, save) -> None:
     save(tmp_path / "1.png", 20, 10)
     save(tmp_path / "2.png", 24, 12)
     assert layout.find(tmp_path).kind == "ab"

@@ -120,7 +120,7 @@ def test_a_set_without_one_readable_image_stops_at_once(shoes: Path, workers: in
 def test_a_disguised_file_is_found_when_it_is_read(shoes: Path, tmp_path: Path) -> None:
     for source in sorted(shoes.iterdir())[:3]:
         (tmp_path / source.name).write_bytes(source.read_bytes())
-    (tmp_path / "text.jpg").write_text("this is no picture")
+    (tmp_path / "text.jpg").write_text("this is no image")
     data = shoe_data(tmp_path, validation_share=0.0, max_unreadable_share=0.5)
     with pytest.warns(UserWarning, match=r"left out: .*text\.jpg") as caught:
         assert all(

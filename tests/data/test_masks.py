@@ -76,7 +76,7 @@ def test_the_middle_is_half_the_side_without_the_overlap() -> None:
     assert hole.sum() == 56**2
 
 
-def test_a_masked_picture_has_the_mean_colour_in_its_hole() -> None:
+def test_a_masked_image_has_the_mean_colour_in_its_hole() -> None:
     photo = np.full((64, 64, 3), 7, np.uint8)
     masked = masks.masked(photo, generator(), RandomBlockMask())
     hole = drawn(RandomBlockMask(), 0, 64, 64)
@@ -98,7 +98,7 @@ def test_telea_leaves_known_pixels_and_continues_them() -> None:
     assert np.abs(made[hole].astype(int) - photo[hole]).max() < 25
 
 
-def test_a_mask_picture_is_white_where_something_is_missing() -> None:
+def test_a_mask_image_is_white_where_something_is_missing() -> None:
     gray = np.repeat(np.array([[0, 127, 128, 255]], np.uint8)[..., None], 3, axis=2)
     assert mask_of(Image(gray)).tolist() == [[False, False, True, True]]
     assert mask_of(Image(gray.astype(np.uint16) * 257)).tolist() == [[False, False, True, True]]
@@ -185,7 +185,7 @@ def test_masks_of_the_users_own(photos: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "white", "said"),
     [
-        ((16, 20), np.s_[2:5], "is 20x16 but data.crop_px is 16; a mask has the size of the pictures"),
+        ((16, 20), np.s_[2:5], "is 20x16 but data.crop_px is 16; a mask has the size of the images"),
         ((16, 16), np.s_[:0], "leaves out nothing; white is missing"),
         ((16, 16), np.s_[:], "leaves out everything; white is missing"),
     ],
@@ -204,7 +204,7 @@ def test_a_mask_that_may_be_inverted_gets_a_warning(photos: Path, tmp_path: Path
         data(photos, mask=FileMask(path=path))
 
 
-@pytest.mark.parametrize("content", [None, b"no picture"])
+@pytest.mark.parametrize("content", [None, b"no image"])
 def test_a_mask_that_cannot_be_read_is_refused(photos: Path, tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "mask.png"
     if content:

@@ -83,7 +83,7 @@ def test_low_resolution_is_pillows_bilinear_and_leaves_small_photos(monkeypatch:
 
 
 @pytest.mark.parametrize(("way", "method"), [("bilinear", cv2.INTER_LINEAR), ("bicubic", cv2.INTER_CUBIC)])
-def test_the_small_picture_is_enlarged_after_what_follows(way: str, method: int) -> None:
+def test_the_small_image_is_enlarged_after_what_follows(way: str, method: int) -> None:
     photo = rng().integers(0, 256, (40, 60, 3), np.uint8)
     low = LowResolutionOptions(short_side_px=20, enlarge=way)
     small = degrade.jpeg(degrade.low_resolution(photo, low, chance()), JpegOptions(quality=(30, 30)), chance())
@@ -151,7 +151,7 @@ def test_missing_rectangles_have_their_sides_and_colour() -> None:
         assert len(rows) == (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
 
 
-def test_a_share_leaves_the_other_pictures_alone() -> None:
+def test_a_share_leaves_the_other_images_alone() -> None:
     bad = [crappify(smooth(), (GrayOptions(share=0.25),), rng(seed)) for seed in range(400)]
     assert np.mean([not np.array_equal(one, smooth()) for one in bad]) == pytest.approx(0.25, abs=0.06)
 
@@ -167,7 +167,7 @@ def options(folder: Path, **values: object) -> RestorationData:
     return RestorationData(dir=str(folder), **wanted)
 
 
-def test_training_cuts_both_pictures_alike(tmp_path: Path) -> None:
+def test_training_cuts_both_images_alike(tmp_path: Path) -> None:
     photos(tmp_path, (90, 60))
     data = RestorationDataset(options(tmp_path, largest_region_px=32), "training", seed=0)
     seen = set()

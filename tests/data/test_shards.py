@@ -1,4 +1,4 @@
-"""Pictures packed into tars: the same data set as the folder, down to the weights after training."""
+"""Images packed into tars: the same data set as the folder, down to the weights after training."""
 
 from __future__ import annotations
 

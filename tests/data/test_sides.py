@@ -229,7 +229,7 @@ def test_an_ab_image_is_about_twice_as_wide_as_high(tmp_path: Path, save: Any, s
         save(tmp_path / f"{number}.png", *size)
     options = {"dir": str(tmp_path), "layout": "ab", "load_px": 8, "crop_px": 8, **ALL}
     said = refused(lambda: PairedDataset(PairedData(**options), "training", 0))
-    assert f"is {size[0]}x{size[1]}, but an A|B picture is about twice as wide as high" in said
+    assert f"is {size[0]}x{size[1]}, but an A|B image is about twice as wide as high" in said
     assert "data.ab_any_shape=true" in said
     given = PairedDataset(PairedData(**options, ab_any_shape=True), "training", 0)
     assert given[SampleKey(0, 0)].source.shape == (8, 8, 3)

@@ -17,7 +17,7 @@ KINDS = ("shoes", "fruit", "scenes")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_picture_depends_on_kind_seed_and_index_alone(kind: drawing.Kind, tmp_path: Path) -> None:
+def test_a_image_depends_on_kind_seed_and_index_alone(kind: drawing.Kind, tmp_path: Path) -> None:
     paths = drawing.draw_dataset(kind, tmp_path, 3, 32, 5)
     third = reader.read_rgb8(paths[2])
     np.testing.assert_array_equal(third, drawing.draw_image(kind, 2, 32, 5))
@@ -28,11 +28,11 @@ def test_a_picture_depends_on_kind_seed_and_index_alone(kind: drawing.Kind, tmp_
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size_px", [8, 64])
-def test_many_seeds_draw_varied_pictures(kind: drawing.Kind, size_px: int) -> None:
-    pictures = np.stack([drawing.draw_image(kind, index, size_px, 1) for index in range(25)])
-    assert pictures.shape == (25, size_px, size_px, 3)
-    assert len({picture.tobytes() for picture in pictures}) == 25
-    assert pictures.reshape(25, -1).std(axis=1).min() > 5
+def test_many_seeds_draw_varied_images(kind: drawing.Kind, size_px: int) -> None:
+    images = np.stack([drawing.draw_image(kind, index, size_px, 1) for index in range(25)])
+    assert images.shape == (25, size_px, size_px, 3)
+    assert len({image.tobytes() for image in images}) == 25
+    assert images.reshape(25, -1).std(axis=1).min() > 5
 
 
 def test_shoes_stand_on_white_and_fill_the_width() -> None:
@@ -59,8 +59,8 @@ def test_fruit_are_two_domains_told_apart_by_colour(tmp_path: Path) -> None:
 
 def test_scenes_are_richer_in_detail_than_shoes() -> None:
     def detail(kind: drawing.Kind) -> float:
-        pictures = np.stack([drawing.draw_image(kind, index, 64, 3) for index in range(10)]).astype(float)
-        return float(np.abs(np.diff(pictures, axis=2)).mean())
+        images = np.stack([drawing.draw_image(kind, index, 64, 3) for index in range(10)]).astype(float)
+        return float(np.abs(np.diff(images, axis=2)).mean())
 
     assert detail("scenes") > 1.5 * detail("shoes")
 
@@ -79,9 +79,9 @@ def test_the_painter_covers_the_area_it_is_asked_to() -> None:
     assert canvas.shape(square).mean() == pytest.approx(0.36, abs=0.02)
     assert canvas.disc(np.array([0.5, 0.5]), 0.3).mean() == pytest.approx(np.pi * 0.09, abs=0.005)
     canvas.paint(canvas.shape(square), (1.0, 0.0, 0.0))
-    picture = canvas.finish()
-    assert tuple(picture[25, 25]) == (255, 0, 0)
-    assert tuple(picture[2, 2]) == (255, 255, 255)
+    image = canvas.finish()
+    assert tuple(image[25, 25]) == (255, 0, 0)
+    assert tuple(image[2, 2]) == (255, 255, 255)
 
 
 def test_curves_pass_through_their_points() -> None:

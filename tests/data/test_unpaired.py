@@ -1,4 +1,4 @@
-"""Unpaired sets: which folders are the two domains, which pictures meet, what is said of sets that cannot train."""
+"""Unpaired sets: which folders are the two domains, which images meet, what is said of sets that cannot train."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SMALL = {"load_px": 10, "crop_px": 8, "batch_images": 2}
 
 
 def filled(save, root: Path, **counts: int) -> Path:
-    """``folder=count`` pictures below ``root``; two underscores in a name stand for a slash."""
+    """``folder=count`` images below ``root``; two underscores in a name stand for a slash."""
     for number, (name, count) in enumerate(counts.items()):
         for index in range(count):
             save(root / name.replace("__", "/") / f"{index}.png", seed=100 * number + index)
@@ -50,7 +50,7 @@ def test_a_split_has_folders_of_its_own(tmp_path: Path, save, names: tuple[str, 
     assert folders(training) == [name.split("__")[-1] for name in names[:2]]
     assert folders(validation) == [name.split("__")[-1] for name in names[2:]]
     assert (len(training), len(validation)) == (5, 2)
-    assert training.describe() == "3 pictures of A, 5 of B, unpaired"
+    assert training.describe() == "3 images of A, 5 of B, unpaired"
 
 
 def test_without_one_a_share_of_each_domain_is_kept_aside(tmp_path: Path, save) -> None:
@@ -138,9 +138,9 @@ def test_cover_keeps_proportions_and_reaches_the_far_ends(tmp_path: Path, save) 
     assert max(found) > 60
 
 
-def test_an_unreadable_picture_is_reported_once_under_its_own_name(tmp_path: Path, save) -> None:
+def test_an_unreadable_image_is_reported_once_under_its_own_name(tmp_path: Path, save) -> None:
     root = filled(save, tmp_path, a=6, b=1)
-    (root / "b" / "bad.png").write_text("no picture")
+    (root / "b" / "bad.png").write_text("no image")
     told: list[str] = []
     data = opened(root, validation_share=0.0, max_unreadable_share=0.5, cache_megabytes=0)
     stream = loader.batches(data, batch_images=2, start_batch=0, seed=3, workers=0, warn=told.append)
@@ -170,7 +170,7 @@ def test_sets_that_cannot_train(tmp_path: Path, save, made: tuple[str, ...], sai
             save(tmp_path / name)
         else:
             (tmp_path / name).parent.mkdir(parents=True)
-            (tmp_path / name).write_text("no picture")
+            (tmp_path / name).write_text("no image")
     with pytest.raises(DataError) as caught:
         opened(tmp_path)
     assert said in str(caught.value)

@@ -22,7 +22,7 @@ from gantools.data.options.datasets import EdgeOptions, PairedData
 from gantools.data.options.degradations import CRAPPIFY
 from gantools.data.options.masks import CenterMask, RandomRegionMask
 from gantools.data.prepare import change, inspect, pairs, preview, recognise, runner, shares, tasks
-from gantools.data.prepare.change import Blur, ChangePicture, Crappify, Mask, Outline, Shrink
+from gantools.data.prepare.change import Blur, ChangeImage, Crappify, Mask, Outline, Shrink
 from gantools.data.prepare.options import CrappifyOptions
 from gantools.errors import DataError, GantoolsError, UsageError
 from gantools.images.io import reader
@@ -39,7 +39,7 @@ CHANGES = {
 
 def work(source: Path, output: Path, what: Any, *, workers: int = 1, seed: int = 5) -> list[Any]:
     planned = tasks.one_to_one(source, output, "png", "refuse")
-    return list(runner.run(planned, ChangePicture(what, seed, 95), workers=workers))
+    return list(runner.run(planned, ChangeImage(what, seed, 95), workers=workers))
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -55,7 +55,7 @@ def photos(tmp_path: Path, save: Any) -> Path:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_neither_workers_nor_neighbours_change_a_picture(name: str, photos: Path, tmp_path: Path) -> None:
+def test_neither_workers_nor_neighbours_change_a_image(name: str, photos: Path, tmp_path: Path) -> None:
     workers = 2 if name == "edges" else 1  # processes take seconds to start on a busy machine
     assert [each.status for each in work(photos, tmp_path / "two", CHANGES[name], workers=workers)] == ["done"] * 5
     (photos / "b.jpg").unlink()
@@ -74,7 +74,7 @@ def test_the_seed_and_the_place_change_what_is_random(photos: Path, tmp_path: Pa
     assert one["a.png"] != one["deep/a.png"]
 
 
-def test_pictures_are_what_the_degradations_make(photos: Path, tmp_path: Path) -> None:
+def test_images_are_what_the_degradations_make(photos: Path, tmp_path: Path) -> None:
     photo = reader.read_rgb8(photos / "b.jpg")
     expected = {
         "crappify": crappify.crappify(photo, CRAPPIFY, sampler.file_rng(5, "b.jpg")),
@@ -107,7 +107,7 @@ def test_masks_alone_belong_to_the_masked_photos(photos: Path, tmp_path: Path) -
         assert (reader.read_rgb8(tmp_path / "masked" / name)[missing] == (117, 104, 123)).all()
 
 
-def test_gray_and_small_pictures(photos: Path, tmp_path: Path) -> None:
+def test_gray_and_small_images(photos: Path, tmp_path: Path) -> None:
     work(photos, tmp_path / "gray", change.gray)
     assert reader.read(tmp_path / "gray" / "a.png").gray
     work(photos, tmp_path / "small", Shrink(4))
@@ -163,7 +163,7 @@ def test_pairs_go_together_and_come_apart_again(tmp_path: Path, save: Any) -> No
             assert np.array_equal(reader.read_rgb8(one), reader.read_rgb8(two))
 
 
-def test_lonely_odd_and_unequal_pictures_are_named(tmp_path: Path, save: Any) -> None:
+def test_lonely_odd_and_unequal_images_are_named(tmp_path: Path, save: Any) -> None:
     halves(tmp_path, save)
     save(tmp_path / "target" / "1.png", 14, 10)
     joined = pairs.combining(tmp_path / "source", tmp_path / "target", tmp_path / "ab", "png", "refuse")
@@ -263,7 +263,7 @@ def test_a_sound_set_has_no_problems(photos: Path) -> None:
 
 def test_bad_and_equal_files_are_named(photos: Path) -> None:
     (photos / "b.jpg").write_bytes((photos / "b.jpg").read_bytes()[:-300])
-    (photos / "no.png").write_text("not a picture")
+    (photos / "no.png").write_text("not an image")
     (photos / "deep" / "d.png").write_bytes((photos / "a.png").read_bytes())
     report = look(photos)
     assert [file.path.name for file in report.files if file.flaw == "damaged"] == ["b.jpg"]
@@ -309,7 +309,7 @@ def test_domains_need_no_partners_but_two_full_sides(tmp_path: Path, save: Any) 
         look(tmp_path / "set")
 
 
-def test_ab_pictures_of_odd_width_cannot_train(tmp_path: Path, save: Any) -> None:
+def test_ab_images_of_odd_width_cannot_train(tmp_path: Path, save: Any) -> None:
     for number in range(4):
         save(tmp_path / "set" / f"{number}.png", 20, 10, number)
     assert (look(tmp_path / "set").kind, look(tmp_path / "set").problems) == ("ab", ())
@@ -320,7 +320,7 @@ def test_ab_pictures_of_odd_width_cannot_train(tmp_path: Path, save: Any) -> Non
 # Preview
 
 
-def test_every_picture_of_a_batch_is_a_column() -> None:
+def test_every_image_of_a_batch_is_a_column() -> None:
     class Mixed(Batch):
         def __init__(self, values: dict[str, torch.Tensor]) -> None:
             self.__dict__.update(values)

@@ -18,7 +18,7 @@ Pixels = np.ndarray
 
 
 def stored_position(orientation: int, y: int, x: int, h: int, w: int) -> tuple[int, int]:
-    """EXIF's definition: where in the stored picture (height h, width w) the upright pixel (y, x) lies."""
+    """EXIF's definition: where in the stored image (height h, width w) the upright pixel (y, x) lies."""
     bottom, right = h - 1, w - 1
     places = {1: (y, x), 2: (y, right - x), 3: (bottom - y, right - x), 4: (bottom - y, x)}
     places |= {5: (x, y), 6: (bottom - x, y), 7: (bottom - x, right - y), 8: (x, right - y)}
@@ -26,7 +26,7 @@ def stored_position(orientation: int, y: int, x: int, h: int, w: int) -> tuple[i
 
 
 def upright(stored: Pixels, orientation: int) -> Pixels:
-    """Turn a picture upright pixel by pixel, straight from EXIF's definition."""
+    """Turn an image upright pixel by pixel, straight from EXIF's definition."""
     h, w = stored.shape[:2]
     rows, columns = (w, h) if orientation > 4 else (h, w)
     picked = [[stored[stored_position(orientation, y, x, h, w)] for x in range(columns)] for y in range(rows)]
@@ -82,7 +82,7 @@ def saved(image: Image.Image, form: str, **options: object) -> bytes:
 
 
 def blocks(height: int = 48, width: int = 80) -> Pixels:
-    """A picture that survives JPEG almost unchanged: flat 16 px squares of different colours."""
+    """An image that survives JPEG almost unchanged: flat 16 px squares of different colours."""
     small = noise(height // 16, width // 16, 3, seed=3)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
 

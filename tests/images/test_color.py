@@ -41,16 +41,16 @@ def imresize(plane, size, scale=None):
     [((24, 16), (6, 4)), ((6, 5), (24, 20)), ((9, 13), (4, 20)), ((1, 1), (4, 4)), ((3, 40), (2, 70))],
 )
 def test_resizing_equals_the_published_algorithm_edges_included(size, resized):
-    picture = np.random.default_rng(0).random((*size, 3))
-    expected = np.stack([imresize(picture[..., channel], resized) for channel in range(3)], axis=2)
-    assert resize_bicubic(picture, size=resized) == pytest.approx(expected, abs=1e-12)
+    image = np.random.default_rng(0).random((*size, 3))
+    expected = np.stack([imresize(image[..., channel], resized) for channel in range(3)], axis=2)
+    assert resize_bicubic(image, size=resized) == pytest.approx(expected, abs=1e-12)
 
 
 def test_scale_counts_up_and_is_used_as_given():
-    picture = np.random.default_rng(0).random((10, 7, 3))
-    resized = resize_bicubic(picture, scale=1 / 4)
+    image = np.random.default_rng(0).random((10, 7, 3))
+    resized = resize_bicubic(image, scale=1 / 4)
     assert resized.shape == (3, 2, 3)
-    assert resized[..., 0] == pytest.approx(imresize(picture[..., 0], (3, 2), 1 / 4), abs=1e-12)
+    assert resized[..., 0] == pytest.approx(imresize(image[..., 0], (3, 2), 1 / 4), abs=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -65,7 +65,7 @@ def test_integers_are_rounded_and_clipped(dtype):
     assert np.array_equal(resized, np.clip(np.floor(exact + 0.5), 0, top).astype(dtype))
 
 
-def test_flat_pictures_stay_flat_and_large_ones_are_done_in_bands():
+def test_flat_images_stay_flat_and_large_ones_are_done_in_bands():
     flat = np.full((300, 260, 3), 77, np.uint8)
     assert (resize_bicubic(flat, size=(111, 512)) == 77).all()
 

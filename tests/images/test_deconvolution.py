@@ -37,7 +37,7 @@ def test_a_known_blur_is_undone(restore: Callable[..., Pixels], photo: Pixels, k
     assert psnr_rgb(made, photo) > psnr_rgb(given, photo) + 1.5
 
 
-def test_wiener_is_scikit_images_on_a_mirrored_picture(photo: Pixels, kernel: Kernel) -> None:
+def test_wiener_is_scikit_images_on_a_mirrored_image(photo: Pixels, kernel: Kernel) -> None:
     restoration = pytest.importorskip("skimage.restoration")
     given = blurred(photo, kernel)
     made = wiener(given, kernel, balance=0.1).astype(float)
@@ -53,7 +53,7 @@ def test_richardson_lucy_is_scikit_images_away_from_the_border(photo: Pixels, ke
     made = richardson_lucy(given, kernel, iterations=60).astype(float)
     theirs = restoration.richardson_lucy(given[..., 0] / 255, kernel, num_iter=60)
     difference = np.abs(made[..., 0] - 255 * theirs)[30:-30, 30:-30]
-    # They start from a flat picture, here the blurred one is the first estimate: the two meet.
+    # They start from a flat image, here the blurred one is the first estimate: the two meet.
     assert difference.mean() < 3
 
 
@@ -67,7 +67,7 @@ def test_no_blur_changes_nothing(restore: Callable[..., Pixels], dtype: type, ph
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 30), (30, 3)])
-def test_pictures_smaller_than_the_kernel(shape: tuple[int, int], kernel: Kernel) -> None:
+def test_images_smaller_than_the_kernel(shape: tuple[int, int], kernel: Kernel) -> None:
     given = np.full((*shape, 3), 77, np.uint8)
     for restore in (wiener, richardson_lucy):
         np.testing.assert_allclose(restore(given, kernel), given, atol=1)

@@ -102,8 +102,8 @@ def assert_kept(content, kind, order, sides=(80, 48)):
 @pytest.mark.parametrize("last", ["png", "jpeg", "webp", "tiff"])
 @pytest.mark.parametrize("first", ["png", "jpeg", "webp"])
 def test_every_byte_is_kept(make, first, last, order):
-    picture = read(holding(first, block(order, 1), make))
-    once = encode(picture, last)
+    image = read(holding(first, block(order, 1), make))
+    once = encode(image, last)
     assert_kept(once, last, order)
     assert_kept(encode(read(once), first), first, order)
     assert_kept(encode(read(once), "tiff"), "tiff", order)
@@ -129,9 +129,9 @@ def test_a_tiffs_own_texts_are_kept(make, last, order):
 
 @pytest.mark.parametrize("last", ["png", "jpeg", "webp", "tiff"])
 def test_orientation_and_sides_are_the_results(make, last):
-    picture = read(holding("jpeg", block(">", 6), make))
-    assert (picture.width, picture.height) == (48, 80)
-    larger = Image(np.repeat(np.repeat(picture.pixels, 2, 0), 2, 1), metadata=picture.metadata)
+    image = read(holding("jpeg", block(">", 6), make))
+    assert (image.width, image.height) == (48, 80)
+    larger = Image(np.repeat(np.repeat(image.pixels, 2, 0), 2, 1), metadata=image.metadata)
     content = encode(larger, last)
     assert_kept(content, last, ">", (96, 160))
     assert np.array_equal(read(content).pixels.shape, (160, 96, 3))
@@ -210,18 +210,18 @@ HARMLESS = {
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "webp"])
 @pytest.mark.parametrize("case", [*DAMAGED, *HARMLESS])
-def test_whatever_a_block_holds_the_picture_is_read_and_every_warning_names_it(make, form, case):
+def test_whatever_a_block_holds_the_image_is_read_and_every_warning_names_it(make, form, case):
     data = holding(form, (DAMAGED | HARMLESS)[case], make)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        picture = read(data, name="camera.x")
+        image = read(data, name="camera.x")
         read_rgb8(data)
         probe(data, name="camera.x")
-        contents = [encode(picture, kind) for kind in ("png", "jpeg", "webp", "tiff")]
-    assert picture.pixels.shape == make.blocks().shape
+        contents = [encode(image, kind) for kind in ("png", "jpeg", "webp", "tiff")]
+    assert image.pixels.shape == make.blocks().shape
     assert [str(each.message) for each in heard if "'camera.x'" not in str(each.message)] == []
     assert bool(heard) == (case in DAMAGED)
-    assert (picture.metadata.exif is None) == (case in DAMAGED)
+    assert (image.metadata.exif is None) == (case in DAMAGED)
     for content in contents:
         assert read(content).width == 80
 
@@ -232,9 +232,9 @@ def test_only_an_orientation_is_no_metadata(make):
 
 
 def test_stripping_leaves_nothing(make):
-    picture = read(holding("jpeg", block("<"), make))
+    image = read(holding("jpeg", block("<"), make))
     for kind in ("png", "jpeg", "webp", "tiff"):
-        content = encode(picture, kind, metadata="strip")
+        content = encode(image, kind, metadata="strip")
         assert read(content).metadata.exif is None
         assert "Köln".encode() not in content
 

@@ -78,12 +78,12 @@ def coloured(make, name, dtype=np.uint8, channels=3):
 @pytest.mark.parametrize("name", COLOURS)
 def test_colour_chunks_stay_in_a_png(make, monkeypatch, name, channels, dtype, banded):
     data = coloured(make, name, dtype, channels)
-    picture = read(data)
+    image = read(data)
     plain = make.png(make.noise(16, 24, channels, dtype), {1: 0, 3: 2, 4: 6}[channels])
-    np.testing.assert_array_equal(picture.pixels, read(plain).pixels)
+    np.testing.assert_array_equal(image.pixels, read(plain).pixels)
     if banded:
         monkeypatch.setattr(encoders, "BAND_BYTES", 100)
-    content, heard = said(lambda: encode(picture, "png"))
+    content, heard = said(lambda: encode(image, "png"))
     chunks = chunks_of(content)
     assert heard == []
     for each in COLOURS[name]:
@@ -94,8 +94,8 @@ def test_colour_chunks_stay_in_a_png(make, monkeypatch, name, channels, dtype, b
 @pytest.mark.parametrize("kind", ["jpeg", "webp", "tiff", "bmp", "ppm"])
 @pytest.mark.parametrize("name", COLOURS)
 def test_other_formats_say_that_colours_change(make, tmp_path, name, kind):
-    picture = read(coloured(make, name))
-    _, heard = said(lambda: save(picture, tmp_path / f"out.{kind}", format=kind))
+    image = read(coloured(make, name))
+    _, heard = said(lambda: save(image, tmp_path / f"out.{kind}", format=kind))
     if "sRGB" in name:
         assert heard == []
         return
@@ -140,12 +140,12 @@ def test_png_texts_stay_in_a_png(make, dtype):
 @pytest.mark.parametrize("kind", ["jpeg", "webp", "tiff", "bmp", "ppm"])
 def test_png_texts_are_missed_once_elsewhere(make, kind):
     data = make.png(make.noise(16, 24, 3), 2, b"".join(make.chunk(*each) for each in texts(make)))
-    picture = read(data)
-    _, heard = said(lambda: encode(picture, kind))
+    image = read(data)
+    _, heard = said(lambda: encode(image, kind))
     assert len(heard) == 1
     for name in ("Copyright", "prompt", "parameters", "Title", "Author"):
         assert f"text '{name}'" in heard[0]
-    _, heard = said(lambda: encode(picture, kind, metadata="strip"))
+    _, heard = said(lambda: encode(image, kind, metadata="strip"))
     assert heard == []
 
 
@@ -186,8 +186,8 @@ def press_of(content, kind):
 @pytest.mark.parametrize("last", ["png", "jpeg", "tiff"])
 @pytest.mark.parametrize("first", ["png", "jpeg", "tiff"])
 def test_press_data_goes_from_format_to_format(make, first, last):
-    picture = read(jpeg_with(make, (0xED, PRESS)))
-    once, heard = said(lambda: encode(picture, first))
+    image = read(jpeg_with(make, (0xED, PRESS)))
+    once, heard = said(lambda: encode(image, first))
     twice, again = said(lambda: encode(read(once), last))
     assert heard + again == []
     assert press_of(once, first) == IIM
@@ -214,9 +214,9 @@ def test_press_data_is_missed_once_elsewhere(make, kind):
 
 @pytest.mark.parametrize("damage", [b"8BIM\x04\x04\xff", b"8BIM\x04\x04\0\0\xff\xff\xff\xff", b"nothing", b"8BIM"])
 def test_damaged_resources_cost_only_themselves(make, damage):
-    picture = read(jpeg_with(make, (0xED, b"Photoshop 3.0\0" + damage)))
-    assert picture.width == 80
-    assert encode(picture, "jpeg")
+    image = read(jpeg_with(make, (0xED, b"Photoshop 3.0\0" + damage)))
+    assert image.width == 80
+    assert encode(image, "jpeg")
 
 
 COMMENTS = (b"made by hand", "Größe, 写真".encode(), "Größe".encode("latin-1"))
@@ -224,11 +224,11 @@ COMMENTS = (b"made by hand", "Größe, 写真".encode(), "Größe".encode("latin
 
 @pytest.mark.parametrize("comment", COMMENTS)
 def test_comments_stay_in_a_jpeg_and_become_a_pngs_text(make, comment):
-    picture = read(jpeg_with(make, (0xFE, comment), (0xFE, b"another")))
-    content, heard = said(lambda: encode(picture, "jpeg"))
+    image = read(jpeg_with(make, (0xFE, comment), (0xFE, b"another")))
+    content, heard = said(lambda: encode(image, "jpeg"))
     assert heard == []
     assert [body for marker, body in segments_of(content) if marker == 0xFE] == [comment, b"another"]
-    as_png = encode(picture, "png")
+    as_png = encode(image, "png")
     kinds = {b"tEXt": b"Comment\0", b"iTXt": b"Comment\0\0\0\0\0"}
     assert [body.removeprefix(kinds[kind]) for kind, body in chunks_of(as_png) if kind in kinds] == [
         comment,
@@ -237,21 +237,21 @@ def test_comments_stay_in_a_jpeg_and_become_a_pngs_text(make, comment):
     back = encode(read(as_png), "jpeg")
     assert [body for marker, body in segments_of(back) if marker == 0xFE] == [comment, b"another"]
     for kind in ("webp", "tiff"):
-        _, heard = said(lambda kind=kind: encode(picture, kind))
+        _, heard = said(lambda kind=kind: encode(image, kind))
         assert len(heard) == 1
         assert "comment" in heard[0]
 
 
 def test_everything_is_stripped(make):
-    picture = read(jpeg_with(make, (0xED, PRESS), (0xFE, b"secret")))
+    image = read(jpeg_with(make, (0xED, PRESS), (0xFE, b"secret")))
     for kind in EVERY:
-        content, heard = said(lambda kind=kind: encode(picture, kind, metadata="strip"))
+        content, heard = said(lambda kind=kind: encode(image, kind, metadata="strip"))
         assert heard == []
         assert IIM not in content
         assert b"secret" not in content
-    assert {kind for kind, _ in chunks_of(encode(picture, "png", metadata="strip"))} == {b"IHDR", b"IDAT", b"IEND"}
-    pictured = read(coloured(make, "P3"))
-    assert b"cICP" not in encode(pictured, "png", metadata="strip")
+    assert {kind for kind, _ in chunks_of(encode(image, "png", metadata="strip"))} == {b"IHDR", b"IDAT", b"IEND"}
+    imaged = read(coloured(make, "P3"))
+    assert b"cICP" not in encode(imaged, "png", metadata="strip")
 
 
 @pytest.mark.parametrize("kind", ["bmp", "ppm"])
@@ -315,8 +315,8 @@ def where(tags, column, row):
 @pytest.mark.parametrize("point", [False, True])
 def test_an_enlarged_map_lies_where_it_lay(make, point, matrix):
     data = placed(make, point=point, matrix=matrix)
-    picture = read(data)
-    large = Image(np.repeat(np.repeat(picture.pixels, 4, 0), 4, 1), metadata=picture.metadata)
+    image = read(data)
+    large = Image(np.repeat(np.repeat(image.pixels, 4, 0), 4, 1), metadata=image.metadata)
     before, after = geo_of(data), geo_of(encode(large, "tiff"))
     half = 0.5 if point else 0.0  # whole numbers are the middles of pixels
     for column, row in ((0, 0), (20, 10), (3, 7)):
@@ -382,15 +382,15 @@ def bad_chunks(make):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("case", DISLIKED)
-def test_a_chunk_that_nobody_needs_costs_no_picture(make, bad_chunks, case, dtype):
+def test_a_chunk_that_nobody_needs_costs_no_image(make, bad_chunks, case, dtype):
     samples = make.noise(16, 24, 3, dtype)
     plain = make.png(samples, 2)
     for data in (make.png(samples, 2, bad_chunks[case]), plain[:-12] + bad_chunks[case] + plain[-12:]):
         for allowed in (False, True):
-            picture = read(data, allow_truncated=allowed)
-            np.testing.assert_array_equal(picture.pixels, samples)
+            image = read(data, allow_truncated=allowed)
+            np.testing.assert_array_equal(image.pixels, samples)
         np.testing.assert_array_equal(read_rgb8(data), read_rgb8(plain))
-        np.testing.assert_array_equal(read(encode(picture, "png")).pixels, samples)
+        np.testing.assert_array_equal(read(encode(image, "png")).pixels, samples)
 
 
 def test_what_is_left_out_is_named(make):
@@ -411,7 +411,7 @@ def test_a_long_text_is_kept(make):
 
 
 def test_what_is_needed_is_not_left_out(make):
-    """Header and transparent colour change the picture, so their damage is damage."""
+    """Header and transparent colour change the image, so their damage is damage."""
     gray = make.noise(4, 6, 1)
     with pytest.raises(ImageError, match="damaged or truncated"):
         read(make.png(gray, 0, broken(make, b"tRNS", struct.pack(">H", 3))))

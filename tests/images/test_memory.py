@@ -1,4 +1,4 @@
-"""What reading and writing a large picture takes beside its samples, measured in a process of its own."""
+"""What reading and writing a large image takes beside its samples, measured in a process of its own."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def gradient() -> Image:
 def test_writing_needs_few_copies_of_the_image(tmp_path: Path, kind: str, copies: int) -> None:
     script = f"""
 warm({kind!r})
-picture = Image(np.full(({HEIGHT}, {WIDTH}, 3), 7, np.uint8))
-picture.pixels[::2, ::3] = 200
+image = Image(np.full(({HEIGHT}, {WIDTH}, 3), 7, np.uint8))
+image.pixels[::2, ::3] = 200
 before = peak_mb()
-writer.save(picture, Path(sys.argv[1]), format={kind!r})
+writer.save(image, Path(sys.argv[1]), format={kind!r})
 print(peak_mb() - before)
 """
     added = measured(script, tmp_path / "out", tmp_path / "small")
@@ -68,7 +68,7 @@ def test_reading_needs_the_decoders_copy_and_no_other(tmp_path: Path, kind: str)
     script = f"""
 warm({kind!r})
 before = peak_mb()
-picture = reader.read(sys.argv[1])
+image = reader.read(sys.argv[1])
 print(peak_mb() - before)
 """
     added = measured(script, path, tmp_path / "small")

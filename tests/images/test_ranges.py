@@ -45,7 +45,7 @@ def test_values_outside_are_clamped_and_halves_go_up():
     assert from_tensor(tensor, np.uint16)[0, :3, 0].tolist() == [0, 65535, 32768]
 
 
-def test_from_tensor_wants_one_picture():
+def test_from_tensor_wants_one_image():
     with pytest.raises(ValueError, match="batch of 2"):
         from_tensor(torch.zeros(2, 3, 4, 4))
 

@@ -18,7 +18,7 @@ ORIENTATIONS = range(1, 9)
 
 
 def rgb_of(samples):
-    """What a picture with these samples must be read as: three channels and alpha."""
+    """What an image with these samples must be read as: three channels and alpha."""
     if samples.ndim == 2:
         return np.dstack([samples] * 3), None
     if samples.shape[2] == 2:
@@ -27,15 +27,15 @@ def rgb_of(samples):
 
 
 def assert_reads_as(data, samples):
-    picture = read(data)
+    image = read(data)
     colour, alpha = rgb_of(samples)
-    assert picture.pixels.dtype == samples.dtype
-    assert np.array_equal(picture.pixels, colour)
-    assert picture.gray == (samples.ndim == 2 or samples.shape[2] == 2)
-    assert (picture.alpha is None) == (alpha is None)
+    assert image.pixels.dtype == samples.dtype
+    assert np.array_equal(image.pixels, colour)
+    assert image.gray == (samples.ndim == 2 or samples.shape[2] == 2)
+    assert (image.alpha is None) == (alpha is None)
     if alpha is not None:
-        assert np.array_equal(picture.alpha, alpha)
-    return picture
+        assert np.array_equal(image.alpha, alpha)
+    return image
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
@@ -45,9 +45,9 @@ def test_png_matrix(make, channels, colour_type, dtype, orientation):
     stored = make.noise(5, 7, channels, dtype)
     exif = make.chunk(b"eXIf", make.exif_block(orientation)[6:])
     data = make.png(stored, colour_type, exif)
-    picture = assert_reads_as(data, make.upright(stored, orientation))
-    assert picture.format == "png"
-    assert (probe(data).width, probe(data).height) == (picture.width, picture.height)
+    image = assert_reads_as(data, make.upright(stored, orientation))
+    assert image.format == "png"
+    assert (probe(data).width, probe(data).height) == (image.width, image.height)
     assert probe(data).bits == stored.itemsize * 8
 
 
@@ -59,9 +59,9 @@ def test_png_matrix(make, channels, colour_type, dtype, orientation):
 def test_tiff_matrix(make, channels, dtype, orientation):
     stored = make.noise(5, 7, channels, dtype)
     data = make.tiff(stored, orientation)
-    picture = assert_reads_as(data, make.upright(stored, orientation))
-    assert picture.format == "tiff"
-    assert (probe(data).width, probe(data).height) == (picture.width, picture.height)
+    image = assert_reads_as(data, make.upright(stored, orientation))
+    assert image.format == "tiff"
+    assert (probe(data).width, probe(data).height) == (image.width, image.height)
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
@@ -76,15 +76,15 @@ def test_webp_matrix(make, mode, orientation):
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_jpeg_matrix(make, mode, orientation):
-    image = Image.fromarray(make.blocks()).convert(mode)
-    stored = np.array(image)
-    data = make.saved(image, "JPEG", quality=100, subsampling=0, exif=make.exif_block(orientation))
-    picture = read(data)
+    pillow = Image.fromarray(make.blocks()).convert(mode)
+    stored = np.array(pillow)
+    data = make.saved(pillow, "JPEG", quality=100, subsampling=0, exif=make.exif_block(orientation))
+    image = read(data)
     expected = rgb_of(make.upright(stored, orientation))[0]
-    assert picture.gray == (mode == "L")
-    assert picture.pixels.shape == expected.shape
-    assert np.abs(picture.pixels.astype(int) - expected).max() <= 3
-    assert (probe(data).width, probe(data).height) == (picture.width, picture.height)
+    assert image.gray == (mode == "L")
+    assert image.pixels.shape == expected.shape
+    assert np.abs(image.pixels.astype(int) - expected).max() <= 3
+    assert (probe(data).width, probe(data).height) == (image.width, image.height)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (17, 33), (33, 17)])
@@ -104,11 +104,11 @@ def test_bmp_with_alpha(make):
 def test_ppm_of_any_maximum_fills_the_range(channels, maximum):
     values = np.array([0, maximum // 2, maximum]).astype(">u2" if maximum > 255 else np.uint8).repeat(channels)
     data = b"P%d\n# made by hand\n3 1\n%d\n" % (5 if channels == 1 else 6, maximum) + values.tobytes()
-    picture = read(data)
+    image = read(data)
     top = 255 if maximum < 256 else 65535
-    assert picture.pixels.dtype == (np.uint8 if maximum < 256 else np.uint16)
-    assert picture.pixels[0, :, 0] == pytest.approx(np.array([0, maximum // 2, maximum]) * top / maximum, abs=1)
-    assert picture.pixels[0, [0, 2], 1].tolist() == [0, top]
+    assert image.pixels.dtype == (np.uint8 if maximum < 256 else np.uint16)
+    assert image.pixels[0, :, 0] == pytest.approx(np.array([0, maximum // 2, maximum]) * top / maximum, abs=1)
+    assert image.pixels[0, [0, 2], 1].tolist() == [0, top]
 
 
 def palette_image(make):
@@ -152,22 +152,22 @@ def test_a_transparent_colour_becomes_alpha(make, dtype):
 
 @pytest.mark.parametrize("form", ["JPEG", "TIFF"])
 def test_cmyk_without_profile_is_converted_with_a_warning(make, form):
-    image = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
-    with pytest.warns(UserWarning, match=r"^'print\.x': the CMYK picture has no colour profile"):
-        picture = read(make.saved(image, form), name="print.x")
-    assert np.abs(picture.pixels.astype(int) - (0, 255, 255)).max() <= 3
-    assert not picture.gray
+    pillow = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
+    with pytest.warns(UserWarning, match=r"^'print\.x': the CMYK image has no colour profile"):
+        image = read(make.saved(pillow, form), name="print.x")
+    assert np.abs(image.pixels.astype(int) - (0, 255, 255)).max() <= 3
+    assert not image.gray
 
 
 @pytest.mark.parametrize("form", ["JPEG", "TIFF"])
 def test_cmyk_is_converted_by_its_profile(make, form, cmyk_profile):
-    image = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
+    pillow = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        picture = read(make.saved(image, form, icc_profile=cmyk_profile))
-    assert np.ptp(picture.pixels) <= 4
-    assert abs(int(picture.pixels.mean()) - 119) <= 4
-    assert picture.metadata.icc is None
+        image = read(make.saved(pillow, form, icc_profile=cmyk_profile))
+    assert np.ptp(image.pixels) <= 4
+    assert abs(int(image.pixels.mean()) - 119) <= 4
+    assert image.metadata.icc is None
 
 
 def test_cmyk_with_a_foreign_profile_is_converted_with_a_warning(make, srgb_profile):
@@ -193,7 +193,7 @@ def every_format(make):
     return forms
 
 
-def test_half_a_file_is_never_a_picture(make):
+def test_half_a_file_is_never_a_image(make):
     for data in every_format(make).values():
         with pytest.raises(ImageError, match=r"^'half\.x': damaged or truncated \(.+\)$"):
             read(data[: len(data) // 2], name="half.x")
@@ -206,23 +206,23 @@ def test_a_cut_file_is_refused_or_whole(make):
         whole = read(data).pixels
         for missing in (1, 3, 12, 30, len(data) // 4, len(data) - 40, len(data) - 9):
             try:
-                picture = read(data[:-missing])
+                image = read(data[:-missing])
             except ImageError:
                 continue
-            assert np.array_equal(picture.pixels, whole)
+            assert np.array_equal(image.pixels, whole)
 
 
 def test_half_a_jpeg_is_accepted_on_request(make):
     data = make.saved(Image.fromarray(make.noise(64, 64, 3)), "JPEG", quality=95)
-    picture = read(data[: len(data) * 3 // 4], allow_truncated=True)
-    assert picture.pixels.shape == (64, 64, 3)
-    assert np.array_equal(picture.pixels[:16], read(data).pixels[:16])
+    image = read(data[: len(data) * 3 // 4], allow_truncated=True)
+    assert image.pixels.shape == (64, 64, 3)
+    assert np.array_equal(image.pixels[:16], read(data).pixels[:16])
     with pytest.raises(ImageError):
         read(data[: len(data) * 3 // 4])
 
 
 def outcome(data):
-    """The picture's size, or the message of the error."""
+    """The image's size, or the message of the error."""
     try:
         return read(data, max_pixels=10**6).pixels.shape
     except ImageError as error:
@@ -331,7 +331,7 @@ def test_the_content_decides_and_not_the_suffix(make, tmp_path):
     assert read(str(path)).width == 4
 
 
-def test_training_pictures_are_rgb8(make, tmp_path):
+def test_training_images_are_rgb8(make, tmp_path):
     deep = make.noise(5, 7, 3, np.uint16)
     assert np.abs(read_rgb8(make.png(deep, 2)).astype(float) - deep / 257).max() <= 0.5
     gray = make.noise(5, 7, 1)
@@ -342,7 +342,7 @@ def test_training_pictures_are_rgb8(make, tmp_path):
     assert np.array_equal(read_rgb8(path), make.upright(colour, 6))
 
 
-def test_training_pictures_have_white_where_they_were_transparent(make):
+def test_training_images_have_white_where_they_were_transparent(make):
     colour = np.full((1, 3, 3), 100, np.uint8)
     alpha = np.array([[0, 128, 255]], np.uint8)
     flat = read_rgb8(make.png(np.dstack([colour, alpha]), 6))
@@ -350,29 +350,29 @@ def test_training_pictures_have_white_where_they_were_transparent(make):
 
 
 def test_samples_are_writable_and_contiguous(make):
-    picture = read(make.saved(Image.fromarray(make.blocks()), "JPEG", exif=make.exif_block(6)))
-    assert picture.pixels.flags["C_CONTIGUOUS"]
-    assert picture.pixels.flags["WRITEABLE"]
+    image = read(make.saved(Image.fromarray(make.blocks()), "JPEG", exif=make.exif_block(6)))
+    assert image.pixels.flags["C_CONTIGUOUS"]
+    assert image.pixels.flags["WRITEABLE"]
 
 
 def test_orientation_may_stand_in_xmp_and_nonsense_is_ignored(make):
     colour = make.noise(5, 7, 3)
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6"/></x:xmpmeta>'
     data = make.saved(Image.fromarray(colour), "WEBP", lossless=True, xmp=xmp)
-    picture = read(data)
-    assert np.array_equal(picture.pixels, make.upright(colour, 6))
-    assert b'tiff:Orientation="1"' in picture.metadata.xmp
+    image = read(data)
+    assert np.array_equal(image.pixels, make.upright(colour, 6))
+    assert b'tiff:Orientation="1"' in image.metadata.xmp
     nonsense = make.chunk(b"eXIf", make.exif_block(9)[6:])
     assert np.array_equal(read(make.png(colour, 2, nonsense)).pixels, colour)
 
 
-def test_a_photo_with_a_second_picture_inside_is_one_photo(make):
+def test_a_photo_with_a_second_image_inside_is_one_photo(make):
     """Phones store a depth or gain map behind the photo (MPO); the photo is not a page of a document."""
     frames = [Image.fromarray(make.blocks()), Image.fromarray(make.blocks()[:16])]
     data = make.saved(frames[0], "MPO", save_all=True, append_images=frames[1:])
     assert Image.open(io.BytesIO(data)).format == "MPO"
-    picture = read(data)
-    assert (picture.format, picture.width) == ("jpeg", 80)
+    image = read(data)
+    assert (image.format, image.width) == ("jpeg", 80)
 
 
 def test_a_damaged_exif_block_costs_only_itself(make):

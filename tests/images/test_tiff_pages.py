@@ -56,12 +56,12 @@ def test_planes_are_put_together(make, channels, dtype, layout, order, big):
         return  # refused, below
     stored = make.noise(H, W, channels, dtype)
     data = planar(stored, byteorder=order, bigtiff=big, **LAYOUTS[layout])
-    picture = read(data)
+    image = read(data)
     colour = stored[..., :3] if channels > 2 else np.dstack([stored[..., 0]] * 3)
-    assert picture.pixels.dtype == dtype
-    np.testing.assert_array_equal(picture.pixels, colour)
+    assert image.pixels.dtype == dtype
+    np.testing.assert_array_equal(image.pixels, colour)
     if channels in (2, 4):
-        np.testing.assert_array_equal(picture.alpha, stored[..., -1])
+        np.testing.assert_array_equal(image.alpha, stored[..., -1])
     assert (probe(data).width, probe(data).height) == (W, H)
     assert read_rgb8(data).shape == (H, W, 3)
 
@@ -74,9 +74,9 @@ def test_planes_with_premultiplied_alpha_are_those_that_lie_together(make, chann
     stored[..., :-1] = stored[..., :-1].astype(int) * stored[..., -1:] // 255
     layout = {"extrasamples": ["assocalpha"], "byteorder": order} | ({"tile": (16, 32)} if tiled else {})
     expected = read(written(stored, photometric="rgb" if channels == 4 else "minisblack", **layout))
-    picture = read(planar(stored, **layout))
-    np.testing.assert_array_equal(picture.pixels, expected.pixels)
-    np.testing.assert_array_equal(picture.alpha, expected.alpha)
+    image = read(planar(stored, **layout))
+    np.testing.assert_array_equal(image.pixels, expected.pixels)
+    np.testing.assert_array_equal(image.alpha, expected.alpha)
 
 
 def test_planes_in_a_compression_of_one_decoder_are_read(make, monkeypatch):
@@ -91,9 +91,9 @@ def test_planes_in_a_compression_of_one_decoder_are_read(make, monkeypatch):
 def test_planes_are_turned_upright(make, turn):
     stored = make.noise(5, 7, 3, np.uint16)
     data = planar(stored, extratags=[(274, "H", 1, turn, True)])
-    picture = read(data)
-    np.testing.assert_array_equal(picture.pixels, make.upright(stored, turn))
-    assert (probe(data).width, probe(data).height) == (picture.width, picture.height)
+    image = read(data)
+    np.testing.assert_array_equal(image.pixels, make.upright(stored, turn))
+    assert (probe(data).width, probe(data).height) == (image.width, image.height)
 
 
 def test_planes_of_print_colours_are_those_that_lie_together(make):

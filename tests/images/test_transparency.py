@@ -20,15 +20,15 @@ def logo(make, height=40, width=60, dtype=np.uint8):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_each_hidden_pixel_gets_the_colour_of_a_nearest_visible_one(make, dtype):
-    picture = logo(make, dtype=dtype)
-    found = spread(picture)
-    seen = picture.alpha > 0
-    np.testing.assert_array_equal(found[seen], picture.pixels[seen])
+    image = logo(make, dtype=dtype)
+    found = spread(image)
+    seen = image.alpha > 0
+    np.testing.assert_array_equal(found[seen], image.pixels[seen])
     places = np.argwhere(seen)
     for row, column in np.argwhere(~seen)[::37]:
         far = np.hypot(*(places - (row, column)).T)
         near = places[far <= far.min() * 1.05 + 1e-9]  # OpenCV's distances are approximate
-        assert any((found[row, column] == picture.pixels[tuple(place)]).all() for place in near)
+        assert any((found[row, column] == image.pixels[tuple(place)]).all() for place in near)
 
 
 def test_nothing_is_copied_where_nothing_is_hidden_or_nothing_seen(make):
@@ -39,23 +39,23 @@ def test_nothing_is_copied_where_nothing_is_hidden_or_nothing_seen(make):
 
 @pytest.mark.parametrize("rows", [1, 7, 16])
 def test_bands_change_nothing_near_what_is_seen(make, monkeypatch, rows):
-    picture = logo(make)
-    whole = spread(picture)
+    image = logo(make)
+    whole = spread(image)
     monkeypatch.setattr(transparency, "BAND_ROWS", rows)
     monkeypatch.setattr(transparency, "_BESIDE_ROWS", 30)
-    np.testing.assert_array_equal(spread(picture)[:30], whole[:30])
+    np.testing.assert_array_equal(spread(image)[:30], whole[:30])
 
 
 def test_what_is_far_from_everything_visible_gets_the_mean(make, monkeypatch):
     monkeypatch.setattr(transparency, "BAND_ROWS", 8)
     monkeypatch.setattr(transparency, "_BESIDE_ROWS", 2)
-    picture = logo(make, 100)
-    mean = picture.pixels[picture.alpha > 0].mean(axis=0)
-    assert np.abs(spread(picture)[60:] - mean).max() < 1
+    image = logo(make, 100)
+    mean = image.pixels[image.alpha > 0].mean(axis=0)
+    assert np.abs(spread(image)[60:] - mean).max() < 1
 
 
 def test_hidden_colours_come_back(make):
-    picture = logo(make)
-    pixels = spread(picture)
-    restore(pixels, picture)
-    np.testing.assert_array_equal(pixels, picture.pixels)
+    image = logo(make)
+    pixels = spread(image)
+    restore(pixels, image)
+    np.testing.assert_array_equal(pixels, image.pixels)

@@ -28,9 +28,9 @@ def is_lossless(content):
 @pytest.mark.parametrize("channels", [3, 4])
 @pytest.mark.parametrize("lossless", [False, True])
 def test_a_webp_stays_as_it_is_compressed(make, lossless, channels, extra):
-    picture = read(webp(make, lossless, channels, **extra))
-    assert picture.lossless == lossless
-    content = encode(picture, "webp")
+    image = read(webp(make, lossless, channels, **extra))
+    assert image.lossless == lossless
+    content = encode(image, "webp")
     assert is_lossless(content) == lossless
     if lossless:
         back = read(content)
@@ -47,14 +47,14 @@ def test_the_first_frame_of_an_animation_says_how_it_is_compressed(make):
 
 
 def test_it_can_be_asked_for(make, tmp_path, srgb_profile):
-    picture = read(make.png(make.noise(17, 33, 4), 6))
-    assert not is_lossless(encode(picture, "webp"))
+    image = read(make.png(make.noise(17, 33, 4), 6))
+    assert not is_lossless(encode(image, "webp"))
     kept = Metadata(make.exif_block(1, artist="Ada"), srgb_profile, b"<x/>")
-    wanted = Image(picture.pixels, picture.alpha, metadata=kept)
+    wanted = Image(image.pixels, image.alpha, metadata=kept)
     save(wanted, tmp_path / "out.webp", lossless=True)
     back = read(tmp_path / "out.webp")
-    np.testing.assert_array_equal(back.pixels, picture.pixels)
-    np.testing.assert_array_equal(back.alpha, picture.alpha)
+    np.testing.assert_array_equal(back.pixels, image.pixels)
+    np.testing.assert_array_equal(back.alpha, image.alpha)
     assert (back.metadata.icc, back.metadata.xmp) == (srgb_profile, b"<x/>")
     assert b"Ada" in back.metadata.exif
     assert not is_lossless(encode(read(webp(make, True)), "webp", lossless=False))
@@ -63,11 +63,11 @@ def test_it_can_be_asked_for(make, tmp_path, srgb_profile):
 
 
 def test_formats_that_are_lossless_anyway_take_it_and_jpeg_does_not(make):
-    picture = Image(make.noise(4, 6, 3))
+    image = Image(make.noise(4, 6, 3))
     for kind in ("png", "tiff", "bmp", "ppm"):
-        np.testing.assert_array_equal(read(encode(picture, kind, lossless=True)).pixels, picture.pixels)
+        np.testing.assert_array_equal(read(encode(image, kind, lossless=True)).pixels, image.pixels)
     with pytest.raises(UsageError, match="JPEG always loses a little"):
-        encode(picture, "jpeg", lossless=True)
+        encode(image, "jpeg", lossless=True)
 
 
 def test_an_encoder_that_gives_up_is_an_error(make, monkeypatch):

@@ -21,7 +21,7 @@ from gantools.images.io.writer import encode, save, write
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf/></x:xmpmeta>'
 
 
-def picture_of(make, size=(17, 33), *, gray=False, alpha=False, dtype=np.uint8, metadata=None):
+def image_of(make, size=(17, 33), *, gray=False, alpha=False, dtype=np.uint8, metadata=None):
     pixels = make.noise(*size, 3, dtype)
     if gray:
         pixels = np.dstack([pixels[..., 0]] * 3)
@@ -43,10 +43,10 @@ def assert_same(left, right):
 @pytest.mark.parametrize("gray", [False, True])
 @pytest.mark.parametrize("kind", ["png", "tif"])
 def test_png_and_tiff_keep_every_sample(make, kind, gray, alpha, dtype, size):
-    picture = picture_of(make, size, gray=gray, alpha=alpha, dtype=dtype)
-    back = read(encode(picture, kind))
+    image = image_of(make, size, gray=gray, alpha=alpha, dtype=dtype)
+    back = read(encode(image, kind))
     deep_gray_alpha = kind == "tif" and gray and alpha and dtype == np.uint16
-    assert_same(back, Image(picture.pixels, picture.alpha, gray and not deep_gray_alpha))
+    assert_same(back, Image(image.pixels, image.alpha, gray and not deep_gray_alpha))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (17, 33)])
@@ -54,39 +54,39 @@ def test_png_and_tiff_keep_every_sample(make, kind, gray, alpha, dtype, size):
     ("kind", "gray", "alpha"), [("bmp", 0, 0), ("bmp", 1, 0), ("bmp", 0, 1), ("ppm", 0, 0), ("ppm", 1, 0)]
 )
 def test_bmp_and_ppm_keep_every_sample(make, kind, gray, alpha, size):
-    picture = picture_of(make, size, gray=bool(gray), alpha=bool(alpha))
-    assert_same(read(encode(picture, kind)), picture)
+    image = image_of(make, size, gray=bool(gray), alpha=bool(alpha))
+    assert_same(read(encode(image, kind)), image)
 
 
 def test_ppm_keeps_16_bits(make):
     for gray in (False, True):
-        picture = picture_of(make, gray=gray, dtype=np.uint16)
-        assert_same(read(encode(picture, "ppm")), picture)
+        image = image_of(make, gray=gray, dtype=np.uint16)
+        assert_same(read(encode(image, "ppm")), image)
 
 
 @pytest.mark.parametrize("kind", ["png", "tif"])
 def test_pillow_reads_what_is_written(make, kind):
     for gray in (False, True):
         for alpha in (False, True):
-            picture = picture_of(make, gray=gray, alpha=alpha)
-            image = PillowImage.open(io.BytesIO(encode(picture, kind)))
-            assert image.mode == ("L" if gray else "RGB") + "A" * (alpha and 1) if not (gray and alpha) else "LA"
-            assert np.array_equal(np.array(image.convert("RGB")), picture.pixels)
+            image = image_of(make, gray=gray, alpha=alpha)
+            pillow = PillowImage.open(io.BytesIO(encode(image, kind)))
+            assert pillow.mode == ("L" if gray else "RGB") + "A" * (alpha and 1) if not (gray and alpha) else "LA"
+            assert np.array_equal(np.array(pillow.convert("RGB")), image.pixels)
 
 
 def test_jpeg_is_95_without_colour_subsampling(make):
-    picture = Image(make.blocks())
-    image = PillowImage.open(io.BytesIO(encode(picture, "jpg")))
+    image = Image(make.blocks())
+    pillow = PillowImage.open(io.BytesIO(encode(image, "jpg")))
     reference = PillowImage.open(io.BytesIO(make.saved(PillowImage.fromarray(make.blocks()), "JPEG", quality=95)))
-    assert JpegImagePlugin.get_sampling(image) == 0
-    assert image.quantization == reference.quantization
-    assert np.abs(np.array(image).astype(int) - make.blocks()).max() <= 6
+    assert JpegImagePlugin.get_sampling(pillow) == 0
+    assert pillow.quantization == reference.quantization
+    assert np.abs(np.array(pillow).astype(int) - make.blocks()).max() <= 6
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp"])
 def test_quality_changes_the_file(make, kind):
-    picture = picture_of(make, (64, 64))
-    assert len(encode(picture, kind, quality=30)) < len(encode(picture, kind))
+    image = image_of(make, (64, 64))
+    assert len(encode(image, kind, quality=30)) < len(encode(image, kind))
 
 
 def test_gray_stays_gray_in_jpeg_even_from_a_colourful_network():
@@ -108,7 +108,7 @@ def test_16_bits_become_8_where_the_format_has_no_more(kind):
 
 
 def test_depth_is_changed_on_request(make):
-    shallow, deep = picture_of(make, alpha=True), picture_of(make, alpha=True, dtype=np.uint16)
+    shallow, deep = image_of(make, alpha=True), image_of(make, alpha=True, dtype=np.uint16)
     widened = read(encode(shallow, "png", depth=16))
     assert np.array_equal(widened.pixels, shallow.pixels.astype(np.uint16) * 257)
     assert np.array_equal(read(encode(widened, "png", depth=8)).pixels, shallow.pixels)
@@ -117,22 +117,22 @@ def test_depth_is_changed_on_request(make):
 
 @pytest.mark.parametrize("kind", ["jpeg", "ppm"])
 def test_real_transparency_is_never_lost_in_silence(make, tmp_path, kind):
-    picture = picture_of(make, alpha=True)
+    image = image_of(make, alpha=True)
     path = tmp_path / f"x.{kind}"
     with pytest.raises(UsageError, match=rf"^'.*x\.{kind}': .* --alpha drop or --format png$"):
-        write(picture, path)
+        write(image, path)
     assert list(tmp_path.iterdir()) == []
-    write(picture, path, alpha="drop")
+    write(image, path, alpha="drop")
     assert read(path).alpha is None
-    opaque = Image(picture.pixels, np.full(picture.alpha.shape, 255, np.uint8))
+    opaque = Image(image.pixels, np.full(image.alpha.shape, 255, np.uint8))
     assert read(encode(opaque, kind)).alpha is None
     assert read(encode(opaque, "png")).alpha is not None
-    assert read(encode(picture, "png", alpha="drop")).alpha is None
+    assert read(encode(image, "png", alpha="drop")).alpha is None
 
 
 def test_webp_keeps_alpha(make):
-    picture = picture_of(make, alpha=True)
-    assert np.array_equal(read(encode(picture, "webp")).alpha, picture.alpha)
+    image = image_of(make, alpha=True)
+    assert np.array_equal(read(encode(image, "webp")).alpha, image.alpha)
 
 
 @pytest.mark.parametrize(("kind", "width"), [("jpeg", 65501), ("webp", 16384)])
@@ -157,7 +157,7 @@ def test_an_encoder_that_gives_up_is_an_error(make, monkeypatch, kind, answer):
     monkeypatch.setattr(cv2, "imencode", give_up)
     monkeypatch.setattr(cv2, "imencodeWithMetadata", give_up)
     with pytest.raises(ImageError, match="encoder refused 33×17 px"):
-        encode(picture_of(make), kind)
+        encode(image_of(make), kind)
 
 
 def test_a_failed_write_leaves_nothing(make, tmp_path, monkeypatch):
@@ -168,16 +168,16 @@ def test_a_failed_write_leaves_nothing(make, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(ImageError, match=r"out\.png': cannot be written: No space left on device$"):
-        write(picture_of(make), path)
+        write(image_of(make), path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_write_replaces_the_old_file(make, tmp_path):
     path = tmp_path / "deep" / "out.png"
-    write(picture_of(make), path)
-    picture = picture_of(make, (5, 5))
-    write(picture, path)
-    assert_same(read(path), picture)
+    write(image_of(make), path)
+    image = image_of(make, (5, 5))
+    write(image, path)
+    assert_same(read(path), image)
     assert [child.name for child in path.parent.iterdir()] == ["out.png"]
 
 
@@ -189,7 +189,7 @@ def full_metadata(make, profile):
 @pytest.mark.parametrize("last", ["png", "jpg", "webp", "tif"])
 @pytest.mark.parametrize("first", ["png", "jpg", "webp", "tif"])
 def test_metadata_survives_two_formats(make, srgb_profile, first, last, dtype):
-    source = picture_of(make, metadata=full_metadata(make, srgb_profile), dtype=dtype)
+    source = image_of(make, metadata=full_metadata(make, srgb_profile), dtype=dtype)
     once = read(encode(source, first))
     content = encode(once, last)
     found = read(content).metadata
@@ -211,15 +211,15 @@ def test_metadata_survives_two_formats(make, srgb_profile, first, last, dtype):
 
 @pytest.mark.parametrize("kind", sorted(set(FORMATS.values())))
 def test_metadata_is_stripped_on_request(make, srgb_profile, kind):
-    picture = picture_of(make, metadata=full_metadata(make, srgb_profile))
-    found = read(encode(picture, kind, metadata="strip")).metadata
+    image = image_of(make, metadata=full_metadata(make, srgb_profile))
+    found = read(encode(image, kind, metadata="strip")).metadata
     assert (found.exif, found.icc, found.xmp) == (None, None, None)
     assert found.dpi is None or found.dpi[0] < 300
 
 
 def test_bmp_keeps_the_resolution(make):
-    picture = picture_of(make, metadata=Metadata(dpi=(300.0, 150.0)))
-    assert read(encode(picture, "bmp")).metadata.dpi == pytest.approx((300, 150), abs=0.02)
+    image = image_of(make, metadata=Metadata(dpi=(300.0, 150.0)))
+    assert read(encode(image, "bmp")).metadata.dpi == pytest.approx((300, 150), abs=0.02)
 
 
 def test_the_thumbnail_is_dropped_and_the_rest_of_a_camera_block_kept(make):
@@ -242,42 +242,42 @@ def gray_profile():
 
 
 def test_a_profile_of_another_colour_model_is_left_out(make, srgb_profile):
-    colour = picture_of(make, metadata=Metadata(icc=gray_profile()))
+    colour = image_of(make, metadata=Metadata(icc=gray_profile()))
     assert read(encode(colour, "png")).metadata.icc is None
-    gray = picture_of(make, gray=True, metadata=Metadata(icc=srgb_profile))
+    gray = image_of(make, gray=True, metadata=Metadata(icc=srgb_profile))
     assert read(encode(gray, "png")).metadata.icc is None
-    gray = picture_of(make, gray=True, metadata=Metadata(icc=gray_profile()))
+    gray = image_of(make, gray=True, metadata=Metadata(icc=gray_profile()))
     assert read(encode(gray, "png")).metadata.icc == gray_profile()
     assert read(encode(gray, "webp")).metadata.icc is None
 
 
 def test_a_large_profile_is_split_over_jpeg_segments(make, srgb_profile):
     large = srgb_profile + bytes(200_000)
-    found = read(encode(picture_of(make, metadata=Metadata(icc=large)), "jpeg"))
+    found = read(encode(image_of(make, metadata=Metadata(icc=large)), "jpeg"))
     assert found.metadata.icc == large
 
 
 def test_exif_too_large_for_jpeg_is_left_out_with_a_warning(make):
     exif = make.exif_block(1, description="x" * 70_000)
-    picture = picture_of(make, metadata=Metadata(exif=exif))
+    image = image_of(make, metadata=Metadata(exif=exif))
     with pytest.warns(UserWarning, match="EXIF of .* does not fit into a JPEG"):
-        content = encode(picture, "jpeg")
+        content = encode(image, "jpeg")
     assert read(content).metadata.exif is None
-    assert len(read(encode(picture, "png")).metadata.exif) > 70_000
+    assert len(read(encode(image, "png")).metadata.exif) > 70_000
 
 
 def test_formats_are_named_by_suffix(make, tmp_path):
     assert {format_of(f"x.{suffix.upper()}") for suffix in FORMATS} == set(SUFFIXES)
     assert all(FORMATS[suffix[1:]] == kind for kind, suffix in SUFFIXES.items())
     with pytest.raises(UsageError, match=r"^'.*x\.gif': no format is known by 'gif'; known: png, jpg"):
-        write(picture_of(make), tmp_path / "x.gif")
+        write(image_of(make), tmp_path / "x.gif")
     with pytest.raises(UsageError, match="no format is called 'gif'"):
-        encode(picture_of(make), "gif")
+        encode(image_of(make), "gif")
     with pytest.raises(UsageError, match="quality 0"):
-        encode(picture_of(make), "jpg", quality=0)
+        encode(image_of(make), "jpg", quality=0)
 
 
-def test_a_picture_checks_itself():
+def test_a_image_checks_itself():
     pixels = np.zeros((4, 5, 3), np.uint8)
     for wrong in (np.zeros((4, 5), np.uint8), pixels.astype(float), np.zeros((4, 5, 4), np.uint8)):
         with pytest.raises(ValueError, match="pixels must be"):
@@ -296,23 +296,21 @@ KINDS = ("png", "jpeg", "tiff", "bmp", "ppm", "webp")
 @pytest.mark.parametrize("gray", [False, True])
 @pytest.mark.parametrize("kind", ["png", "tiff", "ppm"])
 def test_bands_decode_to_what_the_whole_does(make, monkeypatch, srgb_profile, kind, gray, alpha, dtype):
-    picture = picture_of(
-        make, (331, 101), gray=gray, alpha=alpha, dtype=dtype, metadata=full_metadata(make, srgb_profile)
-    )
-    whole = read(encode(picture, kind, alpha="keep" if kind in ALPHA else "drop"))
+    image = image_of(make, (331, 101), gray=gray, alpha=alpha, dtype=dtype, metadata=full_metadata(make, srgb_profile))
+    whole = read(encode(image, kind, alpha="keep" if kind in ALPHA else "drop"))
     monkeypatch.setattr(encoders, "BAND_BYTES", 64 * 101 * 3)
-    bands = read(encode(picture, kind, alpha="keep" if kind in ALPHA else "drop"))
+    bands = read(encode(image, kind, alpha="keep" if kind in ALPHA else "drop"))
     assert_same(bands, whole)
     assert bands.metadata == whole.metadata
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_saving_writes_the_bytes_of_encoding(make, tmp_path, srgb_profile, kind):
-    picture = picture_of(make, metadata=full_metadata(make, srgb_profile))
+    image = image_of(make, metadata=full_metadata(make, srgb_profile))
     events = []
     with files.observed(lambda event, _path: events.append(event)):
-        save(picture, tmp_path / "out", format=kind)
-    assert (tmp_path / "out").read_bytes() == encode(picture, kind)
+        save(image, tmp_path / "out", format=kind)
+    assert (tmp_path / "out").read_bytes() == encode(image, kind)
     assert events == ["create", "write", "sync", "rename", "sync folder"]
 
 
@@ -320,5 +318,5 @@ def test_saving_writes_the_bytes_of_encoding(make, tmp_path, srgb_profile, kind)
 def test_more_than_a_format_can_address_is_refused(make, monkeypatch, tmp_path, kind):
     monkeypatch.setattr(encoders, "_LARGEST_BYTES", 1000)
     with pytest.raises(ImageError, match=rf"33×17 is more than {kind.upper()} can hold \(4 GB\)"):
-        save(picture_of(make), tmp_path / "out", format=kind)
+        save(image_of(make), tmp_path / "out", format=kind)
     assert list(tmp_path.iterdir()) == []

@@ -88,12 +88,12 @@ def file_with(make, form, content):
 @pytest.mark.parametrize("name", LIES)
 def test_what_lies_behind_the_image_is_not_spoken_of(make, name, form):
     with pytest.warns(UserWarning, match=r"^'phone\.x': a video, gain map or other data") as heard:
-        picture = read(file_with(make, form, packet(name)), name="phone.x")
+        image = read(file_with(make, form, packet(name)), name="phone.x")
     assert len(heard) == 1
     for kind in ("jpeg", "png", "webp", "tiff"):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            found = read(encode(picture, kind)).metadata.xmp
+            found = read(encode(image, kind)).metadata.xmp
         assert GONE.search(found) is None
         assert "Köln &amp; 写真".encode() in found
         root = ElementTree.fromstring(found.strip())

@@ -269,7 +269,7 @@ def test_warnings_are_told_in_order_and_once(jobs: list[Job], tmp_path: Path) ->
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("default")
         list(Run(several, replace(PLAIN, io_workers=2)).change(unchanged))
-    assert [str(each.message)[:24] for each in told] == ["'2': the CMYK picture ha", "'7': the CMYK picture ha"]
+    assert [str(each.message)[:24] for each in told] == ["'2': the CMYK image has ", "'7': the CMYK image has "]
 
 
 # Stopping.

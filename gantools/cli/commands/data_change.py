@@ -15,7 +15,7 @@ from gantools.cli.output.results import DryRun, Json, Overwrite, SkipExisting
 
 
 class Fit(Enum):
-    """How a picture becomes a square."""
+    """How an image becomes a square."""
 
     stretch = "stretch"
     crop = "crop"

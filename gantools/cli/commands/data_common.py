@@ -43,9 +43,9 @@ Changes = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", h
 Output = Annotated[
     Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results; the tree is kept.")
 ]
-FormatOption = Annotated[Format, typer.Option(help="Format of the results; keep: each picture's own.")]
+FormatOption = Annotated[Format, typer.Option(help="Format of the results; keep: each image's own.")]
 Quality = Annotated[int, typer.Option(min=1, max=100, help="Quality of JPEG and WebP.")]
-Seed = Annotated[int, typer.Option(min=0, help="With a picture's name, all that its random numbers depend on.")]
+Seed = Annotated[int, typer.Option(min=0, help="With an image's name, all that its random numbers depend on.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes, which do not change results [one per core].")]
 
 
@@ -85,7 +85,7 @@ def read_settings(kind: type[O], changes: Sequence[str] | None, flags: Mapping[s
 
 @dataclass(frozen=True)
 class Run:
-    """How a folder is worked through: the flags that every command over pictures has."""
+    """How a folder is worked through: the flags that every command over images has."""
 
     output: Path
     format: Format
@@ -102,16 +102,16 @@ class Run:
 
     @property
     def wanted_format(self) -> str | None:
-        """A key of the table of formats, or None to keep each picture's own."""
+        """A key of the table of formats, or None to keep each image's own."""
         return None if self.format is Format.keep else self.format.value
 
     def change(self, command: str, source: Path, change: Change, seed: int = 0) -> None:
-        """Change every picture below ``source``. Raises typer.Exit."""
+        """Change every image below ``source``. Raises typer.Exit."""
         from gantools.data.prepare import tasks
-        from gantools.data.prepare.change import ChangePicture
+        from gantools.data.prepare.change import ChangeImage
 
         planned = tasks.one_to_one(source, self.output, self.wanted_format, self.existing)
-        self.carry_out(command, planned, ChangePicture(change, seed, self.quality), seed=seed, source=source)
+        self.carry_out(command, planned, ChangeImage(change, seed, self.quality), seed=seed, source=source)
 
     def carry_out(
         self, command: str, tasks: Sequence[Task], work: Work, *, seed: int = 0, source: Path | None = None

@@ -45,7 +45,7 @@ def pairs(
     dry_run: DryRun = False,
     json_lines: Json = False,
 ) -> None:
-    """Put same-named pictures of two folders side by side; or divide such A|B pictures into folders a and b."""
+    """Put same-named images of two folders side by side; or divide such A|B images into folders a and b."""
     from gantools.data.prepare import pairs
 
     run = Run(output, format, quality, workers, skip_existing, overwrite, dry_run, json_lines)

@@ -33,7 +33,7 @@ def inspect(
     workers: Workers = None,
     json_lines: Json = False,
 ) -> None:
-    """Decode every picture and say what is there and what is wrong. Exit code 2: no recipe could train on it."""
+    """Decode every image and say what is there and what is wrong. Exit code 2: no recipe could train on it."""
     from gantools.data.prepare import inspect
 
     wanted = None if kind is KindOption.auto else cast("Any", kind.value)
@@ -62,7 +62,7 @@ def preview(
     overwrite: Overwrite = False,
     json_lines: Json = False,
 ) -> None:
-    """Show what a recipe would be fed: a row per example, a column per picture of it, as it comes from the loader."""
+    """Show what a recipe would be fed: a row per example, a column per image of it, as it comes from the loader."""
     from gantools import api
     from gantools.images import formats
 

@@ -1,8 +1,7 @@
-"""``gantools data pack``: folders of pictures into tar shards."""
+"""``gantools data pack``: folders of images into tar shards."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +20,7 @@ def pack(
     shard_megabytes: Annotated[float, typer.Option("--shard-megabytes", min=0.001, help="Size of a shard.")] = 256.0,
     json_lines: Json = False,
 ) -> None:
-    """Pack pictures into tar files; every recipe trains on the new folder (--data) as on the old one."""
+    """Pack images into tar files; every recipe trains on the new folder (--data) as on the old one."""
     from gantools.data.prepare import pack
 
     if output.exists():
@@ -29,7 +28,9 @@ def pack(
     with progress("pack") as update:
         report = pack.pack(folders, output, shard_megabytes, update)
     if json_lines:
-        console.result_json({"output": str(output), **asdict(report)})
+        console.result_json(
+            {"output": str(output), "pictures": report.images, "shards": report.shards, "bytes": report.bytes}
+        )
     else:
         console.result(str(output))
-        console.message(f"{report.pictures} pictures in {report.shards} shards, {report.bytes / 1e6:.1f} MB")
+        console.message(f"{report.images} images in {report.shards} shards, {report.bytes / 1e6:.1f} MB")

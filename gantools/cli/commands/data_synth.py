@@ -1,4 +1,4 @@
-"""``gantools data synth``: draw pictures to try a recipe with."""
+"""``gantools data synth``: draw images to try a recipe with."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gantools.errors import UsageError
 
 @console.guarded
 def synth(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="The recipe the pictures are for.")],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="The recipe the images are for.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="New folder to draw into.")],
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Pictures to draw (of each domain).")] = 200,
-    size_px: Annotated[int, typer.Option("--size", min=16, max=4096, help="Side of a picture in pixels.")] = 128,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same pictures.")] = 0,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Images to draw (of each domain).")] = 200,
+    size_px: Annotated[int, typer.Option("--size", min=16, max=4096, help="Side of an image in pixels.")] = 128,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same images.")] = 0,
     json_lines: Json = False,
 ) -> None:
-    """Draw pictures to try a recipe with: shoes for pix2pix, fruit for cyclegan, textured scenes for srgan."""
+    """Draw images to try a recipe with: shoes for pix2pix, fruit for cyclegan, textured scenes for srgan."""
     from gantools import recipes
     from gantools.data.synthetic import drawing
 
@@ -35,4 +35,4 @@ def synth(
         )
     else:
         console.result(str(output))
-        console.message(f"drew {len(paths)} pictures; try: gantools train {recipe} --data {output}")
+        console.message(f"drew {len(paths)} images; try: gantools train {recipe} --data {output}")

@@ -1,4 +1,4 @@
-"""Blurred and sharp pictures: photos blurred here, or real pairs (deblurring)."""
+"""Blurred and sharp images: photos blurred here, or real pairs (deblurring)."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from gantools.images.io import reader
 
 
 class DeblurringDataset:
-    """Random crops for training (another blur each epoch), whole pictures, always blurred alike, for validation.
+    """Random crops for training (another blur each epoch), whole images, always blurred alike, for validation.
 
-    Paper: Kupyn et al., 2018, arXiv:1711.07064. Raises DataError when the folders hold no pictures or no pairs, or a
+    Paper: Kupyn et al., 2018, arXiv:1711.07064. Raises DataError when the folders hold no images or no pairs, or a
     file of kernels cannot be used.
     """
 
@@ -62,7 +62,7 @@ class DeblurringDataset:
         return self.layout.describe() + (", blurred by the loader" if self.layout.kind == "photos" else "")
 
     def _load(self, index: int) -> Images:
-        """The photo, or the blurred and the sharp picture of a pair."""
+        """The photo, or the blurred and the sharp image of a pair."""
         files = self.items[index].files
         if self.layout.kind == "folders":
             return two_files(*files)

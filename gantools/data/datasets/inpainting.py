@@ -26,7 +26,7 @@ from gantools.images.ops.masks import Mask, mask_of, warn_if_mostly_missing
 
 
 class InpaintingSample(NamedTuple):
-    """A uint8 HWC picture and its mask (H, W, 1): 255 where pixels are missing, 0 elsewhere."""
+    """A uint8 HWC image and its mask (H, W, 1): 255 where pixels are missing, 0 elsewhere."""
 
     image: Pixels
     mask: Pixels
@@ -98,7 +98,7 @@ def _given_masks(options: MaskOptions, side_px: int) -> tuple[Mask, ...]:
         return ()
     path = expanded(options.path)
     if not options.path or not path.exists():
-        raise DataError(f"data.mask.path: '{options.path}' does not exist; give a mask picture or a folder of them")
+        raise DataError(f"data.mask.path: '{options.path}' does not exist; give a mask image or a folder of them")
     files = layout.image_files(path) if path.is_dir() else [path]
     return tuple(_given_mask(file, side_px) for file in files)
 
@@ -110,7 +110,7 @@ def _given_mask(file: Path, side_px: int) -> Mask:
         raise DataError(f"data.mask.path: {error}") from error
     if hole.shape != (side_px, side_px):
         sizes = f"is {hole.shape[1]}x{hole.shape[0]} but data.crop_px is {side_px}"
-        raise DataError(f"data.mask.path: '{file}' {sizes}; a mask has the size of the pictures that are trained on")
+        raise DataError(f"data.mask.path: '{file}' {sizes}; a mask has the size of the images that are trained on")
     if not hole.any() or hole.all():
         what = "everything" if hole.any() else "nothing"
         raise DataError(f"data.mask.path: '{file}' leaves out {what}; white is missing, black is known")

@@ -1,4 +1,4 @@
-"""Pairs of pictures: outlines made from photos, two folders, or A|B pictures (pix2pix)."""
+"""Pairs of images: outlines made from photos, two folders, or A|B images (pix2pix)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gantools.images.io import reader
 
 
 class PairedSample(NamedTuple):
-    """One pair of uint8 HWC pictures of the same size."""
+    """One pair of uint8 HWC images of the same size."""
 
     source: Pixels
     target: Pixels
@@ -105,7 +105,7 @@ def _find(options: PairedData, split: Split) -> Layout:
 
 
 def halves(path: Path, *, any_shape: bool) -> tuple[Pixels, Pixels]:
-    """The left and the right half of an A|B picture. Raises ImageError where it has no two halves."""
+    """The left and the right half of an A|B image. Raises ImageError where it has no two halves."""
     both = reader.read_rgb8(path)
     height, width = both.shape[:2]
     layout.require_halves(path, width, height, any_shape=any_shape)
@@ -113,9 +113,9 @@ def halves(path: Path, *, any_shape: bool) -> tuple[Pixels, Pixels]:
 
 
 def two_files(a_path: Path, b_path: Path) -> tuple[Pixels, Pixels]:
-    """The two pictures of a pair. Raises ImageError where their sizes differ."""
+    """The two images of a pair. Raises ImageError where their sizes differ."""
     a, b = reader.read_rgb8(a_path), reader.read_rgb8(b_path)
     if a.shape != b.shape:
         sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (a, b))
-        raise ImageError(f"'{a_path}' and '{b_path}': the two pictures of a pair have different sizes, {sizes}")
+        raise ImageError(f"'{a_path}' and '{b_path}': the two images of a pair have different sizes, {sizes}")
     return a, b

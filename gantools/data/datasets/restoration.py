@@ -23,7 +23,7 @@ from gantools.images.io import reader
 
 
 class RestorationSample(NamedTuple):
-    """A degraded uint8 HWC picture and the clean one, of the same size."""
+    """A degraded uint8 HWC image and the clean one, of the same size."""
 
     degraded: Pixels
     clean: Pixels
@@ -31,7 +31,7 @@ class RestorationSample(NamedTuple):
 
 
 class RestorationDataset:
-    """Random squares for training, degraded anew in each epoch; for validation whole pictures, always the same.
+    """Random squares for training, degraded anew in each epoch; for validation whole images, always the same.
 
     A photo is degraded as a whole, then cut. Validation keeps the middle whose sides are multiples of the crop.
     Raises DataError when the folders hold no images.

@@ -23,7 +23,7 @@ from gantools.images.io import reader
 
 
 class SuperResolutionSample(NamedTuple):
-    """A small uint8 HWC picture and its original, ``scale`` times larger."""
+    """A small uint8 HWC image and its original, ``scale`` times larger."""
 
     low: Pixels
     high: Pixels
@@ -31,7 +31,7 @@ class SuperResolutionSample(NamedTuple):
 
 
 class SuperResolutionDataset:
-    """Random crops for training, whole pictures (one in a batch, as sizes differ) for validation.
+    """Random crops for training, whole images (one in a batch, as sizes differ) for validation.
 
     Paper: Ledig et al., 2017, arXiv:1609.04802. Raises DataError when the folders hold no images.
     """

@@ -1,4 +1,4 @@
-"""Pictures of two domains that do not correspond (CycleGAN)."""
+"""Images of two domains that do not correspond (CycleGAN)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gantools.images.io import reader
 
 
 class UnpairedSample(NamedTuple):
-    """A uint8 HWC picture of each domain, of the same size."""
+    """A uint8 HWC image of each domain, of the same size."""
 
     a: Pixels
     b: Pixels
@@ -32,11 +32,11 @@ class UnpairedSample(NamedTuple):
 
 
 class UnpairedDataset:
-    """Every picture of the larger domain once an epoch, each with a random one of the other domain.
+    """Every image of the larger domain once an epoch, each with a random one of the other domain.
 
     Training crops and mirrors the two independently; validation goes through both in order, the smaller one again and
-    again. ``items`` are the pictures of A, then those of B.
-    Paper: Zhu et al., 2017, arXiv:1703.10593. Raises DataError when there are not two folders of pictures.
+    again. ``items`` are the images of A, then those of B.
+    Paper: Zhu et al., 2017, arXiv:1703.10593. Raises DataError when there are not two folders of images.
     """
 
     def __init__(self, options: UnpairedData, split: Split, seed: int) -> None:
@@ -56,20 +56,20 @@ class UnpairedDataset:
     def __getitem__(self, key: SampleKey) -> UnpairedSample:
         rng = sampler.sample_rng(self.seed, key.epoch if self.training else 0, key.index)
         a, b = self._chosen(key.index, rng)
-        return UnpairedSample(self._picture(a, rng), self._picture(b, rng), self.items[a].name, self.items[b].name)
+        return UnpairedSample(self._image(a, rng), self._image(b, rng), self.items[a].name, self.items[b].name)
 
     def collate(self, samples: Sequence[UnpairedSample]) -> Unpaired:
-        """Stack pictures. Shapes: (N, H, W, 3) uint8."""
+        """Stack images. Shapes: (N, H, W, 3) uint8."""
         return Unpaired.stacked(samples)
 
     def divide_cache(self, processes: int) -> None:
         self._cache.free_bytes //= processes
 
     def describe(self) -> str:
-        return f"{self.counts[0]} pictures of A, {self.counts[1]} of B, unpaired"
+        return f"{self.counts[0]} images of A, {self.counts[1]} of B, unpaired"
 
     def _chosen(self, index: int, rng: np.random.Generator) -> tuple[int, int]:
-        """Positions in ``items`` of the two pictures of a sample."""
+        """Positions in ``items`` of the two images of a sample."""
         count_a, count_b = self.counts
         a, b = index % count_a, index % count_b
         if self.training and count_a < count_b:
@@ -78,7 +78,7 @@ class UnpairedDataset:
             b = int(rng.integers(count_b))
         return a, count_a + b
 
-    def _picture(self, position: int, rng: np.random.Generator) -> Pixels:
+    def _image(self, position: int, rng: np.random.Generator) -> Pixels:
         images = self._cache.recall(position, self._load)
         if self.training:
             images = transforms.random_crop(images, self.options.crop_px, rng)
@@ -86,7 +86,7 @@ class UnpairedDataset:
         return images[0]
 
     def _load(self, position: int) -> Images:
-        """A picture at the size that crops are taken from. Raises UnreadableFile under the picture's own name."""
+        """An image at the size that crops are taken from. Raises UnreadableFile under the image's own name."""
         side_px = self.options.load_px if self.training else self.options.crop_px
         item = self.items[position]
         try:

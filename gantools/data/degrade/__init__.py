@@ -1,1 +1,1 @@
-"""Making the input of a pair from a good picture."""
+"""Making the input of a pair from a good image."""

@@ -60,7 +60,7 @@ def random_kernel(rng: np.random.Generator, options: BlurOptions) -> Kernel:
 def motion_kernel(rng: np.random.Generator, extent_px: float, steps: int) -> Kernel:
     """What camera shake makes of a point of light: a random trajectory whose box has ``extent_px`` as its longer side.
 
-    Its mean position is the kernel's middle, so that the picture stays where it is.
+    Its mean position is the kernel's middle, so that the image stays where it is.
     Paper: Boracchi and Foi 2012; Kupyn 2018, arXiv 1711.07064, algorithm 1.
     Differs from the paper: scaled to a chosen extent instead of a maximal length on a canvas of 64 px, centred on its
     mean instead of its box, and the whole trajectory is exposed.

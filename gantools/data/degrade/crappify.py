@@ -28,7 +28,7 @@ _ENLARGEMENTS = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 
 
 class Chance(NamedTuple):
-    """What degradations are drawn from. ``badness``, 0 to 1, is one number per picture, for text and JPEG."""
+    """What degradations are drawn from. ``badness``, 0 to 1, is one number per image, for text and JPEG."""
 
     rng: np.random.Generator
     badness: float
@@ -39,7 +39,7 @@ def crappify(photo: Pixels, degradations: Sequence[Degradation], rng: np.random.
 
     Text and JPEG share one draw, so that with equal ranges the number that is written is the quality, as in the source.
     Shapes: (H, W, 3) → (H, W, 3).
-    Differs from the source, whose small pictures become large where they are loaded: here it is the end of the list.
+    Differs from the source, whose small images become large where they are loaded: here it is the end of the list.
     """
     chance = Chance(rng, float(rng.random()))
     bad, enlargement = photo, cv2.INTER_LINEAR

@@ -47,7 +47,7 @@ def colour_hints(drawing: Pixels, target: Pixels, rng: np.random.Generator, opti
     centres = coloured[rng.choice(len(coloured), min(len(coloured), _hint_count(rng, options)), replace=False)]
     places, inside = _squares(centres, height_px, width_px, options.hint_radius_px)
     colours = _mean_colours(target.reshape(-1, 3), places, inside)
-    # One pixel more than the picture has takes what falls outside. numpy assigns in order, so where squares overlap the
+    # One pixel more than the image has takes what falls outside. numpy assigns in order, so where squares overlap the
     # last one stays, as with one loop turn per square.
     painted = np.empty((height_px * width_px + 1, 3), np.uint8)
     painted[:-1] = drawing.reshape(-1, 3)
@@ -68,7 +68,7 @@ def _is_coloured(target: Pixels, white_threshold: float) -> npt.NDArray[np.bool_
 
 
 def _squares(centres: Places, height_px: int, width_px: int, radius_px: int) -> tuple[Places, npt.NDArray[np.bool_]]:
-    """Pixel numbers (pixels, hints) of the squares around the given pixels, and which of them lie in the picture."""
+    """Pixel numbers (pixels, hints) of the squares around the given pixels, and which of them lie in the image."""
     reach = np.arange(1 - radius_px, radius_px)[:, None]
     rows, columns = np.divmod(centres, width_px)
     y, x = rows + np.repeat(reach, len(reach), axis=0), columns + np.tile(reach, (len(reach), 1))

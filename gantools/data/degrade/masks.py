@@ -16,7 +16,7 @@ from gantools.images.ops.masks import Mask, central_square, mean_filled
 Canvas: TypeAlias = npt.NDArray[np.uint8]
 Draw: TypeAlias = Callable[[Canvas, np.random.Generator], object]
 
-STROKE_SIDE_PX = 256  # the side of the pictures that the widths and lengths of strokes are given for
+STROKE_SIDE_PX = 256  # the side of the images that the widths and lengths of strokes are given for
 SMALLEST_LENGTH_PX, SMALLEST_WIDTH_PX = 10, 5
 HARMONICS = np.arange(2, 6)
 OUTLINE_POINTS = 64
@@ -28,7 +28,7 @@ def masked(pixels: Pixels, rng: np.random.Generator, options: MaskOptions) -> Pi
 
 
 def draw(height: int, width: int, rng: np.random.Generator, options: MaskOptions) -> Mask:
-    """What is missing from a picture of this size: something, and less than everything.
+    """What is missing from an image of this size: something, and less than everything.
 
     Shapes: bool (height, width). Paper: Pathak et al., 2016, arXiv:1604.07379, section 3.3.
     """
@@ -50,7 +50,7 @@ def center(height: int, width: int, options: CenterMask) -> Mask:
 
 
 def random_block(height: int, width: int, rng: np.random.Generator, options: RandomBlockMask) -> Mask:
-    """Squares of random sides at random places, as long as they leave enough of the picture."""
+    """Squares of random sides at random places, as long as they leave enough of the image."""
     shortest, longest = (
         max(1, round(share * min(height, width))) for share in (options.min_side_share, options.max_side_share)
     )
@@ -64,7 +64,7 @@ def random_block(height: int, width: int, rng: np.random.Generator, options: Ran
 
 
 def random_region(height: int, width: int, rng: np.random.Generator, options: RandomRegionMask) -> Mask:
-    """Strokes or silhouettes at random places, as long as they leave enough of the picture.
+    """Strokes or silhouettes at random places, as long as they leave enough of the image.
 
     Differs from the paper: silhouettes are drawn, not taken from PASCAL VOC; strokes are LaMa's (Suvorov et al., 2022,
     arXiv:2109.07161).

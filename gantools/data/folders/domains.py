@@ -1,4 +1,4 @@
-"""The two sides of an unpaired set: which folders they are, and which of their pictures belong to a split."""
+"""The two sides of an unpaired set: which folders they are, and which of their images belong to a split."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Folders(NamedTuple):
 
 
 def gather(options: UnpairedData, wanted: Split) -> tuple[Layout, Layout]:
-    """The pictures of A and of B that belong to a split: in folders of their own (testA, testB), or a share of each.
+    """The images of A and of B that belong to a split: in folders of their own (testA, testB), or a share of each.
 
     Raises DataError when a folder is missing or empty, or the two domains cannot be told apart.
     """
-    everything = _pictures(_training(options))
+    everything = _images(_training(options))
     held_out = _held_out(options)
     if held_out is None:
         return share_of(everything[0], options, wanted), share_of(everything[1], options, wanted)
-    validation = _pictures(held_out)
+    validation = _images(held_out)
     if wanted == "validation":
         return validation
     return without(everything[0], validation[0]), without(everything[1], validation[1])
@@ -81,7 +81,7 @@ def _named(root: Path, split: Split, domain: Literal["a", "b"]) -> Path | None:
     return found[0] if found else None
 
 
-def _pictures(sides: Sequence[Folders]) -> tuple[Layout, Layout]:
+def _images(sides: Sequence[Folders]) -> tuple[Layout, Layout]:
     a, b = (find_all(side, layout.all_images) for side in zip(*sides, strict=True))
     return a, b
 
@@ -89,5 +89,5 @@ def _pictures(sides: Sequence[Folders]) -> tuple[Layout, Layout]:
 def _existing(key: str, name: str) -> Path:
     path = expanded(name)
     if not shards.is_folder(path):
-        raise DataError(f"{key}: '{name}' is no folder; give a folder of pictures")
+        raise DataError(f"{key}: '{name}' is no folder; give a folder of images")
     return path

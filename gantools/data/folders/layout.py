@@ -1,4 +1,4 @@
-"""Finding images on disk: photos, two matching folders, or A|B pictures, in an order that never depends on the disk.
+"""Finding images on disk: photos, two matching folders, or A|B images, in an order that never depends on the disk.
 
 Hidden files and folders are left out. Messages name the folder, what was seen there and how to mend it.
 """
@@ -39,7 +39,7 @@ CHECKED_FILES = 200
 
 @dataclass(frozen=True)
 class Item:
-    """One training example on disk: a photo, an A|B picture, or the two files of a pair."""
+    """One training example on disk: a photo, an A|B image, or the two files of a pair."""
 
     name: str
     files: tuple[Path, ...]
@@ -54,8 +54,8 @@ class Layout:
     note: str = ""
 
     def describe(self) -> str:
-        """One phrase for messages: ``240 A|B pictures``, ``22 pairs of files (blur → sharp)``."""
-        what = {"photos": "photos", "folders": "pairs of files", "ab": "A|B pictures"}[self.kind]
+        """One phrase for messages: ``240 A|B images``, ``22 pairs of files (blur → sharp)``."""
+        what = {"photos": "photos", "folders": "pairs of files", "ab": "A|B images"}[self.kind]
         return f"{len(self.items)} {what}" + (f" ({self.note})" if self.note else "")
 
 
@@ -84,7 +84,7 @@ def find(
         if enlarged(folder):
             raise DataError(
                 f"data.dir: '{named[0].source}' in '{folder / named[0].parent}' holds smaller versions of "
-                f"'{named[0].target}', but the two pictures of a pair need the same size; srgan makes small ones itself"
+                f"'{named[0].target}', but the two images of a pair need the same size; srgan makes small ones itself"
             )
         return _joined(folder, named, files, partner)
     for site in (*named, *doubtful):
@@ -379,12 +379,12 @@ def _check_sizes(items: Sequence[Item]) -> None:
             (w0, h0), (w1, h1) = sizes
             raise DataError(
                 f"data.dir: '{item.files[0]}' is {w0}x{h0} but '{item.files[1]}' is {w1}x{h1}; "
-                "the two pictures of a pair need the same size"
+                "the two images of a pair need the same size"
             )
 
 
 def _looks_like_ab(items: Sequence[Item]) -> bool:
-    """Whether every picture looked at is exactly twice as wide as high: unlikely for photos, the rule for A|B sets."""
+    """Whether every image looked at is exactly twice as wide as high: unlikely for photos, the rule for A|B sets."""
     sizes = [size for size in (_size(item.files[0]) for item in sampled(items)) if size is not None]
     return bool(sizes) and all(width == 2 * height for width, height in sizes)
 
@@ -400,10 +400,10 @@ def require_halves(path: Path, width: int, height: int, *, any_shape: bool) -> N
         return
     if width % 2:
         raise ImageError(
-            f"'{path}' is {width} pixels wide; an A|B picture has two halves of the same width, so its width is even"
+            f"'{path}' is {width} pixels wide; an A|B image has two halves of the same width, so its width is even"
         )
     raise ImageError(
-        f"'{path}' is {width}x{height}, but an A|B picture is about twice as wide as high: A on the left, B on the "
+        f"'{path}' is {width}x{height}, but an A|B image is about twice as wide as high: A on the left, B on the "
         "right; data.ab_any_shape=true takes other shapes, data.layout=folders two folders of same-named files"
     )
 

@@ -24,14 +24,14 @@ class Batch:
 
     @classmethod
     def stacked(cls, samples: Sequence[Any]) -> Self:
-        """The batch of samples of one size: named tuples with the batch's fields as pictures, and ``name`` or several.
+        """The batch of samples of one size: named tuples with the batch's fields as images, and ``name`` or several.
 
         Shapes: (H, W, C) uint8 each → (N, H, W, C). Names of a second kind follow all those of the first.
         """
         columns = dict(zip(samples[0]._fields, zip(*samples, strict=True), strict=True))
         names = tuple(name for field, column in columns.items() if field.startswith("name") for name in column)
-        pictures = {field: column for field, column in columns.items() if not field.startswith("name")}
-        return cls(names=names, **{field: torch.from_numpy(np.stack(column)) for field, column in pictures.items()})  # type: ignore[call-arg]
+        images = {field: column for field, column in columns.items() if not field.startswith("name")}
+        return cls(names=names, **{field: torch.from_numpy(np.stack(column)) for field, column in images.items()})  # type: ignore[call-arg]
 
     def map_tensors(self, change: Callable[[Tensor], Tensor]) -> Self:
         """The same batch with ``change`` applied to each tensor."""
@@ -93,7 +93,7 @@ class Masked(Batch):
     """Images and what is missing from them.
 
     ``mask`` is (N, H, W, 1) from the loader, 255 where pixels are missing and 0 elsewhere; ``to_network`` treats it as
-    any picture, so that it is 1 and -1 there, and ``hole`` is what networks and losses compute with.
+    any image, so that it is 1 and -1 there, and ``hole`` is what networks and losses compute with.
     """
 
     image: Tensor

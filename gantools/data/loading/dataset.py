@@ -39,7 +39,7 @@ class Dataset(Protocol):
         ...
 
     def describe(self) -> str:
-        """One phrase for messages: ``240 A|B pictures``."""
+        """One phrase for messages: ``240 A|B images``."""
         ...
 
 

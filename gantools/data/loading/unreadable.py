@@ -52,7 +52,7 @@ def described(dataset: Dataset, index: int, error: ImageError) -> Unreadable:
 
 
 def require_readable(dataset: Dataset) -> None:
-    """Look at the headers of some files before a run. Raises DataError when too many are no pictures."""
+    """Look at the headers of some files before a run. Raises DataError when too many are no images."""
     failed: list[Unreadable] = []
     for item in sampled(dataset.items):
         try:

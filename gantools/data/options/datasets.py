@@ -78,7 +78,7 @@ class EdgeOptions(Options):
 
 
 class PairedData(DataOptions):
-    """Pairs of one picture in two domains: made from photos, from two folders, or from A|B pictures."""
+    """Pairs of one image in two domains: made from photos, from two folders, or from A|B images."""
 
     name: Literal["paired"] = "paired"
     layout: LayoutName = setting(
@@ -98,7 +98,7 @@ class PairedData(DataOptions):
     crop_px: int = setting(256, "random square of it that is trained on; validation is resized to it", source=256, ge=1)
     fit: Fit = setting(
         "stretch",
-        "make a picture square by stretching, by cutting its middle out, or by a white border",
+        "make an image square by stretching, by cutting its middle out, or by a white border",
         source="stretch",
     )
     flip: bool = setting(
@@ -176,18 +176,16 @@ class MaskedData(DataOptions):
 
 
 class BlurredData(DataOptions):
-    """Photos that are blurred by the loader, or real pairs of a blurred and a sharp picture."""
+    """Photos that are blurred by the loader, or real pairs of a blurred and a sharp image."""
 
     name: Literal["blurred"] = "blurred"
     layout: LayoutName = setting(
         "auto", "photos: blurred by the loader; folders: real pairs (blur/sharp, …); ab: left blurred, right sharp"
     )
     degraded_dir: str | None = setting(
-        None, "folder of blurred pictures, instead of data.dir; needs clean_dir", local=True
+        None, "folder of blurred images, instead of data.dir; needs clean_dir", local=True
     )
-    clean_dir: str | None = setting(
-        None, "folder of sharp pictures, instead of data.dir; needs degraded_dir", local=True
-    )
+    clean_dir: str | None = setting(None, "folder of sharp images, instead of data.dir; needs degraded_dir", local=True)
     partner: str | None = setting(None, PARTNER_MEANS)
     ab_any_shape: bool = setting(False, "take A|B images that are not about twice as wide as high, too")
     blur: BlurOptions = setting(BlurOptions(), "how photos are blurred; of real pairs only sharp_share applies")
@@ -196,7 +194,7 @@ class BlurredData(DataOptions):
         (1.0,), "factors, one drawn per sample, by which a photo is shrunk before it is blurred", min_length=1
     )
     validation_px: int | None = setting(
-        None, "longest side for validation, the middle of larger pictures is taken; null: whole pictures", ge=1
+        None, "longest side for validation, the middle of larger images is taken; null: whole images", ge=1
     )
     flip: bool = setting(True, "mirror half of the samples", paper=True)
     rotate: bool = setting(False, "turn half of the samples by 90 degrees; with flip all eight positions occur")
@@ -212,12 +210,12 @@ class BlurredData(DataOptions):
 
 
 class UnpairedData(DataOptions):
-    """Pictures of two domains that do not correspond (Zhu 2017)."""
+    """Images of two domains that do not correspond (Zhu 2017)."""
 
     name: Literal["unpaired"] = "unpaired"
     a: str | None = setting(None, "folder of domain A, instead of data.dir; needs b", local=True)
     b: str | None = setting(None, "folder of domain B, instead of data.dir; needs a", local=True)
-    load_px: int = setting(286, "training pictures are resized to this side", paper=286, source=340, ge=1)
+    load_px: int = setting(286, "training images are resized to this side", paper=286, source=340, ge=1)
     crop_px: int = setting(
         256, "random square of it that is trained on; validation is resized to it", paper=256, source=256, ge=1
     )
@@ -227,8 +225,8 @@ class UnpairedData(DataOptions):
         paper="stretch",
         source="cover",
     )
-    flip: bool = setting(True, "mirror half of the pictures", paper=True, source=True)
-    batch_images: int = setting(1, "pictures of each domain in a batch", paper=1, source=1, ge=1, plausible=(1, 1024))
+    flip: bool = setting(True, "mirror half of the images", paper=True, source=True)
+    batch_images: int = setting(1, "images of each domain in a batch", paper=1, source=1, ge=1, plausible=(1, 1024))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -21,14 +21,14 @@ class DegradationOptions(Options):
     """What every degradation has. Those of a list are done one after the other, each to what the last one left."""
 
     name: str
-    share: float = setting(1.0, "share of the pictures that it is done to", gt=0, le=1)
+    share: float = setting(1.0, "share of the images that it is done to", gt=0, le=1)
 
 
 class LowResolutionOptions(DegradationOptions):
-    """Shrink; those that follow work on the small picture, which is enlarged again at the end of the list."""
+    """Shrink; those that follow work on the small image, which is enlarged again at the end of the list."""
 
     name: Literal["low_resolution"] = "low_resolution"
-    short_side_px: int = setting(96, "shorter side of the small picture (bilinear, antialiased)", source=96, ge=1)
+    short_side_px: int = setting(96, "shorter side of the small image (bilinear, antialiased)", source=96, ge=1)
     enlarge: Literal["bilinear", "bicubic"] = setting("bilinear", "how it is enlarged again", source="bilinear")
 
 
@@ -37,7 +37,7 @@ class TextOptions(DegradationOptions):
 
     name: Literal["text"] = "text"
     numbers: tuple[Number, Number] = setting((10, 70), "the number, from - to", source=(10, 70))
-    height_px: int = setting(8, "height of the digits in the picture as it is at that point", source=8, ge=4, le=500)
+    height_px: int = setting(8, "height of the digits in the image as it is at that point", source=8, ge=4, le=500)
 
 
 class JpegOptions(DegradationOptions):
@@ -67,7 +67,7 @@ class MissingOptions(DegradationOptions):
 
     name: Literal["missing"] = "missing"
     rectangles: tuple[Count, Count] = setting((1, 4), "how many, from - to")
-    side_share: tuple[Part, Part] = setting((0.1, 0.3), "sides as a share of the picture's shorter one, from - to")
+    side_share: tuple[Part, Part] = setting((0.1, 0.3), "sides as a share of the image's shorter one, from - to")
     color: tuple[Byte, Byte, Byte] = setting((124, 116, 104), "their red, green and blue; ImageNet's mean")
 
 
@@ -77,7 +77,7 @@ Degradation: TypeAlias = Annotated[
 ]
 
 SizePreservingDegradation: TypeAlias = Annotated[JpegOptions | NoiseOptions, Field(discriminator="name")]
-"""Degradations that leave a picture its size and its contents."""
+"""Degradations that leave an image its size and its contents."""
 
 CRAPPIFY: tuple[Degradation, ...] = (LowResolutionOptions(), TextOptions(), JpegOptions())
 """The source's crappifier."""

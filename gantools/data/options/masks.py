@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from gantools.config.options import Options, setting
 
-_MAX_SHARE = "largest share of the picture that may be missing"
+_MAX_SHARE = "largest share of the image that may be missing"
 
 
 class CenterMask(Options):
@@ -16,7 +16,7 @@ class CenterMask(Options):
 
     name: Literal["center"] = "center"
     region_share: float = setting(
-        0.5, "side of the predicted square, as a share of the picture's", paper=0.5, source=0.5, gt=0, lt=1
+        0.5, "side of the predicted square, as a share of the image's", paper=0.5, source=0.5, gt=0, lt=1
     )
     overlap_px: int = setting(
         4, "known border inside the predicted square: what is missing is that much smaller", paper=4, source=4, ge=0
@@ -28,9 +28,9 @@ class RandomBlockMask(Options):
 
     name: Literal["random_block"] = "random_block"
     max_share: float = setting(0.25, _MAX_SHARE, paper=0.25, source=0.25, gt=0, lt=1)
-    most_squares: int = setting(8, "most squares in a picture", ge=1)
-    min_side_share: float = setting(0.1, "side of the smallest square, as a share of the picture's short side", gt=0)
-    max_side_share: float = setting(0.4, "side of the largest square, as a share of the picture's short side", gt=0)
+    most_squares: int = setting(8, "most squares in an image", ge=1)
+    min_side_share: float = setting(0.1, "side of the smallest square, as a share of the image's short side", gt=0)
+    max_side_share: float = setting(0.4, "side of the largest square, as a share of the image's short side", gt=0)
 
     @model_validator(mode="after")
     def _sides_fit(self) -> Self:
@@ -48,18 +48,18 @@ class RandomRegionMask(Options):
     max_share: float = setting(0.25, _MAX_SHARE, paper=0.25, source=0.25, gt=0, lt=1)
     silhouette_share: float = setting(
         0.5,
-        "share of the pictures that lose silhouettes; the others lose strokes",
+        "share of the images that lose silhouettes; the others lose strokes",
         paper=1.0,
         why="people erase with a brush as often as by outline",
         ge=0,
         le=1,
     )
-    most_silhouettes: int = setting(2, "most silhouettes in a picture", ge=1)
-    most_strokes: int = setting(5, "most strokes in a picture (LaMa, arXiv 2109.07161)", ge=1)
+    most_silhouettes: int = setting(2, "most silhouettes in an image", ge=1)
+    most_strokes: int = setting(5, "most strokes in an image (LaMa, arXiv 2109.07161)", ge=1)
     most_turns: int = setting(5, "most straight parts of a stroke (LaMa)", ge=1)
     max_angle: float = setting(4.0, "largest turn between two parts, in radians (LaMa)", gt=0)
-    max_length_px: int = setting(200, "longest part of a stroke, for pictures of 256 px (LaMa)", ge=1)
-    max_width_px: int = setting(100, "widest stroke, for pictures of 256 px (LaMa)", ge=1)
+    max_length_px: int = setting(200, "longest part of a stroke, for images of 256 px (LaMa)", ge=1)
+    max_width_px: int = setting(100, "widest stroke, for images of 256 px (LaMa)", ge=1)
 
 
 class FileMask(Options):
@@ -67,7 +67,7 @@ class FileMask(Options):
 
     name: Literal["file"] = "file"
     path: str = setting(
-        "", "a mask picture of crop_px a side, or a folder of them; one is drawn for each sample", local=True
+        "", "a mask image of crop_px a side, or a folder of them; one is drawn for each sample", local=True
     )
 
 

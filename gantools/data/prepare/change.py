@@ -1,4 +1,4 @@
-"""One picture becomes another: outlines, blur, holes and whatever else the loaders do to make the input of a pair."""
+"""One image becomes another: outlines, blur, holes and whatever else the loaders do to make the input of a pair."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from gantools.images.image import Pixels
 from gantools.images.io import reader
 
 Change: TypeAlias = Callable[[Pixels, np.random.Generator], Pixels]
-"""uint8 [H, W, 3] → uint8 [h, w, 3], or [h, w] for a gray picture. Pickled, so no lambda."""
+"""uint8 [H, W, 3] → uint8 [h, w, 3], or [h, w] for a gray image. Pickled, so no lambda."""
 
 
 @dataclass(frozen=True)
-class ChangePicture:
-    """Read a picture as the loaders do, change it, write it."""
+class ChangeImage:
+    """Read an image as the loaders do, change it, write it."""
 
     change: Change
     seed: int

@@ -73,9 +73,9 @@ def examine(path: Path) -> Examined:
 def inspect(
     folder: Path, kind: Kind | None, *, workers: int, progress: Callable[[int, int], None] = lambda _done, _total: None
 ) -> Report:
-    """Look at every picture below ``folder`` and at how they belong together, as ``kind`` or as what they look like.
+    """Look at every image below ``folder`` and at how they belong together, as ``kind`` or as what they look like.
 
-    Raises DataError when the folder is missing or holds no pictures.
+    Raises DataError when the folder is missing or holds no images.
     """
     layout.require_folder(folder)
     kind = kind or kind_of(folder)
@@ -170,7 +170,7 @@ def _wrong_sizes(sets: Iterable[Recognised], sizes: Mapping[Path, Size | None]) 
         if found.kind in ("pairs", "ab") and not _fits(found.kind, [sizes.get(path) for path in item.files])
     ]
     what = (
-        "whose two pictures differ in size"
+        "whose two images differ in size"
         if any(found.kind == "pairs" for found in sets)
         else "of an odd width or not about 2:1"
     )

@@ -1,4 +1,4 @@
-"""Folders of pictures packed into tar files, for sets larger than a file system likes."""
+"""Folders of images packed into tar files, for sets larger than a file system likes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEGABYTE = 2**20
 class Report:
     """What was packed."""
 
-    pictures: int
+    images: int
     shards: int
     bytes: int
 
@@ -40,11 +40,11 @@ class _Source:
 
 
 def pack(folders: Sequence[Path], output: Path, shard_megabytes: float, progress: Callable[[int, int], None]) -> Report:
-    """Write the pictures of ``folders`` into tars of about ``shard_megabytes`` in ``output``.
+    """Write the images of ``folders`` into tars of about ``shard_megabytes`` in ``output``.
 
-    One folder's tree is kept; of several, each keeps its own under its name. The same pictures give the same bytes.
-    Files of one stem stay in one shard. ``progress`` is told how many of how many pictures are done.
-    Raises DataError for a folder without pictures or two of one name, OSError when nothing can be written.
+    One folder's tree is kept; of several, each keeps its own under its name. The same images give the same bytes.
+    Files of one stem stay in one shard. ``progress`` is told how many of how many images are done.
+    Raises DataError for a folder without images or two of one name, OSError when nothing can be written.
     """
     found = _sources(folders)
     with files.staged_folder(output) as staged:
@@ -60,7 +60,7 @@ def pack(folders: Sequence[Path], output: Path, shard_megabytes: float, progress
 
 
 def _sources(folders: Sequence[Path]) -> list[_Source]:
-    """Every picture, those of one stem beside each other."""
+    """Every image, those of one stem beside each other."""
     if len({folder.resolve().name for folder in folders}) < len(folders):
         raise DataError("pack: two folders have the same name; pack the folder above them, or rename one")
     found = []
@@ -73,7 +73,7 @@ def _sources(folders: Sequence[Path]) -> list[_Source]:
 
 
 def _divided(found: Sequence[_Source], most_bytes: float) -> Iterator[list[_Source]]:
-    """The pictures shard by shard."""
+    """The images shard by shard."""
     group: list[_Source] = []
     held = 0
     for source in found:
@@ -87,11 +87,11 @@ def _divided(found: Sequence[_Source], most_bytes: float) -> Iterator[list[_Sour
 
 
 def _write(stream: files.NewFile, group: Sequence[_Source]) -> None:
-    """Headers say nothing of when and by whom: the same pictures give the same shard."""
+    """Headers say nothing of when and by whom: the same images give the same shard."""
     with tarfile.open(fileobj=_Sink(stream), mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for source in group:
-            with shards.opened(source.path) as picture:
-                content = picture.read()
+            with shards.opened(source.path) as image:
+                content = image.read()
             header = tarfile.TarInfo(source.name)
             header.size, header.mode = len(content), 0o644
             archive.addfile(header, io.BytesIO(content))

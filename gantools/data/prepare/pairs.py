@@ -1,4 +1,4 @@
-"""A|B pictures out of two folders, and two folders out of A|B pictures."""
+"""A|B images out of two folders, and two folders out of A|B images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gantools.jobs.pictures import new_suffix
 
 @dataclass(frozen=True)
 class Combine:
-    """Two pictures of one size become the halves of one."""
+    """Two images of one size become the halves of one."""
 
     quality: int
 
@@ -31,7 +31,7 @@ class Combine:
 
 @dataclass(frozen=True)
 class Divide:
-    """The halves of one picture become two."""
+    """The halves of one image become two."""
 
     quality: int
 
@@ -39,7 +39,7 @@ class Divide:
         both = reader.read_rgb8(task.sources[0])
         width = both.shape[1]
         if width % 2:
-            raise ImageError(f"is {width} pixels wide; an A|B picture has two halves of the same width")
+            raise ImageError(f"is {width} pixels wide; an A|B image has two halves of the same width")
         for which, half in enumerate((both[:, : width // 2], both[:, width // 2 :])):
             write(half, task, quality=self.quality, which=which)
         return Sizes(size_of(both), (width // 2, both.shape[0]))
@@ -57,7 +57,7 @@ def combining(a: Path, b: Path, output: Path, format: str | None, existing: Exis
 
 
 def dividing(source: Path, output: Path, format: str | None, existing: Existing) -> tuple[Task, ...]:
-    """One task per A|B picture; its halves go to ``a`` and ``b`` below ``output``."""
+    """One task per A|B image; its halves go to ``a`` and ``b`` below ``output``."""
     tasks = []
     for place in places(source, output):
         half = renamed(source / place, place, format)

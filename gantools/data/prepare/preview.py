@@ -21,18 +21,18 @@ from gantools.images.ops.grid import grid
 def sheet(dataset: Dataset, split: Split, *, count: int, seed: int) -> Pixels:
     """The first ``count`` examples in the order of a training with this seed, or of validation.
 
-    Shapes: → uint8 [H, W, 3]. Raises DataError for a set whose batches hold no pictures, or when none can be read.
+    Shapes: → uint8 [H, W, 3]. Raises DataError for a set whose batches hold no images, or when none can be read.
     """
     rows = [tiles(_alone(dataset, key)) for key in _keys(len(dataset), split, count, seed)]
     if not rows or not rows[0]:
-        raise DataError("data: there are no pictures to show")
+        raise DataError("data: there are no images to show")
     return grid([list(row.values()) for row in rows], list(rows[0]))
 
 
 def tiles(batch: Batch) -> dict[str, Pixels]:
-    """The first example of a batch: field → uint8 [h, w, 3], for every tensor that is a picture."""
+    """The first example of a batch: field → uint8 [h, w, 3], for every tensor that is an image."""
     fields = {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
-    return {name: _tile(value[0]) for name, value in fields.items() if _is_picture(value)}
+    return {name: _tile(value[0]) for name, value in fields.items() if _is_image(value)}
 
 
 def _keys(length: int, split: Split, count: int, seed: int) -> Iterator[SampleKey]:
@@ -48,7 +48,7 @@ def _alone(dataset: Dataset, key: SampleKey) -> Batch:
     return dataset.collate([sample])
 
 
-def _is_picture(values: Tensor) -> bool:
+def _is_image(values: Tensor) -> bool:
     """Whether this is (N, H, W, 1 or 3), or (N, H, W) of more than numbers."""
     return values.ndim == 3 or (values.ndim == 4 and values.shape[-1] in (1, 3))
 

@@ -1,4 +1,4 @@
-"""What a folder is, as the loaders see it: pairs, A|B pictures, two unpaired domains, or photos."""
+"""What a folder is, as the loaders see it: pairs, A|B images, two unpaired domains, or photos."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def kind_of(folder: Path) -> Kind:
     """What ``folder`` looks like. Folders named as domains (trainA, A) are pairs only if every file has a partner.
 
     Pairs of small and large images are photos, as super-resolution uses them: the large ones.
-    Raises DataError when it is missing, holds no pictures, or may be one thing or another.
+    Raises DataError when it is missing, holds no images, or may be one thing or another.
     """
     root = layout.split_folder(folder, "training") or folder
     pair = pair_of(root)

@@ -1,4 +1,4 @@
-"""Carrying tasks out: in several processes, results in the order of the tasks. A bad picture stops no other."""
+"""Carrying tasks out: in several processes, results in the order of the tasks. A bad image stops no other."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def write(pixels: Pixels, task: Task, *, quality: int, which: int = 0) -> None:
 
 
 def read_same_size(task: Task) -> tuple[Pixels, Pixels]:
-    """The two pictures of a task. Raises ImageError when their sizes differ."""
+    """The two images of a task. Raises ImageError when their sizes differ."""
     a, b = (reader.read_rgb8(source) for source in task.sources)
     if a.shape != b.shape:
         raise ImageError(
             f"is {_shown(size_of(a))} but {str(task.sources[1])!r} is {_shown(size_of(b))}; "
-            "the two pictures of a pair need the same size"
+            "the two images of a pair need the same size"
         )
     return a, b
 

@@ -32,10 +32,10 @@ class Task:
 
 
 def one_to_one(source: Path, output: Path, format: str | None, existing: Existing) -> tuple[Task, ...]:
-    """Every picture below a folder becomes one in the same place below ``output``; a single file becomes a file.
+    """Every image below a folder becomes one in the same place below ``output``; a single file becomes a file.
 
-    ``format`` is a key of ``FORMATS``; None keeps each picture's own.
-    Raises UsageError: no pictures, two outputs are one, an output is an input or exists.
+    ``format`` is a key of ``FORMATS``; None keeps each image's own.
+    Raises UsageError: no images, two outputs are one, an output is an input or exists.
     """
     if source.is_file():
         return settled([_single(source, output, format)], existing)
@@ -47,12 +47,12 @@ def one_to_one(source: Path, output: Path, format: str | None, existing: Existin
 
 
 def places(source: Path, output: Path) -> list[Path]:
-    """The pictures below a folder, as paths in it; ``output`` itself is not searched. Raises UsageError."""
+    """The images below a folder, as paths in it; ``output`` itself is not searched. Raises UsageError."""
     if not source.is_dir():
         raise UsageError(f"no such folder: {str(source)!r}")
     found = [path.relative_to(source) for path in pictures.walk(source, output, recursive=True)]
     if not found:
-        raise UsageError(f"{str(source)!r}: no pictures in it ({', '.join(FORMATS)})")
+        raise UsageError(f"{str(source)!r}: no images in it ({', '.join(FORMATS)})")
     return found
 
 

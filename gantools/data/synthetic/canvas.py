@@ -18,7 +18,7 @@ _SUBPIXEL_BITS = 4
 
 
 class Canvas:
-    """A square picture in the making. x goes right, y down. Range: places, colours and masks are in [0, 1]."""
+    """A square image in the making. x goes right, y down. Range: places, colours and masks are in [0, 1]."""
 
     def __init__(self, side_px: int, background: Colour | Field) -> None:
         self.side_px = side_px
@@ -68,7 +68,7 @@ class Canvas:
         part += mask[seen][..., None] * np.float32(abs(amount)) * (target - part)
 
     def finish(self) -> npt.NDArray[np.uint8]:
-        """The picture. Shapes: (side_px, side_px, 3) uint8."""
+        """The image. Shapes: (side_px, side_px, 3) uint8."""
         small = cv2.resize(self.pixels, (self.side_px, self.side_px), interpolation=cv2.INTER_AREA)
         return np.asarray(np.rint(np.clip(small, 0, 1) * 255), np.uint8)
 
@@ -77,7 +77,7 @@ class Canvas:
 
 
 def _bounds(mask: Field) -> tuple[slice, slice]:
-    """The rows and columns where ``mask`` shows anything: most shapes cover a small part of the picture."""
+    """The rows and columns where ``mask`` shows anything: most shapes cover a small part of the image."""
     x, y, width, height = cv2.boundingRect((mask > 0).view(np.uint8))
     return slice(y, y + height), slice(x, x + width)
 

@@ -28,7 +28,7 @@ _FOLDERS: dict[Kind, dict[str, Draw]] = {
 def draw_dataset(
     kind: Kind, folder: Path, count: int, size_px: int, seed: int, *, suffix: Literal[".png", ".jpg"] = ".png"
 ) -> list[Path]:
-    """Draw ``count`` square pictures (of fruit: of each sort) into ``folder`` and return their paths.
+    """Draw ``count`` square images (of fruit: of each sort) into ``folder`` and return their paths.
 
     Image ``i`` depends on kind, seed and ``i`` alone.
     """
@@ -42,6 +42,6 @@ def draw_dataset(
 
 
 def draw_image(kind: Kind, index: int, size_px: int, seed: int) -> npt.NDArray[np.uint8]:
-    """Draw one picture (of fruit: an apple). Shapes: (size_px, size_px, 3) uint8."""
+    """Draw one image (of fruit: an apple). Shapes: (size_px, size_px, 3) uint8."""
     draw = next(iter(_FOLDERS[kind].values()))
     return draw(sampler.sample_rng(seed, 0, index), size_px)

@@ -25,7 +25,7 @@ class Place:
 
 
 def apples(rng: np.random.Generator, side_px: int) -> npt.NDArray[np.uint8]:
-    """A picture of one to five apples. Shapes: (side_px, side_px, 3) uint8."""
+    """An image of one to five apples. Shapes: (side_px, side_px, 3) uint8."""
     canvas = _table(rng, side_px)
     skin = _apple_skin(rng)
     for place in _places(rng):
@@ -35,7 +35,7 @@ def apples(rng: np.random.Generator, side_px: int) -> npt.NDArray[np.uint8]:
 
 
 def oranges(rng: np.random.Generator, side_px: int) -> npt.NDArray[np.uint8]:
-    """A picture of one to five oranges. Shapes: (side_px, side_px, 3) uint8."""
+    """An image of one to five oranges. Shapes: (side_px, side_px, 3) uint8."""
     canvas = _table(rng, side_px)
     for place in _places(rng):
         _cast_shadow(canvas, place)

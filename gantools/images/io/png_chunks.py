@@ -1,6 +1,6 @@
 """A PNG's chunks: those that decoders need, and those that say something beside the samples, taken out unread.
 
-Decoders refuse a whole picture for a text that they find too long, or for a checksum of a chunk that nobody needs.
+Decoders refuse a whole image for a text that they find too long, or for a checksum of a chunk that nobody needs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Folders packed into tar files: pictures are read out of them at random, as if they lay in the folder.
+"""Folders packed into tar files: images are read out of them at random, as if they lay in the folder.
 
 A packed folder holds tar files and nothing else to look at (WebDataset's layout: plain uncompressed members; the files
 of one sample have one stem and follow each other). ``DIR/trainA/3.png`` then names a member of one of ``DIR``'s tars.

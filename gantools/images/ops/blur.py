@@ -1,6 +1,6 @@
-"""Blur kernels: read from files, brought to sum 1, applied to pictures.
+"""Blur kernels: read from files, brought to sum 1, applied to images.
 
-A kernel is a small picture of how one point of light is smeared; its middle pixel is where the point was.
+A kernel is a small image of how one point of light is smeared; its middle pixel is where the point was.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def normalised(kernel: npt.NDArray[Any]) -> Kernel:
 
 
 def convolve(pixels: Pixels, kernel: Kernel) -> npt.NDArray[np.float32]:
-    """Blur a picture, mirrored at the border. By Fourier transform: four times faster than OpenCV's filter here.
+    """Blur an image, mirrored at the border. By Fourier transform: four times faster than OpenCV's filter here.
 
     Shapes: [H, W, C] → float32 [H, W, C], not rounded.
     """

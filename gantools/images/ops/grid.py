@@ -1,4 +1,4 @@
-"""Sample sheets: pictures side by side under column titles."""
+"""Sample sheets: images side by side under column titles."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _READABLE_PX = 700
 
 
 def grid(rows: Sequence[Sequence[Pixels]], labels: Sequence[str] | None = None) -> Pixels:
-    """Lay pictures out on white, one list per row, with a title over each column.
+    """Lay images out on white, one list per row, with a title over each column.
 
-    Shapes: any uint8 [h, w, 3] → uint8 [H, W, 3]. Within a row smaller pictures are padded; columns stay aligned.
+    Shapes: any uint8 [h, w, 3] → uint8 [H, W, 3]. Within a row smaller images are padded; columns stay aligned.
     """
     columns = max(len(row) for row in rows)
     widths = [max(row[column].shape[1] for row in rows if column < len(row)) for column in range(columns)]

@@ -1,4 +1,4 @@
-"""What is missing from a picture: a hole is an array of True and False, [H, W], True where pixels are missing."""
+"""What is missing from an image: a hole is an array of True and False, [H, W], True where pixels are missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TELEA_RADIUS_PX = 3
 
 
 def mask_of(mask: Image) -> Mask:
-    """The hole that a mask picture stands for: white (brighter than half) and not transparent is missing."""
+    """The hole that a mask image stands for: white (brighter than half) and not transparent is missing."""
     half = np.iinfo(mask.pixels.dtype).max / 2
     missing = np.asarray(cv2.cvtColor(mask.pixels, cv2.COLOR_RGB2GRAY)) > half
     return np.asarray(missing if mask.alpha is None else missing & (mask.alpha > half))

@@ -68,7 +68,7 @@ def _as(values: npt.NDArray[np.float64], dtype: np.dtype[Any]) -> Pixels:
 
 @lru_cache(maxsize=256)
 def _bands(length: int, resized: int, scale: float) -> tuple[_Band, ...]:
-    """Weights of one axis, kept for the next picture of the same size."""
+    """Weights of one axis, kept for the next image of the same size."""
     taps, weights = _taps(length, resized, scale)
     return tuple(
         _band(taps[start : start + _BLOCK_ROWS], weights[start : start + _BLOCK_ROWS])

@@ -11,25 +11,25 @@ BAND_ROWS, _BESIDE_ROWS = 256, 128
 """Rows that are filled at once, and how far beyond them a visible pixel is looked for: some 40 bytes a pixel."""
 
 
-def spread(picture: Image) -> Pixels:
+def spread(image: Image) -> Pixels:
     """The colours, with that of the nearest visible pixel where alpha is 0. Shapes: [H, W, 3].
 
-    Rows that are far from everything visible get the mean of what is. Of a picture without such pixels, or without any
+    Rows that are far from everything visible get the mean of what is. Of an image without such pixels, or without any
     other, its own colours and no copy.
     """
-    alpha = picture.alpha
+    alpha = image.alpha
     if alpha is None or alpha.all() or not alpha.any():
-        return picture.pixels
-    filled = picture.pixels.copy()
-    for top in range(0, picture.height, BAND_ROWS):
+        return image.pixels
+    filled = image.pixels.copy()
+    for top in range(0, image.height, BAND_ROWS):
         first, last = max(0, top - _BESIDE_ROWS), top + BAND_ROWS + _BESIDE_ROWS
         band = slice(top, top + BAND_ROWS)
         near, hidden = _nearest(alpha[first:last]), alpha[band] == 0
         if near is None:
-            filled[band] = cv2.mean(picture.pixels, (alpha != 0).astype(np.uint8))[:3]
+            filled[band] = cv2.mean(image.pixels, (alpha != 0).astype(np.uint8))[:3]
         else:
             inside = near[top - first :][: len(hidden)]
-            filled[band][hidden] = picture.pixels[first:last].reshape(-1, 3)[inside[hidden]]
+            filled[band][hidden] = image.pixels[first:last].reshape(-1, 3)[inside[hidden]]
     return filled
 
 
