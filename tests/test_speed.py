@@ -12,25 +12,20 @@ import pytest
 from gantools import speed
 from gantools.speed import Measured
 
-Take = Callable[[str], speed.Contender]
-
 
 class Clock:
-    """Time passes only as it is told to."""
+    """CPU time that passes only as it is told to."""
 
     def __init__(self) -> None:
-        self.now, self.spent, self.turns = 0.0, 0.0, list[str]()
+        self.spent, self.turns = 0.0, list[str]()
 
-    def __call__(self) -> tuple[float, float]:
-        return self.now, self.spent
+    def __call__(self) -> float:
+        return self.spent
 
-    def contender(self, name: str, seconds: Iterator[float], idle: Iterator[float] | None = None) -> speed.Contender:
-        """``idle``: seconds in which other programs have the processor."""
-
+    def contender(self, name: str, seconds: Iterator[float]) -> speed.Contender:
         def run() -> None:
             self.turns.append(name)
-            spent, waited = next(seconds), next(idle) if idle else 0
-            self.now, self.spent = self.now + spent + waited, self.spent + spent
+            self.spent += next(seconds)
 
         def ready() -> Callable[[], None]:
             self.spent += 100  # is not timed
@@ -84,7 +79,7 @@ def test_they_take_turns_and_the_first_turn_and_making_ready_are_not_counted(clo
         "plain": clock.contender("plain", always(2, first=3)),
         "quick": clock.contender("quick", always(1, first=9)),
     }
-    assert speed.ratios(contenders, clocks=clock) == {"plain": 1, "quick": 2}
+    assert speed.ratios(contenders, clock=clock) == {"plain": 1, "quick": 2}
     assert clock.turns == ["plain", "quick"] * (1 + speed.LEAST_ROUNDS)
 
 
@@ -94,16 +89,7 @@ def test_a_busy_moment_makes_nobody_look_faster(clock: Clock) -> None:
         "plain": clock.contender("plain", iter([1, 5, 1, 5])),
         "other": clock.contender("other", always(1)),
     }
-    assert speed.ratios(contenders, clocks=clock) == {"plain": 1, "other": 1}
-
-
-def test_other_programs_make_nobody_look_faster(clock: Clock) -> None:
-    """The plain one has to wait for them in every turn, and needs no more of the processor than the other."""
-    contenders = {
-        "plain": clock.contender("plain", always(1), idle=always(1)),
-        "other": clock.contender("other", always(1), idle=always(0)),
-    }
-    assert speed.ratios(contenders, clocks=clock) == {"plain": 1, "other": 1}
+    assert speed.ratios(contenders, clock=clock) == {"plain": 1, "other": 1}
 
 
 def test_who_is_hopeless_or_fails_has_no_further_turn(clock: Clock) -> None:
@@ -115,14 +101,14 @@ def test_who_is_hopeless_or_fails_has_no_further_turn(clock: Clock) -> None:
         "slow": clock.contender("slow", always(10)),
         "broken": fails,
     }
-    assert speed.ratios(contenders, clocks=clock) == {"plain": 1, "slow": 0.1}
+    assert speed.ratios(contenders, clock=clock) == {"plain": 1, "slow": 0.1}
     assert clock.turns.count("slow") == 1
 
 
 def test_what_takes_too_long_is_not_timed(clock: Clock) -> None:
     contenders = {"plain": clock.contender("plain", always(3)), "other": clock.contender("other", always(1))}
     with pytest.raises(speed.TooSlow):
-        speed.ratios(contenders, most_seconds=2, clocks=clock)
+        speed.ratios(contenders, most_seconds=2, clock=clock)
     assert clock.turns == ["plain"]
 
 
