@@ -17,9 +17,9 @@ from gantools.devices import has_bf16
 from gantools.training import rng
 from gantools.training.device import compile
 from gantools.training.device.compile import CompileName
-from gantools.training.device.runtime import Machine
+from gantools.training.device.runtime import Runtime
 from gantools.training.recipe import Recipe, Stage, networks_of
-from gantools.training.step import StagePlay
+from gantools.training.step import StageTrainer
 
 RANDOM_FEATURES = "model.perceptual.weights=random"
 """Speed does not depend on the weights of a feature network, and nobody has to fetch them for it."""
@@ -99,9 +99,9 @@ class Mode:
         compiled = {"off": "", "networks": " compiled", "graphs": " compiled, graphs"}[self.compiled]
         return f"{self.precision}{' channels_last' if self.channels_last else ''}{compiled}"
 
-    def machine(self, device: torch.device) -> Machine:
+    def machine(self, device: torch.device) -> Runtime:
         """What the loop computes with in this mode."""
-        return Machine(device, self.precision, self.channels_last, compiled=self.compiled)
+        return Runtime(device, self.precision, self.channels_last, compiled=self.compiled)
 
 
 FP32 = Mode("fp32", channels_last=False)
@@ -134,14 +134,14 @@ def our_step(settings: api.Settings, stage_name: str, device: torch.device, mode
     return lambda: {name: terms.total for name, terms in play.step(0, [batch], 1.0).items()}
 
 
-def our_play(settings: api.Settings, stage_name: str, machine: Machine) -> tuple[StagePlay, Batch]:
+def our_play(settings: api.Settings, stage_name: str, machine: Runtime) -> tuple[StageTrainer, Batch]:
     """Our stage being played from its first weights on, and a batch for it."""
     recipe, stage = built(settings, stage_name, machine)
-    play = StagePlay(recipe, stage, optimizers_of(settings, stage_name), machine)
+    play = StageTrainer(recipe, stage, optimizers_of(settings, stage_name), machine)
     return play, noise_batch(settings, machine.device, channels_last=machine.channels_last)
 
 
-def built(settings: api.Settings, stage_name: str, machine: Machine) -> tuple[Recipe[Any, Any], Stage]:
+def built(settings: api.Settings, stage_name: str, machine: Runtime) -> tuple[Recipe[Any, Any], Stage]:
     """The recipe with its first weights, the same every time, on its machine."""
     rng.seed(settings.config.seed)
     recipe = settings.recipe(settings.config)

@@ -47,8 +47,8 @@ from gantools.devices import choose_device
 from gantools.errors import TrainingError
 from gantools.training import rng
 from gantools.training.device import compile
-from gantools.training.device.loader import Feed
-from gantools.training.step import StagePlay
+from gantools.training.device.loader import DeviceLoader
+from gantools.training.step import StageTrainer
 
 PEAK_SIDE, PEAK_ROUNDS = 8192, 20
 
@@ -186,12 +186,12 @@ def gradients(settings: api.Settings, stage: str, device: torch.device, mode: Mo
     return {name: _flat(play, name) for name in play.stage.players}
 
 
-def _flat(play: StagePlay, player: str) -> Tensor:
+def _flat(play: StageTrainer, player: str) -> Tensor:
     weights = [one for network in play.stage.players[player].networks.values() for one in network.parameters()]
     return torch.cat([one.grad.double().cpu().flatten() for one in weights if one.grad is not None])
 
 
-def _widen(play: StagePlay) -> None:
+def _widen(play: StageTrainer) -> None:
     for player in play.stage.players.values():
         for network in player.networks.values():
             network.double()
@@ -199,7 +199,7 @@ def _widen(play: StagePlay) -> None:
         network.double()
 
 
-def _without_dropout(play: StagePlay) -> None:
+def _without_dropout(play: StageTrainer) -> None:
     """Its random numbers depend on the type."""
     for player in play.stage.players.values():
         for network in player.networks.values():
@@ -297,13 +297,13 @@ def _played(
     """Steps without end: seconds waited, seconds in all, losses."""
     machine = mode.machine(device)
     recipe, stage = built(settings, case.stage, machine)
-    play = StagePlay(recipe, stage, optimizers_of(settings, case.stage), machine)
+    play = StageTrainer(recipe, stage, optimizers_of(settings, case.stage), machine)
     data = settings.recipe.dataset(settings.config, "training")
-    with closing(Feed(data, settings.config, machine, 0, lambda _line: None)) as feed:
+    with closing(DeviceLoader(data, settings.config, machine, 0, warn=lambda _line: None)) as loader:
         step = 0
         while True:
             start = time.perf_counter()
-            batches = feed.step()
+            batches = loader.step()
             waited = time.perf_counter() - start
             losses = {name: float(terms.total) for name, terms in play.step(step, batches, 1.0).items()}
             yield waited, time.perf_counter() - start, losses

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import wraps
 from importlib import import_module
@@ -220,9 +221,9 @@ def train(
     max_seconds: float | None = None,
     reporter: Reporter | None = None,
 ) -> TrainingRun:
-    """Train a new run. Nothing is written before the configuration, the data and the networks have been found sound.
+    """Train a new run. Nothing is written before the configuration, the data and the networks have been checked.
 
-    Under ``torchrun`` each process calls this; a run that torchrun starts again goes on where it was saved.
+    Under ``torchrun`` each process calls this; a run that torchrun restarts continues where it was saved.
     """
     from gantools.training import setup
     from gantools.training.distributed import rank_info
@@ -230,11 +231,10 @@ def train(
 
     if rank_info.may_restart() and run_dir is None:
         raise UsageError("torchrun --max-restarts: give --run-dir, so that a restarted run is found again")
-    if rank_info.attempt() and (Path(str(run_dir)) / "config.yaml").exists():
+    if rank_info.restarts() and (Path(str(run_dir)) / "config.yaml").exists():
         return resume(str(run_dir), device=device, max_steps=max_steps, max_seconds=max_seconds, reporter=reporter)
-    limits = Limits(max_steps, max_seconds)
-    prepared = setup.prepare(settings.recipe, settings.config, device, init_from)
-    return _told(setup.start(prepared, settings.tree, run_dir, limits, reporter))
+    spec = setup.prepare(settings.recipe, settings.config, device, init_from)
+    return _finished(setup.start(spec, settings.tree, run_dir, Limits(max_steps, max_seconds), reporter))
 
 
 def resume(
@@ -251,34 +251,25 @@ def resume(
     """Continue a run from its newest intact checkpoint, exactly where it stopped.
 
     Settings change only as ``data`` and ``overrides`` say, and ``extend`` makes the last stage longer (``500``,
-    ``2epochs``); what changes is told, and written into the run's folder. Raises UsageError while another process has
+    ``2epochs``); changes are reported, and written into the run's folder. Raises UsageError while another process has
     the run.
     """
-    from gantools.config.changes import between
+    from gantools.config.changes import between, extension
     from gantools.config.dump import to_yaml
-    from gantools.training import bystander, setup
+    from gantools.training import setup
     from gantools.training.distributed import rank_info
-    from gantools.training.resume import Revision, weights_to_begin_with
+    from gantools.training.resume import Revision, initial_weights
+    from gantools.training.run.directory import RunDirectory
     from gantools.training.stopping import Limits
 
-    run = bystander.run_directory(rank_info.place()).open(Path(run_dir))
-    with run.lock():
+    run = RunDirectory.open(Path(run_dir))
+    with run.lock() if rank_info.current().is_main else nullcontext():
         before = read_config(run.config)
-        settings = _changed(run.config, before, data, overrides, extend)
-        prepared = setup.prepare(settings.recipe, settings.config, device, weights_to_begin_with(run), run.facts())
-        changes = between(before.config, settings.config)
-        revision = Revision(changes, to_yaml(settings.config, settings.tree))
-        return _told(setup.continue_run(prepared, run, Limits(max_steps, max_seconds), reporter, revision))
-
-
-def _changed(
-    file: Path, before: Settings, data: Sequence[str], overrides: Sequence[str], extend: str | None
-) -> Settings:
-    """A run's settings with what is changed on purpose."""
-    from gantools.config.changes import extension
-
-    longer = [extension(before.config, extend)] if extend is not None else []
-    return read_config(file, data, [*overrides, *longer])
+        longer = [extension(before.config, extend)] if extend is not None else []
+        settings = read_config(run.config, data, [*overrides, *longer])
+        spec = setup.prepare(settings.recipe, settings.config, device, initial_weights(run), run.facts())
+        revision = Revision(between(before.config, settings.config), to_yaml(settings.config, settings.tree))
+        return _finished(setup.resume(spec, run, Limits(max_steps, max_seconds), reporter, revision))
 
 
 def export_weights(run_dir: str | Path, output: str | Path | None = None) -> Path:
@@ -311,19 +302,15 @@ def _write_report(run: Path, config: RunConfig | None, target: Path) -> Path:
     return target
 
 
-def _told(outcome: Outcome) -> TrainingRun:
-    loop = outcome.loop
-    if loop.ranks.place.is_first:
-        _report_quietly(outcome)
-    return TrainingRun(outcome.run.path, outcome.ending, loop.position.step, loop.cast.validation.latest, loop.signal)
-
-
-def _report_quietly(outcome: Outcome) -> None:
-    """Leave the report in a run's folder; it can be made again, so that its failure is no failure of the training."""
-    try:
-        _write_report(outcome.run.path, outcome.loop.config, outcome.run.path / "report.html")
-    except Exception as error:  # a mistake of ours in it shall not end a training with a traceback either
-        warnings.warn(f"no report was written: {error}", stacklevel=2)
+def _finished(outcome: Outcome) -> TrainingRun:
+    """What a training returns; its report is left in its folder, whose failure is no failure of the training."""
+    loop, run = outcome.loop, outcome.run
+    if loop.ranks.is_main:
+        try:
+            _write_report(run.path, loop.config, run.path / "report.html")
+        except Exception as error:  # a bug in the report shall not end a training with a traceback either
+            warnings.warn(f"no report was written: {error}", stacklevel=2)
+    return TrainingRun(run.path, outcome.ending, loop.progress.step, loop.state.validation.latest, loop.signal)
 
 
 def settings_for_photos(settings: InferSettings, path: Path) -> InferSettings:

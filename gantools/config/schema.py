@@ -10,57 +10,7 @@ from typing import Annotated, Generic, Literal, Self, TypeVar
 from pydantic import Field, model_validator
 
 from gantools.config.options import Options, setting
-
-# --- schedules: a factor on the base learning rate as a function of a stage's progress
-
-
-class ConstantSchedule(Options):
-    """The base learning rate throughout."""
-
-    name: Literal["constant"] = "constant"
-
-
-class LinearDecaySchedule(Options):
-    """Constant, then linear to zero, once per epoch: 1 - max(0, epoch + 1 - constant) / (decay + 1).
-
-    ``epoch`` counts from 0. So ``constant_epochs`` epochs have the base rate, each of the ``decay_epochs`` after them a
-    lower one, and the one after the last would have 0 (Isola 2017, Zhu 2017, Kupyn 2018).
-    """
-
-    name: Literal["linear_decay"] = "linear_decay"
-    constant_epochs: int = setting(100, "epochs at the base rate", paper=100, ge=0)
-    decay_epochs: int = setting(100, "epochs over which the rate falls to zero", paper=100, ge=1)
-
-
-class StepSchedule(Options):
-    """Multiply the rate by ``factor`` at each of the given shares of the stage."""
-
-    name: Literal["step"] = "step"
-    at: tuple[float, ...] = setting((0.5,), "shares of the stage, 0 to 1, at which the rate drops")
-    factor: float = setting(0.1, "what the rate is multiplied by at each drop", gt=0)
-
-
-class OneCycleSchedule(Options):
-    """Cosine rise to the base rate, then cosine fall (Smith 2018, as fastai's fit_one_cycle)."""
-
-    name: Literal["one_cycle"] = "one_cycle"
-    rise_share: float = setting(0.25, "share of the stage spent rising (fastai's pct_start)", gt=0, lt=1)
-    start_factor: float = setting(1 / 25, "rate at the start, relative to the base rate", gt=0)
-    end_factor: float = setting(1e-5, "rate at the end, relative to the base rate", ge=0)
-
-
-class CosineSchedule(Options):
-    """Linear warm-up, then a half cosine to ``end_factor`` (Loshchilov and Hutter 2017, arXiv 1608.03983)."""
-
-    name: Literal["cosine"] = "cosine"
-    warmup_steps: int = setting(0, "steps of linear warm-up", ge=0)
-    end_factor: float = setting(0.0, "rate at the end, relative to the base rate", ge=0)
-
-
-ScheduleOptions = Annotated[
-    ConstantSchedule | LinearDecaySchedule | StepSchedule | OneCycleSchedule | CosineSchedule,
-    Field(discriminator="name"),
-]
+from gantools.config.schedules import ConstantSchedule, ScheduleOptions
 
 # --- optimizers
 
@@ -94,13 +44,13 @@ OptimizerOptions = Annotated[AdamOptions | AdamWOptions, Field(discriminator="na
 
 
 class GeneratorOnly(Options):
-    """Optimizers of a stage in which the generator plays alone."""
+    """Optimizers of a stage that trains the generator alone."""
 
     generator: OptimizerOptions = setting(AdamOptions(), "optimizer of the generator")
 
 
-class Game(Options):
-    """Optimizers of a two-player game."""
+class GanOptimizers(Options):
+    """Optimizers of adversarial training."""
 
     generator: OptimizerOptions = setting(AdamOptions(), "optimizer of the generator")
     discriminator: OptimizerOptions = setting(AdamOptions(), "optimizer of the discriminator")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import model_validator
 
 from gantools.config.options import Options, setting
-from gantools.config.schema import Game, RunConfig, StageOptions
+from gantools.config.schema import GanOptimizers, RunConfig, StageOptions
 from gantools.data import DATASETS
 from gantools.data.options.datasets import MaskedData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL
@@ -95,7 +95,7 @@ class ContextEncoderModel(Options):
 class ContextEncoderStages(Options):
     """The context encoder has one stage."""
 
-    adversarial: StageOptions[Game] = setting(..., "generator and discriminator play in turn")
+    adversarial: StageOptions[GanOptimizers] = setting(..., "generator and discriminator play in turn")
 
 
 class ContextEncoderConfig(RunConfig):
@@ -151,8 +151,8 @@ class ContextEncoder(Recipe["Masked", Generated]):
 
         picture = (2, 3, crop_px, crop_px)
         side_px = crop_px // 2 if self.options.generator.region == "center" else crop_px
-        shape_check.require("model.generator", self.generator, picture, wanted=picture)
-        shape_check.require("model.discriminator", self.discriminator, (2, 3, side_px, side_px))
+        shape_check.check_shapes("model.generator", self.generator, picture, wanted=picture)
+        shape_check.check_shapes("model.discriminator", self.discriminator, (2, 3, side_px, side_px))
 
     def stages(self) -> Iterator[Stage]:
         turns = self.options.critic_turns
@@ -193,9 +193,9 @@ class ContextEncoder(Recipe["Masked", Generated]):
         terms = {"adversarial": self.gan.judge(real_logits, fake_logits)}
         if self.options.penalty_weight:
             terms["penalty"] = self.options.penalty_weight * gradient_penalty(self.discriminator, real, fake)
-        return LossTerms(**terms).noting(real_logit=real_logits.mean(), fake_logit=fake_logits.mean())
+        return LossTerms(**terms).with_metrics(real_logit=real_logits.mean(), fake_logit=fake_logits.mean())
 
-    def resembling(self, batch: Masked, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
+    def monitored_pairs(self, batch: Masked, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
         """What is judged: the predicted middle, or everything."""
         return {"fake": (self.judged(self.shown(batch, outputs.fake)), self.judged(batch.image))}
 

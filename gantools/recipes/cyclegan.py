@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from gantools.config.options import Options, setting
-from gantools.config.schema import Game, RunConfig, StageOptions
+from gantools.config.schema import GanOptimizers, RunConfig, StageOptions
 from gantools.data import DATASETS
 from gantools.data.options.datasets import UnpairedData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
@@ -97,7 +97,7 @@ class CycleGanModel(Options):
 class CycleGanStages(Options):
     """CycleGAN has one stage."""
 
-    adversarial: StageOptions[Game] = setting(..., "both generators and both discriminators play in turn")
+    adversarial: StageOptions[GanOptimizers] = setting(..., "both generators and both discriminators play in turn")
 
 
 class CycleGanConfig(RunConfig):
@@ -157,8 +157,8 @@ class CycleGan(Recipe["Unpaired", Fakes]):
         from gantools.training import shape_check  # needs torch
 
         picture = (2, 3, crop_px, crop_px)
-        shape_check.require("model.generator", self.a_to_b, picture, wanted=picture)
-        shape_check.require("model.discriminator", self.judge_a, picture)
+        shape_check.check_shapes("model.generator", self.a_to_b, picture, wanted=picture)
+        shape_check.check_shapes("model.discriminator", self.judge_a, picture)
 
     def stages(self) -> Iterator[Stage]:
         yield Stage(
@@ -194,9 +194,9 @@ class CycleGan(Recipe["Unpaired", Fakes]):
         in_b = self.judge_b(batch.b), self.judge_b(old_b)
         terms = LossTerms(a=weight * self.gan.judge(*in_a), b=weight * self.gan.judge(*in_b))
         real_logit, fake_logit = ((one.mean() + other.mean()) / 2 for one, other in zip(in_a, in_b, strict=True))
-        return terms.noting(real_logit=real_logit, fake_logit=fake_logit)
+        return terms.with_metrics(real_logit=real_logit, fake_logit=fake_logit)
 
-    def resembling(self, batch: Unpaired, outputs: Fakes) -> Mapping[str, tuple[Tensor, Tensor]]:
+    def monitored_pairs(self, batch: Unpaired, outputs: Fakes) -> Mapping[str, tuple[Tensor, Tensor]]:
         """Without a truth: what was translated."""
         return {"a": (outputs.a, batch.b), "b": (outputs.b, batch.a)}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast
 from pydantic import model_validator
 
 from gantools.config.options import Options, setting
-from gantools.config.schema import Game, GeneratorOnly, RunConfig, SomeStages, StageOptions
+from gantools.config.schema import GanOptimizers, GeneratorOnly, RunConfig, SomeStages, StageOptions
 from gantools.data import DATASETS
 from gantools.data.options.datasets import BlurredData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
@@ -100,7 +100,7 @@ class DeblurStages(SomeStages):
     content: StageOptions[GeneratorOnly] | None = setting(
         None, "the generator alone, by pixel and feature distance; null: straight to the game"
     )
-    adversarial: StageOptions[Game] | None = setting(None, "generator and discriminators play; null: no game")
+    adversarial: StageOptions[GanOptimizers] | None = setting(None, "generator and discriminators play; null: no game")
 
 
 class DeblurConfig(RunConfig):
@@ -148,9 +148,9 @@ class Deblur(Recipe["Restoration", Generated]):
         from gantools.training import shape_check  # needs torch
 
         picture = (2, 3, crop_px, crop_px)
-        shape_check.require("model.generator", self.generator, picture, wanted=picture)
+        shape_check.check_shapes("model.generator", self.generator, picture, wanted=picture)
         for name, discriminator in self.discriminators.items():
-            shape_check.require(f"model.{name}", discriminator, picture)
+            shape_check.check_shapes(f"model.{name}", discriminator, picture)
 
     def stages(self) -> Iterator[Stage]:
         generator = {"generator": self.generator}
@@ -203,9 +203,9 @@ class Deblur(Recipe["Restoration", Generated]):
             penalties = [gradient_penalty(judge, batch.clean, fake) for judge in judges]
             terms["penalty"] = self.options.penalty_weight * _mean(penalties)
         real, fake = (_mean([one.mean() for one in side]) for side in zip(*logits, strict=True))
-        return LossTerms(**terms).noting(real_logit=real, fake_logit=fake)
+        return LossTerms(**terms).with_metrics(real_logit=real, fake_logit=fake)
 
-    def resembling(self, batch: Restoration, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
+    def monitored_pairs(self, batch: Restoration, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
         return {"fake": (outputs.fake, batch.clean)}
 
     def frozen(self) -> Mapping[str, nn.Module]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gantools.config.options import Options, setting
-from gantools.config.schema import Game, RunConfig, StageOptions
+from gantools.config.schema import GanOptimizers, RunConfig, StageOptions
 from gantools.data import DATASETS
 from gantools.data.options.datasets import PairedData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
@@ -84,7 +84,7 @@ class Pix2PixModel(Options):
 class Pix2PixStages(Options):
     """Pix2pix has one stage."""
 
-    adversarial: StageOptions[Game] = setting(..., "generator and discriminator play in turn")
+    adversarial: StageOptions[GanOptimizers] = setting(..., "generator and discriminator play in turn")
 
 
 class Pix2PixConfig(RunConfig):
@@ -125,8 +125,8 @@ class Pix2Pix(Recipe["Paired", Generated]):
         from gantools.training import shape_check  # needs torch
 
         picture = (2, 3, crop_px, crop_px)
-        shape_check.require("model.generator", self.generator, picture, wanted=picture)
-        shape_check.require("model.discriminator", self.discriminator, (2, 6, crop_px, crop_px))
+        shape_check.check_shapes("model.generator", self.generator, picture, wanted=picture)
+        shape_check.check_shapes("model.discriminator", self.discriminator, (2, 6, crop_px, crop_px))
 
     def stages(self) -> Iterator[Stage]:
         yield Stage(
@@ -151,7 +151,7 @@ class Pix2Pix(Recipe["Paired", Generated]):
     def discriminator_loss(self, batch: Paired, made: Generated) -> LossTerms:
         real, fake = self.judge(batch.source, batch.target), self.judge(batch.source, made.fake.detach())
         judged = self.options.discriminator_weight * self.gan.judge(real, fake)
-        return LossTerms(adversarial=judged).noting(real_logit=real.mean(), fake_logit=fake.mean())
+        return LossTerms(adversarial=judged).with_metrics(real_logit=real.mean(), fake_logit=fake.mean())
 
     def judge(self, source: Tensor, picture: Tensor) -> Tensor:
         """Logits of a pair; the source always comes first."""
@@ -160,7 +160,7 @@ class Pix2Pix(Recipe["Paired", Generated]):
         logits: Tensor = self.discriminator(cat((source, picture), dim=1))
         return logits
 
-    def resembling(self, batch: Paired, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
+    def monitored_pairs(self, batch: Paired, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
         return {"fake": (outputs.fake, batch.target)}
 
     def exports(self) -> Mapping[str, Export]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, cast
 from pydantic import Field, model_validator
 
 from gantools.config.options import Options, setting
-from gantools.config.schema import AdamOptions, Game, GeneratorOnly, OptimizerOptions, RunConfig, StageOptions
+from gantools.config.schema import AdamOptions, GanOptimizers, GeneratorOnly, OptimizerOptions, RunConfig, StageOptions
 from gantools.data import DATASETS
 from gantools.data.options.datasets import RestorationData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
@@ -104,7 +104,7 @@ class RestoreStages(Options):
     )
     generator_pretraining: StageOptions[GeneratorOnly] = setting(..., "the whole generator, by pixel distance")
     critic_pretraining: StageOptions[CriticOnly] = setting(..., "the critic, on pictures of the resting generator")
-    adversarial: StageOptions[Game] = setting(..., "the adaptive game")
+    adversarial: StageOptions[GanOptimizers] = setting(..., "the adaptive game")
 
 
 class RestoreConfig(RunConfig):
@@ -152,8 +152,8 @@ class Restore(Recipe["Restoration", Generated]):
         from gantools.training import shape_check  # needs torch
 
         picture = (2, 3, crop_px, crop_px)
-        shape_check.require("model.generator", self.generator, picture, wanted=picture)
-        shape_check.require("model.critic", self.critic, picture)
+        shape_check.check_shapes("model.generator", self.generator, picture, wanted=picture)
+        shape_check.check_shapes("model.critic", self.critic, picture)
 
     def _start_encoder(self) -> None:
         from gantools.models.encoder_weights import load_encoder_weights  # needs torch
@@ -173,16 +173,16 @@ class Restore(Recipe["Restoration", Generated]):
         most_like = Best.by("psnr_rgb")
         if self.config.stages.generator_pretraining_frozen is not None:
             decoding = Player(decoder, self.pretraining_loss)
-            yield Stage("generator_pretraining_frozen", alone, {"generator": decoding}, most_like, resting=encoder)
+            yield Stage("generator_pretraining_frozen", alone, {"generator": decoding}, most_like, frozen=encoder)
         rates = dict(zip(encoder, self.options.encoder_rates, strict=True))
         restoring = Player(generator, self.pretraining_loss, rates=rates)
         yield Stage("generator_pretraining", alone, {"generator": restoring}, most_like)
-        judging = Player({"critic": self.critic}, self.critic_loss, resting_mode="eval")
-        yield Stage("critic_pretraining", Solo("discriminator"), {"discriminator": judging}, resting=generator)
+        judging = Player({"critic": self.critic}, self.critic_loss, frozen_mode="eval")
+        yield Stage("critic_pretraining", Solo("discriminator"), {"discriminator": judging}, frozen=generator)
         yield Stage(
             "adversarial",
             ThresholdSwitch(self.options.critic_threshold),
-            {"generator": Player(generator, self.generator_loss, resting_mode="eval"), "discriminator": judging},
+            {"generator": Player(generator, self.generator_loss, frozen_mode="eval"), "discriminator": judging},
             best=Best.by("perceptual") if self.perceptual else most_like,
         )
 
@@ -220,9 +220,9 @@ class Restore(Recipe["Restoration", Generated]):
         real, fake = self.judge(batch.clean), self.judge(made.fake.detach())
         accuracy = ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2
         terms = LossTerms(adversarial=self.options.critic_weight * self.gan.judge(real, fake))
-        return terms.noting(accuracy=accuracy, real_logit=real.mean(), fake_logit=fake.mean())
+        return terms.with_metrics(accuracy=accuracy, real_logit=real.mean(), fake_logit=fake.mean())
 
-    def resembling(self, batch: Restoration, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
+    def monitored_pairs(self, batch: Restoration, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
         return {"fake": (outputs.fake, batch.clean)}
 
     def judge(self, picture: Tensor) -> Tensor:

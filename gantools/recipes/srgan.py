@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import model_validator
 
 from gantools.config.options import Options, setting
-from gantools.config.schema import Game, GeneratorOnly, RunConfig, SomeStages, StageOptions
+from gantools.config.schema import GanOptimizers, GeneratorOnly, RunConfig, SomeStages, StageOptions
 from gantools.data import DATASETS
 from gantools.data.options.datasets import ResolutionData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
@@ -89,7 +89,9 @@ class SrganStages(SomeStages):
     pretraining: StageOptions[GeneratorOnly] | None = setting(
         None, "the generator alone, by pixel distance; null: straight to the game"
     )
-    adversarial: StageOptions[Game] | None = setting(None, "generator and discriminator play in turn; null: no game")
+    adversarial: StageOptions[GanOptimizers] | None = setting(
+        None, "generator and discriminator play in turn; null: no game"
+    )
 
 
 class SrganConfig(RunConfig):
@@ -139,8 +141,8 @@ class Srgan(Recipe["LowHigh", Generated]):
         from gantools.training import shape_check  # needs torch
 
         high, low = (2, 3, crop_px, crop_px), (2, 3, crop_px // scale, crop_px // scale)
-        shape_check.require("model.generator", self.generator, low, wanted=high)
-        shape_check.require("model.discriminator", self.discriminator, high)
+        shape_check.check_shapes("model.generator", self.generator, low, wanted=high)
+        shape_check.check_shapes("model.discriminator", self.discriminator, high)
 
     def stages(self) -> Iterator[Stage]:
         generator = {"generator": self.generator}
@@ -188,9 +190,9 @@ class Srgan(Recipe["LowHigh", Generated]):
     def discriminator_loss(self, batch: LowHigh, made: Generated) -> LossTerms:
         real, fake = self.discriminator(batch.high), self.discriminator(made.fake.detach())
         terms = LossTerms(adversarial=self.gan.judge(real, fake))
-        return terms.noting(real_logit=real.mean(), fake_logit=fake.mean())
+        return terms.with_metrics(real_logit=real.mean(), fake_logit=fake.mean())
 
-    def resembling(self, batch: LowHigh, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
+    def monitored_pairs(self, batch: LowHigh, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
         return {"fake": (outputs.fake, batch.high)}
 
     def frozen(self) -> Mapping[str, nn.Module]:

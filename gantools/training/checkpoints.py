@@ -1,112 +1,170 @@
-"""A run's whole state, written and taken back: where it stands, what it has learnt, what comes next at random."""
+"""Checkpoints of a run: when they are due, what is in them, and what happens where one cannot be written."""
 
 from __future__ import annotations
 
+import errno
+import time
 from collections.abc import Callable
 from dataclasses import asdict, fields
-from functools import partial
 from typing import Any
 
-from gantools.checkpoint import state as checkpoints
-from gantools.errors import UsageError
-from gantools.training import shares
-from gantools.training.keeper import Keeper
+from torch import Tensor
+
+from gantools import files
+from gantools.checkpoint import state as storage
+from gantools.errors import TrainingError, UsageError
+from gantools.training import rng
 from gantools.training.monitor import finite
-from gantools.training.progress import Position
+from gantools.training.progress import Progress
 from gantools.training.recipe import Stage
 from gantools.training.recorder import Recorder
 from gantools.training.reporter import Reporter
 from gantools.training.run.directory import RunDirectory
-from gantools.training.state import Cast
-from gantools.training.step import StagePlay
+from gantools.training.state import TrainState
+from gantools.training.step import StageTrainer
+
+MOST_FAILURES = 3
 
 
-class Saves:
-    """The checkpoints of a run: written by the first rank with every rank's share, read by all."""
+class CheckpointManager:
+    """Saves and restores a run: rank 0 writes with every rank's share, all ranks read.
 
-    def __init__(self, cast: Cast, run: RunDirectory, reporter: Reporter) -> None:
-        self._cast, self._run, self._reporter = cast, run, reporter
-        self._ranks = cast.machine.ranks
-        self._keeper = Keeper(run.checkpoints, cast.config.train, reporter.message)
-        self._saved: Position | None = None
+    Each checkpoint has its weights file. A save that fails is reported in one line and tried again when the next one is
+    due. After three in a row, or where the run ends with one, TrainingError is raised: steps that nobody can keep are
+    not worth computing.
+    """
 
-    def are_due(self, step: int) -> bool:
-        """Whether a checkpoint is due after ``step`` steps: the same for all ranks."""
-        return bool(self._ranks.largest(self._ranks.place.is_first and self._keeper.is_due(step)))
+    def __init__(self, state: TrainState, run: RunDirectory, reporter: Reporter) -> None:
+        self._state, self._run, self._reporter = state, run, reporter
+        self._options, self._ranks = state.config.train, state.runtime.ranks
+        self._saved: Progress | None = None
+        self._tried_at, self._failures = time.monotonic(), 0
 
-    def write(self, at: Position, play: StagePlay | None, recorder: Recorder, *, final: bool = False) -> None:
-        """Write a checkpoint and its weights. Raises NonFiniteError, or as the keeper does.
+    def is_due(self, step: int) -> bool:
+        """Whether a checkpoint is due after ``step`` steps: by steps or by rank 0's clock, the same for all ranks."""
+        overdue = time.monotonic() - self._tried_at > 60 * self._options.checkpoint_every_minutes
+        due = overdue or step % self._options.checkpoint_every_steps == 0
+        return bool(self._ranks.all_reduce_max(self._ranks.is_main and due))
 
-        Where this very state is in one there is nothing to do; at the end of a training the weights are written anyway.
+    def save(
+        self, progress: Progress, trainer: StageTrainer | None, recorder: Recorder, *, final: bool = False
+    ) -> None:
+        """Write a checkpoint, then its weights: so weights are never newer than the newest checkpoint.
+
+        Where the checkpoint of this step was written already, only a ``final`` save does anything: it writes the
+        weights. Raises NonFiniteError, or TrainingError where too many saves failed.
         """
-        state = None
-        if self._saved != at:
-            state = self._whole_state(at, play, recorder)
+        content = None
+        if self._saved != progress:
+            recorder.check_finite()
+            content = self._content(progress, trainer)
+            finite.require(content, progress.step, recorder.last_batch)
+            recorder.sync()
         elif not final:
             return
-        export = partial(recorder.save_weights, "last", at.step)
-        if self._ranks.told_by_first(lambda: self._keeper.save(at.step, state, export, final=final)):
-            self._saved = at
+        if self._ranks.broadcast(lambda: self._write(progress.step, content, recorder.save_weights, final=final)):
+            self._saved = progress
 
-    def _whole_state(self, at: Position, play: StagePlay | None, recorder: Recorder) -> dict[str, Any]:
-        recorder.check_finite()
-        state = self._state(at, play)
-        finite.require(state, at.step, recorder.last_batch)
-        recorder.sync()
-        return state
-
-    def _state(self, at: Position, play: StagePlay | None) -> dict[str, Any]:
+    def _content(self, progress: Progress, trainer: StageTrainer | None) -> dict[str, Any]:
+        """Everything a run continues from. ``peers`` are the random states and image pools of the other ranks."""
+        own = {"streams": rng.state(self._state.runtime.device), "extra": self._state.recipe.extra_state()}
         return {
-            "position": asdict(at),
-            **self._cast.weights(),
-            "play": play.state() if play and at.stage_step else None,
-            "validation": self._cast.validation.state(),
-            **shares.collected(self._ranks, self._cast.recipe, self._cast.machine.device),
+            "position": asdict(progress),
+            **self._state.weights(),
+            "play": trainer.state() if trainer and progress.stage_step else None,
+            "validation": self._state.validation.state(),
+            **own,
+            "peers": self._ranks.gather(_on_cpu(own))[1:] if self._ranks.world_size > 1 else [],
         }
 
-    def resume(self, opened: Callable[[Stage], StagePlay]) -> tuple[Position, StagePlay | None]:
-        """Take the newest intact checkpoint's state; where it stands, and the stage that was being played.
+    def _write(self, step: int, content: Any, save_weights: Callable[[str, int], None], *, final: bool) -> bool:
+        """Write ``content``, unless it is None, and the weights. False where that failed and the run may go on."""
+        folder = self._run.checkpoints
+        self._tried_at = time.monotonic()
+        try:
+            if content is not None:
+                if files.free_bytes(folder) < storage.stored_bytes(content):
+                    raise OSError(errno.ENOSPC, "not enough room on the disk")
+                storage.save(folder, step, content, self._options.keep_checkpoints)
+        except OSError as error:
+            needed, free = storage.stored_bytes(content) / 1e6, files.free_bytes(folder) / 1e6
+            room = f"('{folder}': {needed:,.1f} MB needed, {free:,.1f} MB free)"
+            self._fail(f"checkpoint of step {step} not saved: {error.strerror or error} {room}", final=final)
+            return False
+        try:
+            save_weights("last", step)
+        except OSError as error:
+            self._fail(f"weights of step {step} not saved: {error.strerror or error}", final=final)
+            return False
+        self._failures = 0
+        return True
+
+    def _fail(self, what: str, *, final: bool) -> None:
+        self._failures += 1
+        kept = storage.steps(self._run.checkpoints)
+        newest = f"the newest checkpoint is of step {kept[-1]}" if kept else "there is no checkpoint yet"
+        if final or self._failures >= MOST_FAILURES:
+            times = "" if final else f", {self._failures} times in a row"
+            raise TrainingError(f"{what}{times}; {newest}; make room, then go on with --resume")
+        self._reporter.message(f"{what}; {newest}; training goes on")
+
+    def restore(self, open_stage: Callable[[Stage], StageTrainer]) -> tuple[Progress, StageTrainer | None]:
+        """Load the newest intact checkpoint: how far the run is, and the stage it is in.
 
         Raises ModelFileError when there is none, UsageError for another configuration's.
         """
-        step, state = self._ranks.told_by_first(lambda: checkpoints.newest(self._run.checkpoints))
+        step, content = self._ranks.broadcast(lambda: storage.newest(self._run.checkpoints))
         try:
-            at, play = self._taken(state, opened)
+            progress, trainer = self._load(content, open_stage)
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             reason = " ".join(str(error).split())
             raise UsageError(f"{self._run.path}: step {step} does not fit this configuration ({reason})") from error
-        self._saved = at
-        return at, play
+        self._saved = progress
+        return progress, trainer
 
-    def _taken(self, state: dict[str, Any], opened: Callable[[Stage], StagePlay]) -> tuple[Position, StagePlay | None]:
-        self._cast.load_weights(state)
-        self._cast.validation.load_state(state["validation"])
-        at = self._dealt_anew(self._checked(Position(**state["position"])), shares.count(state))
-        play = opened(self._stage(at)) if at.stage_step else None
-        if play:
-            play.load_state(state["play"])
-        shares.take(self._ranks, self._cast.recipe, state, self._cast.config.seed, self._cast.machine.device)
-        return at, play
-
-    def _checked(self, at: Position) -> Position:
-        """Raises ValueError for a place where no run can stand."""
-        numbers = [getattr(at, field.name) for field in fields(at)]
-        if not all(type(number) is int and number >= 0 for number in numbers) or at.stage > len(self._cast.stages):
+    def _load(
+        self, content: dict[str, Any], open_stage: Callable[[Stage], StageTrainer]
+    ) -> tuple[Progress, StageTrainer | None]:
+        state, ranks = self._state, self._ranks
+        state.load_weights(content)
+        state.validation.load_state(content["validation"])
+        progress = Progress(**content["position"])
+        numbers = [getattr(progress, field.name) for field in fields(progress)]
+        if not all(type(one) is int and one >= 0 for one in numbers) or progress.stage > len(state.stages):
             raise ValueError(f"no position: {numbers}")
-        return at
+        stage = state.stages[min(progress.stage, len(state.stages) - 1)]
+        shares = [{"streams": content["streams"], "extra": content["extra"]}, *content["peers"]]
+        if len(shares) != ranks.world_size:
+            self._report_world_size(len(shares))
+            in_epochs = state.options(stage).epochs is not None
+            progress = progress.for_world_size(len(shares), ranks.world_size, in_epochs=in_epochs)
+        trainer = open_stage(stage) if progress.stage_step else None
+        if trainer:
+            trainer.load_state(content["play"])
+        # A rank that was not there before begins with another one's image pools and a random state of its own.
+        share = shares[ranks.rank % len(shares)]
+        state.recipe.load_extra_state(share["extra"])
+        if ranks.rank < len(shares):
+            rng.load_state(share["streams"], state.runtime.device)
+        else:
+            rng.separate_ranks(state.config.seed, ranks.rank, content["position"]["step"])
+        return progress, trainer
 
-    def _stage(self, at: Position) -> Stage:
-        """The stage a run stands in, or the last one of a finished run."""
-        return self._cast.stages[min(at.stage, len(self._cast.stages) - 1)]
-
-    def _dealt_anew(self, at: Position, before: int) -> Position:
-        """``at`` as this number of ranks goes on from it, which is told where it is another one than saved it."""
-        now, config = self._ranks.place.count, self._cast.config
-        if before == now:
-            return at
+    def _report_world_size(self, before: int) -> None:
+        now, config = self._ranks.world_size, self._state.config
         images = config.data.batch_images * config.train.accumulate_batches
         self._reporter.message(
             f"saved by {before} processes, going on with {now}: a step has {now * images} images, not "
             f"{before * images}; from here on the result is not that of {before} processes"
         )
-        return at.dealt_anew(before, now, in_epochs=self._cast.options(self._stage(at)).epochs is not None)
+
+
+def _on_cpu(value: Any) -> Any:
+    """The same with tensors that another process can open."""
+    if isinstance(value, Tensor):
+        return value.cpu()
+    if isinstance(value, dict):
+        return {key: _on_cpu(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_on_cpu(item) for item in value)
+    return value

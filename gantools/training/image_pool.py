@@ -1,4 +1,4 @@
-"""A pool of past pictures, so that a discriminator does not forget what the generator made before."""
+"""A pool of past fakes, so that a discriminator does not forget what the generator made before."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class ImagePool:
         return shown
 
     def state(self) -> dict[str, Any]:
-        """The kept pictures and the stream's position, for a checkpoint."""
+        """The kept images and the random state, for a checkpoint."""
         return {"images": list(self._images), "stream": self._stream.get_state()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what ``state`` gave; the pictures move to the fakes' device when they are shown."""
+        """Restore what ``state`` gave; the images move to the fakes' device when they are shown."""
         self._images = list(state["images"])
         self._stream.set_state(state["stream"])

@@ -8,194 +8,209 @@ from dataclasses import replace
 from typing import Any
 
 from gantools.config.schema import StageOptions
-from gantools.errors import GantoolsError, NonFiniteError
-from gantools.training import bystander, optimizers, rng
-from gantools.training.checkpoints import Saves
-from gantools.training.device.loader import Feed
-from gantools.training.interruptions import Interruptions
-from gantools.training.interval import Interval
+from gantools.errors import GantoolsError, NonFiniteError, PeerError
+from gantools.training import rng
+from gantools.training.checkpoints import CheckpointManager
+from gantools.training.device.loader import DeviceLoader
 from gantools.training.monitor import finite
 from gantools.training.monitor.health import Health
-from gantools.training.progress import Position
+from gantools.training.progress import Progress
 from gantools.training.recipe import Stage
-from gantools.training.recorder import Recorder
+from gantools.training.recorder import LogWindow, Recorder
 from gantools.training.reporter import Reporter
 from gantools.training.run.directory import RunDirectory
-from gantools.training.state import Cast, Prepared
-from gantools.training.step import StagePlay
+from gantools.training.state import RunSpec, TrainState
+from gantools.training.step import StageTrainer
 from gantools.training.stopping import Ending, Limits, Stopping
 
 
 class Loop:
     """Trains a recipe in a run directory. ``fit`` returns how it ended; ``signal`` holds the signal that ended it."""
 
-    def __init__(self, prepared: Prepared, run: RunDirectory, reporter: Reporter) -> None:
-        self.cast, self.config, self.options = Cast(prepared), prepared.config, prepared.config.train
-        self.data, self.run, self.reporter = prepared.training, run, reporter
-        self.ranks = prepared.machine.ranks
-        self.saves = Saves(self.cast, run, reporter)
-        self.health = Health(prepared.recipe.resembling, self._warn, self.cast.networks)
-        self.position = Position()
-        self.play: StagePlay | None = None
+    def __init__(self, spec: RunSpec, run: RunDirectory, reporter: Reporter) -> None:
+        self.state, self.config, self.options = TrainState(spec), spec.config, spec.config.train
+        self.data, self.run, self.reporter = spec.training, run, reporter
+        self.ranks = spec.runtime.ranks
+        self.checkpoints = CheckpointManager(self.state, run, reporter)
+        self.health = Health(spec.recipe.monitored_pairs, self._warn, self.state.networks)
+        self.progress = Progress()
+        self.trainer: StageTrainer | None = None
+        self.ending: Ending = "finished"
         self.signal: int | None = None
 
-    def resume(self) -> None:
-        """Go on from the newest intact checkpoint. Raises ModelFileError when there is none, UsageError for another
+    def restore(self) -> None:
+        """Load the newest intact checkpoint. Raises ModelFileError when there is none, UsageError for another
         configuration's.
         """
-        self.position, self.play = self.saves.resume(self._open)
+        self.progress, self.trainer = self.checkpoints.restore(self._open)
 
     def fit(self, limits: Limits) -> Ending:
-        """Play the stages from the present position on.
+        """Train the stages from the present step on."""
+        with self._session(limits) as stopping:
+            for stage in self.state.stages[self.progress.stage :]:
+                trainer, length, window = self._begin(stage)
+                while self.progress.stage_step < length:
+                    if ending := stopping.reason(self.progress.step):
+                        if window.has_steps(self.progress.step):
+                            self._log(trainer, window, self._rate_factor(stage, self.progress.stage_step - 1, length))
+                        self.ending, self.signal = ending, stopping.signal
+                        return ending
+                    batches = self._next_batches(window)
+                    names = [name for batch in batches for name in batch.names]
+                    rate_factor = self._rate_factor(stage, self.progress.stage_step, length)
+                    try:
+                        losses = trainer.step(self.progress.stage_step, batches, rate_factor)
+                    except NonFiniteError as error:
+                        raise finite.with_context(error, self.state.networks, self.progress.step, names) from error
+                    window.add(losses)
+                    self.recorder.add(self.progress.step, names, losses)
+                    if self.state.average:
+                        self.state.average.update()
+                    self.progress = self.progress.advance(len(batches))
+                    self.reporter.step(self.progress.stage_step)
+                    self._after_step(trainer, window, rate_factor, is_last=self.progress.stage_step == length)
+                self._finish(stage)
+        return self.ending
+
+    @contextmanager
+    def _session(self, limits: Limits) -> Iterator[Stopping]:
+        """Log, data and signal handlers of a training. ``run.json`` tells how it ended.
 
         A run that stops early leaves what a finished one does: a checkpoint, weights and a sample sheet.
         """
-        with closing(self._recorder()) as self.recorder, closing(self._feed()) as self.feed, Interruptions() as signals:
-            stopping = Stopping(limits, signals, self.ranks, self.reporter.message)
-            ending = self._play(stopping)
-            self.signal = stopping.signal
-            if ending == "finished":
-                self.recorder.settle(self.position.step)
-            self._save(final=True)
-            self._show_last()
-        return ending
+        self._describe({"status": "running"})
+        try:
+            with (
+                closing(Recorder(self.state, self.run, self.reporter)) as self.recorder,
+                closing(self._loader()) as self.loader,
+                Stopping(limits, self.ranks, self.reporter.message) as stopping,
+            ):
+                self._reopen_last_stage()
+                if not self.progress.step:
+                    rng.separate_ranks(self.config.seed, self.ranks.rank, 0)
+                yield stopping
+                if self.ending == "finished":
+                    self.recorder.finish(self.progress.step)
+                self._save(final=True)
+                self._preview_last()
+        except BaseException as error:
+            reason = str(error) if isinstance(error, GantoolsError) else type(error).__name__
+            if not isinstance(error, PeerError):
+                self.ranks.report_failure(reason)
+            self._describe_end({"status": "failed", "reason": reason})
+            raise
+        self._describe_end({"status": self.ending, "validation": self.state.validation.latest})
 
-    def _show_last(self) -> None:
+    def _reopen_last_stage(self) -> None:
+        """Go back into the last stage of a finished run that has been made longer."""
+        at, last = self.progress, len(self.state.stages) - 1
+        if at.stage > last and at.stage_step < self.loader.length(self.state.options(self.state.stages[last])):
+            self.progress = replace(at, stage=last)
+
+    def _begin(self, stage: Stage) -> tuple[StageTrainer, int, LogWindow]:
+        """A stage's players, its length in steps, and its first log window.
+
+        The players begin with fresh optimizers, or with those of the checkpoint that is being resumed.
+        """
+        trainer = self.trainer if self.trainer and self.progress.stage_step else self._open(stage)
+        self.trainer = trainer
+        length = self.loader.length(self.state.options(stage))
+        self.reporter.stage(stage.name, length, self.progress.stage_step)
+        self.health.begin(self.progress.step)
+        return trainer, length, LogWindow(self.progress.step)
+
+    def _rate_factor(self, stage: Stage, stage_step: int, length: int) -> float:
+        options: StageOptions[Any] = self.state.options(stage)
+        return options.schedule.rate_factor(self.loader.stage_progress(stage_step, length))
+
+    def _next_batches(self, window: LogWindow) -> list[Any]:
+        """The next step's batches. Where the data fail, what was learnt until now is saved first.
+
+        Of several ranks the others are in the middle of the step by then; they end without.
+        """
+        with self._saving_before_failure(), window.waiting():
+            return self.loader.step()
+
+    @contextmanager
+    def _saving_before_failure(self) -> Iterator[None]:
+        """An error within the context ends the run, once the steps before it are saved."""
+        try:
+            yield
+        except GantoolsError:
+            if self.progress.step and self.ranks.world_size == 1:
+                self._save()
+            raise
+
+    def _after_step(self, trainer: StageTrainer, window: LogWindow, rate_factor: float, *, is_last: bool) -> None:
+        """Log, sample sheet, validation and checkpoint where they are due; all but the last after a stage's last."""
+        step, options, stage = self.progress.step, self.options, trainer.stage
+        if is_last or step % options.log_every_steps == 0:
+            self._log(trainer, window, rate_factor)
+        with window.paused():
+            with self._saving_before_failure():
+                if is_last or self.recorder.previews.are_due(step):
+                    self.recorder.preview(step)
+                if is_last or (options.validate_every_steps and step % options.validate_every_steps == 0):
+                    self.recorder.validate(step, stage)
+            if self.checkpoints.is_due(step):
+                self._save()
+
+    def _log(self, trainer: StageTrainer, window: LogWindow, rate_factor: float) -> None:
+        """Append what happened since the last row to the log. Raises NonFiniteError for a loss or a weight."""
+        step = self.progress.step
+        self.recorder.check_finite()
+        finite.require(self.state.weights(), step, self.recorder.last_batch)
+        rates = {f"lr/{name}": own.lr * rate_factor for name, own in trainer.options.items()}
+        metrics = self.ranks.all_reduce_mean(window.take(step, self.loader.images_per_step)) | rates
+        self.recorder.row(step, trainer.stage, self.health.row(step, metrics))
+
+    def _finish(self, stage: Stage) -> None:
+        """Leave a stage: its weights are kept under its name where there are several."""
+        if len(self.state.stages) > 1:
+            self.recorder.try_weights(stage.name, self.progress.step)
+        progress = replace(self.progress, stage=self.progress.stage + 1)
+        if progress.stage < len(self.state.stages):
+            self.state.validation.forget_best()
+            progress = replace(progress, stage_step=0)
+        self.progress = progress
+
+    def _save(self, *, final: bool = False) -> None:
+        self.checkpoints.save(self.progress, self.trainer, self.recorder, final=final)
+
+    def _preview_last(self) -> None:
         """Draw a sample sheet of the last step, unless there is one; all is saved by now, so that it may fail."""
-        step = self.position.step
+        step = self.progress.step
         try:
             if not self.recorder.previews.has(step):
                 self.recorder.preview(step)
         except GantoolsError as error:
             self.reporter.message(str(error))
 
-    def _recorder(self) -> Recorder:
-        record, cast = bystander.recorder(self.ranks.place), self.cast
-        return record(cast.recipe, self.config, cast.networks, cast.validation, self.run, self.reporter)
+    def _describe(self, facts: dict[str, Any]) -> None:
+        if self.ranks.is_main:
+            self.run.describe(facts)
 
-    def _play(self, stopping: Stopping) -> Ending:
-        self._reopen()
-        if not self.position.step:
-            rng.part(self.config.seed, self.ranks.place.rank, 0)
-        while self.position.stage < len(self.cast.stages):
-            ending = self._play_stage(self.cast.stages[self.position.stage], stopping)
-            if ending != "finished":
-                return ending
-        return "finished"
-
-    def _reopen(self) -> None:
-        """Go back into the last stage of a finished run that has been made longer."""
-        at, last = self.position, len(self.cast.stages) - 1
-        if at.stage > last and at.stage_step < self.feed.length(self.cast.options(self.cast.stages[last])):
-            self.position = replace(at, stage=last)
-
-    def _play_stage(self, stage: Stage, stopping: Stopping) -> Ending:
-        options = self.cast.options(stage)
-        # The players of a stage begin with fresh optimizers, or with those of the checkpoint that is being resumed.
-        play = self.play if self.play and self.position.stage_step else self._open(stage)
-        self.play = play
-        length = self.feed.length(options)
-        self.reporter.stage(stage.name, length, self.position.stage_step)
-        self.health.begin(self.position.step)
-        interval = Interval(self.position.step)
-        while self.position.stage_step < length:
-            if ending := stopping.reason(self.position.step):
-                if interval.has_steps(self.position.step):
-                    self._log(play, self._rate_factor(options, self.position.stage_step - 1, length), interval)
-                return ending
-            self._step(play, options, length, interval)
-        self._finish(stage)
-        return "finished"
-
-    def _step(self, play: StagePlay, options: StageOptions[Any], length: int, interval: Interval) -> None:
-        batches = self._next_batches(interval)
-        at = self.position
-        factor = self._rate_factor(options, at.stage_step, length)
-        names = [name for batch in batches for name in batch.names]
+    def _describe_end(self, facts: dict[str, Any]) -> None:
+        """Write into ``run.json`` how it ended; a disk that is full for that must not hide what is being reported."""
         try:
-            turns = play.step(at.stage_step, batches, factor)
-        except NonFiniteError as error:
-            raise finite.told(error, self.cast.networks, at.step, names) from error
-        self.recorder.note(at.step, names, turns, interval)
-        if self.cast.average:
-            self.cast.average.update()
-        self.position = replace(at, step=at.step + 1, stage_step=at.stage_step + 1, batches=at.batches + len(batches))
-        self.reporter.step(self.position.stage_step)
-        self._periodic(play, at.stage_step + 1 == length, factor, interval)
-
-    def _rate_factor(self, options: StageOptions[Any], stage_step: int, length: int) -> float:
-        return optimizers.rate_factor(options.schedule, self.feed.progress(stage_step, length))
-
-    def _next_batches(self, interval: Interval) -> list[Any]:
-        """The next step's batches. Where the data fail, what was learnt until now is saved first.
-
-        Of several ranks the others are in the middle of the step by then; they end without.
-        """
-        with self._saving_before_failure(), interval.waiting():
-            return self.feed.step()
-
-    @contextmanager
-    def _saving_before_failure(self) -> Iterator[None]:
-        """What fails within the context on its own account ends the run, once the steps before it are saved."""
-        try:
-            yield
-        except GantoolsError:
-            if self.position.step and self.ranks.place.count == 1:
-                self._save()
-            raise
-
-    def _check_finite(self) -> None:
-        """Raises NonFiniteError when a loss was, or a weight is, no number."""
-        self.recorder.check_finite()
-        finite.require(self.cast.weights(), self.position.step, self.recorder.last_batch)
-
-    def _save(self, *, final: bool = False) -> None:
-        self.saves.write(self.position, self.play, self.recorder, final=final)
-
-    def _periodic(self, play: StagePlay, last: bool, factor: float, interval: Interval) -> None:
-        """What is due after a step; everything at the last one of a stage."""
-        step, options, stage = self.position.step, self.options, play.stage
-        if last or step % options.log_every_steps == 0:
-            self._log(play, factor, interval)
-        with interval.paused():
-            with self._saving_before_failure():
-                if last or self.recorder.previews.are_due(step):
-                    self.recorder.preview(step)
-                if last or (options.validate_every_steps and step % options.validate_every_steps == 0):
-                    self.recorder.validate(step, stage)
-            if self.saves.are_due(step):
-                self._save()
-
-    def _log(self, play: StagePlay, factor: float, interval: Interval) -> None:
-        """Append what happened since the last row to the journal. Raises NonFiniteError."""
-        self._check_finite()
-        step = self.position.step
-        rates = {f"lr/{name}": own.lr * factor for name, own in play.options.items()}
-        figures = self.ranks.means(interval.take(step, self.feed.images_per_step)) | rates
-        self.recorder.row(step, play.stage, self.health.row(step, figures))
-
-    def _finish(self, stage: Stage) -> None:
-        """Leave a stage: its weights are kept under its name where there are several."""
-        if len(self.cast.stages) > 1:
-            self.recorder.attempt_weights(stage.name, self.position.step)
-        at = replace(self.position, stage=self.position.stage + 1)
-        if at.stage < len(self.cast.stages):
-            self.cast.validation.forget_best()
-            at = replace(at, stage_step=0)
-        self.position = at
+            self._describe({**facts, "step": self.progress.step})
+        except OSError as error:
+            self.reporter.message(f"run.json could not be brought up to date ({error.strerror or error})")
 
     def try_stages(self) -> Iterator[str]:
-        """Play one step of every stage, as a rehearsal; yields the names of the stages that went well."""
-        with closing(self._feed()) as feed:
-            for stage in self.cast.stages:
-                self._open(stage).step(0, feed.step(), 1.0)
+        """Train one step of every stage, as a dry run; yields the names of the stages that went well."""
+        with closing(self._loader()) as loader:
+            for stage in self.state.stages:
+                self._open(stage).step(0, loader.step(), 1.0)
                 yield stage.name
 
-    def _open(self, stage: Stage) -> StagePlay:
-        return self.cast.open(stage, self.health.see)
+    def _open(self, stage: Stage) -> StageTrainer:
+        return self.state.open(stage, self.health.see)
 
     def _warn(self, line: str) -> None:
-        self.recorder.warning(self.position.step, self.cast.stages[self.position.stage], line)
+        self.recorder.event(self.progress.step, self.state.stages[self.progress.stage], "warning", line)
 
-    def _feed(self) -> Feed:
-        return Feed(self.data, self.config, self.cast.machine, self.position.batches, self.reporter.message)
+    def _loader(self) -> DeviceLoader:
+        return DeviceLoader(
+            self.data, self.config, self.state.runtime, self.progress.batches, warn=self.reporter.message
+        )

@@ -1,4 +1,4 @@
-"""Sample sheets: the same validation pictures every time, one row each."""
+"""Sample sheets: the same validation images every time, one row each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGEST_SHARE = 0.05
 
 
 class Previews:
-    """Writes ``samples/NNNNNN.png``: what the recipe shows of a few fixed pictures (input | output | truth).
+    """Writes ``samples/NNNNNN.png``: what the recipe shows of a few fixed images (input | output | ground truth).
 
     Sheets are due every ``every_steps``; before the first of those also after some seconds, then after twice as long
     and so on, so that there is something to look at. They change nothing of the training, so that the clock may.
@@ -40,7 +40,7 @@ class Previews:
         return self._path(step).exists()
 
     def write(self, step: int) -> Path | None:
-        """Draw the sheet of this step; None when there are no validation pictures."""
+        """Draw the sheet of this step; None when there are no validation images."""
         before = self._seconds()
         path = self._write(step)
         after = self._seconds()

@@ -37,23 +37,39 @@ O = TypeVar("O")  # noqa: E741
 class LossTerms:
     """Named scalar tensors, already weighted; ``total`` is what is differentiated, the names are the log keys.
 
-    ``figures`` are logged beside them and not differentiated.
+    ``metrics`` are logged beside them and not differentiated.
     """
 
     def __init__(self, **terms: Tensor) -> None:
         self.terms = terms
-        self.figures: Mapping[str, Tensor] = {}
+        self.metrics: Mapping[str, Tensor] = {}
 
-    def noting(self, **figures: Tensor) -> LossTerms:
-        """The same terms with figures beside them, such as a critic's accuracy."""
-        noted = LossTerms(**self.terms)
-        noted.figures = figures
-        return noted
+    def with_metrics(self, **metrics: Tensor) -> LossTerms:
+        """The same terms with metrics beside them, such as a critic's accuracy."""
+        result = LossTerms(**self.terms)
+        result.metrics = {**self.metrics, **metrics}
+        return result
 
     @property
     def total(self) -> Tensor:
         first, *others = self.terms.values()
         return sum(others, first)
+
+    def detached(self) -> LossTerms:
+        """The same numbers without gradients, in float32."""
+        terms, metrics = (
+            {name: value.detach().float() for name, value in values.items()} for values in (self.terms, self.metrics)
+        )
+        return LossTerms(**terms).with_metrics(**metrics)
+
+    @classmethod
+    def mean(cls, several: Sequence[LossTerms]) -> LossTerms:
+        """The mean of each term and metric over several batches, which all have the same ones."""
+        stack = import_module("torch").stack
+        first = several[0]
+        terms = {name: stack([one.terms[name] for one in several]).mean() for name in first.terms}
+        metrics = {name: stack([one.metrics[name] for one in several]).mean() for name in first.metrics}
+        return cls(**terms).with_metrics(**metrics)
 
 
 @dataclass(frozen=True)
@@ -65,16 +81,16 @@ class Generated:
 
 @dataclass(frozen=True)
 class Judged:
-    """A validation picture beside its truth, and figures only the recipe can give.
+    """A validation image beside its ground truth, and metrics only the recipe can give.
 
-    ``vectors`` are for figures of the whole split, where no picture has a truth: per figure one or several pairs of
-    what a feature network says of something made and of something real (Shapes: [C] each). The figure is the Fréchet
+    ``vectors`` are for metrics of the whole split, where no image has a ground truth: per metric one or several pairs
+    of what a feature network says of something made and of something real (Shapes: [C] each). The metric is the Fréchet
     distance of all made from all real ones, the mean over its pairs.
     """
 
     fake: Tensor
     real: Tensor
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     vectors: Mapping[str, Sequence[tuple[Tensor, Tensor]]] = field(default_factory=dict)
 
 
@@ -82,31 +98,31 @@ class Judged:
 class Player:
     """One optimizer's worth of networks and the loss they play for.
 
-    ``loss(batch, outputs)`` gets the stage's batch and what ``forward`` made of it. ``resting_mode`` is the mode of the
+    ``loss(batch, outputs)`` gets the stage's batch and what ``forward`` made of it. ``frozen_mode`` is the mode of the
     player's networks while another one plays: it matters with BatchNorm and dropout. ``rates`` gives networks a
     learning rate of their own, as a factor on the player's (a pretrained encoder learns slower); the others have 1.
     """
 
     networks: Mapping[str, nn.Module]
     loss: Callable[[Any, Any], LossTerms]
-    resting_mode: Literal["train", "eval"] = "train"
+    frozen_mode: Literal["train", "eval"] = "train"
     rates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Best:
-    """The validation figure that chooses a stage's best weights, and whether more of it is better."""
+    """The validation metric that chooses a stage's best weights, and whether more of it is better."""
 
     metric: str
     higher: bool
 
     @classmethod
-    def by(cls, figure: str) -> Best:
-        """By a known figure, whose direction the table of metrics says. Raises UsageError for an unknown one."""
-        return cls(figure, higher_is_better(figure))
+    def by(cls, metric: str) -> Best:
+        """By a known metric, whose direction the table of metrics says. Raises UsageError for an unknown one."""
+        return cls(metric, higher_is_better(metric))
 
     def beats(self, value: float, other: float) -> bool:
-        """Whether ``value`` is the better of two figures; one that is no number never is."""
+        """Whether ``value`` is the better of two; NaN never is."""
         return value > other if self.higher else value < other
 
 
@@ -114,15 +130,15 @@ class Best:
 class Stage:
     """A stretch of training: its name in the configuration, whose turn it is, who plays, what is best.
 
-    ``resting`` are networks that are used and do not learn in it: frozen, in eval mode (a pretrained encoder, a
-    generator that only shows its pictures).
+    ``frozen`` are networks that are used and do not learn in it: frozen, in eval mode (a pretrained encoder, a
+    generator that only provides the fakes).
     """
 
     name: str
     policy: TurnPolicy
     players: Mapping[str, Player]
     best: Best | None = None
-    resting: Mapping[str, nn.Module] = field(default_factory=dict)
+    frozen: Mapping[str, nn.Module] = field(default_factory=dict)
 
 
 class RunModel(Protocol):
@@ -202,11 +218,11 @@ class Recipe(ABC, Generic[B, O]):
     @classmethod
     @abstractmethod
     def dataset(cls, config: Any, split: Literal["training", "validation"]) -> Dataset:
-        """The pictures of a split. Raises DataError when they cannot be trained on."""
+        """The images of a split. Raises DataError when they cannot be trained on."""
 
     @abstractmethod
     def validate(self, batch: B) -> Judged:
-        """What the exported networks make of one validation picture, to be compared with its truth."""
+        """What the exported networks make of one validation image, to be compared with its ground truth."""
 
     @classmethod
     def example(cls, sample: Any, model: RunModel) -> Example:
@@ -224,10 +240,10 @@ class Recipe(ABC, Generic[B, O]):
 
     @abstractmethod
     def preview(self, batch: B) -> Mapping[str, Tensor]:
-        """Columns of the sample sheet: name → pictures of the batch (Shapes: [N, 3, H, W]; Range: [-1, 1])."""
+        """Columns of the sample sheet: name → images of the batch (Shapes: [N, 3, H, W]; Range: [-1, 1])."""
 
-    def resembling(self, batch: B, outputs: O) -> Mapping[str, tuple[Tensor, Tensor]]:  # noqa: ARG002
-        """What each generator made, and the pictures it should be like in light and dark: the health monitor compares.
+    def monitored_pairs(self, batch: B, outputs: O) -> Mapping[str, tuple[Tensor, Tensor]]:  # noqa: ARG002
+        """What each generator made, and images whose brightness it should follow: the health monitor compares them.
 
         Shapes: (N, C, H, W) both, the sizes may differ from one name to the next.
         """
@@ -282,11 +298,11 @@ def describe_generator(
 
 
 def networks_of(stages: list[Stage]) -> dict[str, nn.Module]:
-    """Every network that plays or rests in any of the stages, by name."""
+    """Every network that plays or is frozen in any of the stages, by name."""
     return {
         name: network
         for stage in stages
-        for networks in (*(player.networks for player in stage.players.values()), stage.resting)
+        for networks in (*(player.networks for player in stage.players.values()), stage.frozen)
         for name, network in networks.items()
     }
 

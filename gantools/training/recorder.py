@@ -1,127 +1,174 @@
-"""What a run writes down while it trains: journal rows, sample sheets, validation figures, exported weights."""
+"""What a run writes while it trains: log rows, sample sheets, validation metrics, exported weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
-from torch import nn
+from torch import Tensor
 
-from gantools.config.schema import RunConfig
 from gantools.errors import ImageError
 from gantools.training import export
-from gantools.training.interval import Interval
+from gantools.training.monitor import finite
 from gantools.training.previews import Previews
-from gantools.training.recipe import LossTerms, Recipe, Stage
+from gantools.training.recipe import LossTerms, Stage
 from gantools.training.reporter import Reporter
 from gantools.training.run.directory import RunDirectory
-from gantools.training.run.metrics_log import Journal
-from gantools.training.step import require_finite
-from gantools.training.validation import Validation
+from gantools.training.run.metrics_log import MetricsLog
+from gantools.training.state import TrainState
 
 PLATEAU_VALIDATIONS = 10
-"""Validations without a better figure after which a run is advised to stop."""
+"""Validations without a better metric after which a run is advised to stop."""
+
+
+class LogWindow:
+    """What happened since the last log row: mean losses, time, time spent waiting for data.
+
+    Means are summed on their device: reading them at the end is the only synchronisation.
+    """
+
+    def __init__(self, step: int) -> None:
+        self._begin(step)
+
+    def _begin(self, step: int) -> None:
+        self._step, self._start, self._waited = step, time.monotonic(), 0.0
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = defaultdict(int)
+
+    def add(self, losses: Mapping[str, LossTerms]) -> None:
+        """Add a step's losses, and what was noted beside them."""
+        for player, terms in losses.items():
+            named = {f"loss/{player}/{name}": value for name, value in terms.terms.items()}
+            named |= {f"figure/{player}/{name}": value for name, value in terms.metrics.items()}
+            for key, value in named.items():
+                self._sums[key] = self._sums[key] + value if key in self._sums else value
+                self._counts[key] += 1
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Time spent within counts as waiting for data."""
+        start = time.monotonic()
+        yield
+        self._waited += time.monotonic() - start
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time spent within does not count: validation, sample sheets and checkpoints say nothing of the speed."""
+        start = time.monotonic()
+        yield
+        self._start += time.monotonic() - start
+
+    def has_steps(self, step: int) -> bool:
+        """Whether steps before ``step`` are in no row yet."""
+        return step > self._step
+
+    def take(self, step: int, images_per_step: int) -> dict[str, float]:
+        """The metrics of the window; a new one begins."""
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        metrics = {
+            **{key: float(total) / self._counts[key] for key, total in self._sums.items()},
+            "images_per_second": (step - self._step) * images_per_step / seconds,
+            "data_wait_share": self._waited / seconds,
+        }
+        self._begin(step)
+        return metrics
 
 
 class Recorder:
-    """Keeps a run's folder up to date. Losses stay on their device until a row is due."""
+    """Keeps a run's folder up to date; ranks other than 0 take part in validation and write nothing."""
 
-    def __init__(
-        self,
-        recipe: Recipe[Any, Any],
-        config: RunConfig,
-        networks: Mapping[str, nn.Module],
-        validation: Validation,
-        run: RunDirectory,
-        reporter: Reporter,
-    ) -> None:
-        self.recipe, self.config, self.networks = recipe, config, networks
-        self.validation, self.run, self.reporter = validation, run, reporter
-        self.previews = Previews(validation, run.samples, config.train.preview_every_steps)
-        self._journal = Journal(run.journal, reporter.message)
+    def __init__(self, state: TrainState, run: RunDirectory, reporter: Reporter) -> None:
+        self._state, self._run, self._reporter = state, run, reporter
+        self._is_main = state.runtime.ranks.is_main
+        self._validation = state.validation
+        self.previews = Previews(state.validation, run.samples, state.config.train.preview_every_steps)
+        self._log = MetricsLog(run.metrics if self._is_main else Path(os.devnull), reporter.message)
         self._unchecked: list[tuple[int, Sequence[str], Mapping[str, LossTerms]]] = []
-        self._owed: tuple[int, float | None] | None = None  # step and figure of best weights that were not written
+        self._unwritten_best: tuple[int, float | None] | None = None  # step and metric
         self.last_batch: Sequence[str] = ()
 
-    def note(self, step: int, names: Sequence[str], turns: Mapping[str, LossTerms], interval: Interval) -> None:
-        """Remember a step's losses until the next row."""
-        for player, terms in turns.items():
-            interval.means.add({f"loss/{player}/{term}": value for term, value in terms.terms.items()})
-            interval.means.add({f"figure/{player}/{name}": value for name, value in terms.figures.items()})
-        self._unchecked.append((step, names, turns))
+    def add(self, step: int, names: Sequence[str], losses: Mapping[str, LossTerms]) -> None:
+        """Remember a step's losses, which stay on their device, until ``check_finite``."""
+        self._unchecked.append((step, names, losses))
         self.last_batch = names
 
-    def row(self, step: int, stage: Stage, figures: Mapping[str, float]) -> None:
-        """Append a row to the journal and show it."""
-        row = {"step": step, "stage": stage.name, **figures}
-        self._journal.write(row)
-        self.reporter.metrics(row)
-
-    def warning(self, step: int, stage: Stage, line: str) -> None:
-        """Append a warning to the journal and tell it."""
-        self._journal.write({"step": step, "stage": stage.name, "warning": line})
-        self.reporter.message(line)
-
     def check_finite(self) -> None:
-        """Look at the losses noted since the last look. Raises NonFiniteError naming term, step and files."""
-        for step, names, turns in self._unchecked:
-            for player, terms in turns.items():
-                require_finite(player, terms.terms, f"at step {step}", names)
+        """Check the losses since the last check. Raises NonFiniteError naming term, step and files."""
+        for step, names, losses in self._unchecked:
+            for player, terms in losses.items():
+                finite.require_losses(player, terms.terms, f"at step {step}", names)
         self._unchecked.clear()
 
-    def validate(self, step: int, stage: Stage) -> None:
-        """Measure on the validation pictures; the best weights of a stage are kept."""
-        figures = self.validation.measure()
-        if not figures:
-            return
-        self.row(step, stage, {f"validation/{name}": value for name, value in figures.items()})
-        before, self._owed = self.validation.best, None
-        if self.validation.is_best(stage.best, figures) and not self.attempt_weights("best", step):
-            self._owed = step, self.validation.best
-            self.validation.best = before  # the next good figure tries again, or the end where there is none
-        if stage.best is not None and self.validation.stale == PLATEAU_VALIDATIONS:
-            self._advise(step, stage, stage.best.metric)
+    def row(self, step: int, stage: Stage, metrics: Mapping[str, float]) -> None:
+        """Append a row to the log and show it."""
+        if self._is_main:
+            row = {"step": step, "stage": stage.name, **metrics}
+            self._log.write(row)
+            self._reporter.metrics(row)
 
-    def _advise(self, step: int, stage: Stage, metric: str) -> None:
-        """Say once per plateau that more of the same may be in vain: advice, not a warning."""
-        line = (
-            f"{metric} has not become better for {PLATEAU_VALIDATIONS} validations (best {self.validation.best:.4g}); "
-            "weights/best.safetensors has the best: stopping here loses nothing, a lower rate may help"
-        )
-        self._journal.write({"step": step, "stage": stage.name, "advice": line})
-        self.reporter.message(f"step {step}: {line}")
+    def event(self, step: int, stage: Stage, kind: str, line: str, shown: str | None = None) -> None:
+        """Append a line of ``kind`` (warning, advice) to the log and report it, or ``shown`` in its place."""
+        if self._is_main:
+            self._log.write({"step": step, "stage": stage.name, kind: line})
+            self._reporter.message(shown or line)
+
+    def validate(self, step: int, stage: Stage) -> None:
+        """Measure on the validation images; the best weights of a stage are kept."""
+        validation = self._validation
+        metrics = validation.measure()
+        if not metrics:
+            return
+        self.row(step, stage, {f"validation/{name}": value for name, value in metrics.items()})
+        before, self._unwritten_best = validation.best, None
+        if validation.is_best(stage.best, metrics) and not self.try_weights("best", step):
+            self._unwritten_best = step, validation.best
+            validation.best = before  # the next good validation tries again, or the end where there is none
+        if stage.best is not None and validation.stale == PLATEAU_VALIDATIONS:
+            line = (
+                f"{stage.best.metric} has not become better for {PLATEAU_VALIDATIONS} validations (best "
+                f"{validation.best:.4g}); weights/best.safetensors has the best: stopping here loses nothing, a lower "
+                "rate may help"
+            )
+            self.event(step, stage, "advice", line, f"step {step}: {line}")
+
+    def finish(self, step: int) -> None:
+        """Try again to write the best weights, where the last validation found them and the disk was full."""
+        if self._unwritten_best and self._unwritten_best[0] == step and self.try_weights("best", step):
+            self._validation.best, self._unwritten_best = self._unwritten_best[1], None
 
     def preview(self, step: int) -> None:
-        """Draw the sheet of this step."""
-        self._attempt(f"the sample sheet of step {step}", lambda: self.previews.write(step))
+        """Draw the sample sheet of this step."""
+        if self._is_main:
+            self._try(f"the sample sheet of step {step}", lambda: self.previews.write(step))
 
-    def settle(self, step: int) -> None:
-        """Try once more to write the best weights, where the last validation found them and the disk refused."""
-        if self._owed is not None and self._owed[0] == step and self.attempt_weights("best", step):
-            self.validation.best, self._owed = self._owed[1], None
+    def save_weights(self, name: str, step: int) -> None:
+        """Write ``weights/<name>.safetensors``, with the moving average where there is one."""
+        if self._is_main:
+            path, state = self._run.weights / f"{name}.safetensors", self._state
+            with self._validation.exported_weights():
+                export.write(path, state.recipe, state.networks, state.config, step, self._validation.latest)
 
-    def attempt_weights(self, name: str, step: int) -> bool:
-        """``save_weights`` where the run can do without them, as it can until its end."""
-        return self._attempt(f"weights '{name}' of step {step}", lambda: self.save_weights(name, step))
+    def try_weights(self, name: str, step: int) -> bool:
+        """``save_weights`` where training goes on without them; whether they were written."""
+        return self._try(f"weights '{name}' of step {step}", lambda: self.save_weights(name, step))
 
-    def _attempt(self, what: str, write: Callable[[], object]) -> bool:
+    def _try(self, what: str, write: Callable[[], object]) -> bool:
         """A disk that is full for a while ends no training; whether the file was written."""
         try:
             write()
         except (OSError, ImageError) as error:
-            self.reporter.message(f"{what} could not be written ({error}); training goes on")
+            self._reporter.message(f"{what} could not be written ({error}); training goes on")
             return False
         return True
 
-    def save_weights(self, name: str, step: int) -> None:
-        """Write ``weights/<name>.safetensors``, with the moving average where there is one."""
-        path = self.run.weights / f"{name}.safetensors"
-        with self.validation.exported_weights():
-            export.write(path, self.recipe, self.networks, self.config, step, self.validation.latest)
-
     def sync(self) -> None:
-        """Make the journal durable."""
-        self._journal.sync()
+        """Make the log durable."""
+        if self._is_main:
+            self._log.sync()
 
     def close(self) -> None:
-        self._journal.close()
+        self._log.close()

@@ -1,4 +1,4 @@
-"""Going on with a run: from where, what is not as it was, and what is changed on purpose."""
+"""Resuming a run: from where, what differs from before, and what is changed on purpose."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gantools.checkpoint import state as checkpoints
+from gantools.checkpoint import state as storage
 from gantools.config.changes import Change
 from gantools.errors import ModelFileError
 from gantools.files import write_bytes
@@ -19,41 +19,41 @@ from gantools.training.run.directory import RunDirectory
 _SAVED_ENDINGS = ("finished", "limit", "interrupted")
 
 
-def go_back(loop: Loop) -> None:
-    """Take the newest intact checkpoint, or begin anew where a kill came before the first. Nothing is written.
+def restore(loop: Loop) -> None:
+    """Load the newest intact checkpoint, or start from step 0 where a kill came before the first. Writes nothing.
 
     Raises ModelFileError when the checkpoints are gone or all damaged, UsageError when they do not fit.
     """
-    if loop.ranks.told_by_first(lambda: _has_checkpoint(loop)):
-        loop.resume()
+    if loop.ranks.broadcast(lambda: _has_checkpoint(loop)):
+        loop.restore()
 
 
 def _has_checkpoint(loop: Loop) -> bool:
     run = loop.run
-    if checkpoints.all_saved(run.checkpoints):
+    if storage.all_saved(run.checkpoints):
         return True
     if run.facts().get("status") in _SAVED_ENDINGS:
         raise ModelFileError(f"{run.checkpoints}: the run's checkpoints are gone; start a new one, or --init-from")
-    loop.reporter.message(f"{run.path} ended before its first checkpoint: it begins anew")
+    loop.reporter.message(f"{run.path}: no checkpoint yet; starting from step 0")
     return False
 
 
-def weights_to_begin_with(run: RunDirectory) -> str | None:
-    """The file a fine-tuning began with, where it has to begin again."""
+def initial_weights(run: RunDirectory) -> str | None:
+    """The weights file of a fine-tuning, where the run has no checkpoint yet."""
     begun = run.facts().get("init_from")
-    return str(begun["path"]) if begun and not checkpoints.all_saved(run.checkpoints) else None
+    return str(begun["path"]) if begun and not storage.all_saved(run.checkpoints) else None
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What keeps a resumed run from being the same to the last bit, one line each; ``run.json``'s facts, then ours."""
-    told = []
+    lines = []
     if before.get("data") not in (None, now["data"]):
-        told.append("the training pictures are not those that the run began with: their order is another one, too")
+        lines.append("the training images are not those that the run began with: their order differs, too")
     for key, of in (("device", before), ("precision", before), ("torch", before.get("versions", {}))):
         present = now["versions"]["torch"] if key == "torch" else now[key]
         if of.get(key) not in (None, present):
-            told.append(f"{key} was {of[key]} and is {present}: the run goes on, but not to the last bit as it would")
-    return told
+            lines.append(f"{key} was {of[key]} and is {present}: the run continues, but not bit-identically")
+    return lines
 
 
 @dataclass(frozen=True)
@@ -64,26 +64,23 @@ class Revision:
     config_yaml: str
 
 
-def carry_on(loop: Loop, revision: Revision | None) -> None:
-    """Put the folder where the run is: rows that will come again are dropped, changes are told and written down."""
-    run, step = loop.run, loop.position.step
-    metrics_log.rewind(run.journal, step)
-    if revision is not None and revision.changes:
-        for change in revision.changes:
-            loop.reporter.message(f"changed from step {step} on: {change}")
-        _write_down(run, revision, step)
-
-
-def _write_down(run: RunDirectory, revision: Revision, step: int) -> None:
-    history = _with_history(run.config.read_text(encoding="utf-8"), revision.config_yaml, step)
-    write_bytes(run.config, history.encode())
-    said = {change.key: [change.before, change.after] for change in revision.changes}
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    run.describe({"changes": [*run.facts().get("changes", []), {"step": step, "at": now, "settings": said}]})
+def apply_changes(loop: Loop, revision: Revision | None) -> None:
+    """Make the folder fit the checkpoint: later log rows are dropped, changed settings are reported and recorded."""
+    run, step = loop.run, loop.progress.step
+    metrics_log.rewind(run.metrics, step)
+    if revision is None or not revision.changes:
+        return
+    for change in revision.changes:
+        loop.reporter.message(f"changed from step {step} on: {change}")
+    config = _with_history(run.config.read_text(encoding="utf-8"), revision.config_yaml, step)
+    write_bytes(run.config, config.encode())
+    settings = {change.key: [change.before, change.after] for change in revision.changes}
+    entry = {"step": step, "at": datetime.now(UTC).isoformat(timespec="seconds"), "settings": settings}
+    run.describe({"changes": [*run.facts().get("changes", []), entry]})
 
 
 def _with_history(before: str, after: str, step: int) -> str:
-    """``after`` below the comments that told where the settings came from before."""
+    """``after`` below the comments that said where the settings came from before."""
     comments = [line for line in before.splitlines() if line.startswith("#")]
     lines = after.splitlines()
     new = [f"{line} (from step {step} on)" for line in lines if line.startswith("#")][1:]  # less "resolved from"

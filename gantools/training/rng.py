@@ -1,4 +1,4 @@
-"""The random streams of the process (initial weights, dropout): saved, restored, and shielded from side work."""
+"""The random state of the process (initial weights, dropout): saved, restored, and untouched by validation."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _RANKS = 1 << 10  # the side streams before it belong to recipes
 
 
 def seed(number: int) -> None:
-    """Start every stream from one seed."""
+    """Seed torch on every device."""
     torch.manual_seed(number)
 
 
-def part(number: int, rank: int, step: int) -> None:
-    """Give each rank streams of its own at ``step``, once the first weights are made; the first one's go on."""
+def separate_ranks(number: int, rank: int, step: int) -> None:
+    """Give each rank but the first a random state of its own at ``step``, once the first weights are made."""
     if rank:
         torch.manual_seed(sampler.side_stream(number, (step << 20) + _RANKS + rank))
 
 
 def state(device: torch.device) -> dict[str, Any]:
-    """The streams' state, for a checkpoint: the processor's and that of ``device``, no other device's."""
+    """The random state, for a checkpoint: the CPU's and that of ``device``, no other device's."""
     own = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         own["cuda"] = torch.cuda.get_rng_state(device)
@@ -36,7 +36,7 @@ def state(device: torch.device) -> dict[str, Any]:
 
 
 def load_state(stored: dict[str, Any], device: torch.device) -> None:
-    """Continue the streams from ``stored``; the device's only where it is of the kind that they were saved on."""
+    """Continue from ``stored``; the device's only where it is of the kind that they were saved on."""
     torch.set_rng_state(stored["cpu"])
     if device.type == "cuda" and (own := _of_cuda(stored.get("cuda"), device)) is not None:
         torch.cuda.set_rng_state(own, device)
@@ -53,8 +53,8 @@ def _of_cuda(stored: Tensor | list[Tensor] | None, device: torch.device) -> Tens
 
 
 @contextmanager
-def set_aside(device: torch.device) -> Iterator[None]:
-    """Whatever is drawn within the context, the streams go on afterwards as if nothing had been."""
+def preserved(device: torch.device) -> Iterator[None]:
+    """Whatever is drawn within the context, the random state is the same afterwards."""
     before = state(device)
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,9 +15,10 @@ from gantools.config.schema import RunConfig
 from gantools.config.source import Tree
 from gantools.data.loading import dataset
 from gantools.data.loading.unreadable import require_readable
-from gantools.errors import GantoolsError, ModelFileError, PeerError
+from gantools.errors import ModelFileError
 from gantools.files import sha256
-from gantools.training import bystander, resume, rng
+from gantools.training import resume as resuming
+from gantools.training import rng
 from gantools.training.device import precision, runtime
 from gantools.training.distributed import communicator
 from gantools.training.loop import Loop
@@ -25,7 +27,7 @@ from gantools.training.reporter import Reporter, Silent
 from gantools.training.resume import Revision
 from gantools.training.run import directory
 from gantools.training.run.directory import RunDirectory
-from gantools.training.state import Prepared
+from gantools.training.state import RunSpec
 from gantools.training.stopping import Ending, Limits
 
 _NOTHING: Mapping[str, Any] = {}
@@ -46,90 +48,69 @@ def prepare(
     device: str,
     init_from: str | Path | None = None,
     before: Mapping[str, Any] = _NOTHING,
-) -> Prepared:
-    """Choose the machine, look at the data, build the networks. Raises UsageError, DataError or ModelFileError.
+) -> RunSpec:
+    """Choose the device, check the data, build the networks. Raises UsageError, DataError or ModelFileError.
 
-    ``before`` is what ``run.json`` says of a run that goes on: it keeps its arithmetic.
+    ``before`` is the ``run.json`` of a run that is resumed: it keeps its precision and memory layout.
     """
-    train = config.train
-    where = runtime.choose(device, train.precision, train.memory_format, train.compile)
-    where = replace(where, ranks=communicator.join(where.device))
+    chosen = runtime.choose(device, config.train.precision, config.train.memory_format, config.train.compile)
+    chosen = replace(chosen, ranks=communicator.join(chosen.device))
     training, validation = kind.dataset(config, "training"), kind.dataset(config, "validation")
     for data in (training, validation):
         require_readable(data)
     rng.seed(config.seed)
     recipe = kind(config)
-    begun = _load_weights(recipe, Path(init_from)) if init_from is not None else None
-    where, measured = precision.settled(where, recipe, config, training, before)
-    return Prepared(recipe, config, where, training, validation, begun, measured)
+    weights_file = _load_weights(recipe, Path(init_from)) if init_from is not None else None
+    chosen, measured = precision.settle(chosen, recipe, config, training, before)
+    return RunSpec(recipe, config, chosen, training, validation, weights_file, measured)
 
 
-def start(
-    prepared: Prepared, tree: Tree, run_dir: str | Path | None, limits: Limits, reporter: Reporter | None
-) -> Outcome:
+def start(spec: RunSpec, tree: Tree, run_dir: str | Path | None, limits: Limits, reporter: Reporter | None) -> Outcome:
     """Make the run's folder and train. Raises UsageError when it is another run's."""
-    config = prepared.config
-    ranks = prepared.machine.ranks
-    path = ranks.told_by_first(lambda: Path(run_dir) if run_dir else directory.default_path(config.recipe))
-    run = bystander.run_directory(ranks.place)(path)
-    with run.claim():
-        run.begin(to_yaml(config, tree))
-        loop = Loop(prepared, run, reporter or Silent())
-        run.describe({**_facts(prepared), "seed": config.seed, "init_from": prepared.init_from})
-        if prepared.measured:
-            loop.reporter.message(prepared.measured)
-        if prepared.init_from:
-            loop.reporter.message("fine-tuning: {recipe} weights '{path}' (step {step})".format(**prepared.init_from))
-        return _train(loop, limits)
+    config, ranks = spec.config, spec.runtime.ranks
+    path = ranks.broadcast(lambda: Path(run_dir) if run_dir else directory.default_path(config.recipe))
+    run = RunDirectory(path)
+    with run.claim() if ranks.is_main else nullcontext():
+        if ranks.is_main:
+            run.begin(to_yaml(config, tree))
+        loop = Loop(spec, run, reporter or Silent())
+        if ranks.is_main:
+            run.describe({**_facts(spec), "seed": config.seed, "init_from": spec.init_from})
+        if spec.measured:
+            loop.reporter.message(spec.measured)
+        if spec.init_from:
+            loop.reporter.message("fine-tuning: {recipe} weights '{path}' (step {step})".format(**spec.init_from))
+        return Outcome(run, loop.fit(limits), loop)
 
 
-def continue_run(
-    prepared: Prepared, run: RunDirectory, limits: Limits, reporter: Reporter | None, revision: Revision | None = None
+def resume(
+    spec: RunSpec, run: RunDirectory, limits: Limits, reporter: Reporter | None, revision: Revision | None = None
 ) -> Outcome:
-    """Continue a run, which the caller holds, from its newest intact checkpoint; ``revision`` changes settings."""
-    loop = Loop(prepared, run, reporter or Silent())
-    resume.go_back(loop)
-    if loop.ranks.place.is_first:
+    """Continue a run, which the caller has locked, from its newest intact checkpoint; ``revision`` changes settings."""
+    loop = Loop(spec, run, reporter or Silent())
+    resuming.restore(loop)
+    if loop.ranks.is_main:
         run.tidy()
-        for line in resume.differences(run.facts(), _facts(prepared)):
+        for line in resuming.differences(run.facts(), _facts(spec)):
             loop.reporter.message(line)
-        resume.carry_on(loop, revision)
-    return _train(loop, limits)
+        resuming.apply_changes(loop, revision)
+    return Outcome(run, loop.fit(limits), loop)
 
 
-def _facts(prepared: Prepared) -> dict[str, Any]:
-    """What a run is computed with, and of."""
-    machine = prepared.machine
-    where = directory.environment(str(machine.device), machine.precision)
-    layout = {"memory_format": "channels_last" if machine.channels_last else "contiguous"}
-    data = {"data": dataset.fingerprint(prepared.training), "validation_images": len(prepared.validation)}
-    return {**where, **layout, "processes": machine.ranks.place.count, **data}
-
-
-def _train(loop: Loop, limits: Limits) -> Outcome:
-    loop.run.describe({"status": "running"})
-    try:
-        ending = loop.fit(limits)
-    except BaseException as error:
-        reason = str(error) if isinstance(error, GantoolsError) else type(error).__name__
-        if not isinstance(error, PeerError):
-            loop.ranks.give_up(reason)
-        _conclude(loop, {"status": "failed", "reason": reason})
-        raise
-    _conclude(loop, {"status": ending, "validation": loop.cast.validation.latest})
-    return Outcome(loop.run, ending, loop)
-
-
-def _conclude(loop: Loop, facts: Mapping[str, Any]) -> None:
-    """Write down how it ended; a disk that is full for that must not hide what is being told."""
-    try:
-        loop.run.describe({**facts, "step": loop.position.step})
-    except OSError as error:
-        loop.reporter.message(f"run.json could not be brought up to date ({error.strerror or error})")
+def _facts(spec: RunSpec) -> dict[str, Any]:
+    """What a run is computed with, and of: its part of ``run.json``."""
+    runtime = spec.runtime
+    return {
+        **directory.environment(str(runtime.device), runtime.precision),
+        "memory_format": "channels_last" if runtime.channels_last else "contiguous",
+        "processes": runtime.ranks.world_size,
+        "data": dataset.fingerprint(spec.training),
+        "validation_images": len(spec.validation),
+    }
 
 
 def _load_weights(recipe: Recipe[Any, Any], path: Path) -> dict[str, Any]:
-    """Start the exported generators from a weights file (fine-tuning). Returns what is to be known of it."""
+    """Start the exported generators from a weights file (fine-tuning). Returns what ``run.json`` says of it."""
     stored = weights.load(path)
     networks = exported_networks(recipe, networks_of(list(recipe.stages())))
     for name in recipe.exports():
@@ -144,20 +125,20 @@ def _load_weights(recipe: Recipe[Any, Any], path: Path) -> dict[str, Any]:
     return {"path": str(path.resolve()), "sha256": sha256(path), **about}
 
 
-def findings(prepared: Prepared, *, dry_run: bool) -> list[str]:
-    """What a run would work with, one line each; with ``dry_run`` every stage plays one step on real data."""
-    networks = networks_of(list(prepared.recipe.stages()))
+def findings(spec: RunSpec, *, dry_run: bool) -> list[str]:
+    """What a run would work with, one line each; with ``dry_run`` every stage trains one step on real data."""
+    networks = networks_of(list(spec.recipe.stages()))
     millions = ((name, sum(p.numel() for p in network.parameters()) / 1e6) for name, network in networks.items())
     lines = [
-        f"device: {prepared.machine.device}, {prepared.machine.precision}",
-        *([prepared.measured] if prepared.measured else []),
-        f"training: {prepared.training.describe()}",
-        f"validation: {prepared.validation.describe()}",
+        f"device: {spec.runtime.device}, {spec.runtime.precision}",
+        *([spec.measured] if spec.measured else []),
+        f"training: {spec.training.describe()}",
+        f"validation: {spec.validation.describe()}",
         f"networks: {', '.join(f'{name} {count:.2f} M parameters' for name, count in millions)}",
     ]
     if dry_run:
         with TemporaryDirectory() as folder:
             run = RunDirectory(Path(folder) / "run")
             run.begin("")
-            lines += [f"dry run: {name} plays" for name in Loop(prepared, run, Silent()).try_stages()]
+            lines += [f"dry run: {name} plays" for name in Loop(spec, run, Silent()).try_stages()]
     return lines

@@ -1,17 +1,27 @@
-"""Why a run stops before its configuration's end."""
+"""Why a run stops before its configuration's end: limits, and signals, which are noted until a step is done. No torch.
+
+A second signal ends the process at once.
+"""
 
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from types import FrameType
+from typing import TYPE_CHECKING, Literal
 
-from gantools.training.distributed.rank_info import Ranks
-from gantools.training.interruptions import Interruptions
+if TYPE_CHECKING:
+    from gantools.training.distributed.communicator import ProcessGroup
 
 Ending = Literal["finished", "limit", "interrupted"]
+
+
+def existing_signals(*names: str) -> tuple[signal.Signals, ...]:
+    """Those of the named signals that this system has: Windows has no SIGHUP."""
+    return tuple(signal.Signals[name] for name in names if name in signal.Signals.__members__)
 
 
 @dataclass(frozen=True)
@@ -23,22 +33,43 @@ class Limits:
 
 
 class Stopping:
-    """Looks out for limits and signals from now on. ``signal`` is the one that was received, of any rank."""
+    """While entered, watches limits and signals. ``signal`` is the one that was received, by any rank.
 
-    def __init__(self, limits: Limits, interruptions: Interruptions, ranks: Ranks, tell: Callable[[str], None]) -> None:
-        self._limits, self._interruptions, self._ranks, self._tell = limits, interruptions, ranks, tell
+    SIGINT, SIGTERM and SIGHUP are noted instead of ending the process; after the first one they have their usual effect
+    again. What was ignored (as SIGHUP is under nohup) stays ignored. Threads other than the main one get no signals, so
+    there nothing is changed.
+    """
+
+    def __init__(self, limits: Limits, ranks: ProcessGroup, report: Callable[[str], None]) -> None:
+        self._limits, self._ranks, self._report = limits, ranks, report
         self._began = time.monotonic()
+        self._received = 0
+        self._previous: dict[signal.Signals, object] = {}
         self.signal: int | None = None
 
+    def __enter__(self) -> Stopping:
+        if threading.current_thread() is threading.main_thread():
+            for number in existing_signals("SIGINT", "SIGTERM", "SIGHUP"):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _note(self, received: int, _frame: FrameType | None) -> None:
+        self._received = received
+        for number in self._previous:
+            signal.signal(number, signal.SIG_DFL)
+
     def reason(self, step: int) -> Ending | None:
-        """Why to stop at the edge after ``step`` steps: the same for all ranks, whichever of them was told."""
-        received, out_of_time = divmod(
-            self._ranks.largest(2 * (self._interruptions.received or 0) + self._is_late()), 2
-        )
+        """Why to stop after ``step`` steps: the same for all ranks, whichever of them got a signal."""
+        received, out_of_time = divmod(self._ranks.all_reduce_max(2 * self._received + self._is_late()), 2)
         if received:
             self.signal = received
-            if self._ranks.place.is_first:
-                self._tell(f"{signal.Signals(received).name}: saving at step {step}, then stopping")
+            if self._ranks.is_main:
+                self._report(f"{signal.Signals(received).name}: saving at step {step}, then stopping")
             return "interrupted"
         out_of_steps = self._limits.max_steps is not None and step >= self._limits.max_steps
         return "limit" if out_of_steps or out_of_time else None

@@ -1,4 +1,4 @@
-"""Figures on the validation pictures, and which weights were the best so far."""
+"""Metrics on the validation images, and which weights were the best so far."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gantools.images import ranges
 from gantools.metrics import pair_metric
 from gantools.metrics.frechet import frechet
 from gantools.training import rng
-from gantools.training.device.runtime import Machine
+from gantools.training.device.runtime import Runtime
 from gantools.training.ema import MovingAverage
 from gantools.training.recipe import Best, Judged, Recipe, exported_networks
 
@@ -34,41 +34,41 @@ Vectors: TypeAlias = dict[str, list[tuple[Tensor, Tensor]]]
 
 
 class Validation:
-    """Measures a recipe on its validation split, one picture at a time, with the weights that would be exported."""
+    """Measures a recipe on its validation split, one image at a time, with the weights that would be exported."""
 
     def __init__(
         self,
         recipe: Recipe[Any, Any],
         data: Dataset,
         networks: Mapping[str, nn.Module],
-        machine: Machine,
+        runtime: Runtime,
         average: MovingAverage | None,
         largest_px: int | None = None,
     ) -> None:
         """Of images with a side longer than ``largest_px`` the middle is taken; None: whole images."""
         self.recipe, self.data, self.networks = recipe, data, networks
-        self.machine, self.average, self.largest_px = machine, average, largest_px
+        self.runtime, self.average, self.largest_px = runtime, average, largest_px
         self.best: float | None = None
         self.stale = 0
         self.latest: dict[str, float] = {}
 
     def measure(self) -> dict[str, float]:
-        """Mean of every figure over the split; empty when the split is."""
-        ranks, own = self.machine.ranks, []
+        """Mean of every metric over the split; empty when the split is."""
+        ranks, own = self.runtime.ranks, []
         with self.at_rest():
-            for index in range(ranks.place.rank, len(self.data), ranks.place.count):
+            for index in range(ranks.rank, len(self.data), ranks.world_size):
                 judged = self.apply(self.recipe.validate, index)
-                own.append((index, self._figures(judged), _on_cpu(judged.vectors)))
-        # In the order of the pictures, so that the sum is the same for any number of ranks.
-        found = sorted(chain(*ranks.gathered(own)), key=lambda row: row[0])
-        rows = [figures for _, figures, _ in found]
+                own.append((index, self._metrics(judged), _on_cpu(judged.vectors)))
+        # In the order of the images, so that the sum is the same for any number of ranks.
+        found = sorted(chain(*ranks.all_gather(own)), key=lambda row: row[0])
+        rows = [metrics for _, metrics, _ in found]
         means = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]} if rows else {}
         self.latest = {**means, **_distances([vectors for *_, vectors in found])}
         return self.latest
 
-    def _figures(self, judged: Judged) -> dict[str, float]:
+    def _metrics(self, judged: Judged) -> dict[str, float]:
         fake, real = ranges.from_tensor(judged.fake.float()), ranges.from_tensor(judged.real)
-        return {**{name: pair_metric(name)(fake, real) for name in self.recipe.metrics}, **judged.figures}
+        return {**{name: pair_metric(name)(fake, real) for name in self.recipe.metrics}, **judged.metrics}
 
     def exported_weights(self) -> Any:
         """The context in which the networks carry the moving average, where there is one."""
@@ -83,14 +83,14 @@ class Validation:
         """
         for network in self.networks.values():
             network.eval()
-        machine = self.machine
+        runtime = self.runtime
         with (
             self.exported_weights(),
-            rng.set_aside(machine.device),
+            rng.preserved(runtime.device),
             torch.no_grad(),
             self._training_mode(),
-            machine.autocast(),
-            machine.uncompiled(),
+            runtime.autocast(),
+            runtime.uncompiled(),
         ):
             yield
 
@@ -105,7 +105,7 @@ class Validation:
             for buffer, value in kept:
                 buffer.copy_(value)
             for network in networks:
-                self.machine.place(network)
+                self.runtime.place(network)
 
     @cached_property
     def _kept_in_training_mode(self) -> list[nn.Module]:
@@ -113,8 +113,8 @@ class Validation:
         return [networks[name] for name, export in self.recipe.exports().items() if export.mode == "train"]
 
     @cached_property
-    def _layout(self) -> Machine:
-        return replace(self.machine, channels_last=self.machine.channels_last and not self._kept_in_training_mode)
+    def _layout(self) -> Runtime:
+        return replace(self.runtime, channels_last=self.runtime.channels_last and not self._kept_in_training_mode)
 
     def apply(self, look: Callable[[Any], T], index: int) -> T:
         """What ``look``, the recipe's ``validate`` or ``preview``, says of a fixed image, within ``at_rest``.
@@ -126,7 +126,7 @@ class Validation:
         batch = self._middle(self.data.collate([sample]))
         rng.seed(DROPOUT_SEED)
         try:
-            return look(to_network(batch, self.machine.device, channels_last=self._layout.channels_last))
+            return look(to_network(batch, self.runtime.device, channels_last=self._layout.channels_last))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -152,14 +152,14 @@ class Validation:
 
         return batch.map_tensors(cut)
 
-    def is_best(self, best: Best | None, figures: Mapping[str, float]) -> bool:
-        """Whether ``figures`` beat all before them in this stage; remembers them if so.
+    def is_best(self, best: Best | None, metrics: Mapping[str, float]) -> bool:
+        """Whether ``metrics`` beat all before them in this stage; remembers them if so.
 
         ``stale`` counts the validations since.
         """
         if best is None:
             return False
-        value = figures.get(best.metric, math.nan)
+        value = metrics.get(best.metric, math.nan)
         if math.isnan(value) or (self.best is not None and not best.beats(value, self.best)):
             self.stale += 1
             return False
@@ -167,7 +167,7 @@ class Validation:
         return True
 
     def forget_best(self) -> None:
-        """A new stage is judged by its own figure."""
+        """A new stage is judged by its own metric."""
         self.best, self.stale = None, 0
 
     def state(self) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _on_cpu(vectors: Mapping[str, Sequence[tuple[Tensor, Tensor]]]) -> Vectors:
 
 
 def _distances(rows: Sequence[Vectors]) -> dict[str, float]:
-    """The figures of the whole split; none of fewer than two pictures, which have no spread."""
+    """The metrics of the whole split; none for fewer than two images, which have no spread."""
     if len(rows) < 2:
         return {}
     return {name: fmean(map(_distance, zip(*(row[name] for row in rows), strict=True))) for name in rows[0]}

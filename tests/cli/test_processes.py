@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from gantools.checkpoint import weights
 from gantools.cli.output import console
 from gantools.data.synthetic import drawing
-from gantools.errors import PeerError, TrainingError
-from gantools.training.distributed import launcher, rank_info, rank_process
+from gantools.errors import TrainingError
+from gantools.training.distributed import launch, rank_info
 from tests.cli.conftest import SMALL
 
 PATIENCE_SECONDS = 120
@@ -77,25 +79,31 @@ def test_torchrun_has_started_them_already(gantools, monkeypatch):
     assert (ended.code, ended.only_error) == (2, "--nproc: torchrun has started the processes already; leave it out")
 
 
-def test_the_word_of_who_failed_first_is_the_last(tmp_path, monkeypatch, capsys):
-    words = []
-    for rank, error in enumerate((PeerError("rank 1: it broke"), TrainingError("it broke"))):
-        monkeypatch.setenv(rank_process.WORD, str(tmp_path / f"{rank}.json"))
-        assert console.report(error) == 1
-        words.append(rank_process.read_word(tmp_path / f"{rank}.json"))
-    assert min(words).line == "it broke"
-    assert rank_process.read_word(tmp_path / "2.json") is None
-    assert capsys.readouterr().err == "gantools: rank 1: it broke\ngantools: it broke\n"
-    assert json.loads(Path(tmp_path / "1.json").read_text())["message"]["message"] == "it broke"  # as torchrun reads it
+def failure(rank, code, folder, line=None):
+    """How torch's launcher describes a rank that ended with ``code`` and may have left a line."""
+    file = folder / f"{rank}.json"
+    if line is not None:
+        os.environ["TORCHELASTIC_ERROR_FILE"] = str(file)
+        assert console.report(TrainingError(line)) == 1
+    return ProcessFailure(rank, 100 + rank, code, str(file))
 
 
 @pytest.mark.parametrize(
-    ("code", "ended"),
+    ("codes", "received", "ended"),
     [
-        (-signal.SIGTERM, launcher.Ended(143)),
-        (143, launcher.Ended(143)),
-        (1, launcher.Ended(1, "rank 3 ended with code 1")),
+        ({}, 0, (0, None)),
+        ({0: 143, 1: 143}, signal.SIGTERM, (143, None)),
+        ({0: 130, 1: -signal.SIGINT}, signal.SIGINT, (130, None)),
+        ({1: 1}, signal.SIGINT, (1, "broke")),  # it could not save
+        ({0: 1, 1: -signal.SIGTERM}, 0, (1, "broke")),  # ended by the launcher once the other had failed
+        ({0: 1, 1: -signal.SIGKILL}, 0, (1, r"rank 1 \(process 101\) was killed by SIGKILL; go on from the newest .*")),
+        ({0: 2}, 0, (2, "broke")),
+        ({3: 7}, 0, (7, "rank 3 ended with 7")),
     ],
 )
-def test_an_end_without_a_word(code, ended):
-    assert launcher.without_word(3, code) == ended
+def test_the_first_failure_is_the_result(codes, received, ended, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", "")
+    found = [failure(rank, code, tmp_path, "broke" if code in (1, 2) else None) for rank, code in codes.items()]
+    code, line = launch.outcome(found, received)
+    assert code == ended[0]
+    assert line is ended[1] is None or re.fullmatch(ended[1], line)

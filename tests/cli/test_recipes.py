@@ -79,7 +79,7 @@ def test_a_preset_trains_stops_resumes_exports_and_infers(
     recipe, run = spec.partition("/")[0], here / "run"
     started = gantools("train", spec, "--data", drawn[recipe], "--run-dir", run, "--max-steps", "1", *small(spec))
     assert (started.code, started.out) == (0, f"{run}\n"), started.err
-    assert started.err.splitlines()[-2:] == ["limit at step 1", f"go on with: gantools train --resume {run}"]
+    assert started.err.splitlines()[-2:] == ["limit at step 1", f"resume with: gantools train --resume {run}"]
     assert state.steps(run / "checkpoints") == [1]
     resumed = gantools("train", "--resume", run)
     assert (resumed.code, resumed.out) == (0, f"{run}\n"), resumed.err

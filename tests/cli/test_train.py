@@ -81,7 +81,7 @@ def test_no_time_left(gantools: Any, here: Path, drawn: dict[str, Path], small: 
     arguments = ("train", SPEC, "--data", drawn["srgan"], "--run-dir", "run", "--max-time", "0s", *small(SPEC))
     ended = gantools(*arguments)
     assert ended.code == 0
-    assert ended.err.splitlines()[-2:] == ["limit at step 0", "go on with: gantools train --resume run"]
+    assert ended.err.splitlines()[-2:] == ["limit at step 0", "resume with: gantools train --resume run"]
     assert gantools("train", "--resume", "run").code == 0
 
 
@@ -115,9 +115,9 @@ def test_a_run_that_stopped_says_what_can_be_looked_at_and_how_to_go_on(
 ) -> None:
     ended = gantools("train", SPEC, "--data", drawn["srgan"], "--run-dir", "run", "--max-steps", "3", *small(SPEC))
     weights, stopped, go_on = ended.err.splitlines()[-3:]
-    assert weights == "weights: run/weights/last.safetensors; try: gantools infer run PICTURE"
+    assert weights == "weights: run/weights/last.safetensors; try: gantools infer run IMAGE"
     assert stopped.startswith("limit at step 3")
-    assert go_on == "go on with: gantools train --resume run"
+    assert go_on == "resume with: gantools train --resume run"
     photo = next(drawn["srgan"].rglob("*.png"))
     assert gantools("infer", "run", photo, "-o", "x.png").code == 0
 

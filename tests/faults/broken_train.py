@@ -19,12 +19,12 @@ from gantools.checkpoint import state
 from gantools.data.loading import sampler
 from gantools.recipes.cyclegan import CycleGan
 from gantools.training import rng
+from gantools.training.checkpoints import CheckpointManager
 from gantools.training.ema import MovingAverage
-from gantools.training.keeper import Keeper
 from gantools.training.monitor import finite, health
-from gantools.training.monitor.movement import Movement
+from gantools.training.monitor.health import WeightUpdateRatio
 from gantools.training.run import metrics_log
-from gantools.training.step import StagePlay
+from gantools.training.step import StageTrainer
 from tests.faults import collapse, datasets, resumes, saves, trainings
 from tests.faults.harness import Outcome, Trial
 from tests.faults.offspring import Child
@@ -64,12 +64,14 @@ def _manifest_first(checkpoints: Path, step: int, content: Any, keep: int) -> Pa
 _honest_save = state.save
 
 
-def _swallowing(keeper: Keeper, step: int, content: Any, export: Callable[[], object], *, final: bool = False) -> bool:
+def _swallowing(
+    checkpoints: CheckpointManager, step: int, content: Any, save_weights: Callable[[str, int], None], *, final: bool
+) -> bool:
     """A save that failed counts as one that did not."""
     with suppress(OSError):
-        state.save(keeper.folder, step, content, keeper.options.keep_checkpoints)
+        state.save(checkpoints._run.checkpoints, step, content, checkpoints._options.keep_checkpoints)
     with suppress(OSError):
-        export()
+        save_weights("last", step)
     return True
 
 
@@ -100,15 +102,15 @@ VARIANTS: dict[str, Broken] = {
     "no-checksum": Broken(
         saves.mutations, _set(state, "sha256", lambda path: state._read_manifest(path.parent)[path.name])
     ),
-    "swallowed-error": Broken(trainings.failed_writes, _set(Keeper, "save", _swallowing)),
+    "swallowed-error": Broken(trainings.failed_writes, _set(CheckpointManager, "_write", _swallowing)),
     "journal-not-rewound": Broken(trainings.killed_at_events, _set(metrics_log, "rewind", lambda path, step: None)),
     "optimizer-dropped": Broken(of("pix2pix/paper"), lambda: _forget_optimizers()),
     "pool-dropped": Broken(of("cyclegan/paper"), _set(CycleGan, "load_extra_state", _forgetful_pool)),
     "average-dropped": Broken(of("pix2pix/paper"), _set(MovingAverage, "load_state", lambda average, content: None)),
     "streams-dropped": Broken(of("pix2pix/paper"), _set(rng, "load_state", lambda content, device: None)),
-    "not-numbers-saved": Broken(resumes.not_numbers, _set(finite, "spoiled", lambda content, path="": iter(()))),
+    "not-numbers-saved": Broken(resumes.not_numbers, _set(finite, "non_finite", lambda content, path="": iter(()))),
     "workers-alike": Broken(datasets.augmentation, _set(sampler, "sample_rng", lambda *key: _by_process())),
-    "movement-unmeasured": Broken(collapsing, _set(Movement, "mark", lambda movement: None)),
+    "movement-unmeasured": Broken(collapsing, _set(WeightUpdateRatio, "mark", lambda movement: None)),
     "threshold-lost": Broken(collapsing, _set(health, "MOVED_ABOVE", 0.0)),
 }
 
@@ -123,13 +125,13 @@ def _remove_first() -> None:
 
 
 def _forget_optimizers() -> None:
-    honest = StagePlay.load_state
+    honest = StageTrainer.load_state
 
-    def load(play: StagePlay, content: Any) -> None:
+    def load(play: StageTrainer, content: Any) -> None:
         own = {name: optimizer.state_dict() for name, optimizer in play.optimizers.items()}
         honest(play, {**content, "optimizers": own})
 
-    StagePlay.load_state = load  # type: ignore[method-assign]
+    StageTrainer.load_state = load  # type: ignore[method-assign]
 
 
 def _by_process() -> Any:

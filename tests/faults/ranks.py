@@ -24,7 +24,7 @@ import torch._dynamo  # optimizers import it, which each rank would do for itsel
 from gantools.checkpoint import state
 from gantools.cli import start as command_line
 from gantools.training import setup
-from gantools.training.distributed.launcher import environment, free_port
+from gantools.training.distributed.launch import environment, free_port
 from gantools.training.stopping import Limits
 from tests.faults.harness import Outcome, Row, Trial
 from tests.training import together
@@ -208,7 +208,7 @@ def _train(folder: Path, run: Path, spec: str, *overrides: str, count: int = 2) 
         prepared = setup.prepare(tried.recipe, tried.config, "cpu")
         loop = setup.start(prepared, tried.tree, run, Limits(), None).loop
         digest = hashlib.sha256()
-        for network in loop.cast.networks.values():
+        for network in loop.state.networks.values():
             for tensor in network.state_dict().values():
                 digest.update(tensor.numpy().tobytes())
         rank = os.environ.get("RANK", "0")

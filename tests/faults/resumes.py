@@ -70,7 +70,7 @@ class Poison:
 
 
 def _first_parameter(loop: Loop, network: str) -> torch.nn.Parameter:
-    return next(iter(loop.cast.networks[network].parameters()))
+    return next(iter(loop.state.networks[network].parameters()))
 
 
 def _weight(network: str) -> Callable[[Loop, float], None]:
@@ -97,8 +97,8 @@ def _moment(loop: Loop, value: float) -> None:
 
 
 def _average(loop: Loop, value: float) -> None:
-    assert loop.cast.average is not None
-    tensors = next(iter(loop.cast.average.average.values()))
+    assert loop.state.average is not None
+    tensors = next(iter(loop.state.average.average.values()))
     next(iter(tensors.values())).view(-1)[0] = value
 
 
@@ -151,7 +151,7 @@ def _poisoned(training: Micro, folder: Path, poison: Poison, step: int, value: f
         honest = Loop._step
 
         def stepping(loop: Loop, *arguments: Any) -> None:
-            if loop.position.step == step:
+            if loop.progress.step == step:
                 poison.spoil(loop, value)
             honest(loop, *arguments)
 
@@ -171,7 +171,7 @@ def _ending(ended: Ended, poison: Poison, late: int) -> str | None:
 def _left(folder: Path) -> str | None:
     """Nothing that is no number in any checkpoint, and the run goes on."""
     for saved in state.all_saved(folder / "checkpoints"):
-        if any(finite.spoiled(state.load(saved.folder))):
+        if any(finite.non_finite(state.load(saved.folder))):
             return f"{saved.folder.name} holds it"
     ended = run(folder.with_suffix(".said"), "train", "--resume", folder)
     return not_whole(folder) if ended.code == 0 else f"cannot go on: {ended.err[-300:]}"

@@ -73,13 +73,13 @@ def test_a_run_trains_validates_saves_and_resumes(compiled: str, tmp_path):
 def test_batches_copied_ahead_are_those_of_the_cpu(tmp_path):
     from contextlib import closing
 
-    from gantools.training.device.loader import Feed
-    from gantools.training.device.runtime import Machine
+    from gantools.training.device.loader import DeviceLoader
+    from gantools.training.device.runtime import Runtime
 
     drawing.draw_dataset("shoes", tmp_path, 12, 40, seed=0)
     settings = api.configure("pix2pix/shoes-64", data=[str(tmp_path)], overrides=TOY["pix2pix"])
     data = settings.recipe.dataset(settings.config, "training")
-    feeds = [Feed(data, settings.config, Machine(device, "fp32"), 0, print) for device in (CPU, CUDA)]
+    feeds = [DeviceLoader(data, settings.config, Runtime(device, "fp32"), 0, print) for device in (CPU, CUDA)]
     with closing(feeds[0]), closing(feeds[1]):
         for _ in range(20):
             (here,), (there,) = (feed.step() for feed in feeds)

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from gantools import api
-from gantools.training import optimizers
-from gantools.training.optimizers import Progress
+from gantools.config.schedules import StageProgress
 
 
 def config(spec: str, *overrides: str):
@@ -48,7 +47,7 @@ def test_pix2pix_paper():
     for player in ("generator", "discriminator"):
         assert adam(settings, "adversarial", player) == ("adam", 2e-4, (0.5, 0.999))
     schedule = settings.stages.adversarial.schedule
-    factors = [optimizers.rate_factor(schedule, Progress(epoch, 200, epoch)) for epoch in (0, 99, 100, 199)]
+    factors = [schedule.rate_factor(StageProgress(epoch, 200, epoch)) for epoch in (0, 99, 100, 199)]
     assert factors == pytest.approx([1, 1, 1 - 1 / 101, 1 - 100 / 101])
     assert settings.stages.adversarial.epochs == 200
     assert recipe.exports()["generator"].mode == "train"
@@ -100,7 +99,7 @@ def test_srgan_paper():
     for stage, player in (("pretraining", "generator"), ("adversarial", "generator"), ("adversarial", "discriminator")):
         assert adam(settings, stage, player) == ("adam", 1e-4, (0.9, 0.999))
     schedule = settings.stages.adversarial.schedule
-    halves = [optimizers.rate_factor(schedule, Progress(step, 200_000, 0)) for step in (99_999, 100_000)]
+    halves = [schedule.rate_factor(StageProgress(step, 200_000, 0)) for step in (99_999, 100_000)]
     assert halves == pytest.approx([1, 0.1])
 
 

@@ -234,7 +234,7 @@ def test_validation_names_the_baselines_and_measures_the_hole() -> None:
     with torch.no_grad():
         recipe.generator.eval()
         judged = recipe.validate(one)
-    assert set(judged.figures) == {"hole_psnr", "hole_l1_percent", "mean_fill_hole_psnr", "telea_hole_psnr"}
+    assert set(judged.metrics) == {"hole_psnr", "hole_l1_percent", "mean_fill_hole_psnr", "telea_hole_psnr"}
     assert judged.fake.shape == (1, 3, 16, 16)
     known = one.hole.expand_as(judged.fake) == 0
     assert torch.equal(judged.fake[known], one.image[known])

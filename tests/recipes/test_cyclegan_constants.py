@@ -7,10 +7,9 @@ import torch
 from torch import nn
 
 from gantools import api
+from gantools.config.schedules import StageProgress
 from gantools.models.blocks import InstanceNorm
 from gantools.models.generators.resnet import ResNet
-from gantools.training import optimizers
-from gantools.training.optimizers import Progress
 
 
 def config(spec: str):
@@ -77,7 +76,7 @@ def test_cyclegan_paper():
     assert recipe.history_a.capacity == recipe.history_b.capacity == 50
     assert settings.stages.adversarial.epochs == 200
     schedule = settings.stages.adversarial.schedule
-    factors = [optimizers.rate_factor(schedule, Progress(epoch, 200, epoch)) for epoch in (0, 99, 100, 199)]
+    factors = [schedule.rate_factor(StageProgress(epoch, 200, epoch)) for epoch in (0, 99, 100, 199)]
     assert factors == pytest.approx([1, 1, 1 - 1 / 101, 1 - 100 / 101])
 
 

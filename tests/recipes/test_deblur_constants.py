@@ -8,12 +8,11 @@ from pydantic import ValidationError
 from torch import nn
 
 from gantools import api
+from gantools.config.schedules import StageProgress
 from gantools.config.schema import AdamOptions
 from gantools.errors import ConfigError
 from gantools.losses.penalties import gradient_penalty
 from gantools.recipes.deblur import DeblurModel
-from gantools.training import optimizers
-from gantools.training.optimizers import Progress
 
 RANDOM = "model.perceptual.weights=random"
 GAMES = ("deblur/motion", "deblur/vgg16", "deblur/fpn")
@@ -78,7 +77,7 @@ def test_the_games_rates_fall_over_the_second_half_of_300_epochs(spec):
     for options in (stage.optimizers.generator, stage.optimizers.discriminator):
         assert isinstance(options, AdamOptions)
         assert (options.lr, options.betas) == (1e-4, (0.5, 0.999))
-    factors = [optimizers.rate_factor(stage.schedule, Progress(epoch, 300, epoch)) for epoch in (0, 149, 150, 299)]
+    factors = [stage.schedule.rate_factor(StageProgress(epoch, 300, epoch)) for epoch in (0, 149, 150, 299)]
     assert factors == pytest.approx([1, 1, 1 - 1 / 151, 1 - 150 / 151])
     assert config(spec).stages.content is None
 

@@ -11,15 +11,13 @@ from torch.nn.utils.parametrize import is_parametrized
 from torchvision import models
 
 from gantools import api
-from gantools.config.schema import OneCycleSchedule
+from gantools.config.schedules import OneCycleSchedule, StageProgress
 from gantools.errors import ModelFileError, UsageError
 from gantools.images.imagenet import DEVIATION, MEAN, normalised
 from gantools.models import GENERATORS
 from gantools.models.attention import SelfAttention
 from gantools.models.encoder_weights import load_encoder_weights
 from gantools.models.options import ResNetUNetOptions
-from gantools.training import optimizers
-from gantools.training.optimizers import Progress
 from gantools.training.recipe import networks_of
 from gantools.training.turns import Solo, ThresholdSwitch
 
@@ -90,7 +88,7 @@ def test_the_schedule_is_the_sources():
 
 def test_one_cycle_rises_for_four_fifths():
     schedule = api.configure("restore/crappify").config.stages.generator_pretraining_frozen.schedule
-    factors = [optimizers.rate_factor(schedule, Progress(step, 100, 0)) for step in (0, 80, 100)]
+    factors = [schedule.rate_factor(StageProgress(step, 100, 0)) for step in (0, 80, 100)]
     assert factors == pytest.approx([1 / 25, 1, 4e-6])
 
 
@@ -106,10 +104,10 @@ def test_who_plays_and_who_rests():
         {"discriminator": {"critic"}},
         {"generator": parts, "discriminator": {"critic"}},
     ]
-    assert [set(stage.resting) for stage in stages] == [{"encoder_early", "encoder_late"}, set(), parts, set()]
+    assert [set(stage.frozen) for stage in stages] == [{"encoder_early", "encoder_late"}, set(), parts, set()]
     assert stages[1].players["generator"].rates == pytest.approx({"encoder_early": 1e-3, "encoder_late": 1e-3**0.5})
     assert stages[3].players["generator"].rates == {}
-    assert {player.resting_mode for player in stages[3].players.values()} == {"eval"}
+    assert {player.frozen_mode for player in stages[3].players.values()} == {"eval"}
 
 
 def test_every_weight_of_the_generator_is_one_players():

@@ -204,11 +204,11 @@ def test_a_run_without_pictures_and_facts_still_has_a_page(run: Path) -> None:
 )
 def test_a_run_without_validation_says_why(run: Path, facts: dict[str, Any], every: int | None, said: str) -> None:
     from gantools.config.schema import TrainOptions
-    from gantools.training.run.lock import Lock
+    from gantools.training.run.directory import RunLock
 
     (run / "metrics.jsonl").write_text(json.dumps({**row(10), "step": 120}))
     (run / "run.json").write_text(json.dumps(facts))
-    held = Lock(run) if facts.get("held") else None
+    held = RunLock(run) if facts.get("held") else None
     drawn = page.render(story.read(run), "srgan", [], TrainOptions(validate_every_steps=every))
     if held:
         held.release()

@@ -18,7 +18,7 @@ from torch import nn
 from gantools.checkpoint import state
 from gantools.checkpoint.weights import Export
 from gantools.config.options import Options, setting
-from gantools.config.schema import DataSection, Game, GeneratorOnly, RunConfig, StageOptions
+from gantools.config.schema import DataSection, GanOptimizers, GeneratorOnly, RunConfig, StageOptions
 from gantools.config.source import Tree
 from gantools.data.loading import sampler
 from gantools.data.loading.batches import Unpaired
@@ -71,12 +71,12 @@ class ToyData(DataSection):
 
 
 class ToyStages(Options):
-    game: StageOptions[Game] = setting(..., "the game")
+    game: StageOptions[GanOptimizers] = setting(..., "the game")
 
 
 class TwoStages(Options):
     pretraining: StageOptions[GeneratorOnly] = setting(..., "the generator alone")
-    game: StageOptions[Game] = setting(..., "the game")
+    game: StageOptions[GanOptimizers] = setting(..., "the game")
 
 
 class ToyConfig(RunConfig):
@@ -226,8 +226,8 @@ class AdaptiveToy(Toy):
             "game",
             ThresholdSwitch(0.65),
             {
-                "generator": Player(generator, self.l1, resting_mode="eval"),
-                "discriminator": Player({"critic": self.critic}, self.critic_loss, resting_mode="eval"),
+                "generator": Player(generator, self.l1, frozen_mode="eval"),
+                "discriminator": Player({"critic": self.critic}, self.critic_loss, frozen_mode="eval"),
             },
         )
 
@@ -249,7 +249,7 @@ def run(kind: type[Toy], folder, *, max_steps: int | None = None, resume: bool =
     prepared = setup.prepare(kind, config, "cpu")
     limits = Limits(max_steps=max_steps)
     if resume:
-        return setup.continue_run(prepared, setup.RunDirectory.open(folder), limits, None)
+        return setup.resume(prepared, setup.RunDirectory.open(folder), limits, None)
     return setup.start(prepared, Tree(values), folder, limits, None)
 
 

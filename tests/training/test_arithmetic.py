@@ -13,9 +13,10 @@ import torch
 from gantools import api, speed
 from gantools.training import setup
 from gantools.training.device import precision
-from gantools.training.device.runtime import Machine
-from gantools.training.distributed.rank_info import Alone
-from gantools.training.state import Prepared
+from gantools.training.device.runtime import Runtime
+from gantools.training.distributed.communicator import ProcessGroup
+from gantools.training.distributed.rank_info import RankInfo
+from gantools.training.state import RunSpec
 from tests.measuring import measuring
 
 AUTO = ("train.precision=auto", "train.memory_format=auto")
@@ -28,14 +29,14 @@ def _measured_and_not_kept(monkeypatch: pytest.MonkeyPatch, real_speed: None) ->
     monkeypatch.setattr(speed, "_kept", lambda subject, options: None)
 
 
-def prepared(settings: api.Settings, **before: str) -> Prepared:
+def prepared(settings: api.Settings, **before: str) -> RunSpec:
     return setup.prepare(settings.recipe, settings.config, "cpu", before=before)
 
 
 def test_the_faster_arithmetic_is_chosen_and_said(tiny, monkeypatch):
     asked = measuring(monkeypatch, bf16=1.2, bf16_channels_last=1.9)
     made = prepared(tiny("srgan/compact", *AUTO))
-    assert (made.machine.precision, made.machine.channels_last) == ("bf16", True)
+    assert (made.runtime.precision, made.runtime.channels_last) == ("bf16", True)
     assert asked == [list(FASTEST_BF16)] * 2  # a convolution, then steps
     assert made.measured is not None
     assert made.measured.startswith("precision: bf16 channels_last (")
@@ -47,7 +48,7 @@ def test_where_bf16_is_slower_fp32_is_chosen(tiny, monkeypatch):
     """As on a Xeon with AVX512-BF16: its convolutions are 0.66 times as fast, and so steps in bf16 are not tried."""
     asked = measuring(monkeypatch, fp32_channels_last=1.02, bf16=0.66, bf16_channels_last=0.6)
     made = prepared(tiny("srgan/compact", *AUTO))
-    assert (made.machine.precision, made.machine.channels_last) == ("fp32", False)
+    assert (made.runtime.precision, made.runtime.channels_last) == ("fp32", False)
     assert asked[1:] == [["fp32", "fp32 channels_last"]]
     assert "bf16 0.66 times" in str(made.measured)
 
@@ -56,14 +57,14 @@ def test_norms_over_a_picture_stay_contiguous(tiny, monkeypatch):
     asked = measuring(monkeypatch, bf16=1.5, bf16_channels_last=9)
     made = prepared(tiny("cyclegan/apple2orange-64", *AUTO))
     assert asked[1:] == [["fp32", "bf16"]]
-    assert (made.machine.precision, made.machine.channels_last) == ("bf16", False)
+    assert (made.runtime.precision, made.runtime.channels_last) == ("bf16", False)
 
 
 def test_a_layout_that_was_asked_for_stays(tiny, monkeypatch):
     asked = measuring(monkeypatch, bf16_channels_last=1.5)
     made = prepared(tiny("srgan/compact", "train.precision=auto", "train.memory_format=channels_last"))
     assert asked[1:] == [["fp32 channels_last", "bf16 channels_last"]]
-    assert (made.machine.precision, made.machine.channels_last) == ("bf16", True)
+    assert (made.runtime.precision, made.runtime.channels_last) == ("bf16", True)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
@@ -71,7 +72,7 @@ def test_a_precision_that_was_asked_for_is_not_measured(tiny, monkeypatch, preci
     asked = measuring(monkeypatch)
     for spec, layout in (("srgan/compact", True), ("pix2pix/shoes-64", False), ("cyclegan/apple2orange-64", False)):
         made = prepared(tiny(spec, f"train.precision={precision}", "train.memory_format=auto"))
-        assert (made.machine.precision, made.machine.channels_last, made.measured) == (precision, layout, None)
+        assert (made.runtime.precision, made.runtime.channels_last, made.measured) == (precision, layout, None)
     assert not asked
 
 
@@ -84,7 +85,7 @@ def test_long_steps_are_judged_by_a_convolution_in_the_usual_layout(tiny, monkey
 
     monkeypatch.setattr(speed, "ratios", given)
     made = prepared(tiny(spec, *AUTO))
-    assert (made.machine.precision, made.machine.channels_last) == ("bf16", layout)
+    assert (made.runtime.precision, made.runtime.channels_last) == ("bf16", layout)
 
 
 @pytest.mark.parametrize("spec", ["pix2pix/shoes-64", "srgan/compact", "cyclegan/apple2orange-64"])
@@ -120,11 +121,11 @@ def test_a_run_that_goes_on_keeps_its_arithmetic(tiny, tmp_path, monkeypatch):
     asked = measuring(monkeypatch, fp32_channels_last=9)  # another day, another winner
     settings = api.read_config(begun.path / "config.yaml")
     made = prepared(settings, **{key: facts[key] for key in ("device", "precision", "memory_format")})
-    assert (made.machine.precision, made.machine.channels_last, made.measured) == ("bf16", False, None)
+    assert (made.runtime.precision, made.runtime.channels_last, made.measured) == ("bf16", False, None)
     assert not asked
 
     said: list[str] = []
-    seen = monkeypatch.setattr(setup, "continue_run", lambda prepared, *_: said.append(prepared.machine.precision))
+    seen = monkeypatch.setattr(setup, "resume", lambda prepared, *_: said.append(prepared.runtime.precision))
     assert seen is None
     for overrides in ((), ("train.precision=fp32",)):
         with pytest.raises(AttributeError):  # there is no outcome: it did not train
@@ -135,17 +136,18 @@ def test_a_run_that_goes_on_keeps_its_arithmetic(tiny, tmp_path, monkeypatch):
 def test_a_run_that_goes_on_elsewhere_is_measured_there(tiny, monkeypatch):
     asked = measuring(monkeypatch)
     made = prepared(tiny("pix2pix/shoes-64", *AUTO), device="cuda:0", precision="bf16", memory_format="channels_last")
-    assert (made.machine.precision, made.machine.channels_last) == ("fp32", False)
+    assert (made.runtime.precision, made.runtime.channels_last) == ("fp32", False)
     assert asked
 
 
-class Second(Alone):
+class Second(ProcessGroup):
     """A rank that is told what the first one has decided, and decides nothing."""
 
     def __init__(self, told: Any) -> None:
+        super().__init__(RankInfo(1, 2))
         self.told, self.asked = told, 0
 
-    def told_by_first(self, make: Callable[[], Any]) -> Any:
+    def broadcast(self, make: Callable[[], Any]) -> Any:
         self.asked += 1
         return self.told
 
@@ -154,8 +156,8 @@ def test_the_first_rank_decides_for_all(tiny, monkeypatch):
     asked = measuring(monkeypatch)
     settings = tiny("pix2pix/shoes-64", *AUTO)
     second = Second((precision.Choice("bf16", True), "a line"))
-    machine = Machine(torch.device("cpu"), "fp32", ranks=second)
+    machine = Runtime(torch.device("cpu"), "fp32", ranks=second)
     data = settings.recipe.dataset(settings.config, "training")
-    made, line = precision.settled(machine, settings.recipe(settings.config), settings.config, data, {})
+    made, line = precision.settle(machine, settings.recipe(settings.config), settings.config, data, {})
     assert made == replace(machine, precision="bf16", channels_last=True)
     assert (line, second.asked, asked) == ("a line", 1, [])

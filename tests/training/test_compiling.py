@@ -14,7 +14,7 @@ from benchmarks.steps import FP32, our_play
 from gantools import api
 from gantools.training.device import compile
 from gantools.training.device import runtime as machines
-from gantools.training.device.runtime import Machine, choose
+from gantools.training.device.runtime import Runtime, choose
 
 CPU = torch.device("cpu")
 
@@ -92,7 +92,7 @@ def test_the_graphs_mode_asks_for_cuda_graphs_and_nothing_is_compiled_when_off()
 def test_other_sizes_run_uncompiled():
     lower, network = Traced(), Network()
     compile.prepare([network], "networks", lower)
-    machine = Machine(CPU, "fp32", compiled="networks")
+    machine = Runtime(CPU, "fp32", compiled="networks")
     for side_px in (4, 5, 6):
         with machine.uncompiled():
             network(torch.ones(1, 1, side_px, side_px))
@@ -121,7 +121,7 @@ def test_a_step_is_marked_for_graphs_alone(monkeypatch):
     marks: list[int] = []
     monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: marks.append(1))
     for how in ("off", "networks", "graphs"):
-        Machine(CPU, "fp32", compiled=how).begin_step()
+        Runtime(CPU, "fp32", compiled=how).begin_step()
     assert marks == [1]
 
 

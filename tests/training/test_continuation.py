@@ -13,7 +13,7 @@ from gantools.checkpoint import state, weights
 from gantools.config.changes import between, extension
 from gantools.errors import ModelFileError, UsageError
 from gantools.training.run import metrics_log
-from tests.training.test_keeper import Listener
+from tests.training.test_checkpoints import Listener
 
 SPEC = "pix2pix/shoes-64"
 
@@ -110,7 +110,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(tiny, tmp_path):
     (run.path / "run.json").write_text(json.dumps(facts(run) | {"status": "running"}))
     listener = Listener()
     resumed = api.resume(run.path, reporter=listener)
-    assert listener.said == [f"{run.path} ended before its first checkpoint: it begins anew"]
+    assert listener.said == [f"{run.path}: no checkpoint yet; starting from step 0"]
     assert last_weights(resumed) == last_weights(whole)
     assert [row["step"] for row in metrics_log.read(run.path / "metrics.jsonl") if "images_per_second" in row] == [
         1, 2, 3, 4,
@@ -143,6 +143,4 @@ def test_other_pictures_than_before_are_noticed(tiny, drawn, tmp_path):
     os.rename(tmp_path / "shoes" / "00000.png", tmp_path / "shoes" / "00099.png")
     listener = Listener()
     api.resume(run.path, max_steps=1, reporter=listener)
-    assert listener.said == [
-        "the training pictures are not those that the run began with: their order is another one, too"
-    ]
+    assert listener.said == ["the training images are not those that the run began with: their order differs, too"]

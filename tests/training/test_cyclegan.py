@@ -126,7 +126,7 @@ def test_validation_figures_are_distances_on_0_to_1(tiny):
     recipe, batch = settings.recipe(settings.config), next(batches(settings))
     one = type(batch)(batch.a[:1], batch.b[:1], batch.names)
     recipe.a_to_b = recipe.b_to_a = lambda picture: torch.zeros_like(picture)
-    figures = recipe.validate(one).figures
+    figures = recipe.validate(one).metrics
     expected = float((one.a.abs().mean() + one.b.abs().mean()) / 4)
     assert figures["cycle_l1"] == pytest.approx(expected)
     assert figures["identity_l1_percent"] == pytest.approx(100 * expected)

@@ -78,7 +78,7 @@ def assert_same_weights(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
 
 def test_five_critic_turns_to_one_equal_a_hand_written_loop(photos: Path, tmp_path: Path) -> None:
     settings = settings_of(photos, "deblur/motion")
-    ours = trained(settings, tmp_path / "run").loop.cast.recipe
+    ours = trained(settings, tmp_path / "run").loop.state.recipe
 
     hand = setup.prepare(settings.recipe, settings.config, "cpu").recipe
     g, d = hand.generator.train(), hand.discriminators["discriminator"].train()
@@ -115,7 +115,7 @@ def test_the_content_stage_equals_a_hand_written_loop(photos: Path, tmp_path: Pa
         "stages.content.optimizers.generator.clip_norm=null",
         "train.memory_format=contiguous",
     )
-    ours = trained(settings, tmp_path / "run").loop.cast.recipe
+    ours = trained(settings, tmp_path / "run").loop.state.recipe
     g = setup.prepare(settings.recipe, settings.config, "cpu").recipe.generator.train()
     adam = torch.optim.Adam(g.parameters(), 5e-4, (0.9, 0.999), fused=True)
     for _, batch in zip(range(3), batches(settings), strict=False):
@@ -172,7 +172,7 @@ def test_validation_puts_the_blurred_pictures_figure_beside_its_own(photos: Path
     outcome = trained(
         settings_of(photos, "deblur/compact", "stages.content.optimizers.generator.lr=1e-9"), tmp_path / "run"
     )
-    figures = outcome.loop.cast.validation.latest
+    figures = outcome.loop.state.validation.latest
     assert set(figures) == {"psnr_rgb", "input_psnr_rgb"}
     # A network that has learnt nothing yet returns its input, and 30 px are padded and cut back.
     assert figures["psnr_rgb"] == pytest.approx(figures["input_psnr_rgb"], abs=0.01)
@@ -183,11 +183,11 @@ def test_validation_puts_the_blurred_pictures_figure_beside_its_own(photos: Path
 
 def test_an_interrupted_game_goes_on_bit_for_bit(photos: Path, tmp_path: Path) -> None:
     settings = settings_of(photos, "deblur/motion")
-    whole = trained(settings, tmp_path / "whole").loop.cast.recipe
+    whole = trained(settings, tmp_path / "whole").loop.state.recipe
     prepared = setup.prepare(settings.recipe, settings.config, "cpu")
     stopped = setup.start(prepared, settings.tree, tmp_path / "parts", Limits(max_steps=7), None)
     assert state.steps(tmp_path / "parts" / "checkpoints") == [7]
     again = setup.prepare(settings.recipe, settings.config, "cpu")
-    resumed = setup.continue_run(again, stopped.run, Limits(), None).loop.cast.recipe
+    resumed = setup.resume(again, stopped.run, Limits(), None).loop.state.recipe
     assert_same_weights(whole.generator, resumed.generator)
     assert_same_weights(whole.discriminators["discriminator"], resumed.discriminators["discriminator"])

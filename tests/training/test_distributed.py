@@ -6,6 +6,8 @@ import fcntl
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,11 +18,11 @@ from torch import nn
 from gantools import api
 from gantools.checkpoint import state
 from gantools.data.loading import loader
-from gantools.errors import UsageError
+from gantools.errors import GantoolsError, UsageError
 from gantools.training.device import runtime
-from gantools.training.distributed import communicator, launcher, rank_info
+from gantools.training.distributed import communicator, launch, rank_info
 from gantools.training.distributed.batch_norm import GlobalBatchNorm, share_statistics
-from gantools.training.distributed.rank_info import Alone, Place
+from gantools.training.distributed.rank_info import RankInfo
 from gantools.training.run import metrics_log
 from tests.training import together
 from tests.training.test_resume import assert_equal_states
@@ -139,15 +141,18 @@ def test_alone_there_is_nobody_to_ask(monkeypatch):
     for name in ("RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     nobody = communicator.join(torch.device("cpu"))
-    assert isinstance(nobody, Alone)
-    assert nobody.place == Place(0, 1, 0, 1)
-    assert (nobody.largest(3), nobody.means({"a": 0.1}), nobody.gathered("b")) == (3, {"a": 0.1}, ["b"])
+    assert nobody.info == RankInfo(0, 1, 0, 1)
+    assert (nobody.all_reduce_max(3), nobody.all_reduce_mean({"a": 0.1}), nobody.all_gather("b")) == (
+        3,
+        {"a": 0.1},
+        ["b"],
+    )
 
 
 def test_a_place_needs_somewhere_to_meet():
     started = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
-    assert rank_info.place(started) == Place()  # a queueing system's own variables mean nothing
-    assert rank_info.place({**started, "MASTER_ADDR": "a", "MASTER_PORT": "1"}) == Place(3, 4, 1, 2)
+    assert rank_info.current(started) == RankInfo()  # a queueing system's own variables mean nothing
+    assert rank_info.current({**started, "MASTER_ADDR": "a", "MASTER_PORT": "1"}) == RankInfo(3, 4, 1, 2)
 
 
 def test_processes_of_one_computer_share_its_cores(monkeypatch):
@@ -206,5 +211,51 @@ def test_shared_statistics_are_batch_norms_where_one_process_trains():
 @pytest.mark.parametrize(("system", "interface"), [("linux", "lo"), ("darwin", "lo0"), ("win32", None)])
 def test_ranks_of_one_computer_meet_on_its_loopback(system, interface, monkeypatch):
     monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
-    monkeypatch.setattr(launcher.sys, "platform", system)
-    assert launcher.environment(0, 2, 1234).get("GLOO_SOCKET_IFNAME") == interface
+    monkeypatch.setattr(launch.sys, "platform", system)
+    assert launch.environment(0, 2, 1234).get("GLOO_SOCKET_IFNAME") == interface
+
+
+MEETS = """
+import signal
+from gantools.cli.output import console
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started this may ignore it
+
+@console.guarded
+def main():
+    import torch
+    from gantools.training.distributed import communicator
+    communicator.REPORT_WAIT_AFTER_SECONDS = 0.1
+    communicator.join(torch.device("cpu"))
+
+main()
+"""
+
+
+@pytest.mark.parametrize(("rank", "number"), [(0, signal.SIGINT), (1, signal.SIGTERM)])
+def test_a_rank_that_waits_alone_says_so_and_ends_at_the_first_signal(rank: int, number: signal.Signals) -> None:
+    port = launch.free_port()
+    place = {"RANK": str(rank), "WORLD_SIZE": "3", "LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1"}
+    environment = {**os.environ, **place, "MASTER_PORT": str(port), "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", MEETS], stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        lines = [""]
+        while "waiting for" not in lines[-1]:
+            lines.append(process.stderr.readline())
+            assert lines[-1], f"it ended with {process.wait()} and said {lines}"
+        waiting = f"waiting for the other 2 of 3 processes at 127.0.0.1:{port}; Ctrl-C stops"
+        assert lines[-1] == f"gantools: warning: {waiting}\n"
+        process.send_signal(number)
+        _, more = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == -number
+        assert "Traceback" not in more
+    finally:
+        process.kill()
+
+
+def test_processes_that_cannot_reach_each_other_are_not_started(monkeypatch):
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr("socket.create_connection", unreachable)
+    with pytest.raises(GantoolsError, match=r"cannot reach each other at 127\.0\.0\.1 \(Network is unreachable\)"):
+        launch.launch(2, ["train", "pix2pix"])

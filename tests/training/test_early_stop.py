@@ -20,7 +20,8 @@ from gantools.inference import find_weights
 from gantools.recipes.pix2pix import Pix2Pix
 from gantools.training import previews
 from gantools.training.reporter import Silent
-from gantools.training.run import lock, metrics_log
+from gantools.training.run import metrics_log
+from gantools.training.run.directory import RunLock
 
 SPEC = "pix2pix/shoes-64"
 SELDOM = tuple(f"train.{name}_every_steps=1000" for name in ("preview", "validate", "checkpoint", "log"))
@@ -251,7 +252,7 @@ def test_every_kind_of_run_can_be_exported(tiny, tmp_path, spec):
 
 
 def test_a_run_that_is_being_trained_keeps_its_weights(killed, tmp_path):
-    with lock.Lock(killed):
+    with RunLock(killed):
         exporting.make_ready(killed)
         assert saved_step(killed) == 2
         with pytest.raises(UsageError, match="being trained by process"):
@@ -361,7 +362,7 @@ def test_a_loop_draws_by_the_clock(tiny, tmp_path, monkeypatch):
 
 def test_weights_that_cannot_be_written_are_a_failed_save(tiny, tmp_path):
     """Twice the run goes on and the old weights stay; at the end it may not be."""
-    from tests.training.test_keeper import FullDisk
+    from tests.training.test_checkpoints import FullDisk
 
     disk, run = FullDisk(str(tmp_path / "run" / "weights")), tmp_path / "run"
     disk.full = False

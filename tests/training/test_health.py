@@ -9,6 +9,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from gantools.training.monitor import health
 from gantools.training.monitor.health import (
+    KEPT_RATIOS,
     LASTING_STEPS,
     LOOK_EVERY,
     MARK_EVERY,
@@ -16,8 +17,8 @@ from gantools.training.monitor.health import (
     THUMBNAILS,
     YOUNG_STEPS,
     Health,
+    WeightUpdateRatio,
 )
-from gantools.training.monitor.movement import KEPT_WAYS, Movement
 from gantools.training.run import metrics_log
 
 
@@ -48,9 +49,9 @@ class Watched:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda truth: -truth, "exchanged"),
+        (lambda truth: -truth, "inverted"),
         (lambda truth: (100 * truth).clamp(-1, 1), "black or white"),
-        (lambda truth: torch.zeros_like(truth) + torch.linspace(-1, 1, 16), "nearly the same picture"),
+        (lambda truth: torch.zeros_like(truth) + torch.linspace(-1, 1, 16), "nearly the same image"),
     ],
     ids=["inverted", "saturated", "collapsed"],
 )
@@ -145,9 +146,9 @@ def test_weights_that_run_away_are_told_even_when_they_rest_afterwards():
     assert stepped(watched, 1.0) == pytest.approx(2)
     assert watched.warnings == []
     stepped(watched, 1.0)
-    assert watched.warnings == [health._RESTLESS]
-    later = [stepped(watched, 1.0) for _ in range(KEPT_WAYS - 2)]
-    assert [way > 1 for way in later] == [True] * (KEPT_WAYS - 3) + [False]
+    assert watched.warnings == [health._UNSTABLE]
+    later = [stepped(watched, 1.0) for _ in range(KEPT_RATIOS - 2)]
+    assert [way > 1 for way in later] == [True] * (KEPT_RATIOS - 3) + [False]
 
 
 def test_weights_that_walk_slowly_or_were_taken_from_elsewhere_are_left_alone():
@@ -162,23 +163,23 @@ def test_weights_that_walk_slowly_or_were_taken_from_elsewhere_are_left_alone():
 
 def test_movement_is_of_a_sample_of_large_layers_and_of_the_network_that_moves_most():
     large, small = nn.Linear(1000, 1000), nn.Conv2d(3, 8, 3)
-    movement = Movement({"large": large, "small": small, "norm": nn.BatchNorm2d(3)})
-    assert movement.longest() == 0
+    movement = WeightUpdateRatio({"large": large, "small": small, "norm": nn.BatchNorm2d(3)})
+    assert movement.largest() == 0
     with torch.no_grad():
         large.weight.mul_(1.5)
         small.weight.mul_(1.2)
     movement.mark()
-    assert movement.longest() == pytest.approx(0.5, abs=1e-5)
+    assert movement.largest() == pytest.approx(0.5, abs=1e-5)
     assert sum(values.numel() for values in movement._sample().values()) < 10_000
 
 
 def test_networks_without_matrices_or_with_nothing_in_them_do_not_move():
     zero = nn.Linear(4, 4)
     nn.init.zeros_(zero.weight)
-    for movement in (Movement({"norm": nn.BatchNorm2d(3), "zero": zero}), Movement({})):
+    for movement in (WeightUpdateRatio({"norm": nn.BatchNorm2d(3), "zero": zero}), WeightUpdateRatio({})):
         nn.init.ones_(zero.weight)
         movement.mark()
-        assert movement.longest() == 0
+        assert movement.largest() == 0
 
 
 def test_logits_of_several_discriminators_are_averaged_under_health():

@@ -15,9 +15,9 @@ from gantools.data.loading.batches import to_network
 from gantools.data.synthetic import drawing
 from gantools.images.imagenet import normalised
 from gantools.training import setup
-from gantools.training.device.runtime import Machine
+from gantools.training.device.runtime import Runtime
 from gantools.training.run import metrics_log
-from gantools.training.step import StagePlay
+from gantools.training.step import StageTrainer
 from gantools.training.stopping import Limits
 
 TINY = (
@@ -78,7 +78,7 @@ class ByHand:
         prepared = setup.prepare(settings.recipe, settings.config, "cpu")
         self.g, self.c = prepared.recipe.generator, prepared.recipe.critic
         for network in (self.g, self.c):
-            prepared.machine.place(network)
+            prepared.runtime.place(network)
         data = settings.recipe.dataset(settings.config, "training")
         stream = loader.batches(data, batch_images=2, start_batch=0, seed=settings.config.seed, workers=0)
         self.batches = (to_network(batch, "cpu", channels_last=True) for batch in stream)
@@ -181,7 +181,7 @@ def test_a_resting_generator_keeps_weights_and_statistics(photos, tmp_path):
     setup.start(prepared, settings.tree, tmp_path / "run", Limits(max_steps=4), None)
     after_pretraining = {key: value.clone() for key, value in prepared.recipe.generator.state_dict().items()}
     resumed = setup.prepare(settings.recipe, settings.config, "cpu")
-    setup.continue_run(resumed, setup.RunDirectory.open(tmp_path / "run"), Limits(max_steps=6), None)
+    setup.resume(resumed, setup.RunDirectory.open(tmp_path / "run"), Limits(max_steps=6), None)
     for key, value in resumed.recipe.generator.state_dict().items():
         assert torch.equal(value, after_pretraining[key]), key
 
@@ -196,7 +196,7 @@ def test_the_parts_are_exported_as_one_network_and_resume_bit_for_bit(photos, tm
     prepared = setup.prepare(settings.recipe, settings.config, "cpu")
     setup.start(prepared, settings.tree, tmp_path / "part", Limits(max_steps=7), None)
     resumed = setup.prepare(settings.recipe, settings.config, "cpu")
-    setup.continue_run(resumed, setup.RunDirectory.open(tmp_path / "part"), Limits(), None)
+    setup.resume(resumed, setup.RunDirectory.open(tmp_path / "part"), Limits(), None)
     newest = [state.newest(tmp_path / name / "checkpoints")[1] for name in ("whole", "part")]
     assert set(newest[0]["networks"]) == {"encoder_early", "encoder_late", "decoder", "critic"}
     for part in ("networks", "average"):
@@ -234,9 +234,11 @@ def test_in_the_game_the_resting_network_is_in_eval_mode(photos):
     settings = configured(photos, "model.critic.dropout=0.15")
     recipe = setup.prepare(settings.recipe, settings.config, "cpu").recipe
     (*_, stage) = recipe.stages()
-    play = StagePlay(recipe, stage, settings.config.stages.adversarial.optimizers, Machine(torch.device("cpu"), "fp32"))
+    play = StageTrainer(
+        recipe, stage, settings.config.stages.adversarial.optimizers, Runtime(torch.device("cpu"), "fp32")
+    )
     for learning in stage.players:
-        play._spotlight([learning])
+        play._set_trainable([learning])
         for name, player in stage.players.items():
             modules = [module for network in player.networks.values() for module in network.modules()]
             assert {module.training for module in modules} == {name == learning}

@@ -11,9 +11,9 @@ from gantools.data.loading import loader
 from gantools.data.loading.batches import to_network
 from gantools.errors import NonFiniteError
 from gantools.training import setup
-from gantools.training.device.runtime import Machine
+from gantools.training.device.runtime import Runtime
 from gantools.training.recipe import LossTerms, Player, Stage
-from gantools.training.step import StagePlay
+from gantools.training.step import StageTrainer
 from gantools.training.stopping import Limits
 from gantools.training.turns import Alternate
 
@@ -31,7 +31,7 @@ def batches(settings: api.Settings):
 def built(settings: api.Settings):
     prepared = setup.prepare(settings.recipe, settings.config, "cpu")
     for network in (prepared.recipe.generator, prepared.recipe.discriminator):
-        prepared.machine.place(network)
+        prepared.runtime.place(network)
         network.train()
     return prepared.recipe
 
@@ -123,14 +123,14 @@ def test_srgan_stages_equal_a_hand_written_loop(tiny, tmp_path):
     assert_same_weights(ours.discriminator, d)
 
 
-def play(network: torch.nn.Module, player: Player, settings: api.Settings) -> StagePlay:
+def play(network: torch.nn.Module, player: Player, settings: api.Settings) -> StageTrainer:
     class Plain:
         def forward(self, batch):
             return network(batch)
 
     stage = Stage("only", Alternate("generator"), {"generator": player})
     options = settings.config.stages.adversarial.optimizers
-    return StagePlay(Plain(), stage, options, Machine(torch.device("cpu"), "fp32"))
+    return StageTrainer(Plain(), stage, options, Runtime(torch.device("cpu"), "fp32"))
 
 
 class Named:
@@ -188,17 +188,17 @@ def test_others_are_frozen_during_a_turn_and_rest_in_their_mode(tiny):
 
     players = {
         "generator": Player({"g": g}, g_loss),
-        "discriminator": Player({"d": d}, d_loss, resting_mode="eval"),
+        "discriminator": Player({"d": d}, d_loss, frozen_mode="eval"),
     }
     stage = Stage("game", Alternate("discriminator", "generator"), players)
     options = settings.config.stages.adversarial.optimizers
-    StagePlay(Plain(), stage, options, Machine(torch.device("cpu"), "fp32")).step(0, [Named(torch.randn(3, 2))], 1.0)
+    StageTrainer(Plain(), stage, options, Runtime(torch.device("cpu"), "fp32")).step(0, [Named(torch.randn(3, 2))], 1.0)
     assert seen["discriminator"] == (False, True, True)  # the generator's graph waits for its own turn
     assert seen["generator"] == (False, False, True)  # the critic is frozen and, as it asked, in eval mode
     assert d.weight.grad is not None
 
 
-def overflowing(settings: api.Settings, most: int) -> StagePlay:
+def overflowing(settings: api.Settings, most: int) -> StageTrainer:
     """A game in fp16 whose generator's gradients are infinite in every step, its discriminator's never."""
     g, d = torch.nn.Linear(3, 1), torch.nn.Linear(3, 1)
     players = {
@@ -208,7 +208,7 @@ def overflowing(settings: api.Settings, most: int) -> StagePlay:
     recipe = type("Plain", (), {"forward": staticmethod(lambda _batch: None)})()
     stage = Stage("game", Alternate("generator", "discriminator"), players)
     options = settings.config.stages.adversarial.optimizers
-    return StagePlay(recipe, stage, options, Machine(torch.device("cpu"), "fp16"), max_skipped_steps=most)
+    return StageTrainer(recipe, stage, options, Runtime(torch.device("cpu"), "fp16"), max_skipped_steps=most)
 
 
 def test_a_player_that_overflows_again_and_again_is_noticed_beside_one_that_does_not(tiny):

@@ -8,61 +8,60 @@ import pytest
 import torch
 from torch import nn
 
-from gantools.config.schema import (
-    AdamOptions,
-    AdamWOptions,
+from gantools.config.schedules import (
     ConstantSchedule,
     CosineSchedule,
     LinearDecaySchedule,
     OneCycleSchedule,
+    StageProgress,
     StepSchedule,
 )
+from gantools.config.schema import AdamOptions, AdamWOptions
 from gantools.training import optimizers
-from gantools.training.optimizers import Progress, rate_factor
 
 
-def at_epoch(epoch: int) -> Progress:
-    return Progress(step=epoch * 10, steps=2000, epoch=epoch)
+def at_epoch(epoch: int) -> StageProgress:
+    return StageProgress(step=epoch * 10, steps=2000, epoch=epoch)
 
 
-def at_share(share: float) -> Progress:
-    return Progress(step=round(share * 1000), steps=1000, epoch=0)
+def at_share(share: float) -> StageProgress:
+    return StageProgress(step=round(share * 1000), steps=1000, epoch=0)
 
 
 def test_linear_decay_is_the_papers_lambda():
     """100 epochs at the base rate, then 100 that each have a lower one: epochs 100 to 199, counted from 0."""
     schedule = LinearDecaySchedule(constant_epochs=100, decay_epochs=100)
-    factors = [rate_factor(schedule, at_epoch(epoch)) for epoch in range(202)]
+    factors = [schedule.rate_factor(at_epoch(epoch)) for epoch in range(202)]
     assert factors[:100] == [1] * 100
     assert factors[100:200] == pytest.approx([1 - k / 101 for k in range(1, 101)])
     assert factors[200:] == [0, 0]
-    assert rate_factor(LinearDecaySchedule(constant_epochs=0, decay_epochs=3), at_epoch(0)) == 0.75
+    assert LinearDecaySchedule(constant_epochs=0, decay_epochs=3).rate_factor(at_epoch(0)) == 0.75
 
 
 def test_step_drops_at_its_shares():
     schedule = StepSchedule(at=(0.5, 0.75), factor=0.1)
-    factors = [rate_factor(schedule, at_share(share)) for share in (0, 0.499, 0.5, 0.75)]
+    factors = [schedule.rate_factor(at_share(share)) for share in (0, 0.499, 0.5, 0.75)]
     assert factors == pytest.approx([1, 1, 0.1, 0.01])
 
 
 def test_one_cycle_rises_and_falls():
     schedule = OneCycleSchedule(rise_share=0.25, start_factor=0.04, end_factor=1e-5)
-    assert rate_factor(schedule, at_share(0)) == pytest.approx(0.04)
-    assert rate_factor(schedule, at_share(0.125)) == pytest.approx(0.52)
-    assert rate_factor(schedule, at_share(0.25)) == pytest.approx(1)
-    assert rate_factor(schedule, at_share(1)) == pytest.approx(1e-5)
+    assert schedule.rate_factor(at_share(0)) == pytest.approx(0.04)
+    assert schedule.rate_factor(at_share(0.125)) == pytest.approx(0.52)
+    assert schedule.rate_factor(at_share(0.25)) == pytest.approx(1)
+    assert schedule.rate_factor(at_share(1)) == pytest.approx(1e-5)
 
 
 def test_cosine_warms_up_and_falls():
     schedule = CosineSchedule(warmup_steps=100, end_factor=0.01)
-    assert rate_factor(schedule, at_share(0)) == pytest.approx(0.01)
-    assert rate_factor(schedule, at_share(0.1)) == 1
-    assert rate_factor(schedule, at_share(0.55)) == pytest.approx(0.01 + 0.99 * (1 + math.cos(math.pi / 2)) / 2)
-    assert rate_factor(schedule, at_share(1)) == pytest.approx(0.01)
+    assert schedule.rate_factor(at_share(0)) == pytest.approx(0.01)
+    assert schedule.rate_factor(at_share(0.1)) == 1
+    assert schedule.rate_factor(at_share(0.55)) == pytest.approx(0.01 + 0.99 * (1 + math.cos(math.pi / 2)) / 2)
+    assert schedule.rate_factor(at_share(1)) == pytest.approx(0.01)
 
 
 def test_constant_stays():
-    assert rate_factor(ConstantSchedule(), at_share(0.9)) == 1
+    assert ConstantSchedule().rate_factor(at_share(0.9)) == 1
 
 
 @pytest.mark.parametrize("options", [AdamOptions(lr=3e-4, betas=(0.5, 0.9)), AdamWOptions(weight_decay=0.1)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,9 +20,9 @@ from gantools.images.io import reader
 from gantools.recipes.pix2pix import Pix2Pix
 from gantools.recipes.srgan import Srgan
 from gantools.training import rng, setup
-from gantools.training.device.runtime import Machine
+from gantools.training.device.runtime import Runtime
 from gantools.training.distributed import batch_norm
-from gantools.training.state import Cast
+from gantools.training.state import TrainState
 from gantools.training.validation import Validation
 from tests.training.test_resume import assert_equal_states
 
@@ -61,12 +62,12 @@ def test_sample_sheets_show_the_network_in_the_mode_of_its_export(tiny, tmp_path
 
     settings = tiny("pix2pix/shoes-64", *DROPOUT, f"data.validation_dir={shown}", "train.ema_decay=null")
     prepared = setup.prepare(settings.recipe, settings.config, "cpu")
-    cast = Cast(prepared)
+    state = TrainState(prepared)
     sheets = []
-    with cast.validation.at_rest():
+    with state.validation.at_rest():
         for _ in range(2):
-            sheets.append(cast.validation.apply(prepared.recipe.preview, 1)["generated"])
-        cast.validation.apply(prepared.recipe.preview, 0)
+            sheets.append(state.validation.apply(prepared.recipe.preview, 1)["generated"])
+        state.validation.apply(prepared.recipe.preview, 0)
     assert torch.equal(*sheets)
     path = tmp_path / "x.safetensors"
     weights.save(path, "pix2pix", prepared.recipe.exports(), {"generator": prepared.recipe.generator}, {})
@@ -95,8 +96,8 @@ def test_validation_in_training_mode_leaves_the_training_alone(tiny, tmp_path):
 
 def test_statistics_over_all_ranks_wait_for_nobody_in_validation(monkeypatch):
     """Ranks look at different numbers of images then."""
-    monkeypatch.setattr(batch_norm.distributed, "count", lambda: 2)
-    monkeypatch.setattr(batch_norm.distributed, "mean", lambda values: pytest.fail("asked another rank"))
+    group = SimpleNamespace(world_size=2, mean=lambda values: pytest.fail("asked another rank"))
+    monkeypatch.setattr(batch_norm.communicator, "current", lambda: group)
     torch.manual_seed(0)
     network, images = nn.Sequential(nn.BatchNorm2d(4)), torch.randn(2, 4, 5, 5)
     alone = network(images)
@@ -130,7 +131,7 @@ def test_only_the_own_devices_streams_are_saved_and_set_aside(monkeypatch):
     own, devices = torch.device("cuda:1"), FewStreams(monkeypatch)
     saved = rng.state(own)
     assert torch.equal(saved["cuda"], torch.tensor([2]))
-    with rng.set_aside(own):
+    with rng.preserved(own):
         devices.states[1] = torch.tensor([9])
         torch.manual_seed(3)
     assert (devices.states[1].item(), set(devices.seen)) == (2, {1})
@@ -240,12 +241,12 @@ def test_other_failures_of_validation_are_not_taken_for_want_of_memory(tiny, tmp
 def test_the_machine_of_a_validation_is_the_runs(tiny):
     """A run on channels_last goes on in it."""
     settings = tiny("pix2pix/shoes-64", *DROPOUT, "train.memory_format=channels_last")
-    cast = Cast(setup.prepare(settings.recipe, settings.config, "cpu"))
-    assert isinstance(cast.machine, Machine)
-    weight = next(value for value in cast.recipe.generator.parameters() if value.dim() == 4)
+    state = TrainState(setup.prepare(settings.recipe, settings.config, "cpu"))
+    assert isinstance(state.runtime, Runtime)
+    weight = next(value for value in state.recipe.generator.parameters() if value.dim() == 4)
     before = weight.stride()
-    with cast.validation.at_rest():
+    with state.validation.at_rest():
         assert weight.is_contiguous()
-        assert cast.recipe.generator.training
-        assert not cast.recipe.discriminator.training
+        assert state.recipe.generator.training
+        assert not state.recipe.discriminator.training
     assert weight.stride() == before

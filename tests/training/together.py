@@ -19,7 +19,7 @@ from gantools import api, recipes
 from gantools.data.synthetic import drawing
 from gantools.errors import TrainingError
 from gantools.recipes.pix2pix import Pix2Pix
-from gantools.training.distributed.launcher import environment, free_port
+from gantools.training.distributed.launch import environment, free_port
 from gantools.training.recipe import LossTerms
 from gantools.training.reporter import Silent
 from tests.cli.conftest import SMALL, SMALL_PRESET
@@ -66,7 +66,7 @@ def processes(count: int, arguments: Sequence[str]) -> list[subprocess.Popen[str
     return [
         subprocess.Popen(
             [sys.executable, *arguments],
-            env=environment(rank, count, port),
+            env={**os.environ, **environment(rank, count, port)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,31 +1,32 @@
-"""``gantools train``: start a run, or go on with one."""
+"""``gantools train``: start a run, or resume one."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gantools.cli.commands import crew
 from gantools.cli.commands.recipes import configured
 from gantools.cli.options import options_command
 from gantools.cli.output import console
+from gantools.cli.output.progress import TrainingReporter
 from gantools.errors import UsageError
-from gantools.training.distributed import rank_info, rank_process
+from gantools.training.distributed import rank_info
+from gantools.training.reporter import Silent
 
 if TYPE_CHECKING:
     from gantools.api import TrainingRun
-    from gantools.training.reporter import Reporter
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
 
 @dataclass(frozen=True)
-class Asked:
+class TrainOptions:
     """The arguments and options of ``gantools train``, in the order of its help."""
 
     recipe: Annotated[
@@ -34,11 +35,11 @@ class Asked:
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")] = None
     config: Annotated[Path | None, typer.Option("--config", help="Take the settings from this file.")] = None
     data: Annotated[
-        list[str] | None, typer.Option("--data", metavar="DIR", help="Folder of pictures (may be repeated).")
+        list[str] | None, typer.Option("--data", metavar="DIR", help="Folder of images (may be repeated).")
     ] = None
     run_dir: Annotated[Path | None, typer.Option("--run-dir", help="Folder of the run [runs/RECIPE/TIME].")] = None
     resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run; settings given are changed.")
+        Path | None, typer.Option("--resume", metavar="RUN", help="Resume this run; settings given override its own.")
     ] = None
     extend: Annotated[
         str | None, typer.Option("--extend", metavar="500|2epochs", help="With --resume: a longer last stage.")
@@ -54,71 +55,102 @@ class Asked:
         int | None, typer.Option("--seed", help="Seed of weights, data order, augmentation and dropout.")
     ] = None
     max_steps: Annotated[
-        int | None, typer.Option("--max-steps", min=1, help="Stop after this many steps; resume goes on.")
+        int | None, typer.Option("--max-steps", min=1, help="Stop after this many steps; --resume continues.")
     ] = None
     max_time: Annotated[
-        str | None, typer.Option("--max-time", metavar="2h30m", help="Stop after this time; resume goes on.")
+        str | None, typer.Option("--max-time", metavar="2h30m", help="Stop after this time; --resume continues.")
     ] = None
     processes: Annotated[
         int | None, typer.Option("--nproc", min=1, help="Train with this many processes on this computer.")
     ] = None
-    json: Annotated[bool, typer.Option("--json", help="Journal rows as JSON Lines on stdout.")] = False
+    json: Annotated[bool, typer.Option("--json", help="Log rows as JSON Lines on stdout.")] = False
 
     @property
     def changes(self) -> list[str]:
-        """The settings that are to be other than in the preset or the run, as ``KEY=VALUE``."""
+        """The settings that override the preset's or the run's, as ``KEY=VALUE``."""
         precision = [f"train.precision={self.precision}"] if self.precision else []
         return [*(self.overrides or ()), *precision, *([] if self.seed is None else [f"seed={self.seed}"])]
 
     @property
-    def max_seconds(self) -> float | None:
-        """How long to train. Raises UsageError."""
-        return None if self.max_time is None else parse_duration(self.max_time)
+    def execution(self) -> dict[str, Any]:
+        """How to train, for both ``api.train`` and ``api.resume``. Raises UsageError."""
+        max_seconds = None if self.max_time is None else parse_duration(self.max_time)
+        info = rank_info.current()
+        reporter = TrainingReporter(rows_as_json=self.json) if info.is_main else RankReporter(info.rank)
+        return {"device": self.device, "max_steps": self.max_steps, "max_seconds": max_seconds, "reporter": reporter}
+
+
+class RankReporter(Silent):
+    """Prints the messages of a rank other than 0, such as a file that cannot be read."""
+
+    def __init__(self, rank: int) -> None:
+        self._rank = rank
+
+    def message(self, text: str) -> None:
+        console.message(f"rank {self._rank}: {text}")
 
 
 @console.guarded
-@options_command(Asked)
-def train(asked: Asked) -> None:
-    """Train a recipe on a folder of pictures, or go on with a run."""
-    if asked.processes is not None:
-        crew.start(asked.processes)
-    rank_process.follow_launcher()
-    how = _How(asked.device, asked.max_steps, asked.max_seconds, crew.reporter(rows_as_json=asked.json))
-    run = _begin(asked, how) if asked.resume is None else _go_on(asked, asked.resume, how)
-    crew.part()
-    _finish(run, asked.json)
+@options_command(TrainOptions)
+def train(options: TrainOptions) -> None:
+    """Train a recipe on a folder of images, or resume a run."""
+    from gantools import api
+
+    if options.processes is not None:
+        _launch(options.processes)
+    if options.resume is None:
+        settings = configured(_recipe(options), options.config, options.data or (), options.changes)
+        run = api.train(settings, run_dir=options.run_dir, init_from=options.init_from, **options.execution)
+    else:
+        changes = _changes_of_resumed(options)
+        run = api.resume(
+            options.resume, data=options.data or (), overrides=changes, extend=options.extend, **options.execution
+        )
+    if rank_info.current().world_size > 1:
+        from gantools.training.distributed import communicator
+
+        communicator.leave()
+    if rank_info.current().is_main:
+        _print_result(run, json=options.json)
+    if run.signal is not None:
+        raise SystemExit(128 + run.signal)
 
 
-class _How(NamedTuple):
-    """What is said of a training besides its settings."""
+def _launch(count: int) -> None:
+    """Run this command line as ``count`` processes and exit as they did; each of the processes returns from here."""
+    if rank_info.is_launched() or count == 1:
+        return
+    if rank_info.current().world_size > 1:
+        raise UsageError("--nproc: torchrun has started the processes already; leave it out")
+    from gantools.training.distributed.launch import launch
 
-    device: str
-    max_steps: int | None
-    max_seconds: float | None
-    reporter: Reporter
+    code, line = launch(count, sys.argv[1:])
+    if line is not None:
+        console.failure(line)
+    raise SystemExit(code)
 
 
-def _begin(asked: Asked, how: _How) -> TrainingRun:
-    if asked.recipe is None:
-        raise UsageError("name a recipe (see `gantools list`), or go on with a run: --resume RUN")
-    if asked.extend is not None:
+def _recipe(options: TrainOptions) -> str:
+    if options.recipe is None:
+        raise UsageError("name a recipe (see `gantools list`), or resume a run: --resume RUN")
+    if options.extend is not None:
         raise UsageError("--extend goes with --resume RUN; the length of a new run is a setting of its stages")
-    from gantools import api
-
-    settings = configured(asked.recipe, asked.config, asked.data or (), asked.changes)
-    return api.train(settings, run_dir=asked.run_dir, init_from=asked.init_from, **how._asdict())
+    return options.recipe
 
 
-def _go_on(asked: Asked, run: Path, how: _How) -> TrainingRun:
-    """Go on with a run. No recipe is named then, so that what stands in its place is a setting."""
-    settings = [asked.recipe] if asked.recipe and "=" in asked.recipe else []
-    recipe = {asked.recipe: asked.recipe} if asked.recipe and not settings else {}
-    others = {"--config": asked.config, "--run-dir": asked.run_dir, "--init-from": asked.init_from}
-    _refuse_with_resume({**recipe, **others})
-    from gantools import api
-
-    changes = [*settings, *asked.changes]
-    return api.resume(run, data=asked.data or (), overrides=changes, extend=asked.extend, **how._asdict())
+def _changes_of_resumed(options: TrainOptions) -> list[str]:
+    """Settings that override a run's. No recipe is named with ``--resume``, so what stands in its place is one, too."""
+    first = [options.recipe] if options.recipe and "=" in options.recipe else []
+    unwanted: Mapping[str, object] = {
+        **({options.recipe: options.recipe} if options.recipe and not first else {}),
+        "--config": options.config,
+        "--run-dir": options.run_dir,
+        "--init-from": options.init_from,
+    }
+    given = [name for name, value in unwanted.items() if value is not None]
+    if given:
+        raise UsageError(f"--resume continues a run in its folder; leave out {', '.join(given)}")
+    return [*first, *options.changes]
 
 
 def parse_duration(text: str) -> float:
@@ -130,32 +162,19 @@ def parse_duration(text: str) -> float:
     return 3600.0 * hours + 60 * minutes + seconds
 
 
-def _refuse_with_resume(unwanted: Mapping[str, object]) -> None:
-    given = [name for name, value in unwanted.items() if value is not None]
-    if given:
-        raise UsageError(f"--resume goes on with a run in its folder; leave out {', '.join(given)}")
-
-
-def _finish(run: TrainingRun, json: bool) -> None:
-    """Say where the result is; end with the signal's exit code after an interruption."""
-    if rank_info.place().is_first:
-        _tell(run, json)
-    if run.signal is not None:
-        raise SystemExit(128 + run.signal)
-
-
-def _tell(run: TrainingRun, json: bool) -> None:
-    summary = {"run": str(run.path), "status": run.ending, "step": run.step, "validation": run.validation}
+def _print_result(run: TrainingRun, *, json: bool) -> None:
+    """The run's folder or summary on stdout; how it ended and where its weights are on stderr."""
     if json:
+        summary = {"run": str(run.path), "status": run.ending, "step": run.step, "validation": run.validation}
         console.result_json({"event": "summary", **summary})
     else:
         console.result(str(run.path))
-    weights = f"weights: {run.path / 'weights' / 'last.safetensors'}; try: gantools infer {run.path} PICTURE"
-    if run.ending != "finished":
-        console.message(weights)
-    figures = ", ".join(f"{name} {value:.4g}" for name, value in run.validation.items())
-    console.message(f"{run.ending} at step {run.step}{': ' + figures if figures else ''}")
+    weights = f"weights: {run.path / 'weights' / 'last.safetensors'}; try: gantools infer {run.path} IMAGE"
+    metrics = ", ".join(f"{name} {value:.4g}" for name, value in run.validation.items())
+    ending = f"{run.ending} at step {run.step}{': ' + metrics if metrics else ''}"
     if run.ending == "finished":
-        console.message(weights)
+        lines = [ending, weights]
     else:
-        console.message(f"go on with: gantools train --resume {run.path}")
+        lines = [weights, ending, f"resume with: gantools train --resume {run.path}"]
+    for line in lines:
+        console.message(line)

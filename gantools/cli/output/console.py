@@ -12,9 +12,9 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TextIO, TypeVar
 
-from gantools.errors import ConfigError, GantoolsError, PeerError
-from gantools.training import interruptions
-from gantools.training.distributed import rank_info, rank_process
+from gantools.errors import ConfigError, GantoolsError
+from gantools.training.distributed import rank_info
+from gantools.training.stopping import existing_signals
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -106,15 +106,15 @@ def report(error: GantoolsError | OSError) -> int:
         traceback.print_exception(error)
     problems = error.problems if isinstance(error, ConfigError) else [_text(error)]
     lines = [quoted(problem) for problem in problems]
-    rank_process.leave_word("\n".join(lines), follows=isinstance(error, PeerError))
-    if not rank_process.is_launched():  # else its launcher tells what ended first, and nothing else
+    rank_info.write_error("\n".join(lines))
+    if not rank_info.is_launched():  # else its launcher tells what ended first, and nothing else
         failure("\n".join(_by_rank(line) for line in lines))
     return error.exit_code if isinstance(error, GantoolsError) else 1
 
 
 def _by_rank(line: str) -> str:
     """A line that says which process of several tells it, unless it is the first."""
-    rank = rank_info.place().rank
+    rank = rank_info.current().rank
     return f"rank {rank}: {line}" if rank else line
 
 
@@ -126,7 +126,7 @@ def _text(error: Exception) -> str:
 
 def _end_in_order() -> None:
     """Let the signals that end a program by default end it by an exception, which cleans up on its way."""
-    for number in interruptions.known("SIGTERM", "SIGHUP"):
+    for number in existing_signals("SIGTERM", "SIGHUP"):
         if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _end)
 

@@ -1,7 +1,7 @@
-"""Networks through torch.compile, and their kernels launched as CUDA graphs: an isolated room for what only GPUs need.
+"""Networks through torch.compile, and their kernels launched as CUDA graphs: everything that only GPUs need.
 
 Each network is compiled by itself, in place, for the fixed shapes of training; validation and previews run it as it is.
-A network has a handful of graphs: learning and resting, with and without gradients of its own. What cannot be compiled
+A network has a handful of graphs: learning and frozen, with and without gradients of its own. What cannot be compiled
 runs as it is, after one line.
 """
 
@@ -20,7 +20,7 @@ from gantools.lowering import Complaint, Lower, inductor
 CompileName = Literal["off", "networks", "graphs"]
 
 MOST_GRAPHS = 128
-"""A network needs up to four: learning and resting, with and without gradients of its own."""
+"""A network needs up to four: learning and frozen, with and without gradients of its own."""
 
 
 def obstacle(device: torch.device) -> str | None:
@@ -55,13 +55,13 @@ def begin_step() -> None:
     """A new step: memory of the last one's CUDA graphs may be used again.
 
     Without the mark torch takes every call that no backward pass is pending for as a new step, and a critic's step,
-    where the generator only shows its pictures, would find them overwritten.
+    where the generator only provides the fakes, would find them overwritten.
     """
     torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
 
 
 def eagerly() -> AbstractContextManager[Any]:
-    """Within the context compiled networks run as they are: pictures of any size, in eval mode."""
+    """Within the context compiled networks run as they are: images of any size, in eval mode."""
     stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
     return stance
 

@@ -3,53 +3,53 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Generic, Protocol, TypeVar
 
+import torch
+
+from gantools.config.schedules import StageProgress
 from gantools.config.schema import RunConfig, StageOptions
 from gantools.data.loading import loader
 from gantools.data.loading.batches import Batch, to_network
 from gantools.data.loading.dataset import Dataset
-from gantools.training.device.ahead import Ahead, CudaSide
-from gantools.training.device.runtime import Machine
-from gantools.training.optimizers import Progress
+from gantools.training.device.runtime import Runtime
+
+B = TypeVar("B", bound=Batch)
 
 
-class Feed:
-    """Hands out groups of batches; a step takes ``train.accumulate_batches`` of them. Closing it ends the workers."""
+class DeviceLoader:
+    """The batches of each step: ``train.accumulate_batches`` of ``data.batch_images``. Closing it ends the workers."""
 
     def __init__(
-        self, data: Dataset, config: RunConfig, machine: Machine, start_batch: int, warn: Callable[[str], None]
+        self, data: Dataset, config: RunConfig, runtime: Runtime, start_batch: int, *, warn: Callable[[str], None]
     ) -> None:
-        self._machine, self._images = machine, len(data)
+        self._runtime, self._images = runtime, len(data)
         self.batches_per_step = config.train.accumulate_batches
-        where = machine.ranks.place
-        self.images_per_step = config.data.batch_images * self.batches_per_step * where.count
+        info, on_cuda = runtime.ranks.info, runtime.device.type == "cuda"
+        self.images_per_step = config.data.batch_images * self.batches_per_step * info.world_size
         self._stream = loader.batches(
             data,
             batch_images=config.data.batch_images,
             start_batch=start_batch,
             seed=config.seed,
             workers=config.data.workers,
-            pin_memory=machine.device.type == "cuda",
-            rank=where.rank,
-            ranks=where.count,
-            sharing=where.local_count,
+            pin_memory=on_cuda,
+            rank=info.rank,
+            ranks=info.world_size,
+            sharing=info.local_world_size,
             warn=warn,
         )
-
-        on_cuda = machine.device.type == "cuda"
-        self._ahead = Ahead(self._stream, self._moved, CudaSide(machine.device)) if on_cuda else None
+        moved = map(self._to_device, self._stream)
+        self._batches = Prefetcher(self._stream, self._to_device, CudaStream(runtime.device)) if on_cuda else moved
 
     def step(self) -> list[Any]:
         """The batches of the next step, as network tensors on the device."""
-        return [self._next() for _ in range(self.batches_per_step)]
+        return [next(self._batches) for _ in range(self.batches_per_step)]
 
-    def _next(self) -> Any:
-        return next(self._ahead) if self._ahead else self._moved(next(self._stream))
-
-    def _moved(self, batch: Batch) -> Batch:
-        return to_network(batch, self._machine.device, channels_last=self._machine.channels_last)
+    def _to_device(self, batch: Batch) -> Batch:
+        return to_network(batch, self._runtime.device, channels_last=self._runtime.channels_last)
 
     def length(self, options: StageOptions[Any]) -> int:
         """A stage's length in steps, also where it is given in epochs."""
@@ -58,9 +58,71 @@ class Feed:
         assert options.epochs is not None
         return max(1, math.ceil(options.epochs * self._images / self.images_per_step))
 
-    def progress(self, stage_step: int, length: int) -> Progress:
-        """Where a stage stands, for its schedule."""
-        return Progress(stage_step, length, stage_step * self.images_per_step // self._images)
+    def stage_progress(self, stage_step: int, length: int) -> StageProgress:
+        """How far a stage is, for its schedule."""
+        return StageProgress(stage_step, length, stage_step * self.images_per_step // self._images)
 
     def close(self) -> None:
         self._stream.close()
+
+
+class SideStream(Protocol):
+    """A stream beside the one that computes."""
+
+    def working(self) -> AbstractContextManager[Any]:
+        """Within the context work is queued on it."""
+
+    def hand_over(self, batch: Batch) -> None:
+        """Let the computing stream wait for what is queued, and keep the batch's memory until it is done with it."""
+
+
+class CudaStream:
+    """A CUDA stream."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._stream = device, torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def working(self) -> AbstractContextManager[Any]:
+        context: AbstractContextManager[Any] = torch.cuda.stream(self._stream)
+        return context
+
+    def hand_over(self, batch: Batch) -> None:
+        computing = torch.cuda.current_stream(self._device)
+        computing.wait_stream(self._stream)
+        # The allocator knows only the stream that a tensor was made on, and would give its memory to the next copy.
+        for value in vars(batch).values():
+            if isinstance(value, torch.Tensor):
+                value.record_stream(computing)
+
+
+class Prefetcher(Generic[B]):
+    """Copies the next batch on a side stream while the present one is computed with.
+
+    A failure comes when its batch is due.
+    """
+
+    def __init__(self, source: Iterator[B], move: Callable[[B], B], side: SideStream) -> None:
+        self._source, self._move, self._side = source, move, side
+        self._ready: B | None = None
+        self._failure: Exception | None = None
+
+    def __iter__(self) -> Iterator[B]:
+        return self
+
+    def __next__(self) -> B:
+        if self._ready is None and self._failure is None:
+            self._fetch()
+        if self._failure is not None:
+            raise self._failure
+        assert self._ready is not None
+        batch, self._ready = self._ready, None
+        self._side.hand_over(batch)
+        self._fetch()
+        return batch
+
+    def _fetch(self) -> None:
+        try:
+            with self._side.working():
+                self._ready = self._move(next(self._source))
+        except Exception as error:  # whatever it is, it belongs to the batch after this one
+            self._failure = error

@@ -1,6 +1,6 @@
-"""In what arithmetic and memory layout a run computes where its settings say ``auto``.
+"""The precision and memory layout of a run whose settings say ``auto``.
 
-On a processor it is measured on steps of the run's own networks, or on a convolution where a step takes long; elsewhere
+On a CPU it is measured on steps of the run's own networks, or on a convolution where a step takes long; elsewhere
 it follows from the device. A run keeps what it began with.
 """
 
@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 from gantools import speed
-from gantools.config.options import Options
 from gantools.config.schema import RunConfig
 from gantools.data.loading import loader
 from gantools.data.loading.batches import Batch, to_network
@@ -23,9 +22,9 @@ from gantools.data.loading.dataset import Dataset
 from gantools.errors import NonFiniteError
 from gantools.models.blocks import GLOBAL_NORMS
 from gantools.models.generators.unet import UNet
-from gantools.training.device.runtime import Machine, Precision
-from gantools.training.recipe import Recipe, Stage, networks_of
-from gantools.training.step import StagePlay
+from gantools.training.device.runtime import Precision, Runtime
+from gantools.training.recipe import Recipe, networks_of
+from gantools.training.step import StageTrainer
 from gantools.training.turns import Alternate
 
 _CPU_PRECISIONS: tuple[Precision, Precision] = ("fp32", "bf16")
@@ -34,19 +33,19 @@ LONG_STEP_SECONDS = 1.0
 """Longer steps are not timed: several of each would keep a run waiting."""
 
 
-def settled(
-    machine: Machine, recipe: Recipe[Any, Any], config: RunConfig, data: Dataset, before: Mapping[str, Any]
-) -> tuple[Machine, str | None]:
-    """The machine with what ``auto`` comes to, and one line where that was measured. The first rank decides for all.
+def settle(
+    runtime: Runtime, recipe: Recipe[Any, Any], config: RunConfig, data: Dataset, before: Mapping[str, Any]
+) -> tuple[Runtime, str | None]:
+    """The runtime with what ``auto`` comes to, and one line where that was measured. The first rank decides for all.
 
     ``before`` is what ``run.json`` says of a run that goes on. What was asked for is taken without measuring.
     """
-    chosen, line = machine.ranks.told_by_first(lambda: _decided(machine, recipe, config, data, before))
-    return replace(machine, precision=chosen.precision, channels_last=chosen.channels_last), line
+    chosen, line = runtime.ranks.broadcast(lambda: _decide(runtime, recipe, config, data, before))
+    return replace(runtime, precision=chosen.precision, channels_last=chosen.channels_last), line
 
 
 class Choice(NamedTuple):
-    """Arithmetic and memory layout."""
+    """Precision and memory layout."""
 
     precision: Precision
     channels_last: bool
@@ -55,20 +54,20 @@ class Choice(NamedTuple):
         return f"{self.precision} channels_last" if self.channels_last else self.precision
 
 
-def _decided(
-    machine: Machine, recipe: Recipe[Any, Any], config: RunConfig, data: Dataset, before: Mapping[str, Any]
+def _decide(
+    runtime: Runtime, recipe: Recipe[Any, Any], config: RunConfig, data: Dataset, before: Mapping[str, Any]
 ) -> tuple[Choice, str | None]:
-    train, kept = config.train, before if before.get("device") == str(machine.device) else {}
-    precision = None if train.precision == "auto" else machine.precision
-    channels_last = None if train.memory_format == "auto" else machine.channels_last
+    train, kept = config.train, before if before.get("device") == str(runtime.device) else {}
+    precision = None if train.precision == "auto" else runtime.precision
+    channels_last = None if train.memory_format == "auto" else runtime.channels_last
     if precision is None:
         precision = kept.get("precision")
     if channels_last is None and "memory_format" in kept:
         channels_last = kept["memory_format"] == "channels_last"
-    if precision is None and machine.device.type == "cpu":
+    if precision is None and runtime.device.type == "cpu":
         return _fastest(channels_last, recipe, config, data)
     usual = _usually_channels_last(recipe) if channels_last is None else channels_last
-    return Choice(precision or machine.precision, usual), None
+    return Choice(precision or runtime.precision, usual), None
 
 
 def _fastest(
@@ -84,7 +83,7 @@ def _fastest(
 
 
 def _usually_channels_last(recipe: Recipe[Any, Any]) -> bool:
-    """Where nothing is measured: U-Nets, norms over a picture and transposed convolutions lose by it."""
+    """Where nothing is measured: U-Nets, norms over a whole image and transposed convolutions are slower with it."""
     return not _has(recipe, *GLOBAL_NORMS, UNet, nn.ConvTranspose2d)
 
 
@@ -129,23 +128,27 @@ def _of_a_convolution(choices: list[Choice], plain: Choice) -> dict[str, float]:
 def _contenders(
     choices: list[Choice], recipe: Recipe[Any, Any], config: RunConfig, data: Dataset
 ) -> dict[str, speed.Contender]:
-    """Steps in which everybody plays, of networks made for that, on the run's first pictures."""
+    """Steps in which every player plays, of networks made for that, on the run's first images."""
     tried = type(recipe)(config)
     *_, stage = tried.stages()
     networks = [*networks_of([stage]).values(), *tried.frozen().values()]
     stage = replace(stage, policy=Alternate(*stage.players))
-    play = Rehearsal(tried, stage, dict(config.stages)[stage.name].optimizers)
+    trainer = StageTrainer(
+        tried, stage, dict(config.stages)[stage.name].optimizers, Runtime(torch.device("cpu"), "fp32")
+    )
+    for optimizer in trainer.optimizers.values():  # they take as long in every precision, and much memory
+        optimizer.step = lambda *_: None  # type: ignore[method-assign, assignment]
     images = _first_images(data, config)
 
     def contender(choice: Choice) -> speed.Contender:
-        machine = Machine(torch.device("cpu"), choice.precision, choice.channels_last)
+        runtime = Runtime(torch.device("cpu"), choice.precision, choice.channels_last)
 
         def ready() -> Callable[[], object]:
             for network in networks:
-                machine.place(network)
-            play.machine = machine
-            batch = to_network(images, machine.device, channels_last=machine.channels_last)
-            return lambda: play.step(0, [batch], 1.0)
+                runtime.place(network)
+            trainer.runtime = runtime
+            batch = to_network(images, runtime.device, channels_last=runtime.channels_last)
+            return lambda: trainer.step(0, [batch], 1.0)
 
         return ready
 
@@ -158,13 +161,3 @@ def _first_images(data: Dataset, config: RunConfig) -> Batch:
     stream = loader.batches(data, batch_images=count, start_batch=0, seed=seed, workers=0, warn=lambda _: None)
     with closing(stream):
         return next(stream)
-
-
-class Rehearsal(StagePlay):
-    """A stage played without learning anything: optimizers take as long in every arithmetic, and much memory."""
-
-    def __init__(self, recipe: Recipe[Any, Any], stage: Stage, options: Options) -> None:
-        super().__init__(recipe, stage, options, Machine(torch.device("cpu"), "fp32"))
-
-    def _apply(self, name: str, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
-        pass

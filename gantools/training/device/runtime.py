@@ -1,4 +1,4 @@
-"""Where and in what arithmetic a run computes: device, autocast, memory layout, and who else computes."""
+"""What a run computes with: device, precision, memory layout, and the other processes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from gantools.errors import UsageError
 from gantools.training.device import compile
 from gantools.training.device.compile import CompileName
 from gantools.training.distributed import rank_info
-from gantools.training.distributed.rank_info import Alone, Place, Ranks
+from gantools.training.distributed.communicator import ProcessGroup
+from gantools.training.distributed.rank_info import RankInfo
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
-class Machine:
-    """A device with the arithmetic and layout networks use on it, and the other processes that train the same run."""
+class Runtime:
+    """A device with the precision and memory layout of its networks, and the processes that train the same run."""
 
     device: torch.device
     precision: Precision
     channels_last: bool = False
-    ranks: Ranks = field(default_factory=Alone)
+    ranks: ProcessGroup = field(default_factory=ProcessGroup)
     compiled: CompileName = "off"
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -49,7 +50,7 @@ class Machine:
             compile.begin_step()
 
     def uncompiled(self) -> AbstractContextManager[object]:
-        """The context for pictures of other sizes than training's."""
+        """The context for images of other sizes than in training."""
         return nullcontext() if self.compiled == "off" else compile.eagerly()
 
     def scaler(self) -> torch.amp.GradScaler:
@@ -69,35 +70,37 @@ class Machine:
 
 def choose(
     device: str, precision: PrecisionName, memory_format: str = "contiguous", compiled: CompileName = "off"
-) -> Machine:
-    """The machine for ``--device`` and ``--precision``. Raises UsageError when this computer lacks it.
+) -> Runtime:
+    """The runtime for ``--device`` and ``--precision``. Raises UsageError when this computer lacks it.
 
-    ``auto`` is fp32 on a processor, where ``arithmetic.settled`` measures, and contiguous.
+    ``auto`` is fp32 on a CPU, where ``precision.settle`` measures, and contiguous.
     Of several processes on this computer each has a CUDA device of its own.
     """
-    found = _choose_device(device, rank_info.place())
+    found = _choose_device(device, rank_info.current())
     if compiled != "off" and (reason := compile.obstacle(found)):
         warnings.warn(f"train.compile: {reason}; training without", stacklevel=2)
         compiled = "off"
     # On Metal the backward pass of BatchNorm is wrong for channels_last (PyTorch issue 175189).
     layout = memory_format == "channels_last" and found.type != "mps"
-    return Machine(found, _choose_precision(found, precision), layout, compiled=compiled)
+    return Runtime(found, _choose_precision(found, precision), layout, compiled=compiled)
 
 
-def _choose_device(name: str, where: Place) -> torch.device:
+def _choose_device(name: str, info: RankInfo) -> torch.device:
     found = choose_device(name)
-    if where.count == 1 or found.type == "cpu":
+    if info.world_size == 1 or found.type == "cpu":
         return found
-    here, present = where.local_count, torch.cuda.device_count()
+    here, present = info.local_world_size, torch.cuda.device_count()
     if found.type != "cuda" or found.index is not None:
-        raise UsageError(f"--device {name}: {where.count} processes train on cpu, or each on a CUDA device of its own")
+        raise UsageError(
+            f"--device {name}: {info.world_size} processes train on cpu, or each on a CUDA device of its own"
+        )
     if here > present:
         raise UsageError(
             f"{here} processes on this computer, which has {present} CUDA devices; "
             f"start {present} (--nproc {present}), or add --device cpu"
         )
-    torch.cuda.set_device(where.local_rank)
-    return torch.device("cuda", where.local_rank)
+    torch.cuda.set_device(info.local_rank)
+    return torch.device("cuda", info.local_rank)
 
 
 def _choose_precision(device: torch.device, precision: PrecisionName) -> Precision:

@@ -11,22 +11,22 @@ from gantools.training.distributed import communicator
 
 
 class GlobalBatchNorm(nn.BatchNorm2d):
-    """Normalises by the mean and variance over all ranks' pictures; with one rank, or in eval mode, a BatchNorm2d.
+    """Normalises by the mean and variance over all ranks' images; with one rank, or in eval mode, a BatchNorm2d.
 
     So it is where gradients are off, too: validation shows ranks different numbers of images.
-    Unlike torch's SyncBatchNorm it also runs on processors, and its gradient can be differentiated again.
+    Unlike torch's SyncBatchNorm it also runs on CPUs, and its gradient can be differentiated again.
     Every rank must put as many values through it as the others.
     Shapes: (N, C, H, W) → the same.
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        if not self.training or not torch.is_grad_enabled() or communicator.count() == 1:
+        if not self.training or not torch.is_grad_enabled() or communicator.current().world_size == 1:
             return super().forward(images)
         wide = images.float()
         mean = _over_ranks(wide.mean((0, 2, 3)))
         centred = wide - mean[:, None, None]
         variance = _over_ranks(centred.square().mean((0, 2, 3)))
-        self._follow(mean.detach(), variance.detach(), images.numel() // len(mean) * communicator.count())
+        self._follow(mean.detach(), variance.detach(), images.numel() // len(mean) * communicator.current().world_size)
         scale = (variance + self.eps).rsqrt()
         scale = scale if self.weight is None else scale * self.weight
         shift = 0.0 if self.bias is None else self.bias[:, None, None]
@@ -64,7 +64,7 @@ class _Mean(torch.autograd.Function):
 
     @staticmethod
     def forward(_context: Any, values: Tensor) -> Tensor:
-        return communicator.mean(values)
+        return communicator.current().mean(values)
 
     @staticmethod
     def backward(_context: Any, gradient: Tensor) -> Tensor:

@@ -1,16 +1,19 @@
-"""Several processes train one run, each on its own part of every global batch: the one place that talks to the others.
+"""The process group: the one place where the processes that train a run together talk to each other.
 
-Tensors of a CUDA device go through NCCL, everything else through gloo, so that no exchange of a flag or a figure makes
-a device wait.
+Every rank makes the same calls in the same order. With one process each call returns at once. Tensors of a CUDA device
+go through NCCL, everything else through gloo, so that exchanging a flag or a metric makes no device wait.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import signal
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -23,186 +26,175 @@ from torch.distributed.rendezvous import rendezvous
 
 from gantools.errors import GantoolsError, PeerError
 from gantools.training.distributed import rank_info
-from gantools.training.distributed.rank_info import Alone, Place, Ranks
-from gantools.training.distributed.waiting import Watch
+from gantools.training.distributed.rank_info import RankInfo
+from gantools.training.stopping import existing_signals
 
 T = TypeVar("T")
 
-# Long enough for the slowest thing that one rank does while the others wait, such as writing a checkpoint.
-PATIENCE = timedelta(minutes=10)
-WORD_SECONDS = 3.0
-# After how long a wait is told: others start within seconds; while they save or validate, nobody need hear of it.
-MEETING_SECONDS = 4.0
-TOGETHER_SECONDS = 60.0
+TIMEOUT = timedelta(minutes=10)
+"""Long enough for the slowest thing that one rank does while the others wait, such as writing a checkpoint."""
+REPORT_WAIT_AFTER_SECONDS = 4.0
+FAILURE_SECONDS = 3.0
+"""How long the reason why another rank is gone may take to arrive."""
 BUCKET_BYTES = 32 << 20
-_WORD = "why a rank gave up"
+FAILURE_KEY = "why a rank failed"
 
 
-def join(device: torch.device) -> Ranks:
-    """Meet the other processes of ``torchrun`` or ``--nproc``. Raises PeerError when they do not come."""
-    where = rank_info.place()
-    if where.count == 1:
-        return Alone()
-    if _Meeting.ranks is None:
-        _Meeting.watch = Watch()
-        with _meeting(where), _peers_needed(None):
-            met, rank, count = next(rendezvous("env://", timeout=PATIENCE))
-            met.set_timeout(PATIENCE)
-            # torchrun keeps one store for all its attempts: the addresses of ranks that are gone are still in it.
-            store = PrefixStore(f"attempt {rank_info.attempt()}", met)
-            backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-            dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
-        _Meeting.ranks = Together(where, store)
-    return _Meeting.ranks
+class ProcessGroup:
+    """The processes that train a run. Every method raises PeerError when another rank is gone."""
 
+    def __init__(self, info: RankInfo | None = None, store: Store | None = None) -> None:
+        """Without ``store`` one process trains."""
+        self.info, self._store = info or RankInfo(), store
+        self.rank, self.world_size, self.is_main = self.info.rank, self.info.world_size, self.info.is_main
 
-def part() -> None:
-    """End the meeting, after all ranks are done."""
-    if _Meeting.ranks is not None:
-        with _peers_needed(None):
-            dist.barrier()
-        dist.destroy_process_group()
-        _Meeting.ranks = None
-    if _Meeting.watch is not None:
-        _Meeting.watch.stop()
-        _Meeting.watch = None
-
-
-def count() -> int:
-    """How many processes have met."""
-    return _Meeting.ranks.place.count if _Meeting.ranks else 1
-
-
-def mean(values: Tensor) -> Tensor:
-    """The ranks' mean of a tensor, as a new one. Raises PeerError."""
-    assert _Meeting.ranks is not None
-    made = values.detach().clone(memory_format=torch.contiguous_format)
-    _Meeting.ranks.average([made])
-    return made
-
-
-class _Meeting:
-    """The processes meet once, however many runs they train."""
-
-    ranks: Together | None = None
-    watch: Watch | None = None
-
-
-@contextmanager
-def _meeting(where: Place) -> Iterator[None]:
-    """Within the context this process waits for the others to come; the first signal ends it."""
-    others = f"the other {where.count - 1} of {where.count} processes" if where.count > 2 else "the other process"
-    place = ":".join(os.environ[name] for name in ("MASTER_ADDR", "MASTER_PORT"))
-    assert _Meeting.watch is not None
-    with _Meeting.watch.waiting(f"{others} at {place}", said_after_seconds=MEETING_SECONDS, ends_at=1):
-        yield
-
-
-class Together:
-    """One of several processes."""
-
-    def __init__(self, where: Place, store: Store) -> None:
-        self.place, self._store = where, store
-
-    def begin_alike(self, networks: Iterable[nn.Module]) -> None:
+    def broadcast_weights(self, networks: Iterable[nn.Module]) -> None:
+        """Give every rank the parameters and buffers of rank 0."""
+        if self._store is None:
+            return
         tensors = [tensor for network in networks for tensor in (*network.parameters(), *network.buffers())]
-        with _peers_needed(self._store), torch.no_grad():
+        with self._peers_needed(), torch.no_grad():
             for tensor in tensors:
                 sent = tensor.detach().contiguous()
                 dist.broadcast(sent, src=0)
                 tensor.copy_(sent)
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace each gradient by its mean over the ranks."""
         self.average([one.grad for one in parameters if one.grad is not None])
 
     def average_statistics(self, networks: Iterable[nn.Module]) -> None:
+        """Replace the running statistics of batch norms by their means over the ranks."""
+        if self._store is None:
+            return
         wanted = ("running_mean", "running_var")
         buffers = [buffer for network in networks for name, buffer in network.named_buffers() if name.endswith(wanted)]
         if buffers:
-            # In double precision the mean of equal numbers is that number, so that resting networks stay as they are.
+            # In double precision the mean of equal numbers is that number, so that frozen networks stay as they are.
             wide = [buffer.double() for buffer in buffers]
             self.average(wide)
             torch._foreach_copy_(buffers, wide)
 
     def average(self, tensors: list[Tensor]) -> None:
-        """Replace tensors by their means, in buckets: one is copied while another one travels."""
-        with _peers_needed(self._store):
-            travelling: _Sent | None = None
+        """Replace tensors by their means over the ranks, in buckets: one is copied back while the next is sent."""
+        if self._store is None:
+            return
+        with self._peers_needed():
+            sent: _Reduction | None = None
             for bucket in buckets(tensors):
-                sent = _Sent(bucket)
-                if travelling:
-                    travelling.receive(self.place.count)
-                travelling = sent
-            if travelling:
-                travelling.receive(self.place.count)
+                previous, sent = sent, _Reduction(bucket)
+                if previous:
+                    previous.finish(self.world_size)
+            if sent:
+                sent.finish(self.world_size)
 
-    def means(self, values: Mapping[str, float]) -> dict[str, float]:
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of a tensor over the ranks, as a new tensor."""
+        result = values.detach().clone(memory_format=torch.contiguous_format)
+        self.average([result])
+        return result
+
+    def all_reduce_mean(self, values: Mapping[str, float]) -> dict[str, float]:
+        """The mean of each metric over the ranks, which all have the same names."""
+        if self._store is None:
+            return dict(values)
         total = torch.tensor(list(values.values()), dtype=torch.float64)
-        with _peers_needed(self._store):
+        with self._peers_needed():
             dist.all_reduce(total)
-        return dict(zip(values, (total / self.place.count).tolist(), strict=True))
+        return dict(zip(values, (total / self.world_size).tolist(), strict=True))
 
-    def largest(self, number: int) -> int:
+    def all_reduce_max(self, number: int) -> int:
+        """The largest of the ranks' numbers."""
+        if self._store is None:
+            return number
         shared = torch.tensor(number)
-        with _peers_needed(self._store):
+        with self._peers_needed():
             dist.all_reduce(shared, dist.ReduceOp.MAX)
         return int(shared)
 
-    def told_by_first(self, make: Callable[[], T]) -> T:
-        told: list[Any] = [None, None]
-        if not self.place.is_first:
-            with _peers_needed(self._store):
-                dist.broadcast_object_list(told, src=0)
-            if told[1] is not None:
-                raise PeerError(told[1])
-            result: T = told[0]
-            return result
+    def broadcast(self, make: Callable[[], T]) -> T:
+        """What ``make`` returns on rank 0, where alone it is called. Its failure is every rank's."""
+        if self._store is None:
+            return make()
+        sent: list[Any] = [None, None]  # the value, and the error
+        failure: GantoolsError | OSError | None = None
+        if self.is_main:
+            try:
+                sent[0] = make()
+            except (GantoolsError, OSError) as error:
+                sent[1], failure = f"rank 0: {error}", error
         try:
-            made = make()
-        except (GantoolsError, OSError) as error:
-            with suppress(RuntimeError):
-                dist.broadcast_object_list([None, f"rank 0: {error}"], src=0)
-            raise
-        with _peers_needed(self._store):
-            dist.broadcast_object_list([made, None], src=0)
-        return made
+            with self._peers_needed():
+                dist.broadcast_object_list(sent, src=0)
+        except PeerError:
+            if failure is None:
+                raise
+        if failure is not None:
+            raise failure
+        if sent[1] is not None:
+            raise PeerError(sent[1])
+        result: T = sent[0]
+        return result
 
-    def gathered(self, value: T) -> list[T]:
-        values: list[Any] = [None] * self.place.count
-        with _peers_needed(self._store):
+    def all_gather(self, value: T) -> list[T]:
+        """The value of every rank in order, on every rank."""
+        if self._store is None:
+            return [value]
+        values: list[Any] = [None] * self.world_size
+        with self._peers_needed():
             dist.all_gather_object(values, value)
         return values
 
-    def collected(self, value: T) -> list[T]:
-        values: list[Any] | None = [None] * self.place.count if self.place.is_first else None
-        with _peers_needed(self._store):
+    def gather(self, value: T) -> list[T]:
+        """The value of every rank in order, on rank 0; an empty list on the others."""
+        if self._store is None:
+            return [value]
+        values: list[Any] | None = [None] * self.world_size if self.is_main else None
+        with self._peers_needed():
             dist.gather_object(value, values, dst=0)
         return values or []
 
-    def dealt(self, values: list[Any]) -> Any:
-        mine: list[Any] = [None]
-        with _peers_needed(self._store):
-            dist.scatter_object_list(mine, values if self.place.is_first else None, src=0)
-        return mine[0]
+    def report_failure(self, reason: str) -> None:
+        """Leave for the other ranks the reason why this one is about to end."""
+        if self._store is not None:
+            with suppress(RuntimeError):  # the rank that hosts the store may be gone itself
+                self._store.set(FAILURE_KEY, f"rank {self.rank}: {reason}")
 
-    def give_up(self, reason: str) -> None:
-        with suppress(RuntimeError):  # the rank that kept the word may be gone itself
-            self._store.set(_WORD, f"rank {self.place.rank}: {reason}")
+    @contextmanager
+    def _peers_needed(self) -> Iterator[None]:
+        """Within the context a RuntimeError means that another rank is gone, for the reason it left if it left one."""
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise PeerError(self._failure() or f"another rank is gone ({_first_sentence(error)})") from error
+
+    def _failure(self) -> str | None:
+        deadline = time.monotonic() + FAILURE_SECONDS
+        while self._store is not None and time.monotonic() < deadline:
+            try:
+                if self._store.check([FAILURE_KEY]):
+                    return str(self._store.get(FAILURE_KEY), "utf-8")
+            except RuntimeError:  # the rank that hosted the store is the one that is gone
+                return None
+            time.sleep(0.1)
+        return None
 
 
-class _Sent:
-    """Tensors on their way to every rank, as one."""
+class _Reduction:
+    """Tensors being summed over the ranks, as one."""
 
     def __init__(self, tensors: list[Tensor]) -> None:
         self._tensors = tensors
         self._flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         self._work = dist.all_reduce(self._flat, async_op=True)
 
-    def receive(self, count: int) -> None:
-        """Wait for the sum, and put the mean of ``count`` ranks where the tensors were."""
+    def finish(self, world_size: int) -> None:
+        """Wait for the sum, and put the mean where the tensors were."""
         assert self._work is not None
         self._work.wait()
-        parts = torch.split(self._flat.div_(count), [tensor.numel() for tensor in self._tensors])
+        parts = torch.split(self._flat.div_(world_size), [tensor.numel() for tensor in self._tensors])
         views = [part.view(tensor.shape) for part, tensor in zip(parts, self._tensors, strict=True)]
         torch._foreach_copy_(self._tensors, views)
 
@@ -219,43 +211,69 @@ def buckets(tensors: list[Tensor], largest_bytes: int = BUCKET_BYTES) -> Iterato
             yield tensors[first:end]
 
 
+# --- joining and leaving; the processes meet once, however many runs they train
+
+_current = ProcessGroup()
+
+
+def current() -> ProcessGroup:
+    """The group that was joined; a group of one before."""
+    return _current
+
+
+def join(device: torch.device) -> ProcessGroup:
+    """Meet the other processes of ``torchrun`` or ``--nproc``. Raises PeerError when they do not come."""
+    global _current
+    info = rank_info.current()
+    if info.world_size > _current.world_size:
+        with _current._peers_needed(), _waiting_for_others(info):
+            met, rank, world_size = next(rendezvous("env://", timeout=TIMEOUT))
+            met.set_timeout(TIMEOUT)
+            # torchrun keeps one store for all its attempts: the addresses of ranks that are gone are still in it.
+            store = PrefixStore(f"attempt {rank_info.restarts()}", met)
+            backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+            dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=TIMEOUT)
+        _current = ProcessGroup(info, store)
+    return _current
+
+
+def leave() -> None:
+    """Leave the group once all ranks are done with their training."""
+    global _current
+    if _current.world_size > 1:
+        with _current._peers_needed():
+            dist.barrier()
+        dist.destroy_process_group()
+        _current = ProcessGroup()
+
+
 @contextmanager
-def _peers_needed(store: Store | None) -> Iterator[None]:
-    """Within the context a failure is another rank's absence; it is told with that rank's own words, if it left any."""
+def _waiting_for_others(info: RankInfo) -> Iterator[None]:
+    """Within the context a wait that takes long is reported once, and the first signal ends the process.
+
+    Python's own signal handlers would not run while torch waits in C++.
+    """
+    others = f"the other {info.world_size - 1} of {info.world_size} processes" if info.world_size > 2 else "the other"
+    place = ":".join(os.environ[name] for name in ("MASTER_ADDR", "MASTER_PORT"))
+    text = f"waiting for {others} at {place}; Ctrl-C stops"
+    timer = threading.Timer(REPORT_WAIT_AFTER_SECONDS, lambda: warnings.warn(text, stacklevel=1))
+    timer.daemon = True
+    timer.start()
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    handled = [number for number in existing_signals("SIGINT", "SIGTERM", "SIGHUP") if in_main_thread]
+    previous = {number: signal.signal(number, signal.SIG_DFL) for number in handled if _is_handled(number)}
     try:
-        with _waiting() if store else nullcontext():
-            yield
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:
-        raise PeerError(_word(store) or f"another rank is gone ({_reason(error)})") from error
-
-
-@contextmanager
-def _waiting() -> Iterator[None]:
-    """Within the context this process waits for the others to do their part. The first signal is one to save and stop
-    after the step, for which the others are needed; the second one ends the process."""
-    if _Meeting.watch is None:
         yield
-        return
-    with _Meeting.watch.waiting("the other processes", said_after_seconds=TOGETHER_SECONDS, ends_at=2):
-        yield
+    finally:
+        timer.cancel()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
-def _reason(error: RuntimeError) -> str:
+def _is_handled(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is not signal.SIG_IGN
+
+
+def _first_sentence(error: RuntimeError) -> str:
     """The first sentence of what torch says, without the line of its source."""
     return re.sub(r"^\[\S*\] *", "", " ".join(str(error).split())).partition(". ")[0][:200]
-
-
-def _word(store: Store | None) -> str | None:
-    deadline = time.monotonic() + WORD_SECONDS
-    while store is not None:
-        try:
-            if store.check([_WORD]):
-                return str(store.get(_WORD), "utf-8")
-        except RuntimeError:  # it was kept by the rank that is gone
-            return None
-        if time.monotonic() > deadline:
-            return None
-        time.sleep(0.1)
-    return None

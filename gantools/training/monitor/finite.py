@@ -1,10 +1,11 @@
-"""Whether what a run has learnt is still numbers. A state that is not is never written."""
+"""NaN and infinity: in losses before they are used, in what a run has learnt before it is saved."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from gantools.checkpoint.tensors import is_finite
@@ -13,22 +14,18 @@ from gantools.errors import NonFiniteError
 SHOWN_FILES = 8
 
 
-def spoiled(state: Any, path: str = "") -> Iterator[str]:
-    """The paths of the tensors in a nesting of dicts, lists and tuples that hold a NaN or an infinity."""
-    if isinstance(state, Tensor):
-        if not is_finite(state):
-            yield path
-    elif isinstance(state, Mapping):
-        for key, item in state.items():
-            yield from spoiled(item, f"{path}/{key}" if path else str(key))
-    elif isinstance(state, list | tuple):
-        for number, item in enumerate(state):
-            yield from spoiled(item, f"{path}/{number}")
+def require_losses(player: str, terms: Mapping[str, Tensor], when: str, names: Sequence[str]) -> None:
+    """Raise NonFiniteError naming the terms that are NaN or infinite and the files in the batch."""
+    bad = [f"{player}.{term} = {float(value)}" for term, value in terms.items() if not torch.isfinite(value)]
+    if bad:
+        raise NonFiniteError(
+            f"{'; '.join(bad)}, {when}{last_batch(names)}. Lower the learning rate, or look at these files"
+        )
 
 
 def require(state: Any, step: int, names: Sequence[str] = ()) -> None:
-    """Raise NonFiniteError that names the first tensors of ``state`` that are no numbers, and the last batch."""
-    bad = list(spoiled(state))
+    """Raise NonFiniteError naming the first tensors of ``state`` that are not finite, and the last batch."""
+    bad = list(non_finite(state))
     if bad:
         others = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
         raise NonFiniteError(
@@ -36,9 +33,24 @@ def require(state: Any, step: int, names: Sequence[str] = ()) -> None:
         )
 
 
-def told(error: NonFiniteError, networks: Mapping[str, nn.Module], step: int, names: Sequence[str]) -> NonFiniteError:
-    """``error`` with what only the loop knows: the step, the batch, and whether weights had been spoiled before it."""
-    bad = [name for name, network in networks.items() if any(spoiled(dict(network.state_dict())))]
+def non_finite(state: Any, path: str = "") -> Iterator[str]:
+    """The paths of the tensors in a nesting of dicts, lists and tuples that hold a NaN or an infinity."""
+    if isinstance(state, Tensor):
+        if not is_finite(state):
+            yield path
+    elif isinstance(state, Mapping):
+        for key, item in state.items():
+            yield from non_finite(item, f"{path}/{key}" if path else str(key))
+    elif isinstance(state, list | tuple):
+        for number, item in enumerate(state):
+            yield from non_finite(item, f"{path}/{number}")
+
+
+def with_context(
+    error: NonFiniteError, networks: Mapping[str, nn.Module], step: int, names: Sequence[str]
+) -> NonFiniteError:
+    """``error`` with what only the loop knows: the step, the batch, and whether weights were not finite before it."""
+    bad = [name for name, network in networks.items() if any(non_finite(dict(network.state_dict())))]
     before = f"; the weights of {', '.join(bad)} are NaN or infinite already" if bad else ""
     batch = "" if "batch:" in str(error) else last_batch(names)
     return NonFiniteError(f"step {step}: {error}{before}{batch}")

@@ -1,4 +1,4 @@
-"""Watches over the game: figures of what goes wrong in it, and a line of warning when one of them stays wrong.
+"""Health of adversarial training: metrics of what can go wrong in it, and one warning where something stays wrong.
 
 It looks at what the step computed anyway every ``LOOK_EVERY`` steps, and at some of the weights every ``MARK_EVERY``,
 on the device; nothing waits and no random number is drawn, so that a run is the same with and without it.
@@ -15,18 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from gantools.training.monitor.movement import Movement
-
-Resembling = Mapping[str, tuple[Tensor, Tensor]]
-Figures = Mapping[str, float]
+ImagePairs = Mapping[str, tuple[Tensor, Tensor]]
+Metrics = Mapping[str, float]
 
 LOOK_EVERY, MARK_EVERY = 8, 50
 THUMBNAIL_PX, THUMBNAILS = 8, 16
 ROWS_IN_A_ROW, LASTING_STEPS = 3, 100
-"""How many journal rows in a row, and from the first to the last of them how many steps, a figure must be wrong: single
-bad batches are none of our business, however often a run writes rows."""
+"""How many log rows in a row, and from the first to the last of them how many steps, a metric must be out of range: a
+single bad batch is no reason for a warning, however often a run writes rows."""
 YOUNG_STEPS = 200
-"""Until then a generator may draw the same gray for everything."""
+"""Until then a generator may make the same gray image of everything."""
 
 # Far from anything that the shipped presets show while they learn: a warning must mean something.
 INVERTED_BELOW = -0.3
@@ -35,14 +33,18 @@ COLLAPSED_BELOW = 0.05
 DIVERGED_TIMES = 3.0
 BEATEN_SHARE = 0.002
 MOST_UNDECIDED = 2.0
-"""What a discriminator pays at most while it cannot tell (hinge; cross-entropy: 2 ln 2): no loss that exploded."""
+"""The loss of a discriminator that cannot tell real from fake is at most this (hinge; cross-entropy: 2 ln 2)."""
 MOVED_ABOVE = 0.7
 """In 50 steps no shipped preset moves by more than 0.4; at a hundred times its rate none by less than 1."""
+KEPT_RATIOS = 8
+"""Rows of every 100 steps still see an update three times."""
+SAMPLED_VALUES, FEWEST_ROWS = 4096, 4
+"""How much of each matrix or kernel is looked at; nothing as large as a network is kept, nothing drawn at random."""
 
 
 @dataclass(frozen=True)
 class _Look:
-    """One batch's figures as scalars on the device, with thumbnails to tell how different pictures are."""
+    """The metrics of one batch as scalars on the device, with thumbnails to see how different the images are."""
 
     correlation: Tensor
     saturation: Tensor
@@ -51,70 +53,70 @@ class _Look:
 
 
 class Health:
-    """Collects figures between two journal rows. ``resembling`` names what was made and what it should be like."""
+    """Collects metrics between two log rows. ``monitored_pairs`` gives what was made and what it should be like."""
 
     def __init__(
         self,
-        resembling: Callable[[Any, Any], Resembling],
+        monitored_pairs: Callable[[Any, Any], ImagePairs],
         warn: Callable[[str], None],
         networks: Mapping[str, nn.Module],
     ) -> None:
-        self._resembling, self._warn = resembling, warn
-        self._movement = Movement(networks)
+        self._monitored_pairs, self._warn = monitored_pairs, warn
+        self._update_ratio = WeightUpdateRatio(networks)
         self._calls, self._first_step = 0, 0
         self._looks: dict[str, deque[_Look]] = {}
         self._fresh = 0
         self._best, self._undecided = float("inf"), 0.0
         self._wrong: dict[str, list[int]] = {}
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def begin(self, step: int) -> None:
-        """A stage begins, or goes on, at ``step``: its figures are not those of the one before."""
+        """A stage begins, or goes on, at ``step``: its metrics are not those of the one before."""
         self._first_step = step
         self._best, self._undecided = float("inf"), 0.0
         self._wrong.clear()
-        self._movement.begin()
+        self._update_ratio.begin()
 
     @torch.no_grad()
     def see(self, batch: Any, made: Any) -> None:
-        """Look at a step's pictures. Shapes: as the recipe's batches and outputs."""
+        """Look at a step's images. Shapes: as the recipe's batches and outputs."""
         self._calls += 1
         if self._calls % MARK_EVERY == 0:
-            self._movement.mark()
+            self._update_ratio.mark()
         if self._calls % LOOK_EVERY != 1:
             return
         self._fresh += 1
-        for name, (picture, like) in self._resembling(batch, made).items():
-            self._looks.setdefault(name, deque(maxlen=THUMBNAILS)).append(_look(picture.detach(), like))
+        for name, (image, like) in self._monitored_pairs(batch, made).items():
+            self._looks.setdefault(name, deque(maxlen=THUMBNAILS)).append(_look(image.detach(), like))
 
-    def row(self, step: int, figures: Figures) -> dict[str, float]:
-        """The figures of a journal row with those of health in it; warns of what stays wrong, once for each thing."""
-        found = {f"health/{name}": value for name, value in self._figures(figures)}
+    def row(self, step: int, metrics: Metrics) -> dict[str, float]:
+        """The metrics of a log row with those of health added; warns once of what stays out of range."""
+        found = {f"health/{name}": value for name, value in self._metrics(metrics)}
         young = step - self._first_step < YOUNG_STEPS
-        for line, wrong in self._verdicts(found, figures, young).items():
+        for line, wrong in self._verdicts(found, metrics, young).items():
             self._note(line, wrong, step)
-        kept = {name: value for name, value in figures.items() if not name.endswith(_LOGITS)}
+        kept = {name: value for name, value in metrics.items() if not name.endswith(_LOGITS)}
         return {**kept, **found}
 
-    def _figures(self, figures: Figures) -> Iterator[tuple[str, float]]:
+    def _metrics(self, metrics: Metrics) -> Iterator[tuple[str, float]]:
         for side in ("real", "fake"):
-            logits = [value for name, value in figures.items() if name.endswith(f"/{side}_logit")]
+            logits = [value for name, value in metrics.items() if name.endswith(f"/{side}_logit")]
             if logits:
                 yield f"{side}_logit", sum(logits) / len(logits)
-        judged, fooled = _sum(figures, "loss/discriminator/"), _sum(figures, "loss/generator/adversarial")
-        if judged > 0 and fooled > 0:  # a Wasserstein game has no share
+        judged, fooled = _sum(metrics, "loss/discriminator/"), _sum(metrics, "loss/generator/adversarial")
+        if judged > 0 and fooled > 0:  # with a Wasserstein loss there is no share
             yield "discriminator_share", judged / (judged + fooled)
         if self._fresh and self._looks:
             recent = [list(looks)[-self._fresh :] for looks in self._looks.values()]
             yield "correlation", min(_mean([look.correlation for look in looks]) for looks in recent)
             yield "saturation", max(_mean([look.saturation for look in looks]) for looks in recent)
             yield "diversity", min(_diversity(looks) for looks in self._looks.values())
-        yield "movement", self._movement.longest()
+        yield "movement", self._update_ratio.largest()
         self._fresh = 0
 
-    def _verdicts(self, found: Figures, figures: Figures, young: bool) -> dict[str, bool]:
-        distance = sum(value for name, value in figures.items() if _is_distance(name))
-        judged = _sum(figures, "loss/discriminator/")
+    def _verdicts(self, found: Metrics, metrics: Metrics, young: bool) -> dict[str, bool]:
+        distance = sum(value for name, value in metrics.items() if _is_distance(name))
+        judged = _sum(metrics, "loss/discriminator/")
         self._best = min(self._best, distance or self._best)
         self._undecided = min(max(self._undecided, judged), MOST_UNDECIDED)
         return {
@@ -123,27 +125,27 @@ class Health:
             _COLLAPSED: found.get("health/diversity", 1.0) < COLLAPSED_BELOW and not young,
             _DIVERGED: distance > DIVERGED_TIMES * self._best,
             _BEATEN: "health/discriminator_share" in found and 0 < judged < BEATEN_SHARE * self._undecided,
-            _RESTLESS: found["health/movement"] > MOVED_ABOVE,
+            _UNSTABLE: found["health/movement"] > MOVED_ABOVE,
         }
 
     def _note(self, line: str, wrong: bool, step: int) -> None:
         """Count a row in which something was wrong, or forget those before it; warn where it lasts."""
-        if line in self._told:
+        if line in self._warned:
             return
         steps = self._wrong[line] = [*self._wrong.get(line, ()), step] if wrong else []
         if len(steps) >= ROWS_IN_A_ROW and steps[-1] - steps[0] >= LASTING_STEPS:
-            self._told.add(line)
+            self._warned.add(line)
             self._warn(line)
 
 
 _LOGITS = ("/real_logit", "/fake_logit")
-_INVERTED = "health: light and dark are exchanged between what is made and what it should be like; start again"
+_INVERTED = "health: outputs have inverted contrast; start again"
 _SATURATED = "health: more than half of the values are black or white only; lower the learning rates"
-_COLLAPSED = "health: the generator makes nearly the same picture of everything; lower the learning rates"
-_DIVERGED = "health: the generator's distance to the truth is three times its best; lower the learning rates"
+_COLLAPSED = "health: the generator makes nearly the same image of everything; lower the learning rates"
+_DIVERGED = "health: the generator's distance to the ground truth is three times its best; lower the learning rates"
 _BEATEN = "health: the discriminator is never wrong any more; lower its learning rate or weight"
 
-_RESTLESS = "health: the weights move by more than 70 % of their size within 50 steps; lower the learning rates"
+_UNSTABLE = "health: the weights move by more than 70 % of their size within 50 steps; lower the learning rates"
 
 
 def _look(made: Tensor, like: Tensor) -> _Look:
@@ -159,13 +161,13 @@ def _correlation(made: Tensor, like: Tensor) -> Tensor:
     return correlation
 
 
-def _thumbnail(pictures: Tensor) -> Tensor:
+def _thumbnail(images: Tensor) -> Tensor:
     """The first image, small. Shapes: (N, C, H, W) → (C, 8, 8).
 
     Metal only takes sides that are multiples of 8, so what is beyond the last one is left out.
     """
-    height, width = (side - side % THUMBNAIL_PX or side for side in pictures.shape[2:])
-    return adaptive_avg_pool2d(pictures[:1, :, :height, :width], THUMBNAIL_PX)[0]
+    height, width = (side - side % THUMBNAIL_PX or side for side in images.shape[2:])
+    return adaptive_avg_pool2d(images[:1, :, :height, :width], THUMBNAIL_PX)[0]
 
 
 def _mean(values: Sequence[Tensor]) -> float:
@@ -177,16 +179,66 @@ def _diversity(looks: deque[_Look]) -> float:
     if len(looks) < THUMBNAILS // 2:
         return 1.0
     made, like = (
-        torch.stack(pictures).std(dim=0).mean()
-        for pictures in ([one.made for one in looks], [one.like for one in looks])
+        torch.stack(images).std(dim=0).mean() for images in ([one.made for one in looks], [one.like for one in looks])
     )
     return float(made / like.clamp_min(1e-3))
 
 
 def _is_distance(name: str) -> bool:
-    """A loss of the generator that measures pictures, not the game."""
+    """A loss of the generator that compares images, not an adversarial one."""
     return name.startswith("loss/generator/") and not name.endswith("/adversarial")
 
 
-def _sum(figures: Figures, start: str) -> float:
-    return sum(value for name, value in figures.items() if name.startswith(start))
+def _sum(metrics: Metrics, start: str) -> float:
+    return sum(value for name, value in metrics.items() if name.startswith(start))
+
+
+class WeightUpdateRatio:
+    """How far the weights move, ‖now - before‖ / ‖before‖, from a fixed sample of each network's weights.
+
+    A learning rate that is far too high shows here first, whatever recipe, losses and images. The largest of the last
+    ratios is what counts: before a norm, weights that were thrown far away hardly move any more.
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module]) -> None:
+        self._weights = {
+            name: [weight for weight in network.parameters() if weight.dim() > 1] for name, network in networks.items()
+        }
+        self.begin()
+
+    def begin(self) -> None:
+        """A stage begins, or goes on: earlier updates do not count."""
+        self._before = self._sample()
+        self._ratios: deque[Tensor] = deque(maxlen=KEPT_RATIOS)
+
+    def mark(self) -> None:
+        """Measure the update since the last mark; nothing waits for the device."""
+        now = self._sample()
+        ratios = [_ratio(now[name] - before, before) for name, before in self._before.items()]
+        self._ratios += [torch.stack(ratios).max()] if ratios else []
+        self._before = now
+
+    def largest(self) -> float:
+        """The largest of the last eight ratios of any network, from mark to mark; 0 before the first mark."""
+        return float(torch.stack(list(self._ratios)).max()) if self._ratios else 0.0
+
+    @torch.no_grad()
+    def _sample(self) -> dict[str, Tensor]:
+        """Some thousand values of every matrix and kernel of each network, always the same ones, as one vector."""
+        return {
+            name: torch.cat([_some(weight.detach()) for weight in weights])
+            for name, weights in self._weights.items()
+            if weights
+        }
+
+
+def _ratio(update: Tensor, before: Tensor) -> Tensor:
+    """The norm of one vector relative to another's; 0 where that is zero, as in layers that start at zero."""
+    length = before.norm()
+    return torch.where(length > 0, update.norm() / length, 0.0)
+
+
+def _some(weight: Tensor) -> Tensor:
+    """Every n-th row of a matrix or kernel: about 4096 values, four rows at least."""
+    apart = max(1, min(weight.numel() // SAMPLED_VALUES, len(weight) // FEWEST_ROWS))
+    return weight[::apart].float().reshape(-1)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import IO, Any
 
+from gantools import files
 from gantools.errors import UsageError
 from gantools.files import STAGED_PREFIX, remove_stale, write_bytes, write_json
-from gantools.training.run import lock
+
+LOCK_FILE = "lock"
+PATIENCE_SECONDS = 1.0
+_held: set[IO[str]] = set()
 
 
 @dataclass(frozen=True)
@@ -23,11 +30,11 @@ class RunDirectory:
 
     path: Path
 
-    def claim(self) -> lock.Lock:
+    def claim(self) -> RunLock:
         """Make a new run's folder and hold it. Raises UsageError when it holds something, or another process has it."""
         self._require_unused()
         self.path.mkdir(parents=True, exist_ok=True)
-        held = lock.Lock(self.path)
+        held = RunLock(self.path)
         if not self._is_unused():  # whoever had it until now has used it
             held.release()
             self._require_unused()
@@ -38,7 +45,7 @@ class RunDirectory:
 
     def _require_unused(self) -> None:
         if not self._is_unused():
-            if (self.path / lock.FILE).is_file():
+            if (self.path / LOCK_FILE).is_file():
                 self.lock().release()  # who is training it is more worth knowing than that it is not empty
             raise UsageError(
                 f"--run-dir {self.path}: not empty; continue that run with --resume {self.path}, or name a new folder"
@@ -68,7 +75,7 @@ class RunDirectory:
         return self.path / "config.yaml"
 
     @property
-    def journal(self) -> Path:
+    def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 
     @property
@@ -83,15 +90,15 @@ class RunDirectory:
     def weights(self) -> Path:
         return self.path / "weights"
 
-    def lock(self) -> lock.Lock:
+    def lock(self) -> RunLock:
         """Hold the run. Raises UsageError, naming the holder, when another process has it."""
-        return lock.Lock(self.path)
+        return RunLock(self.path)
 
     def facts(self) -> dict[str, Any]:
-        """What ``run.json`` says; nothing where a kill came before it was written."""
+        """The content of ``run.json``; nothing where a kill came before it was written."""
         path = self.path / "run.json"
-        known: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
-        return known
+        content: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
+        return content
 
     def describe(self, facts: Mapping[str, Any]) -> None:
         """Merge ``facts`` into ``run.json``."""
@@ -100,7 +107,7 @@ class RunDirectory:
 
 def _is_scaffolding(path: Path) -> bool:
     """Whether a start that was killed before it wrote anything may have left this."""
-    return path.name == lock.FILE or path.name.startswith(STAGED_PREFIX)
+    return path.name == LOCK_FILE or path.name.startswith(STAGED_PREFIX)
 
 
 def default_path(recipe: str) -> Path:
@@ -120,3 +127,64 @@ def environment(device: str, precision: str) -> dict[str, Any]:
         "device": device,
         "precision": precision,
     }
+
+
+# --- the lock
+
+
+class RunLock:
+    """One process per run: held from its making until ``release``; the kernel takes it back when the process ends.
+
+    Raises UsageError, which names the holder, when another process has it.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self._stream = (run / LOCK_FILE).open("a+", encoding="utf-8")
+        if not files.lock(self._stream):
+            holder = self._holder()
+            self._stream.close()
+            raise UsageError(f"{run}: this run is being trained by {holder}")
+        _held.add(self._stream)
+        self._write_holder()
+
+    def _write_holder(self) -> None:
+        self._stream.truncate(0)
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        self._stream.write(f"process {os.getpid()} on {socket.gethostname()} since {now}\n")
+        self._stream.flush()
+
+    def _holder(self) -> str:
+        """Who has it; the one that just got it may still be about to write that down."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            self._stream.seek(0)
+            text = self._stream.read()
+            if text.endswith("\n"):
+                return text.strip()
+            if time.monotonic() > deadline:
+                return "another process"
+            time.sleep(0.02)
+
+    def release(self) -> None:
+        """Let go; the file stays, for to remove it would let two processes lock two files of one name."""
+        _held.discard(self._stream)
+        self._stream.close()
+
+    def __enter__(self) -> RunLock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _close_in_child() -> None:
+    """A forked worker would hold its parent's lock for as long as it lives."""
+    for stream in _held:
+        os.close(stream.fileno())
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_child)

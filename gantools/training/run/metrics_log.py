@@ -15,14 +15,14 @@ from gantools import files
 MOST_WAITING = 10_000
 
 
-class Journal:
+class MetricsLog:
     """Appends rows to a JSON Lines file. Rows that cannot be written now are written before the next one.
 
-    ``tell`` is told once when a row cannot be written, and once when the rows are written after all.
+    ``report`` gets one line when a row cannot be written, and one when the rows are written after all.
     """
 
-    def __init__(self, path: Path, tell: Callable[[str], None] = lambda _line: None) -> None:
-        self._path, self._tell = path, tell
+    def __init__(self, path: Path, report: Callable[[str], None] = lambda _line: None) -> None:
+        self._path, self._report = path, report
         self._stream = path.open("ab", buffering=0)
         self._length = os.fstat(self._stream.fileno()).st_size
         self._waiting: list[bytes] = []
@@ -40,7 +40,7 @@ class Journal:
             files.tell("sync", self._path)
             os.fsync(self._stream.fileno())
         except OSError as error:
-            self._tell(f"{self._path.name}: {error.strerror or error}; its last rows may not outlive a power cut")
+            self._report(f"{self._path.name}: {error.strerror or error}; its last rows may not outlive a power cut")
 
     def close(self) -> None:
         self._flush()
@@ -55,10 +55,10 @@ class Journal:
         except OSError as error:
             with suppress(OSError):
                 self._stream.truncate(self._length)  # half a row would spoil the next one
-            self._note(failing=True, why=error.strerror or str(error))
+            self._report_state(failing=True, why=error.strerror or str(error))
             return
         self._length, self._waiting = self._length + len(content), []
-        self._note(failing=False, why="written again")
+        self._report_state(failing=False, why="written again")
 
     def _append(self, content: bytes) -> None:
         files.tell("write", self._path)
@@ -66,14 +66,14 @@ class Journal:
         while rest:
             rest = rest[self._stream.write(rest) :]
 
-    def _note(self, *, failing: bool, why: str) -> None:
+    def _report_state(self, *, failing: bool, why: str) -> None:
         if failing != self._failing:
             self._failing = failing
-            self._tell(f"{self._path.name}: {why}{'; its rows wait' if failing else ''}")
+            self._report(f"{self._path.name}: {why}{'; its rows wait' if failing else ''}")
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a journal; a line cut short by a kill is left out."""
+    """The rows of a log; a line cut short by a kill is left out."""
     return [row for _, row in _rows(path.read_bytes())]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from gantools.data.loading.batches import Batch
 from gantools.errors import DataError
-from gantools.training.device.ahead import Ahead
+from gantools.training.device.loader import Prefetcher
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class NotedSide:
         self.events.append(f"hand over {batch.number}")
 
 
-def ahead(numbers: Iterator[int]) -> tuple[Ahead[Numbered], NotedSide]:
+def ahead(numbers: Iterator[int]) -> tuple[Prefetcher[Numbered], NotedSide]:
     side = NotedSide()
 
     def move(batch: Numbered) -> Numbered:
         side.events.append(f"move {batch.number}")
         return batch
 
-    return Ahead(map(Numbered, numbers), move, side), side
+    return Prefetcher(map(Numbered, numbers), move, side), side
 
 
 def test_the_next_batch_moves_once_the_present_one_is_handed_over() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,11 +13,13 @@ from gantools import api, files
 from gantools.checkpoint import state
 from gantools.config.schema import TrainOptions
 from gantools.errors import NonFiniteError, TrainingError
-from gantools.training.keeper import Keeper
+from gantools.training.checkpoints import CheckpointManager
+from gantools.training.distributed.communicator import ProcessGroup
 from gantools.training.monitor import finite
 from gantools.training.recipe import LossTerms
 from gantools.training.reporter import Silent
 from gantools.training.run import metrics_log
+from gantools.training.run.directory import RunDirectory
 
 STATE = {"weights": torch.arange(1000.0)}
 DISK_FULL = "No space left on device"
@@ -43,30 +46,44 @@ class FullDisk:
             raise OSError(errno.ENOSPC, DISK_FULL)
 
 
+class Manager(CheckpointManager):
+    """Writes contents of a test's choice, and no weights."""
+
+    def __init__(self, folder, reporter) -> None:
+        config = SimpleNamespace(train=TrainOptions(checkpoint_every_steps=5))
+        super().__init__(
+            SimpleNamespace(config=config, runtime=SimpleNamespace(ranks=ProcessGroup())), folder, reporter
+        )
+
+    def write(self, step: int, *, final: bool = False) -> bool:
+        return self._write(step, STATE, lambda _name, _step: None, final=final)
+
+
 @pytest.fixture
-def keeper(tmp_path):
-    listener = Listener()
-    return Keeper(tmp_path, TrainOptions(checkpoint_every_steps=5), listener.message), listener, tmp_path
+def manager(tmp_path):
+    run, listener = RunDirectory(tmp_path), Listener()
+    run.tidy()
+    return Manager(run, listener), listener, run.checkpoints
 
 
-def test_due_by_steps_or_by_time(keeper, monkeypatch):
-    kept, _, _ = keeper
-    assert [step for step in range(1, 12) if kept.is_due(step)] == [5, 10]
-    now = kept._tried_at
-    monkeypatch.setattr("gantools.training.keeper.time.monotonic", lambda: now + 601)
-    assert kept.is_due(1)
-    kept.save(1, STATE)
-    assert not kept.is_due(2)
+def test_due_by_steps_or_by_time(manager, monkeypatch):
+    checkpoints, _, _ = manager
+    assert [step for step in range(1, 12) if checkpoints.is_due(step)] == [5, 10]
+    now = checkpoints._tried_at
+    monkeypatch.setattr("gantools.training.checkpoints.time.monotonic", lambda: now + 601)
+    assert checkpoints.is_due(1)
+    checkpoints.write(1)
+    assert not checkpoints.is_due(2)
 
 
-def test_a_full_disk_is_one_line_and_the_run_goes_on_until_the_third_time(keeper):
-    kept, listener, folder = keeper
-    assert kept.save(1, STATE)
+def test_a_full_disk_is_one_line_and_the_run_goes_on_until_the_third_time(manager):
+    checkpoints, listener, folder = manager
+    assert checkpoints.write(1)
     with files.observed(FullDisk("")):
-        assert not kept.save(2, STATE)
-        assert not kept.save(3, STATE)
+        assert not checkpoints.write(2)
+        assert not checkpoints.write(3)
         with pytest.raises(TrainingError, match="3 times in a row; the newest checkpoint is of step 1; make room"):
-            kept.save(4, STATE)
+            checkpoints.write(4)
     assert len(listener.said) == 2
     assert listener.said[0].startswith(f"checkpoint of step 2 not saved: {DISK_FULL} ('{folder}': 0.1 MB needed, ")
     assert listener.said[0].endswith(" MB free); the newest checkpoint is of step 1; training goes on")
@@ -74,34 +91,34 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_until_the_third_time(keeper
     assert torch.equal(state.newest(folder)[1]["weights"], STATE["weights"])
 
 
-def test_a_save_that_succeeds_forgives_those_that_failed(keeper):
-    kept, listener, _ = keeper
+def test_a_save_that_succeeds_forgives_those_that_failed(manager):
+    checkpoints, listener, _ = manager
     disk = FullDisk("")
     with files.observed(disk):
         for step in range(1, 9):
             disk.full = step % 3 != 0
-            assert kept.save(step, STATE) is not disk.full
+            assert checkpoints.write(step) is not disk.full
     assert len(listener.said) == 6
 
 
-def test_the_last_save_may_not_fail(keeper):
-    kept, _, _ = keeper
+def test_the_last_save_may_not_fail(manager):
+    checkpoints, _, _ = manager
     with files.observed(FullDisk("")), pytest.raises(TrainingError, match="there is no checkpoint yet; make room"):
-        kept.save(1, STATE, final=True)
+        checkpoints.write(1, final=True)
 
 
-def test_room_is_asked_for_before_anything_is_written(keeper, monkeypatch):
-    kept, listener, _ = keeper
+def test_room_is_asked_for_before_anything_is_written(manager, monkeypatch):
+    checkpoints, listener, _ = manager
     monkeypatch.setattr(files, "free_bytes", lambda _folder: 4000)
     events = []
     with files.observed(lambda event, _path: events.append(event)):
-        assert not kept.save(1, STATE)
+        assert not checkpoints.write(1)
     assert not events
     assert "not enough room on the disk" in listener.said[0]
 
 
 def test_a_training_outlives_a_disk_that_is_full_for_a_while(tiny, tmp_path):
-    """Journal, sample sheets, best weights and checkpoints all fail in step 2; everything is there in the end."""
+    """MetricsLog, sample sheets, best weights and checkpoints all fail in step 2; everything is there in the end."""
     settings = tiny(
         "pix2pix/shoes-64",
         *(f"train.{name}_every_steps=1" for name in ("checkpoint", "preview", "validate")),
@@ -142,8 +159,8 @@ def test_what_is_no_number_is_found_wherever_it_is(value):
     spoiled = torch.zeros(3, 4)
     spoiled[1, 2] = value
     state = {"a": [torch.ones(2), {"b": (spoiled,)}], 3: torch.tensor(1), "c": None, "d": torch.zeros(0), "e": value}
-    assert list(finite.spoiled(state)) == ["a/1/b/0"]
-    assert list(finite.spoiled({"x": spoiled.bfloat16(), "y": spoiled[:1]})) == ["x"]
+    assert list(finite.non_finite(state)) == ["a/1/b/0"]
+    assert list(finite.non_finite({"x": spoiled.bfloat16(), "y": spoiled[:1]})) == ["x"]
     with pytest.raises(NonFiniteError, match=r"step 7: a/1/b/0: NaN or infinite; .*batch: one\.png, two\.png$"):
         finite.require(state, 7, ["one.png", "two.png"])
 
@@ -165,7 +182,7 @@ def test_weights_that_were_spoiled_before_are_told_with_the_step_and_the_files(t
     run = RunDirectory(tmp_path / "run")
     run.begin("")
     loop = Loop(prepared, run, listener)
-    networks.update(loop.cast.networks)
+    networks.update(loop.state.networks)
     listener.step = poison
     with pytest.raises(NonFiniteError, match=r"step 2: networks/discriminator/\S+: NaN.*nothing was saved.*batch: "):
         loop.fit(Limits())
