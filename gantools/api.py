@@ -47,6 +47,7 @@ __all__ = [
     "describe",
     "evaluate",
     "evaluate_pairs",
+    "export_tensorboard",
     "export_weights",
     "infer",
     "inspect",
@@ -290,15 +291,22 @@ def report(run_dir: str | Path, output: str | Path | None = None) -> Path:
     return _write_report(run, None, run / "report.html" if output is None else Path(output))
 
 
+def export_tensorboard(run_dir: str | Path, folder: str | Path) -> int:
+    """Write every number of a run's log as TensorBoard scalars into the new ``folder``; how many. Raises UsageError."""
+    from gantools.report import run_log
+
+    return run_log.export_tensorboard(Path(run_dir), Path(folder))
+
+
 def _write_report(run: Path, config: RunConfig | None, target: Path) -> Path:
     """Without ``config`` the run's own file is read."""
     from gantools.config.describe import differences
     from gantools.files import write_bytes
-    from gantools.report import page, story
+    from gantools.report import page, run_log
 
-    told = story.read(run)
+    log = run_log.read(run)
     config = config or read_config(run / "config.yaml").config
-    write_bytes(target, page.render(told, config.recipe, list(differences(config)), config.train).encode())
+    write_bytes(target, page.render(log, config.recipe, list(differences(config)), config.train).encode())
     return target
 
 

@@ -15,9 +15,8 @@ from gantools.cli.commands import (
     eval,
     infer,
     recipes,
-    report,
+    runs,
     train,
-    watch,
     weights,
 )
 from gantools.cli.output import console
@@ -39,8 +38,8 @@ app.command("train")(train.train)
 app.command("infer")(infer.infer)
 app.command("eval")(eval.evaluate)
 app.command("compare")(compare.compare)
-app.command("report")(report.report)
-app.command("watch")(watch.watch)
+app.command("report")(runs.report)
+app.command("watch")(runs.watch)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("bench")(bench.bench)

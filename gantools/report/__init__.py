@@ -1,1 +1,1 @@
-"""A run told on one page: what was trained, how the figures went, what the pictures look like. No torch, no network."""
+"""A run as one HTML page: metrics over time, samples, settings, environment. No torch, no network."""

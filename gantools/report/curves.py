@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gantools.report.story import Curve, Panel
+from gantools.report.run_log import Curve, Panel
 
 WIDTH, HEIGHT = 460, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 26
@@ -16,7 +16,7 @@ _MAGNITUDES = 20
 """From this ratio of middle values on, curves of one panel are drawn on a logarithmic axis."""
 
 _OUTLYING_SHARE = 0.02
-"""Highest and lowest part of a curve's points that may leave the picture when they would squeeze all the others."""
+"""Highest and lowest part of a curve's points that may lie outside the axes when they would squeeze all the others."""
 
 
 def svg(panel: Panel, stages: Sequence[tuple[int, str]]) -> str:
@@ -31,13 +31,13 @@ def svg(panel: Panel, stages: Sequence[tuple[int, str]]) -> str:
 def legend(panel: Panel) -> str:
     """Names and last values of the curves, in their colours."""
     return "".join(
-        f'<li><i class="c{number % _COLOURS}"></i>{html.escape(curve.name)} <b>{figure(curve.values[-1])}</b></li>'
-        for number, curve in enumerate(panel.curves)
+        f'<li><i class="c{place % _COLOURS}"></i>{html.escape(curve.name)} <b>{number(curve.values[-1])}</b></li>'
+        for place, curve in enumerate(panel.curves)
     )
 
 
-def figure(value: float) -> str:
-    """A figure in four digits."""
+def number(value: float) -> str:
+    """A value in four significant digits."""
     return f"{value:.4g}"
 
 
@@ -66,7 +66,7 @@ class _Scale:
 
 
 class _Axes:
-    """From steps and values to places in the picture."""
+    """From steps and values to coordinates."""
 
     def __init__(self, first: int, last: int, scale: _Scale) -> None:
         self.first, self.last, self.scale = first, last, scale
@@ -104,7 +104,7 @@ def _grid(axes: _Axes) -> Iterator[str]:
     for value in axes.scale.ticks():
         y = axes.y(value)
         yield f'<path class="grid" d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>'
-        yield f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{figure(value)}</text>'
+        yield f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{number(value)}</text>'
     for step in _ticks(axes.first, axes.last, 5, finest=1):
         shown = f"{step / 1000:g}k" if step >= 10_000 else f"{step:g}"
         yield f'<text x="{axes.x(step):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{shown}</text>'

@@ -1,83 +1,158 @@
-"""The page: one HTML file that needs no network and, but for comfort, no script."""
+"""The page: one HTML file that needs no network; its script only adds a slider over the samples."""
 
 from __future__ import annotations
 
+import base64
 import html
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any
+
+import cv2
+import numpy as np
 
 from gantools.config.describe import Difference, shown
 from gantools.config.schema import TrainOptions
-from gantools.report import curves, pictures
-from gantools.report.pictures import Sheet
-from gantools.report.story import Panel, Story
+from gantools.images.image import Image, Pixels
+from gantools.images.io import reader, writer
+from gantools.report import curves
+from gantools.report.run_log import Panel, RunLog
 
-_FACTS = (
-    ("status", "status"),
-    ("started", "started"),
-    ("device", "device"),
-    ("precision", "precision"),
-    ("host", "computer"),
-    ("seed", "seed"),
-    ("python", "Python"),
-    ("data", "data fingerprint"),
-)
-_ENDINGS = {"limit": "stopped at a limit", "interrupted": "stopped by a signal"}
-_SMALL_PX = 480
-"""Sheets that fit into this width twice or more are drawn that many times as large, pixel by pixel."""
+FACTS = {
+    "status": "status",
+    "started": "started",
+    "device": "device",
+    "precision": "precision",
+    "host": "computer",
+    "seed": "seed",
+    "python": "Python",
+    "data": "data fingerprint",
+}
+ENDINGS = {"limit": "stopped at a limit", "interrupted": "stopped by a signal"}
+OPEN_PANELS = ("validation", "losses", "health")
+"""Panels that are shown; the others are folded."""
 
-_DEFAULT_OPTIONS = TrainOptions()
+MOST_SHEETS = 12
+STRIP_BYTES, FINAL_BYTES = 2_000_000, 1_800_000
+"""How much of a page all sample sheets of the strip, and the last one at full size, may take."""
 
-_OPENED = ("validation", "losses", "health")
+STRIP_WIDTH_PX, SMALL_PX = 900, 480
+"""Largest width in the strip; sheets that fit into the second twice or more are enlarged, without smoothing."""
+
+DEFAULT_OPTIONS = TrainOptions()
 
 
-def render(story: Story, recipe: str, differences: Sequence[Difference], train: TrainOptions = _DEFAULT_OPTIONS) -> str:
+def render(run: RunLog, recipe: str, differences: Sequence[Difference], train: TrainOptions = DEFAULT_OPTIONS) -> str:
     """A run as HTML. ``differences`` are the settings that are not the paper's, ``train`` those of its loop."""
     template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-    final = pictures.final(story.samples)
+    opened = [panel for panel in run.panels if panel.title.startswith(OPEN_PANELS)]
+    folded = [panel for panel in run.panels if panel not in opened]
     return template.substitute(
-        title=html.escape(f"{recipe}: {story.path.name}"),
-        summary=_summary(story),
-        warnings=_lines("Warnings", story.warnings),
-        advice=_lines("Advice", story.advice),
-        curves="".join(_panel(panel, story.stages) for panel in story.panels if _leads(panel)),
-        more_curves="".join(_panel(panel, story.stages) for panel in story.panels if not _leads(panel)),
-        validation="" if story.latest else f'<p class="hint">{_unvalidated(story, train.validate_every_steps)}</p>',
-        stages=_stages(story),
-        strip=_strip(pictures.strip(story.samples)),
-        final=_final(final) if final else f"<p>{_without_sheets(story)}</p>",
+        title=html.escape(f"{recipe}: {run.path.name}"),
+        summary=_summary(run),
+        warnings=_messages("Warnings", run.warnings),
+        advice=_messages("Advice", run.advice),
+        curves="".join(_panel(panel, run.stages) for panel in opened),
+        more_curves="".join(_panel(panel, run.stages) for panel in folded),
+        validation="" if run.latest else f'<p class="hint">{_why_no_validation(run, train.validate_every_steps)}</p>',
+        stages=_stages(run),
+        strip="".join(
+            f"<figure>{_image(sheet, '')}<figcaption>step {sheet.step}</figcaption></figure>"
+            for sheet in strip(run.samples)
+        ),
+        final=_final(run),
         differences=_differences(differences),
-        config=html.escape(story.config_text),
-        environment=_environment(story),
-        reproduce=html.escape(_reproduce(story, recipe)),
+        config=html.escape(run.config_text),
+        environment=_environment(run),
+        reproduce=html.escape(_commands(run, recipe)),
     )
 
 
-def _leads(panel: Panel) -> bool:
-    return panel.title.startswith(_OPENED)
+@dataclass(frozen=True)
+class Sheet:
+    """One sample sheet: the step it was made at, its image as a data URI, its size in px."""
+
+    step: int
+    uri: str
+    width: int
+    height: int
 
 
-def _summary(story: Story) -> str:
-    status = story.facts.get("status", "unknown")
-    rows = [("status", _ENDINGS.get(status, status)), ("step", story.step), ("started", _started(story))]
-    figures = [(name, curves.figure(value)) for name, value in story.latest.items()]
-    return "".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in [*rows, *figures])
+def strip(samples: Sequence[Path]) -> list[Sheet]:
+    """At most ``MOST_SHEETS`` sample sheets, evenly from the first to the last, shrunk to ``STRIP_WIDTH_PX``."""
+    chosen = list(samples)
+    if len(chosen) > MOST_SHEETS:
+        chosen = [chosen[round(place)] for place in np.linspace(0, len(chosen) - 1, MOST_SHEETS)]
+    sheets = []
+    for path in chosen:
+        pixels = reader.read_rgb8(path)
+        height, width = pixels.shape[:2]
+        if width > STRIP_WIDTH_PX:
+            pixels = _resized(pixels, STRIP_WIDTH_PX, max(1, round(height * STRIP_WIDTH_PX / width)))
+        sheets.append(_sheet(path, pixels, STRIP_BYTES // len(chosen)))
+    return sheets
 
 
-def _started(story: Story) -> str:
-    """``2026-11-21 10:31 UTC``, as far as the folder says."""
-    return str(story.facts.get("started", "unknown")).replace("T", " ")[:16] + " UTC"
+def _sheet(path: Path, pixels: Pixels, most_bytes: int) -> Sheet:
+    """The image as WebP in the best quality that fits; halved until one does."""
+    for quality in (90, 80, 65, 45):
+        content = writer.encode(Image(pixels), "webp", quality=quality)
+        if len(content) <= most_bytes:
+            uri = f"data:image/webp;base64,{base64.b64encode(content).decode()}"
+            return Sheet(int(path.stem), uri, pixels.shape[1], pixels.shape[0])
+    return _sheet(path, _resized(pixels, max(1, pixels.shape[1] // 2), max(1, pixels.shape[0] // 2)), most_bytes)
 
 
-def _lines(title: str, said: Sequence[tuple[int, str]]) -> str:
-    """What the run was told, each with its step; nothing where it was told nothing."""
-    if not said:
+def _resized(pixels: Pixels, width: int, height: int) -> Pixels:
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _image(sheet: Sheet, alt: str) -> str:
+    times = max(1, SMALL_PX // sheet.width)
+    look = "small" if times > 1 else "large"
+    size = f'width="{times * sheet.width}" height="{times * sheet.height}"'
+    return f'<img class="{look}" src="{sheet.uri}" {size} alt="{alt}">'
+
+
+def _final(run: RunLog) -> str:
+    """The last sample sheet, enlarged by a check box, or why there is none."""
+    if run.samples:
+        sheet = _sheet(run.samples[-1], reader.read_rgb8(run.samples[-1]), FINAL_BYTES)
+        image = _image(sheet, f"samples at step {sheet.step}")
+        return (
+            f'<input type="checkbox" id="zoom"><label for="zoom">{image}</label>'
+            f'<p class="hint">Step {sheet.step}. Click to enlarge, click again to shrink.</p>'
+        )
+    if run.validation_images == 0:
+        return "<p>No sample sheets: the run has no validation images.</p>"
+    return f"<p>No sample sheets yet: the run {'ended' if run.has_stopped else 'is'} at step {run.step:,}.</p>"
+
+
+def _why_no_validation(run: RunLog, every_steps: int | None) -> str:
+    if run.validation_images == 0:
+        return "No validation: the run has no validation images."
+    first = "the end of its first stage" if every_steps is None else f"step {every_steps:,}"
+    if every_steps is not None and run.step >= every_steps:
+        return "No validation values were logged."
+    return f"No validation yet: the run {'stopped before' if run.has_stopped else 'has not reached'} {first}."
+
+
+def _summary(run: RunLog) -> str:
+    status = run.facts.get("status", "unknown")
+    started = str(run.facts.get("started", "unknown")).replace("T", " ")[:16] + " UTC"
+    rows = [("status", ENDINGS.get(status, status)), ("step", run.step), ("started", started)]
+    rows += [(name, curves.number(value)) for name, value in run.latest.items()]
+    return "".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in rows)
+
+
+def _messages(title: str, messages: Sequence[tuple[int, str]]) -> str:
+    """The run's messages, each with its step; nothing where there were none."""
+    if not messages:
         return ""
-    items = "".join(f"<li>step {step}: {_text(text)}</li>" for step, text in said)
-    return f'<section class="said {title.lower()}"><h2>{title}</h2><ul>{items}</ul></section>'
+    items = "".join(f"<li>step {step}: {_text(text)}</li>" for step, text in messages)
+    return f'<section class="messages {title.lower()}"><h2>{title}</h2><ul>{items}</ul></section>'
 
 
 def _panel(panel: Panel, stages: Sequence[tuple[int, str]]) -> str:
@@ -87,49 +162,9 @@ def _panel(panel: Panel, stages: Sequence[tuple[int, str]]) -> str:
     )
 
 
-def _unvalidated(story: Story, every_steps: int | None) -> str:
-    """Why there are no validation values."""
-    if story.validation_images == 0:
-        return "No validation: the run has no validation images."
-    first = "the end of its first stage" if every_steps is None else f"step {every_steps:,}"
-    if every_steps is not None and story.step >= every_steps:
-        return "No validation values were logged."
-    stands = f"stopped before {first}" if story.has_stopped else f"has not come to {first}"
-    return f"No validation yet: the run {stands}."
-
-
-def _without_sheets(story: Story) -> str:
-    if story.validation_images == 0:
-        return "No sample sheets: the run has no validation images."
-    return f"No sample sheets yet: the run {'ended' if story.has_stopped else 'stands'} at step {story.step:,}."
-
-
-def _stages(story: Story) -> str:
-    if len(story.stages) < 2:
-        return ""
-    told = ", ".join(f"<b>{_text(name)}</b> from step {step}" for step, name in story.stages)
-    return f"<p>Stages (dashed lines): {told}.</p>"
-
-
-def _strip(sheets: Sequence[Sheet]) -> str:
-    return "".join(
-        f"<figure>{_image(sheet, '')}<figcaption>step {sheet.step}</figcaption></figure>" for sheet in sheets
-    )
-
-
-def _final(sheet: Sheet) -> str:
-    """A check box without a script lets the picture grow to its full size."""
-    return (
-        f'<input type="checkbox" id="zoom"><label for="zoom">{_image(sheet, f"samples at step {sheet.step}")}</label>'
-        f'<p class="hint">Step {sheet.step}. Click to enlarge, click again to shrink.</p>'
-    )
-
-
-def _image(sheet: Sheet, told: str) -> str:
-    times = max(1, _SMALL_PX // sheet.width)
-    look = "small" if times > 1 else "large"
-    size = f'width="{times * sheet.width}" height="{times * sheet.height}"'
-    return f'<img class="{look}" src="{sheet.uri}" {size} alt="{told}">'
+def _stages(run: RunLog) -> str:
+    names = ", ".join(f"<b>{_text(name)}</b> from step {step}" for step, name in run.stages)
+    return f"<p>Stages (dashed lines): {names}.</p>" if len(run.stages) > 1 else ""
 
 
 def _differences(differences: Sequence[Difference]) -> str:
@@ -143,23 +178,18 @@ def _differences(differences: Sequence[Difference]) -> str:
     return f"<table><tr><th>option</th><th>here</th><th>paper</th><th>why</th></tr>{rows}</table>"
 
 
-def _environment(story: Story) -> str:
-    rows = [*_known(story.facts), *dict(story.facts.get("versions") or {}).items()]
-    return "".join(f"<tr><td>{_text(name)}</td><td>{_text(value)}</td></tr>" for name, value in rows)
+def _environment(run: RunLog) -> str:
+    facts = {label: run.facts[key] for key, label in FACTS.items() if run.facts.get(key) is not None}
+    facts |= dict(run.facts.get("versions") or {})
+    return "".join(f"<tr><td>{_text(name)}</td><td>{_text(value)}</td></tr>" for name, value in facts.items())
 
 
-def _known(facts: Any) -> Iterator[tuple[str, Any]]:
-    for key, label in _FACTS:
-        if facts.get(key) is not None:
-            yield label, facts[key]
-
-
-def _reproduce(story: Story, recipe: str) -> str:
-    """The line that trains the same again, and the one that was typed."""
-    lines = [f"gantools train {recipe} --config {shlex.quote(str(story.path / 'config.yaml'))}"]
-    command = story.facts.get("command")
+def _commands(run: RunLog, recipe: str) -> str:
+    """The command that trains the same again, and the one that was typed."""
+    lines = [f"gantools train {recipe} --config {shlex.quote(str(run.path / 'config.yaml'))}"]
+    command = run.facts.get("command")
     if isinstance(command, list) and command:
-        lines += ["", "# typed at first:", shlex.join(["gantools", *map(str, command[1:])])]
+        lines += ["", "# the command of this run:", shlex.join(["gantools", *map(str, command[1:])])]
     return "\n".join(lines)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gantools.cli.commands.watch import spark
+from gantools.cli.commands.runs import sparkline
 from gantools.training.run import metrics_log
 
 
@@ -61,9 +61,9 @@ def test_watch_on_a_terminal_ends_with_the_run(trained: Path) -> None:
 
 
 def test_sparks_fill_their_range() -> None:
-    assert spark((1.0, 2.0, 3.0)) == "▁▅█"
-    assert spark((5.0, 5.0)) == "▁▁"
-    assert len(spark(tuple(map(float, range(100))), width=10)) == 10
+    assert sparkline((1.0, 2.0, 3.0)) == "▁▅█"
+    assert sparkline((5.0, 5.0)) == "▁▁"
+    assert len(sparkline(tuple(map(float, range(100))), width=10)) == 10
 
 
 def test_tensorboard_reads_what_the_journal_says(gantools: Any, trained: Path, tmp_path: Path) -> None:

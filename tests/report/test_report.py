@@ -15,8 +15,8 @@ from gantools import api
 from gantools.errors import UsageError
 from gantools.images.image import Image
 from gantools.images.io import writer
-from gantools.report import curves, page, pictures, story
-from gantools.report.story import Curve, Panel
+from gantools.report import curves, page, run_log
+from gantools.report.run_log import Curve, Panel
 
 
 @pytest.fixture
@@ -125,9 +125,9 @@ def test_differences_from_the_paper_are_those_that_show_tells(run: Path) -> None
 def test_a_long_journal_is_thinned_and_its_end_is_kept(run: Path) -> None:
     rows = [json.dumps({"step": step, "stage": "s", "loss/g/l1": float(step)}) for step in range(1, 5001)]
     (run / "metrics.jsonl").write_text("\n".join(rows))
-    (panel,) = story.read(run).panels
+    (panel,) = run_log.read(run).panels
     (curve,) = panel.curves
-    assert len(curve.steps) <= story.MOST_POINTS
+    assert len(curve.steps) <= run_log.MOST_POINTS
     assert curve.steps[-1] == 5000
     assert sum(curve.values) / len(curve.values) == pytest.approx(2500.5, rel=0.01)
 
@@ -136,12 +136,12 @@ def test_figures_stand_beside_those_that_say_what_they_mean(run: Path) -> None:
     judged = {"validation/l1": 2.0, "validation/input_l1": 9.0}
     healthy = {"health/real_logit": 1.0, "health/fake_logit": 0.1, "health/movement": 0.2, "health/diversity": 1.0}
     (run / "metrics.jsonl").write_text(json.dumps({"step": 1, "stage": "s", **judged, **healthy}))
-    found = {panel.title: [curve.name for curve in panel.curves] for panel in story.read(run).panels}
+    found = {panel.title: [curve.name for curve in panel.curves] for panel in run_log.read(run).panels}
     assert found == {
         "validation: l1": ["model", "input"],
-        "health: movement of the weights": ["movement"],
-        "health: opinion of the discriminator": ["real logit", "fake logit"],
-        "health: the pictures made": ["diversity"],
+        "health: weight updates": ["movement"],
+        "health: discriminator outputs": ["real logit", "fake logit"],
+        "health: generated images": ["diversity"],
     }
 
 
@@ -169,17 +169,17 @@ def test_a_flat_curve_is_drawn(value: float) -> None:
 
 
 def test_sheets_are_few_and_fit_their_budget(run: Path) -> None:
-    sheets = pictures.strip(sorted(run.glob("samples/*.png")))
-    assert len(sheets) == pictures.MOST_SHEETS
+    sheets = page.strip(sorted(run.glob("samples/*.png")))
+    assert len(sheets) == page.MOST_SHEETS
     assert (sheets[0].step, sheets[-1].step) == (0, 950)
-    assert sum(len(sheet.uri) for sheet in sheets) < 1.4 * pictures.STRIP_BYTES
+    assert sum(len(sheet.uri) for sheet in sheets) < 1.4 * page.STRIP_BYTES
 
 
 def test_small_sheets_are_drawn_larger(run: Path) -> None:
     for sheet in run.glob("samples/*"):
         sheet.unlink()
     writer.write(Image(np.zeros((90, 200, 3), np.uint8)), run / "samples" / "000050.png")
-    text = page.render(story.read(run), "srgan", [])
+    text = page.render(run_log.read(run), "srgan", [])
     assert text.count('class="small"') == 2
     assert text.count('width="400" height="180"') == 2
 
@@ -188,7 +188,7 @@ def test_a_run_without_pictures_and_facts_still_has_a_page(run: Path) -> None:
     for sheet in run.glob("samples/*"):
         sheet.unlink()
     (run / "run.json").unlink()
-    assert "No sample sheets" in page.render(story.read(run), "srgan", [])
+    assert "No sample sheets" in page.render(run_log.read(run), "srgan", [])
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_run_without_pictures_and_facts_still_has_a_page(run: Path) -> None:
         ({"status": "limit"}, 1000, "No validation yet: the run stopped before step 1,000."),
         ({}, 1000, "No validation yet: the run stopped before step 1,000."),
         ({"status": "limit"}, None, "No validation yet: the run stopped before the end of its first stage."),
-        ({"status": "running", "held": True}, 1000, "No validation yet: the run has not come to step 1,000."),
+        ({"status": "running", "held": True}, 1000, "No validation yet: the run has not reached step 1,000."),
         ({"status": "limit", "validation_images": 0}, 1000, "No validation: the run has no validation images."),
         ({"status": "limit", "validation_images": 7}, 10, "No validation values were logged."),
     ],
@@ -209,12 +209,12 @@ def test_a_run_without_validation_says_why(run: Path, facts: dict[str, Any], eve
     (run / "metrics.jsonl").write_text(json.dumps({**row(10), "step": 120}))
     (run / "run.json").write_text(json.dumps(facts))
     held = RunLock(run) if facts.get("held") else None
-    drawn = page.render(story.read(run), "srgan", [], TrainOptions(validate_every_steps=every))
+    drawn = page.render(run_log.read(run), "srgan", [], TrainOptions(validate_every_steps=every))
     if held:
         held.release()
     assert said in drawn
     (run / "metrics.jsonl").write_text(json.dumps(row(100)))
-    assert "No validation" not in page.render(story.read(run), "srgan", [])
+    assert "No validation" not in page.render(run_log.read(run), "srgan", [])
 
 
 def test_a_run_without_sample_sheets_says_why(run: Path) -> None:
@@ -226,7 +226,7 @@ def test_a_run_without_sample_sheets_says_why(run: Path) -> None:
         ({"status": "limit"}, "No sample sheets yet: the run ended at step 1,000."),
     ):
         (run / "run.json").write_text(json.dumps(facts))
-        assert said in page.render(story.read(run), "srgan", [])
+        assert said in page.render(run_log.read(run), "srgan", [])
 
 
 def test_the_page_of_a_run_uses_the_runs_own_schedule(run: Path) -> None:
@@ -236,7 +236,7 @@ def test_the_page_of_a_run_uses_the_runs_own_schedule(run: Path) -> None:
 
 def test_what_is_no_run_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"not a run directory"):
-        story.read(tmp_path)
+        run_log.read(tmp_path)
     (run / "metrics.jsonl").write_text("")
     with pytest.raises(UsageError, match=r"nothing is logged yet"):
-        story.read(run)
+        run_log.read(run)
