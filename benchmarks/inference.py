@@ -33,6 +33,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from gantools import infer
 from gantools.checkpoint import weights
 from gantools.data.synthetic import drawing
 from gantools.images.image import Pixels
@@ -41,8 +42,7 @@ from gantools.inference.kernels import onednn
 from gantools.inference.kernels.fuse import fuse
 from gantools.inference.kernels.select import NetworkVariants
 from gantools.inference.model import Model, open_model
-from gantools.inference.options import Precision, Settings
-from gantools.inference.run import infer
+from gantools.inference.options import Precision
 from gantools.models import GENERATORS
 from gantools.models.options import (
     CompactRestorationOptions,
@@ -164,11 +164,9 @@ def plain_loop(network: nn.Module, given: Path, output: Path) -> None:
 def own_run(path: Path, given: Path, output: Path, precision: Precision, fast: bool) -> str:
     """Run ours; how busy its stages were, in per cent of the time (several threads may sum to more than 100)."""
     started, spent = time.perf_counter(), {"decode": 0.0, "network": 0.0, "encode": 0.0}
-    settings = replace(Settings(), fast=fast)
     for result in infer(
-        path, given, output=output, format="png", existing="overwrite", device="cpu", precision=precision,
-        settings=settings,
-    ):  # fmt: skip
+        path, given, output=output, format="png", overwrite=True, device="cpu", precision=precision, fast=fast
+    ):
         assert result.status == "done", result.error
         for stage in spent:
             spent[stage] += getattr(result.stages, stage)

@@ -6,11 +6,11 @@ What is listed in ``__all__`` is imported at its first use: ``import gantools`` 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gantools.api import infer
+    from gantools.api import infer, load_model
 
 __version__ = "0.1.0"
 
-__all__ = ["infer"]
+__all__ = ["infer", "load_model"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,14 +8,14 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import wraps
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gantools import exporting
 from gantools.config import overrides as override
@@ -24,15 +24,16 @@ from gantools.config import report as mistakes
 from gantools.config.schema import RunConfig
 from gantools.config.source import Tree, read_yaml
 from gantools.errors import ConfigError, UsageError
-from gantools.inference import run as inference
+from gantools.inference.options import DEFAULTS, InferOptions, with_changes
 from gantools.registry import did_you_mean
 
 if TYPE_CHECKING:
-    from gantools.data.options.datasets import EdgeOptions
     from gantools.evaluation.compare import compare
     from gantools.evaluation.evaluate import evaluate, evaluate_pairs
     from gantools.images.image import Image
-    from gantools.inference.options import Settings as InferSettings
+    from gantools.inference.arrays import LoadedModel
+    from gantools.inference.pipeline.results import Results
+    from gantools.inference.scaling import Preparation
     from gantools.training.recipe import Recipe
     from gantools.training.reporter import Reporter
     from gantools.training.setup import Outcome
@@ -45,24 +46,23 @@ __all__ = [
     "compare",
     "configure",
     "describe",
+    "estimate",
     "evaluate",
     "evaluate_pairs",
     "export_tensorboard",
     "export_weights",
     "infer",
     "inspect",
-    "outline_from_weights",
+    "load_model",
     "preview_data",
     "read_config",
     "report",
     "resume",
-    "settings_for_photos",
     "train",
 ]
 
 
-P = ParamSpec("P")
-T = TypeVar("T")
+Name: TypeAlias = "str | os.PathLike[str]"
 
 _LAZY = {
     "compare": "gantools.evaluation.compare",
@@ -78,19 +78,58 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_LAZY[name]), name)
 
 
-def _of_runs_too(apply: Callable[P, T]) -> Callable[P, T]:
-    """``apply`` a model, its first argument, that may be a run which was killed before it wrote its weights."""
+def infer(
+    model: str | Path, inputs: Name | Iterable[Name], options: InferOptions | None = None, **changes: Any
+) -> Results:
+    """Put image files through a model: installed weights by name, a run's folder, or a weights file.
 
-    @wraps(apply)
-    def ready(*args: P.args, **options: P.kwargs) -> T:
-        model = args[0] if args else options["model"]
-        exporting.make_ready(cast("str | Path", model))
-        return apply(*args, **options)
+    ``inputs`` are files, folders, or a list of both. ``changes`` are options of ``gantools infer`` by name, such as
+    ``output="large"``, ``tile=512`` or ``tta=True``; ``options`` holds many at once. One result per image in the order
+    of the inputs, as soon as it is done; its ``error`` says what failed. Letting go of the results, their ``close`` and
+    the end of ``with`` stop the run. Raises UsageError before anything is written.
 
-    return ready
+    >>> from gantools import infer
+    >>> [result.status for result in infer("srgan", ["photos"], output="large", dry_run=True)]
+    ['planned', 'planned']
+    """
+    from gantools.inference.run import plan_run
+
+    options = with_changes(options or DEFAULTS, changes)
+    if options.kernel is None and not options.dry_run:
+        exporting.make_ready(model)
+    run = plan_run(model, inputs, options)
+    return run.dry_run() if options.dry_run else run.start(photo_preparation)
 
 
-infer = _of_runs_too(inference.infer)
+def estimate(model: str | Path, inputs: Name | Iterable[Name], options: InferOptions | None = None) -> str | None:
+    """One line about the time and memory that ``infer`` would take, by a trial; None where nothing is to be done."""
+    from gantools.inference.run import plan_run
+
+    return plan_run(model, inputs, options or DEFAULTS).estimate()
+
+
+def load_model(model: str | Path, options: InferOptions | None = None, **changes: Any) -> LoadedModel:
+    """A model to be called with arrays or Pillow images, as ``infer`` calls it with files.
+
+    ``changes`` are options of ``gantools infer`` that are not about files, such as ``device="cuda"``, ``tile=512`` or
+    ``blend=0.5``. Raises UsageError or ModelFileError.
+
+    >>> from PIL import Image
+    >>> from gantools import load_model
+    >>> load_model("srgan", tta=True)(Image.new("RGB", (16, 12))).size
+    (64, 48)
+    """
+    from gantools.inference import find_weights
+    from gantools.inference.arrays import LoadedModel
+    from gantools.inference.image import ImageTranslator
+    from gantools.inference.run import check_direction, open_weights
+
+    options = with_changes(options or DEFAULTS, changes)
+    exporting.make_ready(model)
+    path = find_weights.resolve(model)
+    check_direction(path, options)
+    preparation = photo_preparation(path) if options.source == "photo" else None
+    return LoadedModel(ImageTranslator(open_weights(path, options)[0], options, preparation))
 
 
 @dataclass(frozen=True)
@@ -321,39 +360,25 @@ def _finished(outcome: Outcome) -> TrainingRun:
     return TrainingRun(run.path, outcome.ending, loop.progress.step, loop.state.validation.latest, loop.signal)
 
 
-def settings_for_photos(settings: InferSettings, path: Path) -> InferSettings:
-    """Settings that give photos to a network that was trained on their outlines, drawn at the size that it learnt.
+def photo_preparation(path: Path) -> Preparation:
+    """What turns photos into the outline drawings that the weights at ``path`` were trained on.
 
-    Raises UsageError as ``outline_from_weights``.
+    Raises UsageError when they were trained on something else.
     """
-    prepare_at = _edges_of(path).edges_at
-    return replace(settings, prepare=outline_from_weights(path), prepare_at=prepare_at)
-
-
-def _edges_of(path: Path) -> EdgeOptions:
-    """How the outlines were drawn that weights were trained on. Raises UsageError when they were trained on others."""
     from gantools.checkpoint import weights
+    from gantools.data.degrade.edges import outline
     from gantools.data.options.datasets import EdgeOptions
+    from gantools.images.image import to_8_bit
+    from gantools.images.ops.transparency import spread
+    from gantools.inference.scaling import Preparation
 
     data = weights.describe(path).about.get("config", {}).get("data", {})
     if "edges" not in data or data.get("make", "edges") != "edges":
         raise UsageError(f"--from photo: {path} was not trained on outlines of photos")
-    return EdgeOptions.model_validate(data["edges"], strict=False)
-
-
-def outline_from_weights(path: Path) -> Callable[[Image], Image]:
-    """What turns a photo into the outline drawing that the weights at ``path`` were trained on.
-
-    Raises UsageError when they were trained on something else than outlines of photos.
-    """
-    from gantools.data.degrade.edges import outline
-    from gantools.images.image import to_8_bit
-    from gantools.images.ops.transparency import spread
-
-    options = _edges_of(path)
+    options = EdgeOptions.model_validate(data["edges"], strict=False)
 
     def drawn(photo: Image) -> Image:
         alpha = None if photo.alpha is None else to_8_bit(photo.alpha)
         return replace(photo, pixels=outline(to_8_bit(spread(photo)), options), alpha=alpha, gray=False)
 
-    return drawn
+    return Preparation(drawn, options.edges_at)

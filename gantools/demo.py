@@ -29,7 +29,6 @@ from gantools.files import write_bytes
 from gantools.images.image import Image, Pixels
 from gantools.images.io import reader, writer
 from gantools.images.ops import grid, resize
-from gantools.inference.options import Settings
 from gantools.jobs.result import Result
 from gantools.training.reporter import Reporter, Silent
 
@@ -174,12 +173,12 @@ def _enlarged(folder: Path) -> Path:
 
 def _restored(folder: Path, degradation: Degradation) -> Path:
     """Sample photos degraded, restored, and as they were."""
-    own, truths, settings = folder / degradation.weights, sorted(SAMPLES.glob("*.jpg")), Settings()
+    own, truths = folder / degradation.weights, sorted(SAMPLES.glob("*.jpg"))
     degraded = _changed(degradation.change, truths, own / "degraded")
     if degradation.mask:
         _changed(degradation.mask, truths, own / "masks")
-        settings = Settings(mask=str(own / "masks"))
-    restored = _outputs(api.infer(degradation.weights, degraded, output=own / "restored", settings=settings))
+    mask = own / "masks" if degradation.mask else None
+    restored = _outputs(api.infer(degradation.weights, degraded, output=own / "restored", mask=mask))
     rows = [[reader.read_rgb8(path) for path in row] for row in zip(degraded, restored, truths, strict=True)]
     return _sheet(folder / f"{degradation.weights}.png", rows, [degradation.label, degradation.weights, "truth"])
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from gantools.images.image import Image, Pixels, to_8_bit
 from gantools.images.io import reader
 from gantools.images.ops.masks import Mask
-from gantools.inference import image as engine
+from gantools.inference.image import ImageTranslator
 from gantools.inference.model import Model
-from gantools.inference.options import ScaleTo, Settings
-from gantools.inference.plan import Job
+from gantools.inference.options import InferOptions, ScaleTo
 
 
 @dataclass(frozen=True)
@@ -39,19 +38,19 @@ class RunModel:
 
     def __call__(self, image: Pixels, mask: Mask | None = None) -> Pixels:
         """Shapes: uint8 [H, W, 3] → ``scale`` times as large; ``mask``: bool [H, W], True where pixels are missing."""
-        settings = self._settings(image)
         if mask is not None:
-            return engine.complete(Image(image), mask, self.model, settings).pixels
-        return engine.process(Image(image), self.model, settings).pixels
+            return self._translator(self.model, image).inpaint(Image(image), mask).pixels
+        return self._translator(self.model, image)(Image(image)).pixels
 
     def reverse(self, image: Pixels) -> Pixels | None:
         """The image translated in the opposite direction, None where the weights cannot."""
         if self.back is None:
             return None
-        return engine.process(Image(image), self.back, self._settings(image)).pixels
+        return self._translator(self.back, image)(Image(image)).pixels
 
-    def _settings(self, image: Pixels) -> Settings:
-        return Settings(scale_to=self.scale_to(image) if callable(self.scale_to) else self.scale_to)
+    def _translator(self, model: Model, image: Pixels) -> ImageTranslator:
+        scale_to = self.scale_to(image) if callable(self.scale_to) else self.scale_to
+        return ImageTranslator(model, InferOptions(scale_to=scale_to))
 
 
 def run_on_file(path: Path, model: Model, mask: str | None, scale_to: ScaleTo = "auto") -> Pixels:
@@ -59,6 +58,5 @@ def run_on_file(path: Path, model: Model, mask: str | None, scale_to: ScaleTo = 
 
     Raises ImageError for an image that cannot be used, UsageError for a mask that does not fit.
     """
-    job = Job(path.name, path, None, None)
-    result = engine.make(reader.read(path, name=str(path)), job, model, Settings(mask=mask, scale_to=scale_to))
-    return to_8_bit(result.pixels)
+    translator = ImageTranslator(model, InferOptions(mask=mask, scale_to=scale_to))
+    return to_8_bit(translator(reader.read(path, name=str(path)), path.name).pixels)

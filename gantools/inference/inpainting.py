@@ -1,4 +1,4 @@
-"""Holes are filled by what a network makes of their surroundings; pixels that are known stay as they are.
+"""Missing parts of an image, filled by what a network makes of their surroundings; known pixels stay as they are.
 
 ``Predict`` is the network on samples: [H, W, 3] → [H, W, 3] of the same dtype, any size.
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -23,41 +22,38 @@ from gantools.images.ops.masks import Mask, central_square, mask_of, mean_filled
 from gantools.inference.options import CENTER
 from gantools.jobs.pictures import known, stem
 
-if TYPE_CHECKING:
-    from gantools.inference.plan import Job
-
 Predict: TypeAlias = Callable[[Pixels], Pixels]
 Indices: TypeAlias = npt.NDArray[np.intp]
 
 SEAM_PX = 4
-"""How deep inside the hole the network's colours are drawn towards those of the known pixels beside it."""
+"""How deep inside the mask the network's colours are drawn towards those of the known pixels beside it."""
 
 
-def fill_by_center(pixels: Pixels, hole: Mask, predict: Predict, side_px: int, hole_px: int) -> Pixels:
-    """Fill each part of the hole in the middle of a window of ``side_px``, the size that the network was trained on.
+def fill_by_center(pixels: Pixels, mask: Mask, predict: Predict, side_px: int, mask_px: int) -> Pixels:
+    """Fill each missing part in the middle of a window of ``side_px``, the size that the network was trained on.
 
-    What of the window lies outside of the picture is its reflection. Later parts see the earlier ones filled.
-    Raises UsageError when a part is larger than ``hole_px``, the square that the network has learnt to fill.
+    What of the window lies outside of the image is its reflection. Later parts see the earlier ones filled.
+    Raises UsageError when a part is larger than ``mask_px``, the square that the network has learnt to fill.
     """
-    filled, missing = pixels.copy(), hole.copy()
-    boxes = list(_boxes(hole))
+    filled, missing = pixels.copy(), mask.copy()
+    boxes = list(_boxes(mask))
     for box in boxes:
-        _require_small(box, hole_px)
+        _require_small(box, mask_px)
     for box in boxes:
-        _fill_box(filled, missing, box, predict, side_px, hole_px)
+        _fill_box(filled, missing, box, predict, side_px, mask_px)
     return filled
 
 
-def fill_by_picture(pixels: Pixels, hole: Mask, predict: Predict, trained_px: int) -> Pixels:
-    """Fill the hole from a network that predicts every pixel of what is given to it.
+def fill_by_image(pixels: Pixels, mask: Mask, predict: Predict, trained_px: int) -> Pixels:
+    """Fill in missing pixels from a network that predicts every pixel of what is given to it.
 
-    Only the surroundings of the hole go through the network. Where the hole is thick, so that the network would see
+    Only the surroundings of the mask go through the network. Where the mask is thick, so that the network would see
     little beside it, they are shrunk first: until it is a quarter of ``trained_px`` thick, or half of it where the
-    picture would become smaller than the training images. Only what it makes of the hole is used: its
-    loss never looked at known pixels, so what it makes of those says nothing about a seam.
+    image would become smaller than the training images. Only what it makes of missing pixels is used: its
+    loss never looked at known ones, so what it makes of those says nothing about a seam.
     """
-    rows, columns = _surroundings(hole, trained_px)
-    shown, missing = mean_filled(pixels[rows, columns], hole[rows, columns]), hole[rows, columns]
+    rows, columns = _surroundings(mask, trained_px)
+    shown, missing = mean_filled(pixels[rows, columns], mask[rows, columns]), mask[rows, columns]
     thickness_px = 2 * float(cv2.distanceTransform(_bordered(missing), cv2.DIST_L2, 5).max())
     as_large = trained_px / min(pixels.shape[:2])
     factor = min(1.0, trained_px / 2 / thickness_px, max(as_large, trained_px / 4 / thickness_px))
@@ -67,50 +63,50 @@ def fill_by_picture(pixels: Pixels, hole: Mask, predict: Predict, trained_px: in
     return filled
 
 
-def blended(pixels: Pixels, hole: Mask, predicted: Pixels) -> Pixels:
-    """Known pixels as they are; in the hole the prediction, corrected near its edge so that no seam is seen.
+def blended(pixels: Pixels, mask: Mask, predicted: Pixels) -> Pixels:
+    """Known pixels as they are; elsewhere the prediction, corrected near the mask's edge so that no seam is seen.
 
     The correction is what the prediction is wrong by at the nearest known pixel; it fades over ``SEAM_PX``.
     """
     distance, nearest = cv2.distanceTransformWithLabels(
-        hole.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        mask.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     wrong_by = np.zeros((int(nearest.max()) + 1, 3), np.float32)
-    known = ~hole
+    known = ~mask
     wrong_by[nearest[known]] = pixels[known].astype(np.float32) - predicted[known]
-    share = np.clip(1 - distance[hole] / (SEAM_PX + 1), 0, 1)[:, None]
-    corrected = predicted[hole] + share * wrong_by[nearest[hole]]
+    share = np.clip(1 - distance[mask] / (SEAM_PX + 1), 0, 1)[:, None]
+    corrected = predicted[mask] + share * wrong_by[nearest[mask]]
     filled = pixels.copy()
-    filled[hole] = np.rint(corrected).clip(0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
+    filled[mask] = np.rint(corrected).clip(0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
     return filled
 
 
-def _boxes(hole: Mask) -> Iterator[tuple[int, int, int, int]]:
+def _boxes(mask: Mask) -> Iterator[tuple[int, int, int, int]]:
     """Left, top, width, height of each connected part."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats(hole.astype(np.uint8), connectivity=8)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     for part in range(1, count):
         left, top, width, height = (int(value) for value in stats[part][:4])
         yield left, top, width, height
 
 
-def _require_small(box: tuple[int, int, int, int], hole_px: int) -> None:
-    if max(box[2:]) > hole_px:
+def _require_small(box: tuple[int, int, int, int], mask_px: int) -> None:
+    if max(box[2:]) > mask_px:
         raise UsageError(
-            f"a hole of {box[2]}×{box[3]} px at ({box[0]}, {box[1]}) is larger than the {hole_px}×{hole_px} px "
-            "that this network fills; take one that predicts the full picture (context_encoder/random_region), "
-            "or make picture and mask smaller"
+            f"a missing part of {box[2]}×{box[3]} px at ({box[0]}, {box[1]}) is larger than the {mask_px}×{mask_px} px "
+            "that this network fills; take one that predicts the full image (context_encoder/random_region), "
+            "or make image and mask smaller"
         )
 
 
 def _fill_box(
-    filled: Pixels, missing: Mask, box: tuple[int, int, int, int], predict: Predict, side_px: int, hole_px: int
+    filled: Pixels, missing: Mask, box: tuple[int, int, int, int], predict: Predict, side_px: int, mask_px: int
 ) -> None:
     """Fill what is missing within ``box``, in place."""
     left, top, width, height = box
     y, x = top + height // 2 - side_px // 2, left + width // 2 - side_px // 2
     window = np.ix_(_reflected(y, side_px, missing.shape[0]), _reflected(x, side_px, missing.shape[1]))
     hidden = missing[window]
-    hidden[central_square(side_px, side_px, hole_px)] = True  # it has learnt to guess from a square, whole
+    hidden[central_square(side_px, side_px, mask_px)] = True  # it has learnt to guess from a square, whole
     predicted = predict(mean_filled(filled[window], hidden))
     inside = np.s_[max(0, top - 1) : top + height + 1, max(0, left - 1) : left + width + 1]
     y0, x0 = max(0, top - 1) - y, max(0, left - 1) - x
@@ -127,21 +123,21 @@ def _reflected(start: int, count: int, length: int) -> Indices:
     return np.minimum(position, period - position) if length > 1 else np.zeros(count, np.intp)
 
 
-def _surroundings(hole: Mask, margin_px: int) -> tuple[slice, slice]:
-    """Rows and columns of the hole's bounding box with a margin."""
-    left, top, width, height = cv2.boundingRect(hole.astype(np.uint8))
+def _surroundings(mask: Mask, margin_px: int) -> tuple[slice, slice]:
+    """Rows and columns of the mask's bounding box with a margin."""
+    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
     return slice(max(0, top - margin_px), top + height + margin_px), slice(
         max(0, left - margin_px), left + width + margin_px
     )
 
 
-def _bordered(hole: Mask) -> npt.NDArray[np.uint8]:
-    """The hole with known pixels around it, so that its thickness is finite."""
-    return np.pad(hole.astype(np.uint8), 1)
+def _bordered(mask: Mask) -> npt.NDArray[np.uint8]:
+    """The mask with known pixels around it, so that its thickness is finite."""
+    return np.pad(mask.astype(np.uint8), 1)
 
 
 def _predict_small(shown: Pixels, missing: Mask, predict: Predict, factor: float) -> Pixels:
-    """Predict at a smaller size and enlarge; nothing of the hole's own pixels is seen."""
+    """Predict at a smaller size and enlarge; nothing of the missing pixels themselves is seen."""
     height, width = missing.shape
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     small = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA))
@@ -150,68 +146,56 @@ def _predict_small(shown: Pixels, missing: Mask, predict: Predict, factor: float
     return np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_CUBIC))
 
 
-def hole_in(picture: Image, job: Job, mask: str | None, center_px: int) -> Mask:
-    """The hole of one picture. Shapes: bool [H, W].
+def find_mask(image: Image, name: str, mask: str | None, center_px: int) -> Mask:
+    """What is missing from one image, True where it is. Shapes: bool [H, W].
 
-    A folder of masks holds one of each picture's name, with any suffix. ``center`` is a square of ``center_px``, at
-    most half of the picture's short side. Without a mask all that is not opaque is missing.
+    ``mask`` is a file, a folder with a mask of each image's name and any suffix, or ``center``, a square of
+    ``center_px`` but at most half of the short side. Without one all that is not opaque is missing.
     Raises UsageError when there is no mask, or it has another size, or leaves out nothing or everything.
     """
     if mask is None:
-        hole = _transparent(picture)
+        if image.alpha is None or not image.transparent:
+            raise UsageError(
+                "what is missing? give --mask FILE (white is missing), --mask center, or erase it to alpha"
+            )
+        missing = np.asarray(image.alpha < np.iinfo(image.alpha.dtype).max)
     elif mask == CENTER:
-        hole = _middle(picture, center_px)
+        missing = np.zeros((image.height, image.width), np.bool_)
+        side_px = min(center_px, min(image.height, image.width) // 2)
+        missing[central_square(image.height, image.width, side_px)] = True
     else:
-        hole = _drawn(picture, _file(job, Path(mask)))
-    if not hole.any():
+        missing = _read_mask(image, _mask_file(name, Path(mask)))
+    if not missing.any():
         raise UsageError("the mask leaves out nothing: it has no white pixels, so there is nothing to fill")
-    if hole.all():
-        raise UsageError("the mask leaves out the whole picture, so there is nothing to guess from; black is known")
+    if missing.all():
+        raise UsageError("the mask leaves out the whole image, so there is nothing to guess from; black is known")
     if mask != CENTER:
-        warn_if_mostly_missing(hole, repr(job.input), transparency=mask is None)
-    return hole
+        warn_if_mostly_missing(missing, repr(name), transparency=mask is None)
+    return missing
 
 
-def without_alpha_hole(picture: Image, mask: str | None) -> Image:
-    """The picture, opaque where its transparency was the hole."""
-    return replace(picture, alpha=None) if mask is None else picture
-
-
-def _transparent(picture: Image) -> Mask:
-    if picture.alpha is None or not picture.transparent:
-        raise UsageError("what is missing? give --mask FILE (white is missing), --mask center, or erase it to alpha")
-    return np.asarray(picture.alpha < np.iinfo(picture.alpha.dtype).max)
-
-
-def _middle(picture: Image, center_px: int) -> Mask:
-    hole = np.zeros((picture.height, picture.width), np.bool_)
-    side_px = min(center_px, min(picture.height, picture.width) // 2)
-    hole[central_square(picture.height, picture.width, side_px)] = True
-    return hole
-
-
-def _drawn(picture: Image, file: Path) -> Mask:
-    hole = mask_of(reader.read(file))
-    if hole.shape != (picture.height, picture.width):
-        sizes = f"is {hole.shape[1]}×{hole.shape[0]}, the picture {picture.width}×{picture.height}"
+def _read_mask(image: Image, file: Path) -> Mask:
+    missing = mask_of(reader.read(file))
+    if missing.shape != (image.height, image.width):
+        sizes = f"is {missing.shape[1]}×{missing.shape[0]}, the image {image.width}×{image.height}"
         raise UsageError(f"mask {str(file)!r} {sizes}; make both the same size")
-    return hole
+    return missing
 
 
-def _file(job: Job, mask: Path) -> Path:
+def _mask_file(name: str, mask: Path) -> Path:
     if not mask.is_dir():
         return mask
-    name = stem(Path(job.input))
-    found = _masks(mask, mask.stat().st_mtime_ns).get(name, [])
+    label = stem(Path(name))
+    found = _masks_in(mask, mask.stat().st_mtime_ns).get(label, [])
     if len(found) != 1:
         what = "no mask" if not found else f"{len(found)} masks"
-        raise UsageError(f"--mask {str(mask)!r}: {what} called {name!r} in it; one for each picture, with its name")
+        raise UsageError(f"--mask {str(mask)!r}: {what} called {label!r} in it; one for each image, with its name")
     return found[0]
 
 
 @lru_cache(maxsize=1)
-def _masks(folder: Path, changed_ns: int) -> dict[str, list[Path]]:  # noqa: ARG001 - a changed folder is read anew
-    """A folder's pictures by their names, read once for all the pictures of a run."""
+def _masks_in(folder: Path, changed_ns: int) -> dict[str, list[Path]]:  # noqa: ARG001 - a changed folder is read anew
+    """A folder's images by their names, read once for all the images of a run."""
     found: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
         if known(path) and path.is_file():

@@ -1,88 +1,266 @@
-"""What a user asks of an inference run besides the files. No torch."""
+"""The options of ``gantools infer`` and ``gantools.infer``, each declared once. No torch.
+
+A field is a keyword argument in Python; the command line makes an option of it as its ``Option`` says.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
-from gantools.errors import UsageError
-
-if TYPE_CHECKING:
-    from gantools.images.image import Image
-
-Depth: TypeAlias = Literal["keep", 8, 16]
-Alpha: TypeAlias = Literal["keep", "process", "drop"]
-Gray: TypeAlias = Literal["auto", "keep", "color"]
-Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
+from gantools.errors import ImageError, UsageError
+from gantools.jobs.outputs import Existing, existing_policy
+from gantools.registry import did_you_mean
 
 ScaleTo: TypeAlias = Literal["auto", "trained", "native"] | int
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
+Shard: TypeAlias = tuple[int, int]
+"""The I-th of N equal shares of the inputs, counted from 1."""
 
-CENTER: Literal["center"] = "center"
+STANDARD = "-"
+"""Standard input or output, where it is typed as a name."""
+
+CENTER = "center"
 """The mask that is a square in the middle."""
 
+LARGEST_INPUT_PX = 2**27
+"""What the reader takes; a test holds the two together, because the reader is not imported for help."""
+
+OUTPUT_PIXELS_PER_MAX_PIXELS = 4
+"""A result may have this many times ``max_pixels``, so that ×4 of an ordinary photo is within the limit."""
 
 LARGEST_SIDE_PX = 999_999
 """A short side of more pixels is a mistake."""
 
+O = TypeVar("O", bound="InferOptions")  # noqa: E741
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a field looks on the command line: its help, and its flags where they are not ``--field-name``.
+
+    ``parse`` reads a value that is given as text; ``default`` is the default as text, where the help shall show it.
+    """
+
+    help: str
+    flags: str = ""
+    metavar: str | None = None
+    min: float | None = None
+    max: float | None = None
+    default: str | None = None
+    parse: Callable[[str], Any] | None = None
+    environment: str | None = None
+
 
 def parse_scale_to(text: str) -> ScaleTo:
-    """What ``--scale-to`` says. Raises UsageError."""
-    if text in ("auto", "trained", "native"):
-        return cast(ScaleTo, text)
+    """Read ``--scale-to``. Raises UsageError."""
+    words: Mapping[str, ScaleTo] = {"auto": "auto", "trained": "trained", "native": "native"}
+    if text in words:
+        return words[text]
     if re.fullmatch("[0-9]{1,6}", text) and int(text) > 0:
         return int(text)
     raise UsageError(f"--scale-to {text}: give trained, native, or a short side in pixels")
 
 
+def parse_shard(text: str) -> Shard:
+    """Read ``2/8`` as (2, 8). Raises UsageError."""
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise UsageError(f"--shard {text}: give I/N, the I-th of N shares, such as 1/4 … 4/4")
+    return int(found[1]), int(found[2])
+
+
+def _count(option: str, least: int) -> Callable[[str], int | None]:
+    def parse(text: str) -> int | None:
+        if text == "auto":
+            return None
+        if not re.fullmatch("[0-9]{1,6}", text) or int(text) < least:
+            raise UsageError(f"{option} {text}: give auto or a number of at least {least}")
+        return int(text)
+
+    return parse
+
+
 @dataclass(frozen=True)
-class Settings:
-    """How pictures are read, put through the network and written.
+class InferOptions:
+    """How images are found, read, put through a network and written. None stands for what the help calls auto."""
 
-    ``lossless`` is for WebP: ``keep`` writes without loss what was read so from a WebP.
-    ``alpha``: ``keep`` resizes transparency beside the colours, ``process`` sends it through the network as a gray
-    picture, ``drop`` leaves it out. ``gray``: ``keep`` gives a gray picture for a gray one, ``color`` what the network
-    makes of it, ``auto`` what the weights say: colours from those that learnt to give them.
-    ``max_pixels`` bounds what is decoded (None: the reader's limit); an output may have four times as many.
-    ``mask`` says what is missing, for networks that fill holes: a mask picture, a folder of them, or ``center`` (None:
-    what is transparent).
-    ``scale_to`` is the size at which a picture goes through the network, which gives back a result of the picture's own
-    size: ``trained`` brings its short side to that of the training images, ``native`` leaves it, a number is a short
-    side in pixels, and ``auto`` is what the weights say.
-    ``prepare`` changes a decoded picture before the network sees it (a photo into an outline drawing), ``prepare_at``
-    its ``original`` size, or when it is ``resized`` to the network's.
-    ``timeout_seconds`` is how long a decoder may take for a picture, and a second more for each of its megapixels.
-    ``io_workers`` is the number of decoder processes (None: as many as the processors call for; 0: pictures are decoded
-    within this process, which starts sooner and which a crashing decoder takes along).
-    ``batch`` is the number of pictures of one size that go through the network together (None: as many as pay).
-    ``fast`` lets go of what makes a result the same in any company and on any run: bf16 where it is
-    faster (on a processor that is measured; not where a precision is asked for), batches by size.
-    ``tile`` is the side of the parts, in input pixels, in which a picture goes through the network (None: as large as
-    is comfortable, 0: always whole). ``tta`` takes the mean over a picture's eight flips and turns.
-    ``compile`` has torch's compiler make code for every size of picture that comes, on CUDA with kernels launched
-    together: seconds to a minute for each, kept on disk for other runs. A picture comes out the same in any company,
-    and as without it but for last digits.
-    """
+    output: Annotated[
+        str | None,
+        Option(
+            "Result file or folder; - for standard output. Default for one file: beside it.",
+            "-o --output",
+            "FILE|DIR|-",
+        ),
+    ] = None
+    recursive: Annotated[bool, Option("Include sub-folders.", "-r --recursive")] = False
+    skip_existing: Annotated[bool, Option("Leave existing results as they are.")] = False
+    overwrite: Annotated[bool, Option("Replace existing results.")] = False
+    fail_fast: Annotated[bool, Option("Stop at the first failure.")] = False
+    shard: Annotated[
+        Shard | None, Option("Only the I-th of N shares of the inputs; the shares are always the same.", metavar="I/N",
+                             parse=parse_shard)
+    ] = None  # fmt: skip
+    dry_run: Annotated[bool, Option("Only print what would be written.", "-n --dry-run")] = False
 
-    quality: int = 95
-    lossless: bool | Literal["keep"] = "keep"
-    depth: Depth = "keep"
-    metadata: Literal["keep", "strip"] = "keep"
-    alpha: Alpha = "keep"
-    gray: Gray = "auto"
-    max_pixels: int | None = None
-    allow_truncated: bool = False
-    first_frame: bool = False
-    fail_fast: bool = False
-    mask: str | None = None
-    scale_to: ScaleTo = "auto"
-    prepare: Callable[[Image], Image] | None = None
-    prepare_at: Literal["original", "resized"] = "original"
-    tile: int | None = None
-    tta: bool = False
-    timeout_seconds: float = 60.0
-    io_workers: int | None = None
-    batch: int | None = None
-    fast: bool = False
-    compile: bool = False
+    format: Annotated[Literal["keep", "png", "jpg", "webp", "tif"], Option("Format of the results.")] = "keep"
+    quality: Annotated[int, Option("Quality of JPEG and WebP.", min=1, max=100)] = 95
+    lossless: Annotated[
+        bool | None, Option("Compression of WebP; by default as the input's.", "--lossless/--lossy")
+    ] = None
+    depth: Annotated[Literal["keep", 8, 16], Option("Bits per sample.")] = "keep"
+    metadata: Annotated[Literal["keep", "strip"], Option("EXIF, colour profile, XMP, IPTC, texts, resolution.")] = (
+        "keep"
+    )
+    alpha: Annotated[
+        Literal["keep", "process", "drop"],
+        Option("Transparency: keep resizes it, process puts it through the network, drop leaves it out."),
+    ] = "keep"
+    gray: Annotated[
+        Literal["auto", "keep", "color"],
+        Option("Results of gray images: keep them gray, or color; auto: what the weights were trained for."),
+    ] = "auto"
+    frames: Annotated[Literal["refuse", "first"], Option("Files with several frames or pages.")] = "refuse"
+    allow_truncated: Annotated[bool, Option("Accept what is left of damaged files.")] = False
+    max_pixels: Annotated[
+        int | None,
+        Option(
+            "Largest input, in pixels; a result may have four times as many.",
+            min=1,
+            default=f"{LARGEST_INPUT_PX:,}",
+        ),
+    ] = None
+    timeout_seconds: Annotated[
+        float,
+        Option("Time limit for decoding an image, plus a second per megapixel.", "--timeout", "SECONDS", min=0.1),
+    ] = 60.0
+
+    export: Annotated[str | None, Option("Which network, where the weights hold several.", metavar="NAME")] = None
+    direction: Annotated[
+        Literal["a2b", "b2a"] | None, Option("Direction of a model that translates both ways (CycleGAN).")
+    ] = None
+    blend: Annotated[float | None, Option("Interpolate weights: 0 = base, 1 = this model.", metavar="0..1")] = None
+    blend_with: Annotated[
+        str | None,
+        Option("The base of --blend [default: what the model was trained from].", metavar="RECIPE|RUN|WEIGHTS"),
+    ] = None
+    mask: Annotated[
+        str | None,
+        Option(
+            "What to fill in (white); a folder: masks with the images' names. Default: what is transparent.",
+            metavar="FILE|DIR|center",
+        ),
+    ] = None
+    source: Annotated[
+        Literal["drawing", "photo"],
+        Option("photo: first draw the outlines that the model was trained on.", "--from"),
+    ] = "drawing"
+    kernel: Annotated[
+        str | None,
+        Option("deblur: undo this known blur (.npy, .mat) without a network or weights.", metavar="FILE[#N]"),
+    ] = None
+    method: Annotated[Literal["wiener", "richardson_lucy"], Option("--kernel: how the blur is undone.")] = "wiener"
+    balance: Annotated[float, Option("--kernel: weight of smoothness in Wiener's filter.", min=0)] = 0.01
+    iterations: Annotated[int, Option("--kernel: iterations of Richardson and Lucy.", min=1)] = 20
+
+    scale_to: Annotated[
+        ScaleTo,
+        Option(
+            "Short side at which the network sees images: trained (as in training), native (their own) or N px; "
+            "auto: what the weights were measured with.",
+            metavar="trained|native|N",
+            parse=parse_scale_to,
+            default="auto",
+        ),
+    ] = "auto"
+    tile: Annotated[
+        int | None,
+        Option(
+            "Tile size in px for large images; 0 disables tiling.",
+            metavar="auto|0|N",
+            parse=_count("--tile", 0),
+            default="auto",
+        ),
+    ] = None
+    batch: Annotated[
+        int | None,
+        Option("Batch size for images of equal size.", metavar="auto|N", parse=_count("--batch", 1), default="auto"),
+    ] = None
+    tta: Annotated[bool, Option("Test-time augmentation: average over 8 flips and rotations.")] = False
+    fast: Annotated[
+        bool, Option("bf16 where that is faster, and batches: quicker, but pixels differ by a few of 255.")
+    ] = False
+    compile: Annotated[
+        bool,
+        Option("torch.compile per image size; not worthwhile for a single image.", "--compile/--no-compile"),
+    ] = False
+    io_workers: Annotated[int | None, Option("Decoder processes; 0: decode in this process.", min=0, max=64)] = None
+    device: Annotated[str, Option("auto, cpu, cuda, cuda:N or mps.", environment="GANTOOLS_DEVICE")] = "auto"
+    precision: Annotated[Precision, Option("Arithmetic of the network; auto: fp32, the exact one.")] = "auto"
+    listed: bool = False
+    """The inputs are from a list, which may happen to hold one name or none: ``output`` is a folder for them too."""
+
+    def __post_init__(self) -> None:
+        for name, (parse, allowed) in _checks().items():
+            value = getattr(self, name)
+            if parse is not None and isinstance(value, str):
+                object.__setattr__(self, name, parse(value))
+            elif allowed and value not in allowed:
+                raise UsageError(f"{name} {value!r}: give one of {', '.join(map(str, allowed))}")
+
+    @property
+    def existing(self) -> Existing:
+        """What is done about results that exist. Raises UsageError."""
+        return existing_policy(self.skip_existing, self.overwrite)
+
+    @property
+    def network(self) -> str | None:
+        """The network that is asked for: a direction is the name of one. Raises UsageError."""
+        if self.export is not None and self.direction is not None:
+            raise UsageError(f"--export {self.export} and --direction {self.direction} both name a network; give one")
+        return self.direction or self.export
+
+    def check_output_size(self, width: int, height: int, scale: int) -> None:
+        """Raise ImageError when ``scale`` times an image of this size is over the limit for results."""
+        width, height = width * scale, height * scale
+        limit = OUTPUT_PIXELS_PER_MAX_PIXELS * (LARGEST_INPUT_PX if self.max_pixels is None else self.max_pixels)
+        if width * height > limit:
+            raise ImageError(
+                f"the result of {width}×{height} would be {width * height:,} pixels, over the limit of {limit:,}; "
+                "raise it with --max-pixels"
+            )
+
+
+def with_changes(options: O, changes: Mapping[str, Any]) -> O:
+    """The options with some fields changed; paths become text. Raises UsageError for an unknown name or value."""
+    known = [each.name for each in fields(options)]
+    for name in changes:
+        if name not in known:
+            raise UsageError(f"{name!r} is no option of infer{did_you_mean(name, known)}")
+    return replace(options, **{n: os.fspath(v) if isinstance(v, os.PathLike) else v for n, v in changes.items()})
+
+
+@cache
+def _checks() -> dict[str, tuple[Callable[[str], Any] | None, tuple[Any, ...]]]:
+    """How each field is read from text, and the values that those of a few words may have."""
+    found = {}
+    for name, hint in get_type_hints(InferOptions, include_extras=True).items():
+        kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+        parse = next((note.parse for note in notes if isinstance(note, Option)), None)
+        found[name] = parse, () if parse else choices_of(kind)
+    return found
+
+
+def choices_of(kind: Any) -> tuple[Any, ...]:
+    """The values of a ``Literal`` that may be None as well; none of another type."""
+    literals = [part for part in (kind, *get_args(kind)) if get_origin(part) is Literal]
+    if not literals:
+        return ()
+    return (*get_args(literals[0]), *((None,) if type(None) in get_args(kind) else ()))
+
+
+DEFAULTS = InferOptions()

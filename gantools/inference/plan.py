@@ -6,19 +6,13 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import TypeAlias
 
 from gantools.errors import UsageError
 from gantools.images.formats import FORMATS, format_of
+from gantools.inference.options import STANDARD, InferOptions, Shard
 from gantools.jobs import outputs
 from gantools.jobs.outputs import Existing
 from gantools.jobs.pictures import left_out, new_suffix, stem, walk
-
-STANDARD = "-"
-"""Standard input or output, where it is typed as a name."""
-
-Shard: TypeAlias = tuple[int, int]
-"""The I-th of N equal shares of a plan, counted from 1."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +39,7 @@ class _Found:
     place: PurePath
 
 
-def plan(
-    inputs: Sequence[str],
-    *,
-    label: str,
-    output: str | None = None,
-    recursive: bool = False,
-    format: str | None = None,
-    existing: Existing = "refuse",
-    shard: Shard | None = None,
-    listed: bool = False,
-) -> tuple[Job, ...]:
+def plan(inputs: Sequence[str], label: str, options: InferOptions) -> tuple[Job, ...]:
     """Settle the output of every picture in ``inputs`` (files, folders, or ``-``).
 
     One file goes to ``output``, or beside itself as ``<stem>.<label>.<suffix>``; folders and several files go into the
@@ -64,16 +48,18 @@ def plan(
     ``listed`` inputs are those of a list, which may happen to hold one or none: ``output`` is a folder for them too.
     Raises UsageError: something is missing, two outputs are one, an output is an input or exists.
     """
-    if listed and not inputs:
+    output, format = options.output, None if options.format == "keep" else options.format
+    existing = options.existing
+    if options.listed and not inputs:
         return ()
     _require_inputs(inputs)
-    single = len(inputs) == 1 and not os.path.isdir(inputs[0]) and not (listed and output)
+    single = len(inputs) == 1 and not os.path.isdir(inputs[0]) and not (options.listed and output)
     if single:
         jobs = [_single_job(_found_file(inputs[0]), output, label, format)]
     else:
         folder = _output_folder(output)
-        jobs = [_job_below(found, folder, format) for found in _found(inputs, folder, recursive)]
-    return _settled(jobs, existing, shard)
+        jobs = [_job_below(found, folder, format) for found in _found(inputs, folder, options.recursive)]
+    return _settled(jobs, existing, options.shard)
 
 
 def _require_inputs(inputs: Sequence[str]) -> None:

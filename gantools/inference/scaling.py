@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -12,12 +13,21 @@ from gantools.images.image import Image, Pixels, to_depth_of
 from gantools.images.ops.color import gray, gray_to_rgb, with_luminance
 from gantools.images.ops.masks import Mask, mean_filled
 from gantools.images.ops.resize import resized, size_at
-from gantools.inference.options import ScaleTo, Settings
+from gantools.inference.options import ScaleTo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gantools.checkpoint.weights import Export
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What turns an image into one of the kind that a network learned from, such as a photo into an outline drawing.
+
+    ``at`` says at which size: the image's ``original`` one, or when it is ``resized`` to the network's.
+    """
+
+    apply: Callable[[Image], Image]
+    at: Literal["original", "resized"] = "original"
 
 
 def short_side_px(export: Export, scale_to: ScaleTo) -> int | None:
@@ -48,7 +58,7 @@ def described(export: Export, scale_to: ScaleTo) -> str | None:
     if export.resized_px is None:
         return None
     masked = export.takes == "masked"
-    own = "thick holes are filled at a smaller size" if masked else "the network sees images at their own size"
+    own = "thick masks are filled at a smaller size" if masked else "the network sees images at their own size"
     return f"scale: {own}; --scale-to trained brings the short side of images to {export.resized_px} px, as in training"
 
 
@@ -70,13 +80,14 @@ class Scaling:
     keeps_luminance: bool
     darkest: bool = False
     prepare: Callable[[Image], Image] | None = None
+    """Applied at the network's size."""
 
     @staticmethod
-    def of(export: Export, settings: Settings) -> Scaling:
-        """What the weights and the settings say. Raises UsageError as ``short_side_px``."""
-        prepare = settings.prepare if settings.prepare_at == "resized" else None
+    def of(export: Export, scale_to: ScaleTo, preparation: Preparation | None = None) -> Scaling:
+        """What the weights and the options say. Raises UsageError as ``short_side_px``."""
+        prepare = preparation.apply if preparation is not None and preparation.at == "resized" else None
         return Scaling(
-            short_side_px(export, settings.scale_to),
+            short_side_px(export, scale_to),
             export.scale,
             export.luminance == "kept" and export.scale == 1,
             export.shrunk_by == "darkest" and prepare is None,
@@ -102,17 +113,17 @@ class Scaling:
         back = made if self.side_px is None else resized(made, (height * self.scale, width * self.scale))
         return with_luminance(back, given) if self.keeps_luminance else back
 
-    def filled(self, pixels: Pixels, hole: Mask, fill: Callable[[Pixels, Mask], Pixels]) -> Pixels:
-        """An image whose hole ``fill`` has filled at the network's size; known pixels are as they were.
+    def filled(self, pixels: Pixels, mask: Mask, fill: Callable[[Pixels, Mask], Pixels]) -> Pixels:
+        """An image whose missing part ``fill`` has filled in at the network's size; known pixels are as they were.
 
         Raises UsageError when nothing known is left at that size.
         """
         size = self.size(*pixels.shape[:2])
         if size == pixels.shape[:2]:
-            return fill(pixels, hole)
-        missing = resized(np.repeat(hole[..., None], 3, axis=2).astype(np.uint8) * np.uint8(255), size)[..., 0] > 0
+            return fill(pixels, mask)
+        missing = resized(np.repeat(mask[..., None], 3, axis=2).astype(np.uint8) * np.uint8(255), size)[..., 0] > 0
         if missing.all():
-            raise UsageError(f"--scale-to {self.side_px}: at this size the hole leaves nothing of the image")
-        made = resized(fill(resized(mean_filled(pixels, hole), size), missing), pixels.shape[:2])
-        made[~hole] = pixels[~hole]
+            raise UsageError(f"--scale-to {self.side_px}: at this size the mask leaves nothing of the image")
+        made = resized(fill(resized(mean_filled(pixels, mask), size), missing), pixels.shape[:2])
+        made[~mask] = pixels[~mask]
         return made

@@ -15,6 +15,13 @@ Existing: TypeAlias = Literal["refuse", "skip", "overwrite"]
 _SHOWN = 5
 
 
+def existing_policy(skip_existing: bool, overwrite: bool) -> Existing:
+    """What is done about results that exist. Raises UsageError for both flags at once."""
+    if skip_existing and overwrite:
+        raise UsageError("--skip-existing and --overwrite contradict each other; give one")
+    return "skip" if skip_existing else "overwrite" if overwrite else "refuse"
+
+
 def settle(
     claims: Sequence[tuple[str, Path]],
     sources: Iterable[Path],

@@ -8,9 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,14 +16,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from gantools import api
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export
 from gantools.cli.commands.infer import infer
-from gantools.cli.commands.infer_options import LARGEST_INPUT_PX
 from gantools.cli.output.results import ResultPrinter
 from gantools.images.image import Image, Metadata
 from gantools.images.io import exif, reader, tiff, writer
-from gantools.inference.pipeline.results import Run
+from gantools.inference.options import LARGEST_INPUT_PX
+from gantools.inference.scaling import Preparation
 from gantools.models import GENERATORS
 from gantools.models.options import CompactSROptions
 
@@ -322,14 +321,11 @@ def test_corrupt_weights_are_one_line_and_exit_2(doubling: str) -> None:
 def test_a_photo_becomes_an_outline_first(doubling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Path] = []
 
-    def settings_for_photos(settings: Any, path: Path) -> Any:
+    def photo_preparation(path: Path) -> Preparation:
         asked.append(path)
-        return replace(settings, prepare=lambda picture: Image(255 - picture.pixels))
+        return Preparation(lambda image: Image(255 - image.pixels))
 
-    api = ModuleType("gantools.api")
-    monkeypatch.setattr(api, "settings_for_photos", settings_for_photos, raising=False)
-    monkeypatch.setitem(sys.modules, "gantools.api", api)
-    monkeypatch.setattr(sys.modules["gantools"], "api", api, raising=False)
+    monkeypatch.setattr(api, "photo_preparation", photo_preparation)
     photo("in.png")
     assert run(doubling, "in.png", "--from", "photo").exit_code == 0
     assert asked == [Path(doubling)]
@@ -451,7 +447,7 @@ def test_skipped_pictures_do_not_look_like_speed(doubling: str, monkeypatch: pyt
     def counting(_name: str) -> Iterator[Any]:
         yield lambda done, total: advanced.append((done, total))
 
-    monkeypatch.setattr("gantools.cli.commands.infer_results.progress", counting)
+    monkeypatch.setattr("gantools.cli.commands.infer.progress", counting)
     done = run(doubling, "in", "-o", "out", "--skip-existing")
     assert (done.exit_code, advanced) == (0, [(1, 2), (2, 2)])
 
@@ -480,7 +476,6 @@ def test_a_stopped_run_says_how_to_go_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ResultPrinter, "tell", stopped)
-    monkeypatch.setattr(Run, "close", lambda self: None)
     done = run(doubling, "in", "-o", "out", *options)
     assert done.exit_code == 130
     assert done.stderr.splitlines()[-1] == says

@@ -52,9 +52,9 @@ def test_a_mask_file(gantools: Any, filler: str) -> None:
     ("given", "said"),
     [
         ([], "'in.png': what is missing? give --mask FILE (white is missing), --mask center, or erase it to alpha"),
-        (["--mask", "wide.png"], "'in.png': mask 'wide.png' is 41×30, the picture 40×30; make both the same size"),
+        (["--mask", "wide.png"], "'in.png': mask 'wide.png' is 41×30, the image 40×30; make both the same size"),
         (["--mask", "none.png"], "--mask 'none.png': no such file or folder; "),
-        (["--mask", "large.png"], "'in.png': a hole of 20×20 px at (5, 4) is larger than the 12×12 px"),
+        (["--mask", "large.png"], "'in.png': a missing part of 20×20 px at (5, 4) is larger than the 12×12 px"),
     ],
 )
 def test_masks_that_do_not_fit_end_with_two_and_one_line(

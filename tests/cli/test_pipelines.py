@@ -151,7 +151,7 @@ def test_lists_are_one_name_per_line(shell: Shell, photos: Path, tmp_path: Path)
     assert (done.returncode, tree(tmp_path / "out")) == (0, [b"-d.jpg", b"a.jpg", b"photo.jpg"]), done.stderr
     empty = shell("find photos -name '*.nothing' | gantools infer $MODEL --files-from - -o out --json")
     assert (empty.returncode, json.loads(empty.stdout)["summary"]["inputs"]) == (0, 0)
-    assert b"names no pictures" in empty.stderr
+    assert b"names no images" in empty.stderr
     refused = shell("find photos -print0 | gantools infer $MODEL --files-from - -o out")
     assert (refused.returncode, refused.stderr) == (2, b"gantools: --files-from: the names end with NUL; add -0\n")
 

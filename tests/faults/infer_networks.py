@@ -22,12 +22,12 @@ import torch
 from PIL import Image as PillowImage
 from torch import Tensor, nn
 
+from gantools import infer
 from gantools.cli import start
 from gantools.images.image import Image
-from gantools.inference import image as engine
+from gantools.inference.image import ImageTranslator
 from gantools.inference.model import Model, open_model
-from gantools.inference.options import Precision, Settings
-from gantools.inference.run import infer
+from gantools.inference.options import InferOptions, Precision
 from gantools.models.options import (
     CompactRestorationOptions,
     CompactSROptions,
@@ -70,7 +70,7 @@ def sizes(trial: Trial) -> Outcome:
         corners = [(1, 1), (1, LARGEST_SIDE), (LARGEST_SIDE, 1)]
         drawn = [(rng.randint(1, LARGEST_SIDE), rng.randint(1, LARGEST_SIDE)) for _ in range(trial.count(5, 997))]
         for width, height in corners + drawn:
-            made = engine.process(Image(damage.photo(width, height)), model, Settings())
+            made = ImageTranslator(model, InferOptions())(Image(damage.photo(width, height)))
             wanted = model.export.scale * width, model.export.scale * height
             outcome.case(
                 (made.width, made.height) == wanted,
@@ -108,7 +108,7 @@ def overflow(trial: Trial) -> Outcome:
         model = replace(opened(weights, precision), network=network)
         given = Image(damage.photo(rng.randint(1, 99), rng.randint(1, 99), seed=number))
         Overflows.computed_in.clear()
-        made = engine.process(given, model, Settings()).pixels
+        made = ImageTranslator(model, InferOptions())(given).pixels
         kept = np.array_equal(made, given.pixels) and model.autocast in Overflows.computed_in
         outcome.case(kept, f"{precision}: {given.width}×{given.height}, computed in {Overflows.computed_in}")
     return outcome

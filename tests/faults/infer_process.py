@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gantools import files
-from gantools.inference.options import Settings
-from gantools.inference.run import infer
+from gantools import files, infer
+from gantools.inference.options import InferOptions
 from tests.faults import damage, ground
 from tests.faults.harness import Outcome, Row, Trial
 
@@ -83,12 +82,12 @@ def disk(trial: Trial) -> Outcome:
     weights = ground.identity(trial.folder)
     events: list[files.Event] = []
     with files.observed(lambda event, _path: events.append(event)):
-        list(infer(weights, trial.folder / "in", output=trial.folder / "whole", settings=Settings(io_workers=0)))
+        list(infer(weights, trial.folder / "in", InferOptions(io_workers=0), output=trial.folder / "whole"))
     wanted = ground.tree(trial.folder / "whole")
     for ordinal, (told, number) in ((at, each) for at in range(len(events)) for each in ERRNO.items()):
         folder = trial.folder / f"{told}{ordinal}"
         with files.observed(_failing(ordinal, number)):
-            results = list(infer(weights, trial.folder / "in", output=folder, settings=Settings(io_workers=0)))
+            results = list(infer(weights, trial.folder / "in", InferOptions(io_workers=0), output=folder))
         done = {Path(result.input).name for result in results if result.status == "done"}
         found = ground.tree(folder)
         missing = len(done) < count - 1 or any(found.get(name) != wanted[name] for name in done)
@@ -268,7 +267,7 @@ def _with_decoder_hit(weights: Path, folder: Path, output: str, sent: signal.Sig
 
 CREEP = """
 import json, sys
-from gantools.inference.run import infer
+from gantools import infer
 from pathlib import Path
 
 def resident_mb():

@@ -59,8 +59,8 @@ plan.stem = lambda path: "".join(letter if letter.isprintable() else "_" for let
 """
 SOMETHING_HELD = """
 from gantools.inference.pipeline import encode
-held, finish = [], encode.finish
-encode.finish = lambda made, settings: (held.append(b"x" * 100_000), finish(made, settings))[1]
+held, encode_one = [], encode.encode
+encode.encode = lambda translated, options: (held.append(b"x" * 100_000), encode_one(translated, options))[1]
 """
 FULL_DEVICE_UNSEEN = """
 import contextlib

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from gantools import infer
 from gantools.images.image import Image
 from gantools.images.io import reader, writer
-from gantools.inference.options import Settings
-from gantools.inference.run import infer
+from gantools.inference.options import InferOptions
 from gantools.inference.tiling.forward import start_batch, translate
 from gantools.models.options import CompactSROptions, GeneratorOptions
 from tests.faults import ground
@@ -68,15 +68,13 @@ def test_a_folder_is_its_pictures(given: dict[str, Any], tmp_path: Path) -> None
     (tmp_path / "in").mkdir()
     for number in range(9):
         writer.save(Image(noise(number, 24 + number // 3, 24)), tmp_path / "in" / f"{number}.png")
-    how = replace(Settings(io_workers=0), **given)
-    folder = list(infer(path, tmp_path / "in", output=tmp_path / "out", device="cuda", settings=how))
+    how = replace(InferOptions(io_workers=0), **given)
+    folder = list(infer(path, tmp_path / "in", how, output=tmp_path / "out", device="cuda"))
     assert [result.status for result in folder] == ["done"] * 9
     for number in (0, 4, 8):
         name = f"{number}.png"
         alone = tmp_path / f"alone-{name}"
-        assert [r.status for r in infer(path, tmp_path / "in" / name, output=alone, device="cuda", settings=how)] == [
-            "done"
-        ]
+        assert [r.status for r in infer(path, tmp_path / "in" / name, how, output=alone, device="cuda")] == ["done"]
         one, other = reader.read_rgb8(alone), reader.read_rgb8(tmp_path / "out" / name)
         apart = np.abs(one.astype(int) - other)
         assert apart.max() <= (8 if "fast" in given else 0)

@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 import torch
 
+from gantools import infer
 from gantools.images.image import Image
 from gantools.images.io import reader, writer
 from gantools.inference import model as models
 from gantools.inference.kernels import compile as compiling
 from gantools.inference.kernels import select
 from gantools.inference.kernels.compile import CompiledNetwork
-from gantools.inference.options import Settings
-from gantools.inference.run import infer
 from gantools.inference.tiling.context import ExecutionContext
 from gantools.models.options import CompactSROptions, GeneratorOptions, UNetOptions
 from tests.inference.conftest import SaveWeights
@@ -163,11 +162,10 @@ def test_compiled_images_are_near_and_the_same_alone_and_in_a_folder(save_weight
         pixels = np.random.default_rng(number).integers(0, 256, (12, 10, 3), np.uint8)
         writer.save(Image(pixels), tmp_path / "in" / f"{number}.png")
 
-    def run(name: str, inputs: Any, **settings: Any) -> list[Any]:
-        how = replace(Settings(io_workers=0), **settings)
+    def run(name: str, inputs: Any, **options: Any) -> list[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
-            results = list(infer(path, inputs, output=tmp_path / name, device="cpu", settings=how))
+            results = list(infer(path, inputs, output=tmp_path / name, device="cpu", io_workers=0, **options))
         assert [result.status for result in results] == ["done"] * len(results)
         return [reader.read_rgb8(result.output) for result in results]
 

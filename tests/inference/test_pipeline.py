@@ -19,15 +19,17 @@ from PIL import Image as PillowImage
 from gantools.errors import ImageError
 from gantools.images.image import Image, Metadata, Pixels
 from gantools.images.io import reader, writer
-from gantools.inference.options import Settings
-from gantools.inference.pipeline import decode_pool, encode, ipc
+from gantools.inference.options import InferOptions
+from gantools.inference.pipeline import decode_pool, encode
 from gantools.inference.pipeline import decoder as decoders
-from gantools.inference.pipeline.decode_pool import Budget, Stopped, Supply
-from gantools.inference.pipeline.decoder import Decoder
-from gantools.inference.pipeline.results import Run
+from gantools.inference.pipeline.decode_pool import DecodePool
+from gantools.inference.pipeline.decoder import ProcessDecoder
+from gantools.inference.pipeline.ipc import Channel
+from gantools.inference.pipeline.results import Results
 from gantools.inference.plan import Job
+from tests.inference.running import run_with
 
-PLAIN = Settings()
+PLAIN = InferOptions()
 
 
 def noise(width: int, height: int, channels: int = 3, dtype: type = np.uint8) -> Pixels:
@@ -35,8 +37,8 @@ def noise(width: int, height: int, channels: int = 3, dtype: type = np.uint8) ->
     return random.integers(0, np.iinfo(dtype).max, (height, width, channels), dtype, endpoint=True)
 
 
-def unchanged(picture: Image, job: Job) -> Image:
-    return picture
+def unchanged(image: Image, name: str) -> Image:
+    return image
 
 
 @pytest.fixture
@@ -63,55 +65,38 @@ def await_true(condition: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.01)
 
 
-# Pictures between processes.
+# Images between processes.
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("translucent", [True, False])
-def test_a_picture_comes_over_whole(dtype: type, translucent: bool) -> None:
+def test_an_image_comes_over_whole(dtype: type, translucent: bool) -> None:
     alpha = noise(7, 5, 1, dtype)[..., 0] if translucent else None
     others = (("tEXt", b"Title\0a"), ("gAMA", bytes(4)), ("comment", b""), ("iptc", b"\x1c\x02"))
     kept = Metadata(b"Exif\0\0x", None, b"<xmp/>", (72.0, 300.5), others)
     sent = Image(noise(7, 5, 3, dtype), alpha, gray=True, metadata=kept, format="tiff", lossless=True)
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        message, memory = ipc.pack(sent)
-        with memory:
-            ipc.send(theirs, message, memory)
-        message, memory = ipc.receive(ours)
-    assert memory is not None
-    with memory:
-        got = ipc.unpack(message, memory)
+    ours, theirs = (Channel(line) for line in socket.socketpair())
+    theirs.send_image(sent, {"seconds": 1})
+    theirs.send({"last": True}, b"content")
+    message, _ = ours.receive()
+    got = ours.receive_image(message["image"])
+    assert ours.receive() == ({"last": True, "content_bytes": 7}, b"content")
     np.testing.assert_array_equal(got.pixels, sent.pixels)
     assert (got.alpha is None) == (sent.alpha is None)
     if alpha is not None:
         np.testing.assert_array_equal(got.alpha, alpha)
     assert (got.metadata, got.gray, got.format, got.lossless) == (kept, True, "tiff", True)
-    got.pixels[0, 0] = 1  # its own to write to, after both sides have closed the memory
-
-
-def test_memory_is_let_go_with_the_picture() -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(5):
-        message, memory = ipc.pack(Image(noise(50, 50)))
-        with memory:
-            ipc.unpack(message, memory)
-    assert len(os.listdir("/proc/self/fd")) == before
-
-
-def test_without_anonymous_memory_a_temporary_file_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "memfd_create")
-    message, memory = ipc.pack(Image(noise(9, 4)))
-    with memory:
-        np.testing.assert_array_equal(ipc.unpack(message, memory).pixels, noise(9, 4))
+    got.pixels[0, 0] = 1  # its own to write to
+    for end in (ours, theirs):
+        end.close()
 
 
 # One decoder.
 
 
 @pytest.fixture
-def decoder() -> Iterator[Decoder]:
-    made = Decoder(PLAIN)
+def decoder() -> Iterator[ProcessDecoder]:
+    made = ProcessDecoder(PLAIN)
     yield made
     made.close()
 
@@ -120,20 +105,20 @@ def anything(size: int) -> None:
     """Room for every picture."""
 
 
-def test_decoders_read_as_the_reader_does(decoder: Decoder, tmp_path: Path) -> None:
+def test_decoders_read_as_the_reader_does(decoder: ProcessDecoder, tmp_path: Path) -> None:
     exif = PillowImage.Exif()
     exif[0x010E] = "told"
     name = os.fsdecode(b"\xff\n.tif")
     writer.write(Image(noise(1200, 1000, 3, np.uint16), metadata=Metadata(exif.tobytes())), tmp_path / name)
     decoded, read = (
-        decoder.decode(Job(name, tmp_path / name, None, None), anything).picture,
+        decoder.decode(Job(name, tmp_path / name, None, None), anything).image,
         reader.read(tmp_path / name),
     )
     np.testing.assert_array_equal(decoded.pixels, read.pixels)
     assert (decoded.metadata, decoded.format) == (read.metadata, "tiff")
 
 
-def test_large_pictures_ask_for_room_first(decoder: Decoder, tmp_path: Path) -> None:
+def test_large_pictures_ask_for_room_first(decoder: ProcessDecoder, tmp_path: Path) -> None:
     asked: list[int] = []
     writer.write(Image(np.zeros((1000, 1200, 3), np.uint8)), tmp_path / "large.png")
     writer.write(Image(np.zeros((10, 12, 3), np.uint8)), tmp_path / "small.png")
@@ -142,7 +127,7 @@ def test_large_pictures_ask_for_room_first(decoder: Decoder, tmp_path: Path) -> 
     assert asked == [1000 * 1200 * 4]
 
 
-def test_failures_are_the_readers_own(decoder: Decoder, tmp_path: Path) -> None:
+def test_failures_are_the_readers_own(decoder: ProcessDecoder, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(ImageError, match="'in': not a PNG, JPEG, WebP, TIFF, BMP or PPM image"):
         decoder.decode(Job("in", tmp_path / "text.png", None, None), anything)
@@ -151,28 +136,41 @@ def test_failures_are_the_readers_own(decoder: Decoder, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT])
-def test_a_decoder_that_crashes_costs_one_picture(decoder: Decoder, jobs: list[Job], kind: signal.Signals) -> None:
+def test_a_decoder_that_crashes_costs_one_picture(
+    decoder: ProcessDecoder, jobs: list[Job], kind: signal.Signals
+) -> None:
     decoder.decode(jobs[0], anything)
     os.kill(decoder._process.pid, kind)
     with pytest.raises(ImageError, match=rf"its decoder crashed \({kind.name}\)"):
         decoder.decode(jobs[1], anything)
-    assert decoder.decode(jobs[2], anything).picture.width == 22
+    assert decoder.decode(jobs[2], anything).image.width == 22
 
 
-def test_a_decoder_that_never_ends_costs_one_picture(decoder: Decoder, jobs: list[Job]) -> None:
+def test_a_decoder_that_never_ends_costs_one_picture(decoder: ProcessDecoder, jobs: list[Job]) -> None:
     decoder.decode(jobs[0], anything)
     os.kill(decoder._process.pid, signal.SIGSTOP)
-    decoder.settings = Settings(timeout_seconds=0.1)
+    decoder.options = InferOptions(timeout_seconds=0.1)
     with pytest.raises(ImageError, match="too long; --timeout SECONDS gives it more"):
         decoder.decode(jobs[1], anything)
-    decoder.settings = PLAIN
-    assert decoder.decode(jobs[2], anything).picture.width == 22
+    decoder.options = PLAIN
+    assert decoder.decode(jobs[2], anything).image.width == 22
+
+
+def test_a_decoder_that_runs_on_after_a_lack_of_memory_is_replaced(
+    decoder: ProcessDecoder, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not read of its answer must not be taken for the next one's."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Channel, "receive_image", lambda *_: (_ for _ in ()).throw(MemoryError))
+        with pytest.raises(MemoryError):
+            decoder.decode(jobs[0], anything)
+    assert decoder.decode(jobs[2], anything).image.width == 22
 
 
 def test_a_decoder_left_behind_ends_itself(jobs: list[Job], tmp_path: Path) -> None:
     """Its parent dies while the decoder hangs in C, where no Python runs: here in a read of a pipe that never comes."""
     hanging = """
-import os, socket, sys
+import os, sys
 from gantools.inference.pipeline import decoder_worker
 decoder_worker.GRACE_SECONDS = 0.2
 decoder_worker.reader.probe = lambda *a, **k: os.read(os.pipe()[0], 1)
@@ -182,16 +180,16 @@ decoder_worker.serve(int(sys.argv[1]))
     with ours, theirs:
         left = subprocess.Popen([sys.executable, "-c", hanging, str(theirs.fileno())], pass_fds=[theirs.fileno()])
         order = {"name": "x", "path": "x", "max_pixels": 9, "allow_truncated": False, "first_frame": False}
-        ipc.send(ours, {**order, "seconds": 0.2})
+        Channel(ours).send({**order, "seconds": 0.2})
         assert left.wait(60) == -signal.SIGALRM
 
 
-def test_pipes_are_read_here(decoder: Decoder, jobs: list[Job], tmp_path: Path) -> None:
+def test_pipes_are_read_here(decoder: ProcessDecoder, jobs: list[Job], tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     content = (tmp_path / "3.png").read_bytes()
     writing = threading.Thread(target=(tmp_path / "pipe.png").write_bytes, args=(content,))
     writing.start()
-    assert decoder.decode(Job("pipe", tmp_path / "pipe.png", None, None), anything).picture.width == 23
+    assert decoder.decode(Job("pipe", tmp_path / "pipe.png", None, None), anything).image.width == 23
     writing.join()
     endless = Job("endless", Path("/dev/zero"), None, None)
     with pytest.raises(ImageError, match="'endless': not a PNG"):
@@ -201,43 +199,40 @@ def test_pipes_are_read_here(decoder: Decoder, jobs: list[Job], tmp_path: Path) 
 # Many of them.
 
 
-def test_room_is_given_in_bytes_and_pictures_but_always_to_the_first() -> None:
-    budget, given = Budget(3, 100), []
-
-    def ask(number: int, size: int) -> None:
-        budget.admit(number, size)
-        given.append(number)
-
-    ask(0, 1000)  # more than there is, but first in line
-    waiting = [threading.Thread(target=ask, args=(number, 60)) for number in (1, 2, 3)]
-    for each in waiting:
-        each.start()
-    for number in range(3):
-        budget.release(number)
-        await_true(lambda number=number: number + 1 in given)
-        assert sum(60 for other in given if other > number + 1) <= 100
-    for each in waiting:
-        each.join()
-    budget.close()
-    with pytest.raises(Stopped):
-        budget.admit(9, 1)
-
-
-def test_decoding_does_not_run_further_ahead_than_allowed(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode_pool, "AHEAD_PICTURES", 3)
-    supplied = Supply(jobs, replace(PLAIN, io_workers=2))
-    await_true(lambda: len(supplied._ready) == 3)
+def test_decoding_runs_ahead_by_so_many_images(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode_pool, "AHEAD_IMAGES", 3)
+    pool = DecodePool(jobs, replace(PLAIN, io_workers=2))
+    await_true(lambda: len(pool._decoded) == 3)
     time.sleep(0.2)
-    assert len(supplied._ready) == 3
-    assert [each.picture.width for each in supplied if each.picture] == [20 + number for number in range(10)]
-    supplied.close()
+    assert len(pool._decoded) == 3
+    assert [each.image.width for each in pool if each.image] == [20 + number for number in range(10)]
+    pool.close()
+
+
+def test_decoding_runs_ahead_by_so_many_bytes_but_the_next_always_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four images of 5 MB, of which the budget holds not even one."""
+    for number in range(4):
+        writer.write(Image(np.zeros((1000, 1200 + number, 3), np.uint8)), tmp_path / f"{number}.png")
+    monkeypatch.setattr(decode_pool, "AHEAD_BYTES", 1 << 20)
+    several = [Job(f"{number}", tmp_path / f"{number}.png", None, None) for number in range(4)]
+    pool = DecodePool(several, replace(PLAIN, io_workers=3))
+    widths = []
+    for each in pool:
+        assert each.image is not None
+        widths.append(each.image.width)
+        time.sleep(0.1)
+        assert len(pool._decoded) <= 1
+    assert widths == [1200, 1201, 1202, 1203]
+    pool.close()
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_results_come_in_order(jobs: list[Job], tmp_path: Path, workers: int) -> None:
     mixed = [replace(job, skip=number % 4 == 1) for number, job in enumerate(jobs)]
     Path(tmp_path / "6.png").write_bytes(b"no picture")
-    results = list(Run(mixed, replace(PLAIN, io_workers=workers)).change(unchanged))
+    results = list(run_with(unchanged, mixed, replace(PLAIN, io_workers=workers)))
     assert [result.input for result in results] == [job.input for job in jobs]
     assert [result.status[0] for result in results] == list("dsdddsfdds")
     assert [result.stages is None for result in results] == [job.skip for job in mixed]
@@ -255,7 +250,7 @@ def test_a_crash_in_the_middle_costs_one_picture(jobs: list[Job], monkeypatch: p
         "read = d.reader.read; d.reader.read = lambda source, **k: ctypes.string_at(0) if '4.png' in str(source)"
         " else read(source, **k); d.serve({socket})",
     )
-    results = list(Run(jobs, replace(PLAIN, io_workers=2)).change(unchanged))
+    results = list(run_with(unchanged, jobs, replace(PLAIN, io_workers=2)))
     assert [result.status for result in results] == ["done"] * 4 + ["failed"] + ["done"] * 5
     assert results[4].error == "its decoder crashed (SIGSEGV)"
 
@@ -268,7 +263,7 @@ def test_warnings_are_told_in_order_and_once(jobs: list[Job], tmp_path: Path) ->
     several = [jobs[0], *(Job(f"{n}", tmp_path / f"{n}.jpg", None, "png") for n in (2, 7)), jobs[1]]
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("default")
-        list(Run(several, replace(PLAIN, io_workers=2)).change(unchanged))
+        list(run_with(unchanged, several, replace(PLAIN, io_workers=2)))
     assert [str(each.message)[:24] for each in told] == ["'2': the CMYK image has ", "'7': the CMYK image has "]
 
 
@@ -277,7 +272,7 @@ def test_warnings_are_told_in_order_and_once(jobs: list[Job], tmp_path: Path) ->
 
 def test_who_stops_reading_ends_the_run(jobs: list[Job], tmp_path: Path) -> None:
     before = children()
-    for result in Run(jobs, PLAIN).change(unchanged):
+    for result in run_with(unchanged, jobs, PLAIN):
         assert result.input == "0.png"
         break
     await_true(lambda: children() == before)
@@ -288,44 +283,39 @@ def test_who_stops_reading_ends_the_run(jobs: list[Job], tmp_path: Path) -> None
 
 def test_a_run_that_never_begins_leaves_nothing(jobs: list[Job]) -> None:
     before = children()
-    run = Run(jobs, PLAIN)
+    pool = DecodePool(jobs, PLAIN)
+    results = Results(jobs, iter(()), pool)
     assert children() != before
-    del run
+    del results, pool
     await_true(lambda: children() == before)
 
 
 def test_fail_fast_writes_nothing_behind_a_failure(jobs: list[Job], tmp_path: Path) -> None:
     stuck = replace(jobs[3], output=tmp_path / "0.png" / "not a folder.png")
     settings = replace(PLAIN, fail_fast=True)
-    results = list(Run([*jobs[:3], stuck, *jobs[4:]], settings).change(unchanged))
+    results = list(run_with(unchanged, [*jobs[:3], stuck, *jobs[4:]], settings))
     assert [result.status for result in results] == ["done", "done", "done", "failed"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.png", "1.png", "2.png"]
 
 
 def test_what_is_made_waits_only_so_long(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encode, "BEHIND_BYTES", 0)
-    with_results = Run(jobs, PLAIN).change(unchanged)
+    with_results = run_with(unchanged, jobs, PLAIN)
     assert next(with_results).input == "0.png"
     made = []
-    monkeypatch.setattr(encode, "encode", lambda picture, job, settings: made.append(job.input))
+    monkeypatch.setattr(encode, "write", lambda image, job, options: made.append(job.input))
     assert next(with_results).input == "1.png"
     assert made == ["1.png"], "every picture is written before the next is made"
     with_results.close()
 
 
 def test_the_changes_failure_is_the_pictures(jobs: list[Job]) -> None:
-    def change(picture: Image, job: Job) -> Image:
-        if picture.width == 22:
+    def change(image: Image, name: str) -> Image:
+        if image.width == 22:
             raise MemoryError("too large")
-        return picture
+        return image
 
-    results = list(Run(jobs, PLAIN).change(change))
+    results = list(run_with(change, jobs, PLAIN))
     assert [result.status for result in results].count("done") == 9
     assert results[2].error == "MemoryError: too large"
     assert results[2].input_size == (22, 10)
-
-
-def test_preparing_is_part_of_supplying(jobs: list[Job], tmp_path: Path) -> None:
-    inverted = replace(PLAIN, prepare=lambda picture: replace(picture, pixels=255 - picture.pixels))
-    list(Run(jobs[:1], inverted).change(unchanged))
-    np.testing.assert_array_equal(reader.read(tmp_path / "out" / "0.png").pixels, 255 - noise(20, 10))

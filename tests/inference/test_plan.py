@@ -7,7 +7,8 @@ import pytest
 
 from gantools.errors import UsageError
 from gantools.files import STAGED_PREFIX
-from gantools.inference.plan import Job, plan
+from gantools.inference.plan import Job
+from tests.inference.running import plan
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -121,22 +122,22 @@ def test_clashes_are_listed_in_pairs() -> None:
 def test_inputs_are_never_written_over(output: str) -> None:
     touch("in/a.png")
     with pytest.raises(UsageError, match="never written over"):
-        plan(["in"], label="demo", output=output, existing="overwrite")
+        plan(["in"], label="demo", output=output, overwrite=True)
 
 
 def test_a_link_does_not_hide_that_an_output_is_an_input() -> None:
     touch("in/a.png")
     os.symlink("in/a.png", "other.png")
     with pytest.raises(UsageError, match="never written over"):
-        plan(["in/a.png"], label="demo", output="other.png", existing="overwrite")
+        plan(["in/a.png"], label="demo", output="other.png", overwrite=True)
 
 
 def test_existing_outputs_are_refused_left_or_replaced() -> None:
     touch("in/a.png", "in/b.png", "out/b.png")
     with pytest.raises(UsageError, match=r"'out/b.png'; --overwrite replaces it, --skip-existing leaves it"):
         plan(["in"], label="demo", output="out")
-    assert [job.skip for job in plan(["in"], label="demo", output="out", existing="skip")] == [False, True]
-    assert [job.skip for job in plan(["in"], label="demo", output="out", existing="overwrite")] == [False, False]
+    assert [job.skip for job in plan(["in"], label="demo", output="out", skip_existing=True)] == [False, True]
+    assert [job.skip for job in plan(["in"], label="demo", output="out", overwrite=True)] == [False, False]
 
 
 def test_long_lists_are_cut() -> None:
@@ -152,7 +153,7 @@ def test_what_stands_in_the_way_is_refused() -> None:
         plan(["in"], label="demo", output="file/deeper/out")
     Path("out/a.png").mkdir(parents=True)
     with pytest.raises(UsageError, match=r"a folder is in the way of an output: 'out/a.png'"):
-        plan(["in"], label="demo", output="out", existing="overwrite")
+        plan(["in"], label="demo", output="out", overwrite=True)
 
 
 def test_missing_inputs_are_named_together() -> None:

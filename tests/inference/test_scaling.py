@@ -20,13 +20,14 @@ from gantools.images.image import Image, Pixels
 from gantools.images.io import writer
 from gantools.images.ops.color import with_luminance
 from gantools.images.ops.resize import MOST_OBLONG, resized, size_at
-from gantools.inference import image as engine
 from gantools.inference import inpainting
+from gantools.inference.image import ImageTranslator
 from gantools.inference.model import Model, open_model
-from gantools.inference.options import Settings, parse_scale_to
+from gantools.inference.options import InferOptions, parse_scale_to
 from gantools.inference.plan import Job
 from gantools.inference.scaling import Scaling, described
 from gantools.pretrained import catalogue
+from tests.inference.running import run_jobs
 
 SIDE_PX = 8
 
@@ -63,17 +64,17 @@ def luminance(pixels: Pixels) -> Pixels:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_the_network_sees_images_at_the_size_that_it_learnt(same: Model, dtype: type) -> None:
     given = Image(image(dtype=dtype))
-    made = engine.process(given, same, Settings()).pixels
-    assert Scaling.of(same.export, Settings()).size(20, 33) == (SIDE_PX, 13)
+    made = ImageTranslator(same, InferOptions())(given).pixels
+    assert Scaling.of(same.export, "auto").size(20, 33) == (SIDE_PX, 13)
     np.testing.assert_array_equal(made, resized(resized(given.pixels, (SIDE_PX, 13)), (20, 33)))
     assert (made != given.pixels).any()
 
 
 @pytest.mark.parametrize(("scale_to", "side_px"), [("native", 20), ("trained", SIDE_PX), (10, 10), (40, 40)])
 def test_the_user_chooses(same: Model, scale_to: Any, side_px: int) -> None:
-    given, settings = Image(image()), Settings(scale_to=scale_to)
-    assert min(Scaling.of(same.export, settings).size(20, 33)) == side_px
-    made = engine.process(given, same, settings).pixels
+    given, settings = Image(image()), InferOptions(scale_to=scale_to)
+    assert min(Scaling.of(same.export, scale_to).size(20, 33)) == side_px
+    made = ImageTranslator(same, settings)(given).pixels
     assert made.shape == given.pixels.shape
     assert np.array_equal(made, given.pixels) == (scale_to == "native")
 
@@ -81,11 +82,11 @@ def test_the_user_chooses(same: Model, scale_to: Any, side_px: int) -> None:
 def test_what_learnt_from_crops_sees_images_at_their_own_size(identity: Path, doubling: Path) -> None:
     given = Image(image())
     native = opened(identity, resized_px=SIDE_PX)
-    np.testing.assert_array_equal(engine.process(given, native, Settings()).pixels, given.pixels)
-    enlarged = engine.process(given, opened(doubling), Settings(scale_to=10))
+    np.testing.assert_array_equal(ImageTranslator(native, InferOptions())(given).pixels, given.pixels)
+    enlarged = ImageTranslator(opened(doubling), InferOptions(scale_to=10))(given)
     assert (enlarged.height, enlarged.width) == (40, 66)
     with pytest.raises(UsageError, match=r"^--scale-to trained: this network learnt from images at their own size"):
-        engine.process(given, opened(doubling), Settings(scale_to="trained"))
+        ImageTranslator(opened(doubling), InferOptions(scale_to="trained"))(given)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -93,7 +94,7 @@ def test_what_learnt_from_crops_sees_images_at_their_own_size(identity: Path, do
 def test_coloured_images_keep_their_luminance_at_full_size(identity: Path, dtype: type, scale_to: Any) -> None:
     model = tinting(identity, resized_px=SIDE_PX, applied_at="trained", luminance="kept", gray="color")
     gray = np.repeat(image(dtype=dtype)[..., :1], 3, axis=2)
-    made = engine.process(Image(gray, gray=True), model, Settings(scale_to=scale_to))
+    made = ImageTranslator(model, InferOptions(scale_to=scale_to))(Image(gray, gray=True))
     step = np.iinfo(dtype).max / 255
     assert np.abs(luminance(made.pixels) - gray[..., 0]).max() <= 1.01 * step
     assert not made.gray
@@ -105,7 +106,7 @@ def test_a_colour_network_sees_no_colours(identity: Path, scale_to: Any) -> None
     model = tinting(identity, resized_px=SIDE_PX, applied_at="trained", luminance="kept", gray="color")
     coloured = image()
     gray = np.repeat(luminance(coloured)[..., None].astype(np.uint8), 3, axis=2)
-    made, expected = (engine.process(Image(each), model, Settings(scale_to=scale_to)) for each in (coloured, gray))
+    made, expected = (ImageTranslator(model, InferOptions(scale_to=scale_to))(Image(each)) for each in (coloured, gray))
     assert np.abs(made.pixels.astype(float) - expected.pixels).max() <= 2
     assert np.ptp(coloured, axis=2).max() > 100, "it had colours"
 
@@ -113,12 +114,12 @@ def test_a_colour_network_sees_no_colours(identity: Path, scale_to: Any) -> None
 def test_transparency_gray_and_depth_stay(same: Model) -> None:
     alpha = image(dtype=np.uint16)[..., 0]
     given = Image(image(dtype=np.uint16), alpha=alpha)
-    made = engine.process(given, same, Settings(tta=True, tile=4))
+    made = ImageTranslator(same, InferOptions(tta=True, tile=4))(given)
     assert made.pixels.dtype == np.uint16
     np.testing.assert_array_equal(made.alpha, alpha)
-    gray = engine.process(Image(np.repeat(image()[..., :1], 3, axis=2), gray=True), same, Settings())
+    gray = ImageTranslator(same, InferOptions())(Image(np.repeat(image()[..., :1], 3, axis=2), gray=True))
     assert gray.gray
-    through = engine.process(given, same, Settings(alpha="process"))
+    through = ImageTranslator(same, InferOptions(alpha="process"))(given)
     assert (through.alpha != alpha).any()
 
 
@@ -128,7 +129,7 @@ def test_a_folder_gives_the_bytes_of_each_image_alone(same: Model, tmp_path: Pat
     made = {}
     for batch in (1, 5):
         jobs = [Job(str(number), tmp_path / f"{number}.png", None, "png") for number in range(5)]
-        made[batch] = [result.content for result in engine.run(same, jobs, Settings(batch=batch, io_workers=0))]
+        made[batch] = [result.content for result in run_jobs(same, jobs, InferOptions(batch=batch, io_workers=0))]
     assert made[1] == made[5]
     assert None not in made[1]
 
@@ -150,7 +151,7 @@ def test_strips_do_not_fill_the_memory() -> None:
 
 def test_a_side_that_would_grow_beyond_the_limit_is_refused(same: Model) -> None:
     with pytest.raises(ImageError, match=r"over the limit of .* raise it with --max-pixels"):
-        engine.process(Image(image()), same, Settings(scale_to=99_999))
+        ImageTranslator(same, InferOptions(scale_to=99_999))(Image(image()))
 
 
 def test_bands_of_rows_leave_no_seam() -> None:
@@ -189,8 +190,8 @@ def test_thick_holes_are_seen_with_enough_around_them() -> None:
         seen.append(small.shape)
         return small
 
-    inpainting.fill_by_picture(pixels, hole, predict, 64)
-    inpainting.fill_by_picture(resized(pixels, (64, 64)), hole[::4, ::4], predict, 64)
+    inpainting.fill_by_image(pixels, hole, predict, 64)
+    inpainting.fill_by_image(resized(pixels, (64, 64)), hole[::4, ::4], predict, 64)
     assert seen == [(64, 64, 3), (64, 64, 3)], "a training image's size; one of that size is not shrunk"
 
 
@@ -256,7 +257,7 @@ def test_one_line_says_what_is_done(same: Model, doubling: Path) -> None:
     assert "short side of 8 px, as in training" in str(described(same.export, "auto"))
     assert "--scale-to native" in str(described(same.export, 5))
     assert "--scale-to trained" in str(described(same.export, "native"))
-    assert "thick holes are filled at a smaller size" in str(described(replace(same.export, takes="masked"), "native"))
+    assert "thick masks are filled at a smaller size" in str(described(replace(same.export, takes="masked"), "native"))
     assert described(opened(doubling).export, "auto") is None
     with pytest.raises(UsageError, match="give trained, native, or a short side"):
         parse_scale_to("0")
@@ -267,9 +268,9 @@ def test_one_line_says_what_is_done(same: Model, doubling: Path) -> None:
 
 def test_outlines_are_drawn_at_the_size_that_was_learnt() -> None:
     path = catalogue.shipped_folder() / "pix2pix.safetensors"
-    settings = api.settings_for_photos(Settings(), path)
+    preparation = api.photo_preparation(path)
     photo = image(200, 130)
     photo[40:90, 60:140] = 10
-    seen = Scaling.of(weights.describe(path).exports["generator"], settings).seen(photo)
+    seen = Scaling.of(weights.describe(path).exports["generator"], "auto", preparation).seen(photo)
     options = EdgeOptions.model_validate(weights.describe(path).about["config"]["data"]["edges"])
     np.testing.assert_array_equal(seen, outline(resized(photo, (64, 98)), options))

@@ -12,8 +12,8 @@ from gantools.data.folders import layout
 from gantools.images import formats
 from gantools.images.image import Image
 from gantools.images.io import reader, shards, writer
-from gantools.inference.plan import plan
 from gantools.jobs import pictures
+from tests.inference.running import plan
 
 CLUTTER = ("@eaDir", "__MACOSX", "lost+found", ".hidden", "#recycle")
 

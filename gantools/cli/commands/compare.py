@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gantools.cli.commands.eval import Device, Export, FeatureWeights, Metrics, names_of
-from gantools.cli.commands.infer_options import BlendWith, ScaleTo
+from gantools.cli.commands.eval import BlendWith, Device, Export, FeatureWeights, Metrics, Scale, names_of
 from gantools.cli.output import console, results
 from gantools.cli.output.results import PARTLY_FAILED, Overwrite
 from gantools.errors import UsageError
@@ -43,7 +42,7 @@ def compare(
     feature_weights: FeatureWeights = None,
     most: Most = 12,
     export: Export = None,
-    scale_to: ScaleTo = "auto",
+    scale_to: Scale = "auto",
     blend: Blends = None,
     blend_with: BlendWith = None,
     overwrite: Overwrite = False,

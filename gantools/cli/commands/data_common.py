@@ -14,6 +14,7 @@ import typer
 from gantools.cli.output import console, results
 from gantools.cli.output.progress import progress
 from gantools.cli.output.results import ResultPrinter
+from gantools.jobs.outputs import existing_policy
 
 if TYPE_CHECKING:
     from gantools.config.options import Options
@@ -98,7 +99,7 @@ class Run:
 
     @property
     def existing(self) -> Existing:
-        return results.existing(self.skip_existing, self.overwrite)
+        return existing_policy(self.skip_existing, self.overwrite)
 
     @property
     def wanted_format(self) -> str | None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gantools.cli.commands.infer_options import Blend, BlendWith, ScaleTo
+from gantools.cli.options import option_of
 from gantools.cli.output import console, results
 from gantools.cli.output.progress import progress
 from gantools.cli.output.results import PARTLY_FAILED, Json, Overwrite
 from gantools.errors import UsageError
+from gantools.inference.options import InferOptions, parse_scale_to
 
 if TYPE_CHECKING:
     from gantools.evaluation.result import Evaluation, Limit
@@ -48,8 +49,11 @@ FeatureWeights = Annotated[
 Report = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write all values as JSON.")]
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the values of each image as CSV.")]
 SheetFile = Annotated[Path | None, typer.Option("--sheet", metavar="FILE", help="Draw the first images side by side.")]
-Export = Annotated[str | None, typer.Option(metavar="NAME", help="Which of several networks in the weights.")]
-Device = Annotated[str, typer.Option(envvar="GANTOOLS_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
+Export = Annotated[str | None, option_of(InferOptions, "export")]
+Scale = Annotated[str, option_of(InferOptions, "scale_to")]
+Blend = Annotated[float | None, option_of(InferOptions, "blend")]
+BlendWith = Annotated[str | None, option_of(InferOptions, "blend_with")]
+Device = Annotated[str, option_of(InferOptions, "device")]
 
 
 @console.guarded
@@ -67,7 +71,7 @@ def evaluate(
     overwrite: Overwrite = False,
     json_lines: Json = False,
     export: Export = None,
-    scale_to: ScaleTo = "auto",
+    scale_to: Scale = "auto",
     blend: Blend = None,
     blend_with: BlendWith = None,
     device: Device = "auto",
@@ -75,7 +79,6 @@ def evaluate(
     """Score a model beside a simple baseline. Exit codes: 0, 3 some images failed, 4 --fail-under was missed."""
     from gantools import api
     from gantools.evaluation.result import Limit
-    from gantools.inference.options import parse_scale_to
 
     results.refuse_existing([output, csv, sheet], overwrite)
     limits = [Limit.parse(text) for text in fail_under or ()]

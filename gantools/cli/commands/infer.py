@@ -1,97 +1,95 @@
-"""``gantools infer``: pictures, folders and pipes through a model."""
+"""``gantools infer``: images, folders and pipes through a model."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gantools.cli.commands.infer_asked import Asked, word
-from gantools.cli.commands.infer_choices import Direction, Source
-from gantools.cli.commands.infer_kernel import undo
 from gantools.cli.commands.infer_names import check_streams, inputs_of
-from gantools.cli.commands.infer_results import tell_all
 from gantools.cli.options import options_command
-from gantools.cli.output import console
-from gantools.errors import UsageError
+from gantools.cli.output import console, results
+from gantools.cli.output.progress import progress
+from gantools.cli.output.results import Json, ResultPrinter
+from gantools.inference.options import InferOptions
 
 if TYPE_CHECKING:
-    from gantools.inference.run import Session
+    from gantools.inference.pipeline.results import Results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked(InferOptions):
+    """What is typed: the options of inference, and those that the command line alone has."""
+
+    model: Annotated[
+        str, typer.Argument(metavar="RECIPE|RUN|WEIGHTS", help="Installed weights, a run's folder, or a file.")
+    ]
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="INPUT...", help="Images, folders, or - for standard input.")
+    ] = None
+    files_from: Annotated[
+        str | None, typer.Option("--files-from", metavar="FILE|-", help="Read names of inputs too, one per line.")
+    ] = None
+    null: Annotated[
+        bool, typer.Option("-0", "--null", help="--files-from: names end with NUL, as find -print0 has them.")
+    ] = False
+    print0: Annotated[bool, typer.Option("--print0", help="End the names on stdout with NUL, for xargs -0.")] = False
+    json_lines: Json = False
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No messages and no progress; failures only.")] = False
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="A line for every image, with the time it took.")] = (
+        False
+    )
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours; so does the variable NO_COLOR.")] = False
 
 
 @console.guarded
 @options_command(Asked)
 def infer(asked: Asked) -> None:
-    """Put pictures through a model. Exit codes: 0 all done, 1 failed, 2 refused as typed, 3 some inputs failed."""
-    console.choose(quiet=asked.quiet, verbose=asked.verbose, color=not asked.no_color)
-    inputs = inputs_of(asked.typed or (), asked.files_from, asked.null)
-    check_streams(asked.typed or (), asked.output, json_lines=asked.json_lines, print0=asked.print0)
-    raise typer.Exit(_put_through(asked, inputs) if asked.kernel is None else undo(asked, asked.kernel, inputs))
-
-
-def _put_through(asked: Asked, inputs: Sequence[str]) -> int:
-    """Put the pictures through a network; the exit code."""
-    session = _session(asked, inputs)
-    if asked.listed and not inputs:
-        console.message("nothing to do: --files-from names no pictures")
-    if not asked.dry_run:
-        session = _made_ready(session, asked.source, asked.direction)
-        console.message(f"weights: {console.quoted(str(session.weights))} ({session.recipe})")
-        _say_scale(session)
-    code = tell_all(session, asked, inputs, {"recipe": session.recipe, "weights": str(session.weights)})
-    if asked.dry_run and console.Settings.verbose and (estimate := session.estimate()):
-        console.message(estimate)
-    return code
-
-
-def _session(asked: Asked, inputs: Sequence[str]) -> Session:
-    from gantools import exporting
-    from gantools.inference.run import prepare
-
-    if not asked.dry_run:
-        exporting.make_ready(asked.model)
-    return prepare(
-        asked.model,
-        inputs,
-        **asked.placing,
-        export=asked.network,
-        device=asked.device,
-        precision=word(asked.precision),
-        blend=asked.blend,
-        blend_with=asked.blend_with,
-        settings=asked.settings(),
-    )
-
-
-def _check_direction(session: Session, direction: Direction | None) -> None:
-    """Raise UsageError when the weights know two directions and none was chosen, or the other way round."""
-    from gantools.checkpoint import weights
-
-    names, path = weights.describe(session.weights).exports, str(session.weights)
-    if session.export is None and set(names) == {each.value for each in Direction}:
-        raise UsageError(f"{path!r} translates both ways; give --direction a2b or --direction b2a")
-    if direction is not None and direction.value not in names:
-        raise UsageError(f"--direction {direction.value}: {path!r} has no directions; leave it out")
-
-
-def _made_ready(session: Session, source: Source, direction: Direction | None) -> Session:
-    """The session with its direction checked and its photos to be outlined, where anything is to be made at all."""
-    if all(job.skip for job in session.jobs):
-        return session
-    _check_direction(session, direction)
-    if source is not Source.photo:
-        return session
+    """Put images through a model. Exit codes: 0 all done, 1 failed, 2 invalid command, 3 some inputs failed."""
     from gantools import api
 
-    return replace(session, settings=api.settings_for_photos(session.settings, session.weights))
+    console.choose(quiet=asked.quiet, verbose=asked.verbose, color=not asked.no_color)
+    inputs = inputs_of(asked.inputs or (), asked.files_from, asked.null)
+    check_streams(asked.inputs or (), asked.output, json_lines=asked.json_lines, print0=asked.print0)
+    options = replace(asked, listed=asked.files_from is not None)
+    if not inputs and options.listed:
+        console.message("nothing to do: --files-from names no images")
+    with api.infer(asked.model, inputs, options) as found:
+        code = _print_all(found, asked, inputs)
+    if asked.dry_run and console.Settings.verbose and (estimate := api.estimate(asked.model, inputs, options)):
+        console.message(estimate)
+    raise typer.Exit(code)
 
 
-def _say_scale(session: Session) -> None:
-    """Say at what size the network sees pictures. Raises UsageError for a size that it has not got."""
-    if all(job.skip for job in session.jobs):
+def _print_all(found: Results, asked: Asked, inputs: Sequence[str]) -> int:
+    """Print each result as it comes, then a summary; the exit code."""
+    for note in found.notes:
+        console.message(console.quoted(note))
+    left = results.left_out(inputs, asked.output, recursive=asked.recursive)
+    printer = ResultPrinter(asked.json_lines, len(found.jobs), "\0" if asked.print0 else "\n")
+    total = sum(not job.skip for job in found.jobs)  # results that are there already shall not look like speed
+    try:
+        with progress("images") as update:
+            for result in found:
+                printer.tell(result)
+                if result.status != "skipped" and not asked.dry_run:
+                    update(printer.counts["done"] + printer.counts["failed"], total)
+    except (KeyboardInterrupt, SystemExit):
+        _print_how_to_resume(found, asked, printer.counts["done"])
+        raise
+    return printer.conclude({**found.facts, **left})
+
+
+def _print_how_to_resume(found: Results, asked: Asked, done: int) -> None:
+    """What a stopped run of several images has left behind: files that were being written are finished too."""
+    outputs = [job.output for job in found.jobs if job.output is not None]
+    if len(outputs) < 2:
         return
-    line = session.scale()
-    if line:
-        console.message(line)
+    found.close()
+    count = done if asked.overwrite else sum(map(os.path.lexists, outputs))
+    option = "" if asked.skip_existing else " with --skip-existing"
+    option += " instead of --overwrite" if asked.overwrite else ""
+    console.message(f"stopped: {count} of {len(outputs)} are done; the same command{option} does the rest")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import codecs
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from gantools.cli.output import results
 from gantools.errors import UsageError
-
-STANDARD = "-"
+from gantools.inference.options import STANDARD
 
 
 def inputs_of(typed: Sequence[str], files_from: str | None, null: bool) -> list[str]:
@@ -73,27 +71,8 @@ def check_streams(inputs: Sequence[str], output: str | None, *, json_lines: bool
     if json_lines and print0:
         raise UsageError("--json and --print0 both want standard output; give one")
     if output == STANDARD and sys.stdout.isatty():
-        raise UsageError("-o - would write a picture's bytes to the terminal; send them to a file or a pipe")
+        raise UsageError("-o - would write an image's bytes to the terminal; send them to a file or a pipe")
     if STANDARD in inputs and (sys.stdin is None or sys.stdin.isatty()):
         what = "closed" if sys.stdin is None else "the terminal"
-        raise UsageError(f"- reads a picture from standard input, which is {what}; send it a file or a pipe")
+        raise UsageError(f"- reads an image from standard input, which is {what}; send it a file or a pipe")
     results.names_as_stored()
-
-
-def shard_of(text: str | None) -> tuple[int, int] | None:
-    """``2/8`` → (2, 8). Raises UsageError."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise UsageError(f"--shard {text}: give I/N, the I-th of N shares, such as 1/4 … 4/4")
-    return int(found[1]), int(found[2])
-
-
-def count_of(text: str, option: str, *, least: int) -> int | None:
-    """``auto`` → None, else a number. Raises UsageError."""
-    if text == "auto":
-        return None
-    if not re.fullmatch("[0-9]{1,6}", text) or int(text) < least:
-        raise UsageError(f"{option} {text}: give auto or a number of at least {least}")
-    return int(text)

@@ -18,7 +18,6 @@ from gantools.cli.output import console
 from gantools.errors import UsageError
 
 if TYPE_CHECKING:
-    from gantools.jobs.outputs import Existing
     from gantools.jobs.result import Result
 
 PARTLY_FAILED = 3
@@ -27,13 +26,6 @@ SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Leave exist
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would be written.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
-
-
-def existing(skip_existing: bool, overwrite: bool) -> Existing:
-    """What is done about results that exist. Raises UsageError for both flags at once."""
-    if skip_existing and overwrite:
-        raise UsageError("--skip-existing and --overwrite contradict each other; give one")
-    return "skip" if skip_existing else "overwrite" if overwrite else "refuse"
 
 
 def refuse_existing(files: Iterable[Path | None], overwrite: bool) -> None:

@@ -1,23 +1,20 @@
-"""What runs in a decoder process: read one picture after the other until nobody asks any more. No torch."""
+"""What runs in a decoder process: decode one image after the other until nobody asks any more. No torch."""
 
 from __future__ import annotations
 
 import signal
 import socket
-import sys
 import time
 import traceback
 import warnings
-from typing import BinaryIO
 
 from gantools.errors import GantoolsError, ImageError, UsageError
 from gantools.images.image import Image
 from gantools.images.io import reader
-from gantools.inference.pipeline import ipc
-from gantools.inference.pipeline.ipc import Message
+from gantools.inference.pipeline.ipc import Channel, Message
 
 ANNOUNCED_BYTES = 4 << 20
-"""Pictures from this size on are announced before they are decoded, so that there is room and time for them."""
+"""Images from this size on are announced before they are decoded, so that there is memory and time for them."""
 
 GRACE_SECONDS = 5.0
 """How much later than its parent a process ends itself: only one that the parent has left behind ever does."""
@@ -27,83 +24,66 @@ def serve(descriptor: int) -> None:
     """Answer the requests that come over a socket, until its other end is closed."""
     # Ctrl-C reaches every process of a terminal; the parent decides what becomes of this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with socket.socket(fileno=descriptor) as line:
-        while True:
-            try:
-                order, memory = ipc.receive(line)
-                _answer(line, order, memory)
-            except (EOFError, BrokenPipeError, ConnectionResetError):
-                return
+    channel = Channel(socket.socket(fileno=descriptor))
+    while True:
+        try:
+            _answer(channel)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return
 
 
-def _answer(line: socket.socket, order: Message, content: BinaryIO | None) -> None:
+def _answer(channel: Channel) -> None:
+    request, content = channel.receive()
     started = time.perf_counter()
-    with warnings.catch_warnings(record=True) as heard:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            picture, waited = _read(line, order, content)
+            image, waited = _decode(channel, request, content if request["path"] is None else str(request["path"]))
         except Exception as error:  # whatever a library raises is this file's failure
-            ipc.send(line, _failure(error))
+            channel.send(_failure(error))
             return
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            if content is not None:
-                content.close()
-    message, memory = ipc.pack(picture)
-    with memory:
-        told = [str(each.message) for each in heard if each.category is UserWarning]
-        seconds = time.perf_counter() - started - waited
-        ipc.send(line, {"picture": message, "warnings": told, "seconds": seconds}, memory)
+    texts = [str(each.message) for each in caught if each.category is UserWarning]
+    channel.send_image(image, {"warnings": texts, "seconds": time.perf_counter() - started - waited})
 
 
-def _read(line: socket.socket, order: Message, content: BinaryIO | None) -> tuple[Image, float]:
-    """Decode what is asked for; also the seconds spent waiting for room."""
-    source = _source(order, content)
-    waited = _announced(line, order, source)
-    picture = reader.read(
-        source,
-        name=order["name"],
-        max_pixels=order["max_pixels"],
-        allow_truncated=order["allow_truncated"],
-        first_frame=order["first_frame"],
-    )
-    return picture, waited
-
-
-def _source(order: Message, content: BinaryIO | None) -> bytes | str:
-    if content is None:
-        return str(order["path"])
-    content.seek(0)
-    return content.read()
-
-
-def _announced(line: socket.socket, order: Message, source: bytes | str) -> float:
-    """Say how large a large picture is and wait until there is room; the seconds that this took.
+def _decode(channel: Channel, request: Message, source: bytes | str) -> tuple[Image, float]:
+    """Decode what is asked for; also the seconds spent waiting for memory.
 
     Only the alarm's default action, the end of the process, also ends a decoder that never returns to Python.
     """
-    signal.setitimer(signal.ITIMER_REAL, order["seconds"] + GRACE_SECONDS)
+    waited = 0.0
+    signal.setitimer(signal.ITIMER_REAL, request["seconds"] + GRACE_SECONDS)
+    pixels, size = _stated_size(source, request["name"])
+    if size >= ANNOUNCED_BYTES and pixels <= request["max_pixels"]:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        started = time.perf_counter()
+        channel.send({"bytes": size, "pixels": pixels})
+        allowed, _ = channel.receive()
+        waited = time.perf_counter() - started
+        signal.setitimer(signal.ITIMER_REAL, allowed["seconds"] + GRACE_SECONDS)
+    image = reader.read(
+        source,
+        name=request["name"],
+        max_pixels=request["max_pixels"],
+        allow_truncated=request["allow_truncated"],
+        first_frame=request["first_frame"],
+    )
+    return image, waited
+
+
+def _stated_size(source: bytes | str, name: str) -> tuple[int, int]:
+    """Pixels and bytes of an image by its header; 0 where the header cannot be read, of which ``read`` says why."""
     try:
-        header = reader.probe(source, name=order["name"])
+        header = reader.probe(source, name=name)
     except ImageError:
-        return 0.0  # read says what is wrong
+        return 0, 0
     pixels = header.width * header.height
-    size = pixels * 4 * header.bits // 8
-    if size < ANNOUNCED_BYTES or pixels > order["max_pixels"]:
-        return 0.0
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    started = time.perf_counter()
-    ipc.send(line, {"bytes": size, "pixels": pixels})
-    go, _ = ipc.receive(line)
-    signal.setitimer(signal.ITIMER_REAL, go["seconds"] + GRACE_SECONDS)
-    return time.perf_counter() - started
+    return pixels, pixels * 4 * header.bits // 8
 
 
 def _failure(error: Exception) -> Message:
     kind = "UsageError" if isinstance(error, UsageError) else "ImageError"
     text = str(error) if isinstance(error, GantoolsError) else f"{type(error).__name__}: {error}"
     return {"error": " ".join(text.split()), "kind": kind, "traceback": traceback.format_exc()}
-
-
-if __name__ == "__main__":
-    serve(int(sys.argv[1]))

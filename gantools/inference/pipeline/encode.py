@@ -1,4 +1,4 @@
-"""Pictures that were made → files, encoded and written in threads; results come back in the order of the jobs."""
+"""Translated images → files, encoded and written in threads; results come back in the order of the jobs."""
 
 from __future__ import annotations
 
@@ -8,45 +8,42 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TypeAlias
 
 from gantools.errors import ImageError
 from gantools.images.image import Image
 from gantools.images.io import writer
 from gantools.images.io.writer import WriteOptions
-from gantools.inference.options import Settings
+from gantools.inference.options import InferOptions
 from gantools.inference.plan import Job
 from gantools.jobs.result import Result, Stages, failed
 
-Size: TypeAlias = tuple[int, int]
-
 BEHIND_BYTES = 256 << 20
-"""Made pictures that may wait to be written; a larger one is written before the network goes on."""
+"""Images that may wait to be written; a larger one is written before the network goes on."""
 
+BEHIND_IMAGES = 32
 _THREADS = 2
-BEHIND_PICTURES = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
-    """What the network made of a job's picture of ``size``, or what went wrong on the way, and how long it took."""
+class Translated:
+    """What the network made of a job's image of ``size`` (width, height), or what went wrong, and how long it took."""
 
     job: Job
-    picture: Image | None
+    image: Image | None
     error: Exception | None
-    size: Size | None
+    size: tuple[int, int] | None
     stages: Stages
 
 
-class Encoding:
-    """Writes pictures behind the network's back. For use by one thread, within ``with``."""
+class Encoder:
+    """Encodes and writes images behind the network's back. For use by one thread, within ``with``."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, options: InferOptions) -> None:
+        self.options = options
         self._threads = ThreadPoolExecutor(_THREADS, "encode")
-        self._line: deque[tuple[Future[Result], int]] = deque()
+        self._queue: deque[tuple[Future[Result], int]] = deque()
 
-    def __enter__(self) -> Encoding:
+    def __enter__(self) -> Encoder:
         return self
 
     def __exit__(
@@ -55,63 +52,63 @@ class Encoding:
         # Whoever stops early gets no files beyond those that are just being written, and those whole.
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def submit(self, made: Made) -> None:
-        """Encode and write the next job's picture, and hold it until that is done."""
-        size = 0 if made.picture is None else made.picture.nbytes
-        self._line.append((self._threads.submit(finish, made, self.settings), size))
+    def submit(self, translated: Translated) -> None:
+        """Encode and write the next job's image, and hold it until that is done."""
+        size = 0 if translated.image is None else translated.image.nbytes
+        self._queue.append((self._threads.submit(encode, translated, self.options), size))
 
     def append(self, result: Result) -> None:
-        """Put a job in line for which nothing is to be done."""
+        """Queue the result of a job for which nothing is to be done."""
         future: Future[Result] = Future()
         future.set_result(result)
-        self._line.append((future, 0))
+        self._queue.append((future, 0))
 
     def results(self, *, wait: bool) -> Iterator[Result]:
-        """The results at the head of the line that are there; those that are not if ``wait`` or the line is long."""
-        while self._line and (wait or self._line[0][0].done() or self._full()):
-            yield self._line.popleft()[0].result()
+        """The next results that are there; also those that are not, if ``wait`` or where too many images wait."""
+        while self._queue and (wait or self._queue[0][0].done() or self._is_full()):
+            yield self._queue.popleft()[0].result()
 
-    def _full(self) -> bool:
-        return len(self._line) > BEHIND_PICTURES or sum(size for _, size in self._line) > BEHIND_BYTES
+    def _is_full(self) -> bool:
+        return len(self._queue) > BEHIND_IMAGES or sum(size for _, size in self._queue) > BEHIND_BYTES
 
 
-def finish(made: Made, settings: Settings) -> Result:
-    """Encode and write one picture. Whatever it makes a library raise is this picture's failure."""
-    started = time.perf_counter()
+def encode(translated: Translated, options: InferOptions) -> Result:
+    """Encode and write one image. Whatever it makes a library raise is this image's failure."""
+    job, started = translated.job, time.perf_counter()
     try:
-        if made.error is not None or made.picture is None:
-            raise made.error or ImageError("nothing was made of it")
-        size = (made.picture.width, made.picture.height)
-        content = encode(made.picture, made.job, settings)
+        if translated.error is not None or translated.image is None:
+            raise translated.error or ImageError("nothing was made of it")
+        size = (translated.image.width, translated.image.height)
+        content = write(translated.image, job, options)
     except Exception as error:
-        return failed(made.job, error, made.stages.seconds, made.size, made.stages)
-    stages = replace(made.stages, encode=time.perf_counter() - started)
+        return failed(job, error, translated.stages.seconds, translated.size, translated.stages)
+    stages = replace(translated.stages, encode=time.perf_counter() - started)
     return Result(
-        made.job.input,
-        made.job.output,
+        job.input,
+        job.output,
         "done",
         stages.seconds,
-        input_size=made.size,
+        input_size=translated.size,
         output_size=size,
         content=content,
         stages=stages,
     )
 
 
-def encode(picture: Image, job: Job, settings: Settings) -> bytes | None:
-    """Write a job's picture to its file, or return the content where it has none. Raises ImageError or UsageError."""
-    kind = job.format or picture.format
+def write(image: Image, job: Job, options: InferOptions) -> bytes | None:
+    """Write a job's image to its file, or return the content where it has none. Raises ImageError or UsageError."""
+    kind = job.format or image.format
     given: WriteOptions = {
-        "quality": settings.quality,
-        "lossless": settings.lossless,
-        "depth": settings.depth,
-        "metadata": settings.metadata,
-        "alpha": "drop" if settings.alpha == "drop" else "keep",
+        "quality": options.quality,
+        "lossless": "keep" if options.lossless is None else options.lossless,
+        "depth": options.depth,
+        "metadata": options.metadata,
+        "alpha": "drop" if options.alpha == "drop" else "keep",
     }
     if job.output is None:
-        return writer.encode(picture, kind, **given)
+        return writer.encode(image, kind, **given)
     try:
-        writer.save(picture, job.output, format=kind, **given)
+        writer.save(image, job.output, format=kind, **given)
     except OSError as error:
         raise ImageError(f"{str(job.output)!r} cannot be written: {error.strerror or error}") from error
     return None

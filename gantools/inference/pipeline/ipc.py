@@ -1,113 +1,124 @@
-"""Pictures on their way between processes: a line of JSON about each, its bytes in memory that both can see.
+"""Messages between a decoder process and the one that asks it: a line of JSON, then the samples as they are.
 
-The memory has no name and lies in no file system that could be full or small, as a container's ``/dev/shm`` is. What
-comes back from a decoder is read as numbers and bytes, never unpickled.
+What comes back from a decoder is read as numbers and bytes, never unpickled: a hostile file may have taken it over.
 """
 
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import signal
 import socket
-import tempfile
-from collections.abc import Mapping
-from typing import Any, BinaryIO, TypeAlias, cast
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from gantools.images.image import Image, Metadata
 
 Message: TypeAlias = dict[str, Any]
+T = TypeVar("T")
 
-_END = b"\n"
 _READ_BYTES = 1 << 16
-_MOST_BYTES = 1 << 22
-_POPULATE = getattr(mmap, "MAP_SHARED", 0) | getattr(mmap, "MAP_POPULATE", 0)
+_GRACE_SECONDS = 1.0
 
-POSSIBLE = hasattr(socket, "send_fds") and hasattr(signal, "setitimer")
-"""Whether memory can be handed to another process that ends itself in time: not on Windows."""
-
-
-def anonymous_memory() -> BinaryIO:
-    """A file that exists only as long as somebody holds it: in memory on Linux, else among the temporary files."""
-    if not hasattr(os, "memfd_create"):
-        return cast(BinaryIO, tempfile.TemporaryFile(buffering=0))
-    return open(os.memfd_create("gantools", os.MFD_CLOEXEC), "w+b", buffering=0)
+POSSIBLE = os.name == "posix" and hasattr(signal, "setitimer")
+"""Whether there can be decoder processes, which end themselves in time: not on Windows."""
 
 
-def send(line: socket.socket, message: Mapping[str, Any], memory: BinaryIO | None = None) -> None:
-    """Send a message, and with it the memory that it speaks of. Raises OSError when nobody listens any more."""
-    content = json.dumps(message).encode() + _END
-    if memory is None:
-        line.sendall(content)
-        return
-    sent = socket.send_fds(line, [content], [memory.fileno()])
-    line.sendall(content[sent:])
+class Channel:
+    """One end of a socket to another process."""
 
+    def __init__(self, line: socket.socket) -> None:
+        self._line, self._unread = line, b""
 
-def receive(line: socket.socket) -> tuple[Message, BinaryIO | None]:
-    """Wait for one message. Raises EOFError when the other side is gone, TimeoutError as the socket is set."""
-    content, memory = b"", None
-    try:
-        while not content.endswith(_END):
-            part, descriptors, _, _ = socket.recv_fds(line, _READ_BYTES, 1)
-            memory = os.fdopen(descriptors[0], "r+b", buffering=0) if descriptors else memory
-            if not part or len(content) > _MOST_BYTES:
+    def settimeout(self, seconds: float) -> None:
+        """Let everything raise TimeoutError after so long without progress."""
+        self._line.settimeout(seconds)
+
+    def send(self, message: Mapping[str, Any], content: bytes = b"") -> None:
+        """Send a message and ``content`` after it. Raises OSError when nobody listens any more."""
+        self._line.sendall(json.dumps({**message, "content_bytes": len(content)}).encode() + b"\n")
+        self._line.sendall(content)
+
+    def receive(self) -> tuple[Message, bytes]:
+        """Wait for a message and its content. Raises EOFError when the other side is gone."""
+        while (end := self._unread.find(b"\n")) < 0:
+            part = self._patiently(lambda: self._line.recv(_READ_BYTES))
+            if not part:
                 raise EOFError
-            content += part
-        return json.loads(content), memory
-    except BaseException:
-        if memory is not None:
-            memory.close()
-        raise
+            self._unread += part
+        line, self._unread = self._unread[:end], self._unread[end + 1 :]
+        message = json.loads(line)
+        content = bytearray(int(message["content_bytes"]))
+        self._fill(memoryview(content))
+        return message, bytes(content)
+
+    def _fill(self, view: memoryview) -> None:
+        """Read as many bytes as ``view`` has."""
+        count = min(len(view), len(self._unread))
+        view[:count], self._unread = self._unread[:count], self._unread[count:]
+        while view := view[count:]:
+            count = self._patiently(partial(self._line.recv_into, view))
+            if not count:
+                raise EOFError
+
+    def _patiently(self, read: Callable[[], T]) -> T:
+        try:
+            return read()
+        except TimeoutError:
+            self._line.settimeout(_GRACE_SECONDS)  # it may have come while this whole program was stopped
+            return read()
+
+    def send_image(self, image: Image, message: Mapping[str, Any]) -> None:
+        """Send a message and an image with it."""
+        described = {
+            "shape": image.pixels.shape,
+            "dtype": image.pixels.dtype.name,
+            "alpha": image.alpha is not None,
+            "gray": image.gray,
+            "format": image.format,
+            "lossless": image.lossless,
+            "metadata": _encoded(asdict(image.metadata)),
+        }
+        self.send({**message, "image": described})
+        for samples in (image.pixels, image.alpha):
+            if samples is not None:
+                self._line.sendall(np.ascontiguousarray(samples).data.cast("B"))
+
+    def receive_image(self, described: Mapping[str, Any]) -> Image:
+        """Read the image that a message of ``receive`` describes. Raises as ``receive``."""
+        height, width, _ = shape = tuple(int(side) for side in described["shape"])
+        dtype = np.dtype({"uint8": np.uint8, "uint16": np.uint16}[described["dtype"]])
+        pixels = np.empty(shape, dtype)
+        self._fill(pixels.reshape(-1).data.cast("B"))
+        alpha = np.empty((height, width), dtype) if described["alpha"] else None
+        if alpha is not None:
+            self._fill(alpha.reshape(-1).data.cast("B"))
+        kept = {name: _decoded(value) for name, value in described["metadata"].items()}
+        dpi = None if kept["dpi"] is None else (float(kept["dpi"][0]), float(kept["dpi"][1]))
+        others = tuple((str(name), content) for name, content in kept["others"])
+        metadata = Metadata(kept["exif"], kept["icc"], kept["xmp"], dpi, others)
+        gray, lossless = bool(described["gray"]), bool(described["lossless"])
+        return Image(pixels, alpha, gray, metadata, str(described["format"]), lossless)
+
+    def close(self) -> None:
+        self._line.close()
 
 
-def pack(picture: Image) -> tuple[Message, BinaryIO]:
-    """A picture as what describes it and the memory that holds its bytes, which whoever calls closes."""
-    kept, memory = picture.metadata, anonymous_memory()
-    texts = (kept.exif, kept.icc, kept.xmp, *(content for _, content in kept.others))
-    for samples in (picture.pixels, picture.alpha):
-        if samples is not None:
-            _write_all(memory, np.ascontiguousarray(samples).data.cast("B"))
-    for text in texts:
-        _write_all(memory, memoryview(text or b""))
-    return {
-        "height": picture.height,
-        "width": picture.width,
-        "bits": picture.pixels.itemsize * 8,
-        "alpha": picture.alpha is not None,
-        "gray": picture.gray,
-        "format": picture.format,
-        "lossless": picture.lossless,
-        "others": [name for name, _ in kept.others],
-        "dpi": kept.dpi,
-        "texts": [None if text is None else len(text) for text in texts],
-    }, memory
+def _encoded(value: Any) -> Any:
+    """A value for JSON, its bytes as a word that says so."""
+    if isinstance(value, bytes):
+        return {"base64": b64encode(value).decode()}
+    if isinstance(value, Mapping):
+        return {name: _encoded(each) for name, each in value.items()}
+    return [_encoded(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def unpack(message: Message, memory: BinaryIO) -> Image:
-    """The picture that ``pack`` described. Its samples are the shared memory itself and may be written to."""
-    height, width, bits = int(message["height"]), int(message["width"]), int(message["bits"])
-    texts = [None if length is None else int(length) for length in message["texts"]]
-    samples, dtype = height * width, np.dtype(f"uint{bits}")
-    colour_bytes, alpha_bytes = samples * 3 * dtype.itemsize, samples * dtype.itemsize * bool(message["alpha"])
-    start = colour_bytes + alpha_bytes
-    mapped = mmap.mmap(memory.fileno(), start + sum(length or 0 for length in texts), flags=_POPULATE)
-    alpha = np.frombuffer(mapped, dtype, samples, colour_bytes).reshape(height, width) if alpha_bytes else None
-    pixels = np.frombuffer(mapped, dtype, samples * 3).reshape(height, width, 3)
-    kept: list[bytes | None] = []
-    for length in texts:
-        kept.append(None if length is None else mapped[start : start + length])
-        start += length or 0
-    dpi = None if message["dpi"] is None else (float(message["dpi"][0]), float(message["dpi"][1]))
-    others = tuple((str(name), content or b"") for name, content in zip(message["others"], kept[3:], strict=True))
-    metadata = Metadata(kept[0], kept[1], kept[2], dpi, others)
-    gray, lossless = bool(message["gray"]), bool(message["lossless"])
-    return Image(pixels, alpha, gray, metadata, str(message["format"]), lossless)
-
-
-def _write_all(memory: BinaryIO, content: memoryview) -> None:
-    while content:
-        content = content[memory.write(content) :]
+def _decoded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return b64decode(value["base64"])
+    return [_decoded(each) for each in value] if isinstance(value, list) else value

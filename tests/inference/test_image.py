@@ -18,14 +18,16 @@ from gantools.images.image import Image, Metadata
 from gantools.images.io import reader, writer
 from gantools.images.ops.resize import resize_bicubic
 from gantools.images.ops.transparency import spread
-from gantools.inference import image as engine
+from gantools.inference.image import ImageTranslator
 from gantools.inference.model import Model, open_model
-from gantools.inference.options import Settings
+from gantools.inference.options import InferOptions
 from gantools.inference.plan import Job
-from gantools.inference.run import Deconvolution
+from gantools.inference.run import deconvolved
+from gantools.inference.scaling import Preparation
 from gantools.models.options import CompactSROptions, ResNetOptions, SRResNetOptions, UNetOptions
+from tests.inference.running import run_jobs
 
-PLAIN = Settings()
+PLAIN = InferOptions()
 SIZES = ((1, 1), (17, 33), (40, 24))
 LARGEST = {"8": 255, "16": 65535}
 
@@ -58,9 +60,9 @@ def with_network(model: Model, network: nn.Module) -> Model:
     return replace(model, network=network)
 
 
-def carried_out(model: Model, source: Path, output: Path, settings: Settings = PLAIN) -> Image:
+def carried_out(model: Model, source: Path, output: Path, settings: InferOptions = PLAIN) -> Image:
     job = Job(str(source), source, output, writer.FORMATS[output.suffix[1:]])
-    (result,) = engine.run(model, [job], settings)
+    (result,) = run_jobs(model, [job], settings)
     assert (result.status, result.error) == ("done", None)
     made = reader.read(output)
     assert result.output_size == (made.width, made.height)
@@ -127,7 +129,7 @@ def test_orientation_is_applied_once(twice: Model, tmp_path: Path, orientation: 
     PillowImage.fromarray(samples(6, 4, 3)).save(source, exif=exif)
     upright = reader.read(source)
     after = carried_out(twice, source, tmp_path / "out.png")
-    np.testing.assert_array_equal(after.pixels, engine.process(upright, twice, PLAIN).pixels)
+    np.testing.assert_array_equal(after.pixels, ImageTranslator(twice)(upright).pixels)
     assert (after.width, after.height) == ((8, 12) if orientation > 4 else (12, 8))
     with PillowImage.open(tmp_path / "out.png") as written:
         assert written.getexif()[0x010F] == "maker"
@@ -139,7 +141,7 @@ def test_metadata_is_kept_or_stripped(same: Model, tmp_path: Path) -> None:
     writer.write(picture(metadata=Metadata(icc=icc, xmp=b"<x/>", dpi=(300, 300))), tmp_path / "in.tif")
     kept = carried_out(same, tmp_path / "in.tif", tmp_path / "kept.tif")
     assert (kept.metadata.icc, kept.metadata.xmp, kept.metadata.dpi) == (icc, b"<x/>", (300, 300))
-    stripped = carried_out(same, tmp_path / "in.tif", tmp_path / "stripped.tif", Settings(metadata="strip"))
+    stripped = carried_out(same, tmp_path / "in.tif", tmp_path / "stripped.tif", InferOptions(metadata="strip"))
     assert (stripped.metadata.icc, stripped.metadata.xmp) == (None, None)
 
 
@@ -151,7 +153,7 @@ def test_enlargement_is_the_networks(twice: Model) -> None:
     values = torch.from_numpy(given.pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
     large = nn.functional.interpolate(values, scale_factor=2, mode="bilinear", align_corners=False)
     expected = torch.floor((large.clamp(-1, 1) + 1) * 127.5 + 0.5)[0].permute(1, 2, 0).numpy()
-    made = engine.process(given, twice, PLAIN).pixels.astype(int)
+    made = ImageTranslator(twice)(given).pixels.astype(int)
     assert np.abs(made - expected).max() <= 1
     assert (made != expected).mean() < 0.01
 
@@ -169,22 +171,22 @@ def test_enlargement_is_the_networks(twice: Model) -> None:
 )
 def test_every_network_gives_exact_sizes(save_weights: Any, options: Any, size: tuple[int, int]) -> None:
     model = opened(save_weights(options))
-    made = engine.process(picture(*size), model, PLAIN)
+    made = ImageTranslator(model)(picture(*size))
     assert (made.width, made.height) == (model.export.scale * size[0], model.export.scale * size[1])
 
 
 @pytest.mark.parametrize(("bits", "alpha"), list(itertools.product(("8", "16"), ("keep", "process", "drop"))))
 def test_alpha(twice: Model, same: Model, bits: str, alpha: Any) -> None:
     given = picture(bits=bits, alpha=samples(20, 12, 1, bits, seed=1))
-    settings = Settings(alpha=alpha)
-    made, unchanged = engine.process(given, twice, settings), engine.process(given, same, settings)
+    settings = InferOptions(alpha=alpha)
+    made, unchanged = ImageTranslator(twice, settings)(given), ImageTranslator(same, settings)(given)
     seen = given.pixels if alpha == "drop" else spread(given)
-    np.testing.assert_array_equal(made.pixels, engine.process(Image(seen), twice, PLAIN).pixels)
+    np.testing.assert_array_equal(made.pixels, ImageTranslator(twice)(Image(seen)).pixels)
     if alpha == "drop":
         assert made.alpha is None
         return
     np.testing.assert_array_equal(unchanged.alpha, given.alpha)
-    through = engine.process(Image(np.dstack([given.alpha] * 3)), twice, PLAIN).pixels[..., 0]
+    through = ImageTranslator(twice)(Image(np.dstack([given.alpha] * 3))).pixels[..., 0]
     beside = resize_bicubic(given.alpha[..., None], scale=2)[..., 0]
     hidden = np.repeat(np.repeat(given.alpha == 0, 2, 0), 2, 1) & ((beside == 0) | (through <= LARGEST[bits] * 2 / 255))
     through[hidden] = 0
@@ -254,7 +256,7 @@ def test_a_logo_gets_no_fringe(
         logo_file(tmp_path / name, kind)
     model = with_network(twice if scale == 2 else same, Blur(scale))
     jobs = [Job(name, tmp_path / name, tmp_path / f"out-{name}.png", "png") for name in names]
-    for result in engine.run(model, jobs, Settings(alpha=alpha, batch=batch, gray="keep", io_workers=0)):
+    for result in run_jobs(model, jobs, InferOptions(alpha=alpha, batch=batch, gray="keep", io_workers=0)):
         assert (result.status, result.error) == ("done", None)
     before = reader.read(tmp_path / names[0])
     for name in names:
@@ -274,25 +276,20 @@ def test_a_logo_gets_no_fringe(
 
 
 def test_a_known_blur_is_undone_without_a_fringe(tmp_path: Path) -> None:
-    class Smear:
-        def function(self) -> Any:
-            return lambda pixels: cv2.blur(pixels, (7, 7))
-
     logo_file(tmp_path / "in.png", "png")
-    job = Job("in.png", tmp_path / "in.png", tmp_path / "out.png", "png")
+    given = reader.read(tmp_path / "in.png")
+    assert given.alpha is not None
     for alpha, dark in (("keep", False), ("drop", True)):
-        run = Deconvolution(Smear(), (job,), Settings(alpha=alpha, io_workers=0)).run()  # type: ignore[arg-type]
-        assert [result.status for result in run] == ["done"]
-        made = reader.read(tmp_path / "out.png")
-        seen = reader.read(tmp_path / "in.png").alpha > 0
-        assert (made.pixels[seen].min() < 255) == dark
+        options = InferOptions(alpha=alpha)
+        made = deconvolved(given, "in.png", undo=lambda pixels: cv2.blur(pixels, (7, 7)), options=options)
+        assert (made.pixels[given.alpha > 0].min() < 255) == dark
         assert not made.pixels[0, 0].any()
 
 
 def test_colours_of_dropped_transparency_are_the_files(same: Model, tmp_path: Path) -> None:
     """Without the transparency hidden colours come to light, so they are not replaced."""
     logo_file(tmp_path / "in.png", "png")
-    made = carried_out(same, tmp_path / "in.png", tmp_path / "out.jpg", Settings(alpha="drop"))
+    made = carried_out(same, tmp_path / "in.png", tmp_path / "out.jpg", InferOptions(alpha="drop"))
     assert made.pixels[0, 0].max() <= 2
 
 
@@ -305,7 +302,7 @@ def test_what_is_hidden_is_not_seen_beside_a_hole(save_weights: Any) -> None:
     model = opened(save_weights(UNetOptions(downs=4, base_channels=4, max_channels=8)))
     hole = np.zeros((64, 64), np.bool_)
     hole[20:40, 24:44] = True
-    filled = [engine.complete(each, hole, model, PLAIN).pixels for each in (given, other)]
+    filled = [ImageTranslator(model).inpaint(each, hole).pixels for each in (given, other)]
     np.testing.assert_array_equal(filled[0][hole], filled[1][hole])
     np.testing.assert_array_equal(filled[1][:, :20], other.pixels[:, :20])
 
@@ -327,10 +324,10 @@ def test_gray_stays_gray_and_says_what_that_costs(same: Model) -> None:
     gray = Image(np.zeros((4, 4, 3), np.uint8), gray=True)
     tinting = with_network(same, Tint())
     with pytest.warns(UserWarning, match="--gray color"):
-        made = engine.process(gray, tinting, PLAIN)
+        made = ImageTranslator(tinting)(gray)
     assert made.gray
     assert (made.pixels == 76).all(), "the luma of red"
-    coloured = engine.process(gray, tinting, Settings(gray="color"))
+    coloured = ImageTranslator(tinting, InferOptions(gray="color"))(gray)
     assert not coloured.gray
     assert (coloured.pixels == (255, 0, 0)).all()
 
@@ -340,16 +337,16 @@ def test_weights_that_learnt_to_give_colours_give_them_unless_told_otherwise(sam
     gray = Image(np.zeros((4, 4, 3), np.uint8), gray=True)
     model = with_network(same, Tint())
     tinting = replace(model, export=replace(model.export, gray="color"))
-    assert (engine.process(gray, tinting, PLAIN).pixels == (255, 0, 0)).all()
+    assert (ImageTranslator(tinting)(gray).pixels == (255, 0, 0)).all()
     with pytest.warns(UserWarning, match="--gray color"):
-        assert engine.process(gray, tinting, Settings(gray="keep")).gray
+        assert ImageTranslator(tinting, InferOptions(gray="keep"))(gray).gray
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("bits", ["8", "16"])
 def test_every_gray_value_survives(same: Model, bits: str) -> None:
     values = np.arange(LARGEST[bits] + 1).astype(np.uint8 if bits == "8" else np.uint16).reshape(16, -1)
-    made = engine.process(Image(np.dstack([values] * 3), gray=True), same, PLAIN)
+    made = ImageTranslator(same)(Image(np.dstack([values] * 3), gray=True))
     np.testing.assert_array_equal(made.pixels[..., 1], values)
 
 
@@ -357,7 +354,7 @@ def test_every_gray_value_survives(same: Model, bits: str) -> None:
 def test_networks_with_one_channel(save_weights: Any, inputs: int, outputs: int) -> None:
     options = CompactSROptions(scale=1, channels=4, blocks=1, in_channels=inputs, out_channels=outputs)
     given = picture()
-    made = engine.process(given, opened(save_weights(options)), PLAIN)
+    made = ImageTranslator(opened(save_weights(options)), PLAIN)(given)
     np.testing.assert_array_equal(made.pixels[..., 2], cv2.cvtColor(given.pixels, cv2.COLOR_RGB2GRAY))
     assert made.gray == (outputs == 1)
 
@@ -365,20 +362,26 @@ def test_networks_with_one_channel(save_weights: Any, inputs: int, outputs: int)
 def test_networks_of_other_channels_are_refused(save_weights: Any) -> None:
     options = CompactSROptions(scale=1, channels=4, blocks=1, in_channels=4, out_channels=4)
     with pytest.raises(UsageError, match="reads 4 channels"):
-        engine.process(picture(), opened(save_weights(options)), PLAIN)
+        ImageTranslator(opened(save_weights(options)), PLAIN)(picture())
 
 
-def test_a_photo_is_prepared_first(same: Model) -> None:
+def test_a_photo_is_prepared_first(same: Model, tmp_path: Path) -> None:
     given = picture()
-    made = engine.process(given, same, Settings(prepare=lambda photo: replace(photo, pixels=255 - photo.pixels)))
-    np.testing.assert_array_equal(made.pixels, 255 - given.pixels)
+    writer.write(given, tmp_path / "in.png")
+    jobs = [Job("in.png", tmp_path / "in.png", None, "png")] * 2
+    inverted = Preparation(lambda photo: replace(photo, pixels=255 - photo.pixels))
+    np.testing.assert_array_equal(ImageTranslator(same, PLAIN, inverted)(given).pixels, 255 - given.pixels)
+    for batch in (1, 2):
+        results = run_jobs(same, jobs, InferOptions(batch=batch, io_workers=0), inverted)
+        made = [reader.read(result.content or b"").pixels for result in results]
+        np.testing.assert_array_equal(made, [255 - given.pixels] * 2)
 
 
 def test_too_large_results_are_refused_before_the_network_runs(same: Model) -> None:
     with pytest.raises(
         ImageError, match=r"40×24 would be 960 pixels, over the limit of 956; raise it with --max-pixels"
     ):
-        engine.process(picture(40, 24), same, Settings(max_pixels=239))
+        ImageTranslator(same, InferOptions(max_pixels=239))(picture(40, 24))
 
 
 # Arithmetic.
@@ -405,42 +408,42 @@ class NoMemory(Tint):
 def test_what_overflows_in_a_small_type_is_computed_again(identity: Path, precision: Any) -> None:
     given = picture()
     model = with_network(opened(identity, precision=precision), OverflowsInHalf())
-    np.testing.assert_array_equal(engine.process(given, model, PLAIN).pixels, given.pixels)
+    np.testing.assert_array_equal(ImageTranslator(model)(given).pixels, given.pixels)
 
 
 def test_nan_is_never_written(same: Model, tmp_path: Path) -> None:
     writer.write(picture(), tmp_path / "in.png")
     job = Job("in.png", tmp_path / "in.png", tmp_path / "out.png", "png")
-    (result,) = engine.run(with_network(same, AlwaysNan()), [job], PLAIN)
+    (result,) = run_jobs(with_network(same, AlwaysNan()), [job], PLAIN)
     assert (result.status, result.error) == ("failed", "the network's result has NaN or infinite values")
     assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
 
 
 def test_a_lack_of_memory_is_one_line(same: Model) -> None:
     with pytest.raises(ImageError, match="not enough memory for 20×12 px"):
-        engine.process(picture(), with_network(same, NoMemory()), PLAIN)
+        ImageTranslator(with_network(same, NoMemory()), PLAIN)(picture())
 
 
 def test_bf16_is_close_and_16_bits_are_computed_in_float32(save_weights: Any) -> None:
     path = save_weights(SRResNetOptions(channels=8, blocks=1, scale=2, tanh=True))
     exact, fast = opened(path), opened(path, precision="bf16")
     shallow, deep = picture(), picture(bits="16")
-    difference = engine.process(shallow, exact, PLAIN).pixels.astype(int) - engine.process(shallow, fast, PLAIN).pixels
+    difference = ImageTranslator(exact)(shallow).pixels.astype(int) - ImageTranslator(fast)(shallow).pixels
     assert 0 < np.abs(difference).max() <= 8
-    np.testing.assert_array_equal(engine.process(deep, exact, PLAIN).pixels, engine.process(deep, fast, PLAIN).pixels)
+    np.testing.assert_array_equal(ImageTranslator(exact)(deep).pixels, ImageTranslator(fast)(deep).pixels)
 
 
 def test_dropout_and_batch_statistics_do_not_depend_on_what_came_before(save_weights: Any) -> None:
     options = UNetOptions(downs=4, base_channels=4, max_channels=8)
     playing, fixed = opened(save_weights(options, mode="train")), opened(save_weights(options, "eval.safetensors"))
     first, other = picture(), Image(samples(31, 9, 3, seed=5))
-    alone = engine.process(first, playing, PLAIN).pixels
-    engine.process(other, playing, PLAIN)
+    alone = ImageTranslator(playing)(first).pixels
+    ImageTranslator(playing)(other)
     torch.rand(7)
-    np.testing.assert_array_equal(engine.process(first, playing, PLAIN).pixels, alone)
-    assert (engine.process(first, fixed, PLAIN).pixels != alone).any()
+    np.testing.assert_array_equal(ImageTranslator(playing)(first).pixels, alone)
+    assert (ImageTranslator(fixed)(first).pixels != alone).any()
     state = torch.random.get_rng_state()
-    engine.process(first, playing, PLAIN)
+    ImageTranslator(playing)(first)
     assert torch.equal(torch.random.get_rng_state(), state), "the program's own random numbers are left alone"
 
 
@@ -459,7 +462,7 @@ def mixed(tmp_path: Path) -> list[Job]:
 
 
 def test_a_bad_picture_costs_nothing_but_itself(same: Model, mixed: list[Job], tmp_path: Path) -> None:
-    results = list(engine.run(same, mixed, PLAIN))
+    results = list(run_jobs(same, mixed, PLAIN))
     assert [result.status for result in results] == ["done", "failed", "done", "failed", "done", "failed"]
     assert results[1].error == "not a PNG, JPEG, WebP, TIFF, BMP or PPM image"
     assert "truncated" in str(results[3].error)
@@ -469,28 +472,28 @@ def test_a_bad_picture_costs_nothing_but_itself(same: Model, mixed: list[Job], t
 
 
 def test_fail_fast_stops_at_the_first_failure(same: Model, mixed: list[Job]) -> None:
-    results = engine.run(same, mixed, Settings(fail_fast=True))
+    results = run_jobs(same, mixed, InferOptions(fail_fast=True))
     assert [result.status for result in results] == ["done", "failed"]
 
 
 def test_skipped_pictures_are_not_touched(same: Model, mixed: list[Job]) -> None:
-    results = engine.run(same, [replace(job, skip=True) for job in mixed], PLAIN)
+    results = run_jobs(same, [replace(job, skip=True) for job in mixed], PLAIN)
     assert {result.status for result in results} == {"skipped"}
 
 
 def test_a_format_that_cannot_hold_the_picture_is_a_refusal(same: Model, tmp_path: Path) -> None:
     writer.write(picture(alpha=samples(20, 12, 1)), tmp_path / "in.png")
     job = Job("in.png", tmp_path / "in.png", tmp_path / "out.jpg", "jpeg")
-    (result,) = engine.run(same, [job], PLAIN)
+    (result,) = run_jobs(same, [job], PLAIN)
     assert (result.status, result.exit_code) == ("failed", 2)
     assert "--alpha drop" in str(result.error)
-    (dropped,) = engine.run(same, [job], Settings(alpha="drop"))
+    (dropped,) = run_jobs(same, [job], InferOptions(alpha="drop"))
     assert dropped.status == "done"
 
 
 def test_without_an_output_file_the_content_is_handed_over(same: Model, tmp_path: Path) -> None:
     writer.write(picture(), tmp_path / "in.webp")
-    (result,) = engine.run(same, [Job("in.webp", tmp_path / "in.webp", None, None)], PLAIN)
+    (result,) = run_jobs(same, [Job("in.webp", tmp_path / "in.webp", None, None)], PLAIN)
     assert result.content is not None
     assert reader.probe(result.content).format == "webp"
 
@@ -498,7 +501,7 @@ def test_without_an_output_file_the_content_is_handed_over(same: Model, tmp_path
 def test_a_result_that_cannot_be_written_leaves_nothing(same: Model, tmp_path: Path) -> None:
     writer.write(picture(), tmp_path / "in.png")
     long = tmp_path / "out" / f"{'x' * 300}.png"
-    (result,) = engine.run(same, [Job("in.png", tmp_path / "in.png", long, "png")], PLAIN)
+    (result,) = run_jobs(same, [Job("in.png", tmp_path / "in.png", long, "png")], PLAIN)
     assert (result.status, result.exit_code) == ("failed", 1)
     assert str(result.error).endswith("cannot be written: File name too long")
     assert list((tmp_path / "out").iterdir()) == []

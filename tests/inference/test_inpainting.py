@@ -11,21 +11,22 @@ import pytest
 import torch
 from torch import nn
 
+from gantools import infer
 from gantools.checkpoint import weights
 from gantools.errors import ModelFileError, UsageError
 from gantools.images.image import Image, Metadata
 from gantools.images.io import reader, writer
 from gantools.images.ops.masks import mean_filled
-from gantools.inference import image as engine
 from gantools.inference import inpainting
+from gantools.inference.image import ImageTranslator
 from gantools.inference.model import Model, open_model
-from gantools.inference.options import Settings
+from gantools.inference.options import InferOptions
 from gantools.inference.plan import Job
-from gantools.inference.run import infer
 from gantools.inference.tiling import forward
 from gantools.models import GENERATORS
 from gantools.models.options import CompactSROptions, ContextEncoderOptions, GeneratorOptions
 from gantools.training.recipe import describe_generator
+from tests.inference.running import run_jobs
 
 SIDE_PX = 32
 CENTER = ContextEncoderOptions(region="center", overlap_px=2, downs=3, base_channels=4, bottleneck_channels=8)
@@ -76,7 +77,7 @@ def saved_mask(path: Path, hole: np.ndarray) -> str:
 
 
 def filled(model: Path, source: Path, output: Path, **settings: Any) -> Image:
-    (result,) = infer(model, source, output=output, device="cpu", settings=Settings(**settings))
+    (result,) = infer(model, source, InferOptions(**settings), output=output, device="cpu")
     assert (result.status, result.error) == ("done", None)
     return reader.read(output)
 
@@ -150,7 +151,7 @@ def test_nothing_of_the_holes_own_pixels_is_seen(request, region: str, side_px: 
     for secret in (0, 255):
         pixels = samples(60, 50)
         pixels[hole] = secret
-        made.append(engine.complete(Image(pixels), hole, model, Settings()).pixels)
+        made.append(ImageTranslator(model, InferOptions()).inpaint(Image(pixels), hole).pixels)
     np.testing.assert_array_equal(*made)
 
 
@@ -160,7 +161,7 @@ def test_thick_holes_are_seen_smaller_and_nothing_of_them_leaks(full: Path) -> N
     for secret in (0, 255):
         pixels = samples(200, 150)
         pixels[hole] = secret
-        made.append(engine.complete(Image(pixels), hole, model, Settings()).pixels)
+        made.append(ImageTranslator(model, InferOptions()).inpaint(Image(pixels), hole).pixels)
     np.testing.assert_array_equal(*made)
     np.testing.assert_array_equal(made[0][~hole], pixels[~hole])
 
@@ -170,7 +171,7 @@ def test_on_its_own_size_the_center_is_the_networks(center: Path) -> None:
     model, pixels = opened(center), samples(SIDE_PX, SIDE_PX)
     hole = square_hole(SIDE_PX, SIDE_PX, CENTER_PX, 10, 10)
     plain = forward.translate(mean_filled(pixels, hole), model)
-    made = engine.complete(Image(pixels), hole, model, Settings()).pixels
+    made = ImageTranslator(model, InferOptions()).inpaint(Image(pixels), hole).pixels
     np.testing.assert_array_equal(made[14:18, 14:18], plain[14:18, 14:18])  # deeper than the seam
     np.testing.assert_array_equal(made, inpainting.blended(pixels, hole, plain))
 
@@ -178,9 +179,9 @@ def test_on_its_own_size_the_center_is_the_networks(center: Path) -> None:
 def test_several_parts_are_filled_each_in_a_window_of_its_own(center: Path) -> None:
     model, pixels = opened(center), samples(150, 90)
     hole = square_hole(150, 90, 12, 0, 0) | square_hole(150, 90, 5, 50, 100) | square_hole(150, 90, 12, 78, 138)
-    made = engine.complete(Image(pixels), hole, model, Settings()).pixels
+    made = ImageTranslator(model, InferOptions()).inpaint(Image(pixels), hole).pixels
     np.testing.assert_array_equal(made[~hole], pixels[~hole])
-    alone = engine.complete(Image(pixels), square_hole(150, 90, 5, 50, 100), model, Settings()).pixels
+    alone = ImageTranslator(model, InferOptions()).inpaint(Image(pixels), square_hole(150, 90, 5, 50, 100)).pixels
     np.testing.assert_array_equal(made[50:55, 100:105], alone[50:55, 100:105])
 
 
@@ -200,7 +201,7 @@ def test_a_right_prediction_is_taken_as_it_is_and_a_wrong_one_has_no_seam() -> N
 def refused(model: Path, tmp_path: Path, size: tuple[int, int] = (40, 30), **settings: Any) -> str:
     writer.write(Image(samples(*size)), tmp_path / "in.png")
     output = tmp_path / "out.png"
-    (result,) = infer(model, tmp_path / "in.png", output=output, device="cpu", settings=Settings(**settings))
+    (result,) = infer(model, tmp_path / "in.png", InferOptions(**settings), output=output, device="cpu")
     assert (result.status, result.exit_code) == ("failed", 2)
     assert not output.exists()
     assert result.error is not None
@@ -216,8 +217,8 @@ def test_no_hole(full: Path, tmp_path: Path) -> None:
     ("hole", "said"),
     [
         (square_hole(40, 30, 0), "leaves out nothing"),
-        (np.ones((30, 40), np.bool_), "leaves out the whole picture"),
-        (square_hole(41, 30, 5), "is 41×30, the picture 40×30; make both the same size"),
+        (np.ones((30, 40), np.bool_), "leaves out the whole image"),
+        (square_hole(41, 30, 5), "is 41×30, the image 40×30; make both the same size"),
     ],
 )
 def test_masks_that_do_not_fit(full: Path, tmp_path: Path, hole: np.ndarray, said: str) -> None:
@@ -227,7 +228,7 @@ def test_masks_that_do_not_fit(full: Path, tmp_path: Path, hole: np.ndarray, sai
 def test_a_hole_too_large_for_the_middle(center: Path, tmp_path: Path) -> None:
     mask = saved_mask(tmp_path / "mask.png", square_hole(40, 30, CENTER_PX + 1))
     said = refused(center, tmp_path, mask=mask)
-    assert said.startswith("a hole of 13×13 px at (3, 2) is larger than the 12×12 px that this network fills")
+    assert said.startswith("a missing part of 13×13 px at (3, 2) is larger than the 12×12 px that this network fills")
 
 
 def test_a_folder_of_masks_goes_by_name(full: Path, tmp_path: Path) -> None:
@@ -238,8 +239,8 @@ def test_a_folder_of_masks_goes_by_name(full: Path, tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     saved_mask(tmp_path / "masks" / "a.png", square_hole(40, 30, 4))
     saved_mask(tmp_path / "masks" / "b.png", square_hole(40, 30, 4))
-    settings = Settings(mask=str(tmp_path / "masks"))
-    results = list(infer(full, tmp_path / "in", output=tmp_path / "out", device="cpu", settings=settings))
+    settings = InferOptions(mask=str(tmp_path / "masks"))
+    results = list(infer(full, tmp_path / "in", settings, output=tmp_path / "out", device="cpu"))
     assert [result.status for result in results] == ["done", "done", "failed"]
     assert "no mask called 'c' in it" in (results[2].error or "")
 
@@ -252,22 +253,22 @@ def test_a_folder_of_masks_is_read_once(full: Path, tmp_path: Path, monkeypatch:
         saved_mask(tmp_path / "masks" / f"{number}.png", square_hole(40, 30, 4))
     looked_at: list[object] = []
     monkeypatch.setattr(inpainting, "known", lambda name: looked_at.append(name) or True)
-    settings = Settings(mask=str(tmp_path / "masks"))
-    results = list(infer(full, tmp_path / "in", output=tmp_path / "out", device="cpu", settings=settings))
+    settings = InferOptions(mask=str(tmp_path / "masks"))
+    results = list(infer(full, tmp_path / "in", settings, output=tmp_path / "out", device="cpu"))
     assert [result.status for result in results] == ["done"] * 6
     assert len(looked_at) == 6
 
 
 def test_a_missing_mask_is_refused_before_any_work(full: Path, tmp_path: Path) -> None:
     writer.write(Image(samples(8, 8)), tmp_path / "in.png")
-    with pytest.raises(UsageError, match=r"no such file or folder; give a mask picture"):
-        infer(full, tmp_path / "in.png", settings=Settings(mask=str(tmp_path / "none.png")))
+    with pytest.raises(UsageError, match=r"no such file or folder; give a mask image"):
+        infer(full, tmp_path / "in.png", mask=tmp_path / "none.png")
 
 
 def test_networks_for_whole_pictures_take_no_mask(identity: Path, tmp_path: Path) -> None:
     writer.write(Image(samples(8, 8)), tmp_path / "in.png")
-    with pytest.raises(UsageError, match="demo takes whole pictures, it fills no holes"):
-        infer(identity, tmp_path / "in.png", device="cpu", settings=Settings(mask="center"))
+    with pytest.raises(UsageError, match="demo takes whole images; it fills in no missing parts"):
+        infer(identity, tmp_path / "in.png", device="cpu", mask="center")
 
 
 def test_what_a_network_takes_is_checked(tmp_path: Path) -> None:
@@ -282,7 +283,7 @@ def test_what_a_network_takes_is_checked(tmp_path: Path) -> None:
 def test_a_jobs_result_names_the_sizes(full: Path, tmp_path: Path) -> None:
     writer.write(Image(samples(20, 10)), tmp_path / "in.png")
     job = Job("in.png", tmp_path / "in.png", None, "png")
-    (result,) = engine.run(opened(full), [job], Settings(mask="center"))
+    (result,) = run_jobs(opened(full), [job], InferOptions(mask="center"))
     assert (result.input_size, result.output_size) == ((20, 10), (20, 10))
     assert result.content
 
@@ -296,6 +297,6 @@ def test_what_a_full_network_makes_of_known_pixels_does_not_matter() -> None:
         made[hole] = 90
         return made
 
-    filled = inpainting.fill_by_picture(pixels, hole, predict, 12)
+    filled = inpainting.fill_by_image(pixels, hole, predict, 12)
     assert (filled[hole] == 90).all()
     assert (filled[~hole] == 100).all()

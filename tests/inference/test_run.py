@@ -1,0 +1,179 @@
+"""From Python: one call over files, one object over arrays; refusals before anything is written."""
+
+from __future__ import annotations
+
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import gantools
+from gantools import api, infer, load_model
+from gantools.errors import ModelFileError, UsageError
+from gantools.images.image import Image
+from gantools.images.io import reader, writer
+from gantools.inference import arrays
+from gantools.inference.options import InferOptions
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "in.png"
+    writer.write(Image(np.full((3, 5, 3), 90, np.uint8)), path)
+    return path
+
+
+def test_one_call_from_python(doubling: Path, photo: Path) -> None:
+    (result,) = infer(doubling, photo, device="cpu")
+    assert result.output == photo.with_name("in.doubling.png")
+    assert (result.input_size, result.output_size) == ((5, 3), (10, 6))
+    assert (reader.read(result.output).pixels == 90).all()
+
+
+def test_nothing_is_opened_when_nothing_is_left_to_do(doubling: Path, photo: Path) -> None:
+    photo.with_name("in.doubling.png").write_bytes(b"here")
+    results = infer(doubling, photo, skip_existing=True, device="no such device")
+    assert [result.status for result in results] == ["skipped"]
+    assert photo.with_name("in.doubling.png").read_bytes() == b"here"
+
+
+def test_a_dry_run_writes_nothing(doubling: Path, photo: Path) -> None:
+    (result,) = infer(doubling, photo, dry_run=True)
+    assert (result.status, result.output) == ("planned", photo.with_name("in.doubling.png"))
+    assert list(photo.parent.iterdir()) == [photo]
+
+
+def test_refusals_come_before_the_first_result(doubling: Path, photo: Path) -> None:
+    with pytest.raises(UsageError, match="no such device"):
+        infer(doubling, photo, device="nowhere")
+    with pytest.raises(UsageError, match="--export other"):
+        infer(doubling, photo, device="cpu", export="other")
+    with pytest.raises(UsageError, match="--depth 16: JPEG holds no 16-bit samples"):
+        infer(doubling, photo, InferOptions(depth=16), output=photo.with_name("x.jpg"))
+    with pytest.raises(ModelFileError, match="is an image, not a model"):
+        infer(photo, photo)
+    assert list(photo.parent.iterdir()) == [photo]
+
+
+def test_options_are_checked_by_name_and_value() -> None:
+    assert InferOptions(tile="512", scale_to="trained", batch="auto", shard="2/8") == InferOptions(  # type: ignore[arg-type]
+        tile=512, scale_to="trained", shard=(2, 8)
+    )
+    with pytest.raises(UsageError, match="'tta_' is no option of infer; did you mean \"tta\""):
+        infer("srgan", "x.png", tta_=True)
+    with pytest.raises(UsageError, match="depth 12: give one of keep, 8, 16"):
+        infer("srgan", "x.png", depth=12)
+    for given in ({"tile": "-1"}, {"batch": "0"}, {"shard": "3/2"}, {"scale_to": "0"}):
+        with pytest.raises(UsageError, match="give"):
+            InferOptions(**given)  # type: ignore[arg-type]
+
+
+def test_shares_and_stopping_from_python(doubling: Path, photo: Path) -> None:
+    for number in range(5):
+        photo.with_name(f"{number}.png").write_bytes(photo.read_bytes())
+    photo.unlink()
+    folder, target = photo.parent, photo.parent / "out"
+    with infer(doubling, folder, output=target, shard=(2, 2), device="cpu") as results:
+        assert [Path(result.input).name for result in results] == ["1.png", "3.png"]
+    with infer(doubling, folder, output=target, skip_existing=True, device="cpu") as results:
+        assert next(results).status == "done"
+    assert next(results, None) is None, "what is closed gives nothing more"
+
+
+def test_outlines_of_photos_are_drawn_for_a_model_that_learned_from_drawings(photo: Path) -> None:
+    drawn, plain = (
+        infer("pix2pix", photo, source=source, output=photo.with_name(f"{source}.png"), device="cpu")
+        for source in ("photo", "drawing")
+    )
+    assert [result.status for result in (*drawn, *plain)] == ["done"] * 2
+    assert photo.with_name("photo.png").read_bytes() != photo.with_name("drawing.png").read_bytes()
+    with pytest.raises(UsageError, match=r"--from photo: .* was not trained on outlines"):
+        infer("srgan", photo, source="photo", output=photo.with_name("x.png"), device="cpu")
+
+
+# Arrays and Pillow images.
+
+
+def noise(*shape: int, dtype: Any = np.uint8) -> Any:
+    rng = np.random.default_rng(0)
+    return rng.random(shape).astype(dtype) if dtype in (np.float32, np.float64) else rng.integers(0, 256, shape, dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 3), (4, 6, 4)], ids=str)
+def test_arrays_come_back_as_they_were(identity: Path, shape: tuple[int, ...], dtype: Any) -> None:
+    same, given = load_model(identity, device="cpu"), noise(*shape, dtype=dtype)
+    given[..., -1] += (given[..., -1] == 0).astype(dtype)  # nothing is fully transparent
+    given = given.clip(0, 1) if given.dtype.kind == "f" else given
+    made = same(given)
+    assert (made.shape, made.dtype) == (given.shape, given.dtype)
+    np.testing.assert_allclose(made, given, atol=1e-5 if given.dtype.kind == "f" else 0)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16"])
+def test_pillow_images_come_back_as_they_were(identity: Path, mode: str) -> None:
+    same = load_model(identity, device="cpu")
+    given = PIL.Image.fromarray(noise(5, 7, dtype=np.uint16) if mode == "I;16" else noise(5, 7, 3))
+    given = given if mode == "I;16" else given.convert(mode)
+    made = same(given)
+    assert (made.mode, made.size) == ({"P": "RGB", "1": "L"}.get(mode, mode), given.size)
+    np.testing.assert_array_equal(np.asarray(made), np.asarray(given.convert(made.mode)))
+
+
+def test_an_array_becomes_what_its_file_becomes(doubling: Path, tmp_path: Path) -> None:
+    pixels = noise(9, 8, 3)
+    writer.write(Image(pixels), tmp_path / "in.png")
+    (result,) = infer(doubling, tmp_path / "in.png", tta=True, device="cpu")
+    twice = load_model(doubling, tta=True, device="cpu")
+    np.testing.assert_array_equal(twice(pixels), reader.read(result.output).pixels)
+    assert twice.scale == 2
+    assert [each.shape for each in twice([pixels, pixels[:4]])] == [(18, 16, 3), (8, 16, 3)]
+
+
+def test_a_mask_says_what_is_filled_in() -> None:
+    fill = load_model("context_encoder", device="cpu")
+    pixels, mask = noise(40, 50, 3), np.zeros((40, 50), np.bool_)
+    mask[10:20, 15:25] = True
+    made = fill(pixels, mask)
+    np.testing.assert_array_equal(made[~mask], pixels[~mask])
+    assert (made[mask] != pixels[mask]).any()
+    with pytest.raises(UsageError, match="what is missing"):
+        fill(pixels)
+    with pytest.raises(UsageError, match="mask of shape"):
+        fill(pixels, mask[1:])
+
+
+def test_what_is_no_image_is_refused(identity: Path) -> None:
+    same = load_model(identity, device="cpu")
+    for given in (np.zeros((3, 4, 5), np.uint8), np.zeros((3, 4), np.int64), np.full((3, 4), 1.5), "in.png"):
+        with pytest.raises(UsageError, match="image"):
+            same(given)
+    with pytest.raises(UsageError, match="mask: this model takes whole images"):
+        same(np.zeros((3, 4), np.uint8), np.ones((3, 4), np.bool_))
+
+
+def test_the_examples_in_the_docstrings_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        Path("photos").mkdir(exist_ok=True)
+        writer.write(Image(noise(8, 8, 3)), Path("photos") / f"{name}.png")
+    finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()
+    for documented in (api.infer, api.load_model, arrays.LoadedModel):
+        for test in finder.find(documented, globs={}):
+            runner.run(test)
+    assert runner.summarize(verbose=False).failed == 0
+    assert runner.tries > 5
+
+
+def test_the_package_imports_nothing_until_it_is_used() -> None:
+    code = "import gantools, sys; print({'torch', 'numpy', 'cv2', 'gantools.api'} & {*sys.modules}, dir(gantools))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("set()")
+    assert all(repr(name) in said and callable(getattr(gantools, name)) for name in gantools.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        gantools.nothing  # noqa: B018
