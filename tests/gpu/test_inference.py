@@ -18,24 +18,15 @@ from gantools.inference.options import InferOptions
 from gantools.inference.tiling.forward import start_batch, translate
 from gantools.models.options import CompactSROptions, GeneratorOptions
 from tests.faults import ground
+from tests.gpu.conftest import DEVICE, NAME, NEEDS_CUDA, ON_CUDA
 from tests.inference.test_batching import NETWORKS, model_of, noise
 
-pytestmark = pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="torch sees no CUDA device: what only a GPU can show was not run"
-)
-CUDA = torch.device("cuda", 0)
 DTYPES = pytest.mark.parametrize("dtype", [None, torch.bfloat16], ids=["fp32", "bf16"])
-
-
-@pytest.fixture(autouse=True)
-def _exact():
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
 
 
 def on_gpu(options: GeneratorOptions, dtype: torch.dtype | None = None) -> Any:
     model = model_of(options, dtype)
-    return replace(model, network=model.network.to(CUDA))
+    return replace(model, network=model.network.to(DEVICE))
 
 
 @DTYPES
@@ -51,6 +42,7 @@ def test_pending_images_equal_those_that_are_waited_for(options: GeneratorOption
         np.testing.assert_array_equal(result, translate(pixels, model))
 
 
+@NEEDS_CUDA
 @DTYPES
 def test_compiled_pictures_are_near(dtype: torch.dtype | None) -> None:
     model = on_gpu(CompactSROptions(channels=8, blocks=2), dtype)
@@ -62,19 +54,22 @@ def test_compiled_pictures_are_near(dtype: torch.dtype | None) -> None:
             assert apart.max() <= (1 if dtype is None else 4)
 
 
-@pytest.mark.parametrize("given", [{}, {"compile": True}, {"fast": True}, {"batch": 2}], ids=str)
+GIVEN = [{}, {"batch": 2}, *([{"compile": True}, {"fast": True}] if ON_CUDA else [])]
+
+
+@pytest.mark.parametrize("given", GIVEN, ids=str)
 def test_a_folder_is_its_pictures(given: dict[str, Any], tmp_path: Path) -> None:
     path = ground.save_weights(tmp_path / "weights.safetensors", CompactSROptions(channels=8, blocks=1, scale=2))
     (tmp_path / "in").mkdir()
     for number in range(9):
         writer.save(Image(noise(number, 24 + number // 3, 24)), tmp_path / "in" / f"{number}.png")
     how = replace(InferOptions(io_workers=0), **given)
-    folder = list(infer(path, tmp_path / "in", how, output=tmp_path / "out", device="cuda"))
+    folder = list(infer(path, tmp_path / "in", how, output=tmp_path / "out", device=NAME))
     assert [result.status for result in folder] == ["done"] * 9
     for number in (0, 4, 8):
         name = f"{number}.png"
         alone = tmp_path / f"alone-{name}"
-        assert [r.status for r in infer(path, tmp_path / "in" / name, how, output=alone, device="cuda")] == ["done"]
+        assert [r.status for r in infer(path, tmp_path / "in" / name, how, output=alone, device=NAME)] == ["done"]
         one, other = reader.read_rgb8(alone), reader.read_rgb8(tmp_path / "out" / name)
         apart = np.abs(one.astype(int) - other)
         assert apart.max() <= (8 if "fast" in given else 0)
