@@ -153,7 +153,7 @@ def test_a_center_crop_is_the_sources(photos: Path) -> None:
 
 def test_zoom_shrinks_larger_crops(photos: Path) -> None:
     plain, zoomed = data(photos, flip=False), data(photos, flip=False, zoom=1.5)
-    (photo,) = zoomed._load(0)
+    (photo,) = zoomed.load(0)
     keys = [SampleKey(epoch, 0) for epoch in range(12)]
     assert {zoomed[key].image.shape for key in keys} == {(16, 16, 3)}
 

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeVar
 
 from gantools.data.folders import layout
 from gantools.data.folders.layout import Layout
-from gantools.data.options.datasets import DataOptions
+from gantools.data.options.datasets import BlurredData, DataOptions, PairedData
 from gantools.errors import DataError
 from gantools.files import expanded
 
@@ -68,6 +68,24 @@ def gather(options: DataOptions, wanted: Split, find: Callable[[Path], Layout]) 
         return find_all([folder for folder in own[wanted] if folder], find)
     everything = find_all([train or root for train, root in zip(own["training"], roots, strict=True)], find)
     return share_of(everything, options, wanted)
+
+
+def gather_pairs(
+    options: PairedData | BlurredData,
+    wanted: Split,
+    source: str | None,
+    target: str | None,
+    find: Callable[[Path], Layout],
+) -> Layout:
+    """``gather``, or the pairs of two folders where these are given one by one. Raises DataError."""
+    if source is None or target is None:
+        return gather(options, wanted, find)
+    pairs = layout.find_pairs(expanded(source), expanded(target), options.partner)
+    if options.validation_dir is None:
+        return share_of(pairs, options, wanted)
+    if wanted == "training":
+        return pairs
+    return layout.find(Path(options.validation_dir), "folders", partner=options.partner)
 
 
 def share_of(everything: Layout, options: DataOptions, wanted: Split) -> Layout:
