@@ -88,7 +88,7 @@ def test_ab_images_are_recognised_by_their_shape_only_if_all_have_it(tmp_path: P
 def test_unpaired_domains_need_no_partners(tmp_path: Path, save) -> None:
     for name in ("trainA/1.png", "trainA/2.png", "trainB/9.png"):
         save(tmp_path / name)
-    a, b = layout.find_domains(tmp_path)
+    a, b = (layout.all_images(side).items for side in layout.domain_folders(tmp_path))
     assert [item.name for item in a] == ["1.png", "2.png"]
     assert [item.name for item in b] == ["9.png"]
 
@@ -174,4 +174,5 @@ def test_real_pairs(shared_data: Path) -> None:
     assert layout.find(shared_data / "edges2shoes_pairs").kind == "ab"
     assert len(layout.find(shared_data / "blur_gopro_pairs").items) == 3
     assert layout.find(shared_data / "photos_kodak24").kind == "photos"
-    assert [len(side) for side in layout.find_domains(shared_data / "apples_oranges_128")] == [238, 284]
+    domains = layout.domain_folders(shared_data / "apples_oranges_128")
+    assert [len(layout.image_files(side)) for side in domains] == [238, 284]

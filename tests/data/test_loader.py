@@ -178,15 +178,6 @@ def test_a_mistake_in_our_own_code_keeps_its_traceback(shoes: Path) -> None:
         next(loader.batches(data, batch_images=2, start_batch=0, seed=7, workers=1))
 
 
-def test_validation_visits_every_image_once_and_leaves_out_the_unreadable(shoes: Path) -> None:
-    data = broken(shoes, 1, share=0.5)
-    said: list[str] = []
-    batches = list(loader.in_order(data, batch_images=3, warn=said.append))
-    assert [name for batch in batches for name in batch.names] == [data.items[i].name for i in range(8) if i != 1]
-    assert [len(batch.names) for batch in batches] == [2, 3, 2]
-    assert len(said) == 1
-
-
 def test_auto_leaves_a_core_to_the_training_process(monkeypatch: pytest.MonkeyPatch) -> None:
     for cores, workers in ((1, 1), (2, 1), (8, 7), (64, 12)):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)

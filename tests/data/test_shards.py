@@ -107,9 +107,11 @@ def test_an_ordinary_folder_may_hold_a_tar(shoes: Path) -> None:
 def test_two_domains_and_two_folders(tmp_path: Path) -> None:
     drawing.draw_dataset("fruit", tmp_path / "fruit", 3, 24, seed=0)
     tars = packed(tmp_path / "fruit", tmp_path / "tars")
-    assert [[item.name for item in side] for side in layout.find_domains(tars)] == [
-        [item.name for item in side] for side in layout.find_domains(tmp_path / "fruit")
-    ]
+    packed_names, names = (
+        [[item.name for item in layout.all_images(side).items] for side in layout.domain_folders(root)]
+        for root in (tars, tmp_path / "fruit")
+    )
+    assert packed_names == names
     both = packed(tmp_path / "fruit" / "trainA", tmp_path / "both", 1, tmp_path / "fruit" / "trainB")
     assert len(layout.image_files(both)) == 6
     assert layout.split_folder(both, "training") is None

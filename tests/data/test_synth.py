@@ -47,7 +47,7 @@ def test_shoes_stand_on_white_and_fill_the_width() -> None:
 
 def test_fruit_are_two_domains_told_apart_by_colour(tmp_path: Path) -> None:
     paths = drawing.draw_dataset("fruit", tmp_path, 12, 32, 0, suffix=".jpg")
-    a, b = layout.find_domains(tmp_path)
+    a, b = (layout.all_images(side).items for side in layout.domain_folders(tmp_path))
     assert len(a) == len(b) == 12
     assert len(paths) == 24
     middle = [

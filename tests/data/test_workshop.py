@@ -21,7 +21,7 @@ from gantools.data.options.blur import BlurOptions
 from gantools.data.options.datasets import EdgeOptions, PairedData
 from gantools.data.options.degradations import CRAPPIFY
 from gantools.data.options.masks import CenterMask, RandomRegionMask
-from gantools.data.prepare import change, inspect, pairs, preview, recognise, runner, shares, tasks
+from gantools.data.prepare import change, inspect, pairs, preview, recognise, split, tasks
 from gantools.data.prepare.change import Blur, ChangeImage, Crappify, Mask, Outline, Shrink
 from gantools.data.prepare.options import CrappifyOptions
 from gantools.errors import DataError, GantoolsError, UsageError
@@ -39,7 +39,7 @@ CHANGES = {
 
 def work(source: Path, output: Path, what: Any, *, workers: int = 1, seed: int = 5) -> list[Any]:
     planned = tasks.one_to_one(source, output, "png", "refuse")
-    return list(runner.run(planned, ChangeImage(what, seed, 95), workers=workers))
+    return list(tasks.run(planned, ChangeImage(what, seed, 95), workers=workers))
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -154,9 +154,9 @@ def halves(folder: Path, save: Any, count: int = 3) -> None:
 def test_pairs_go_together_and_come_apart_again(tmp_path: Path, save: Any) -> None:
     halves(tmp_path, save)
     joined = pairs.combining(tmp_path / "source", tmp_path / "target", tmp_path / "ab", "png", "refuse")
-    assert [each.output_size for each in runner.run(joined, pairs.Combine(95), workers=1)] == [(24, 10)] * 3
+    assert [each.output_size for each in tasks.run(joined, pairs.Combine(95), workers=1)] == [(24, 10)] * 3
     apart = pairs.dividing(tmp_path / "ab", tmp_path / "again", "png", "refuse")
-    assert [each.status for each in runner.run(apart, pairs.Divide(95), workers=1)] == ["done"] * 3
+    assert [each.status for each in tasks.run(apart, pairs.Divide(95), workers=1)] == ["done"] * 3
     for before, after in (("source", "a"), ("target", "b")):
         for number in range(3):
             one, two = (tmp_path / before / f"{number}.png", tmp_path / "again" / after / f"{number}.png")
@@ -167,12 +167,12 @@ def test_lonely_odd_and_unequal_images_are_named(tmp_path: Path, save: Any) -> N
     halves(tmp_path, save)
     save(tmp_path / "target" / "1.png", 14, 10)
     joined = pairs.combining(tmp_path / "source", tmp_path / "target", tmp_path / "ab", "png", "refuse")
-    results = list(runner.run(joined, pairs.Combine(95), workers=1))
+    results = list(tasks.run(joined, pairs.Combine(95), workers=1))
     assert [each.status for each in results] == ["done", "failed", "done"]
     assert "is 12×10 but" in results[1].error
     save(tmp_path / "ab" / "1.png", 13, 10)
     apart = pairs.dividing(tmp_path / "ab", tmp_path / "again", "png", "refuse")
-    assert "13 pixels wide" in list(runner.run(apart, pairs.Divide(95), workers=1))[1].error
+    assert "13 pixels wide" in list(tasks.run(apart, pairs.Divide(95), workers=1))[1].error
     save(tmp_path / "source" / "more.png")
     with pytest.raises(DataError, match=r"1 files have no partner: source/more\.png"):
         pairs.combining(tmp_path / "source", tmp_path / "target", tmp_path / "ab", "png", "refuse")
@@ -180,15 +180,15 @@ def test_lonely_odd_and_unequal_images_are_named(tmp_path: Path, save: Any) -> N
 
 def share_out(source: Path, output: Path, kind: recognise.Kind, *, link: bool = False, **wanted: Any) -> None:
     given = {"val": 0.2, "test": 0.0, "seed": 2, "existing": "refuse", **wanted}
-    planned = shares.sharing(source, output, kind, **given)
-    assert {each.status for each in runner.run(planned, shares.Place(link), workers=1)} == {"done"}
+    planned = split.plan(source, output, kind, **given)
+    assert {each.status for each in tasks.run(planned, split.Place(link), workers=1)} == {"done"}
 
 
 def test_the_validation_share_is_the_loaders_own(photos: Path, tmp_path: Path) -> None:
     share_out(photos, tmp_path / "out", "photos", val=0.4)
     data = PairedData(dir=str(photos), validation_share=0.4, load_px=8, crop_px=8)
-    for split, name in (("training", "train"), ("validation", "val")):
-        expected = [item.name for item in PairedDataset(data, split, 0).items]  # type: ignore[arg-type]
+    for wanted, name in (("training", "train"), ("validation", "val")):
+        expected = [item.name for item in PairedDataset(data, wanted, 0).items]  # type: ignore[arg-type]
         assert sorted(tree(tmp_path / "out" / name)) == sorted(expected)
     made = PairedDataset(PairedData(dir=str(tmp_path / "out"), load_px=8, crop_px=8), "validation", 0)
     assert len(made) == 2
@@ -275,9 +275,9 @@ def test_bad_and_equal_files_are_named(photos: Path) -> None:
 
 
 def test_copies_in_training_and_validation_are_told(tmp_path: Path, save: Any) -> None:
-    for split in ("train", "val"):
-        save(tmp_path / "set" / split / "same.png")
-        save(tmp_path / "set" / split / "own.png", seed=len(split))
+    for name in ("train", "val"):
+        save(tmp_path / "set" / name / "same.png")
+        save(tmp_path / "set" / name / "own.png", seed=len(name))
     assert look(tmp_path / "set").remarks == (
         "1 files are copies of others",
         "1 of them lie in training and in validation",

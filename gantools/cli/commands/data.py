@@ -5,10 +5,7 @@ from __future__ import annotations
 import typer
 
 from gantools.cli.commands.data_change import blur, crappify, edges, gray, lowres, mask
-from gantools.cli.commands.data_examples import pairs, split
-from gantools.cli.commands.data_look import inspect, preview
-from gantools.cli.commands.data_pack import pack
-from gantools.cli.commands.data_synth import synth
+from gantools.cli.commands.data_sets import inspect, pack, pairs, preview, split, synth
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 

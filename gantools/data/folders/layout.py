@@ -175,12 +175,6 @@ def all_images(folder: Path) -> Layout:
     return Layout("photos", _items(folder, image_files(folder)))
 
 
-def find_domains(folder: Path) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
-    """The images of two unpaired folders (trainA/trainB, A/B; names may go on: trainA_apples)."""
-    a, b = domain_folders(folder)
-    return all_images(a).items, all_images(b).items
-
-
 def domain_folders(folder: Path) -> tuple[Path, Path]:
     """The two unpaired folders in ``folder``. Raises DataError when there are none."""
     require_folder(folder)

@@ -22,9 +22,9 @@ from torch.utils.data import Dataset as TorchDataset
 from gantools.data.loading.batches import Batch
 from gantools.data.loading.dataset import Dataset
 from gantools.data.loading.sampler import BatchSampler, SampleKey
-from gantools.data.loading.unreadable import Unreadable, UnreadableLog, described, read_or_replace
+from gantools.data.loading.unreadable import Unreadable, UnreadableLog, read_or_replace
 from gantools.data.loading.workers import available_cores, end_with_parent
-from gantools.errors import DataError, GantoolsError, ImageError, TrainingError
+from gantools.errors import DataError, GantoolsError, TrainingError
 
 MOST_WORKERS = 12
 PREFETCHED_BATCHES = 4
@@ -77,20 +77,6 @@ def batches(
                 raise result.error
             log.note(result.unreadable)
             yield result.batch
-
-
-def in_order(dataset: Dataset, *, batch_images: int = 1, warn: Callable[[str], None] | None = None) -> Iterator[Batch]:
-    """Every image once, in order, for validation; unreadable files are left out. The last batch may be smaller."""
-    log = UnreadableLog(dataset, warn or warn_once)
-    for first in range(0, len(dataset), batch_images):
-        samples = []
-        for index in range(first, min(first + batch_images, len(dataset))):
-            try:
-                samples.append(dataset[SampleKey(0, index)])
-            except ImageError as error:
-                log.note([described(dataset, index, error)])
-        if samples:
-            yield dataset.collate(samples)
 
 
 def worker_count(workers: int | Literal["auto"], sharing: int = 1) -> int:

@@ -15,8 +15,7 @@ from gantools.data.options.blur import BlurOptions
 from gantools.data.options.datasets import EdgeOptions, Fit
 from gantools.data.options.degradations import Degradation
 from gantools.data.options.masks import MaskOptions
-from gantools.data.prepare.runner import Sizes, size_of, write
-from gantools.data.prepare.tasks import Task
+from gantools.data.prepare.tasks import Sizes, Task, size_of, write
 from gantools.images.image import Pixels
 from gantools.images.io import reader
 

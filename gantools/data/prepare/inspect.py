@@ -15,7 +15,7 @@ from gantools.data.folders import layout
 from gantools.data.loading.workers import each
 from gantools.data.options.datasets import DataOptions
 from gantools.data.prepare.recognise import SAID, Kind, Recognised, examples, kind_of, without_partner
-from gantools.data.prepare.runner import Size
+from gantools.data.prepare.tasks import Size
 from gantools.errors import DataError, ImageError
 from gantools.images.io import reader, shards
 from gantools.jobs.pictures import left_out

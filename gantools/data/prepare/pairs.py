@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gantools.data.folders import layout
-from gantools.data.prepare.runner import Sizes, read_same_size, size_of, write
-from gantools.data.prepare.tasks import Task, places, renamed, settled
+from gantools.data.prepare.tasks import Sizes, Task, places, read_same_size, renamed, settled, size_of, write
 from gantools.errors import DataError, ImageError
 from gantools.images.io import reader
 from gantools.jobs.outputs import Existing

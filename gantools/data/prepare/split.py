@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gantools import files
-from gantools.data.folders import domains, layout, split
+from gantools.data.folders import domains, layout
 from gantools.data.folders.layout import Item
+from gantools.data.folders.split import ranked
 from gantools.data.prepare.recognise import Kind, undivided
-from gantools.data.prepare.runner import Sizes
-from gantools.data.prepare.tasks import Task, settled
+from gantools.data.prepare.tasks import Sizes, Task, settled
 from gantools.errors import ImageError, UsageError
 from gantools.images.io import reader
 from gantools.jobs.outputs import Existing
@@ -45,7 +45,7 @@ class Place:
             raise ImageError(f"cannot be {how}: {error.strerror or error}") from error
 
 
-def sharing(
+def plan(
     source: Path, output: Path, kind: Kind, *, val: float, test: float, seed: int, existing: Existing
 ) -> tuple[Task, ...]:
     """One task per example: its files keep their place, below ``train``, ``val`` or ``test`` of ``output``.
@@ -74,8 +74,8 @@ def _named_shares(items: Sequence[Item], val: float, test: float, seed: int) -> 
         raise UsageError(f"{len(items)} examples cannot be split into {wanted} parts")
     vals = min(max(round(len(items) * val), int(val > 0)), len(items) - 1 - int(test > 0))
     tests = min(max(round(len(items) * test), int(test > 0)), len(items) - 1 - vals)
-    ranked = split.ranked(items, seed)
-    aside = {item.name: "val" for item in ranked[:vals]} | {item.name: "test" for item in ranked[vals : vals + tests]}
+    order = ranked(items, seed)
+    aside = {item.name: "val" for item in order[:vals]} | {item.name: "test" for item in order[vals : vals + tests]}
     return ((aside.get(item.name, "train"), item) for item in items)
 
 

@@ -1,0 +1,181 @@
+"""``gantools data synth|pairs|split|pack|inspect|preview``: make, divide, pack and look at data sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import typer
+
+from gantools.cli.commands.data_common import Output, Workers, Writing, WritingImages, workers_of
+from gantools.cli.options import options_command
+from gantools.cli.output import console
+from gantools.cli.output.progress import progress
+from gantools.cli.output.results import Json, Overwrite
+from gantools.errors import UsageError
+
+if TYPE_CHECKING:
+    from gantools.data.prepare.recognise import Kind
+
+REFUSED = 2
+KindOrAuto: TypeAlias = Literal["auto", "photos", "pairs", "ab", "unpaired"]
+As = Annotated[KindOrAuto, typer.Option("--as", help="What the folder holds; auto: what a recipe would take it for.")]
+
+
+def chosen(kind: KindOrAuto, folder: Path) -> Kind:
+    """The wanted kind of data set, or what the folder looks like. Raises DataError."""
+    from gantools.data.prepare.recognise import kind_of
+
+    return kind_of(folder) if kind == "auto" else kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs(WritingImages):
+    """What is typed after ``data pairs``."""
+
+    folders: Annotated[list[Path], typer.Argument(metavar="A B | AB", help="Two folders to combine, or one to divide.")]
+    output: Output
+
+
+@console.guarded
+@options_command(Pairs)
+def pairs(asked: Pairs) -> None:
+    """Put same-named images of two folders side by side; or divide such A|B images into folders a and b."""
+    from gantools.data.prepare import pairs
+
+    folders, output = asked.folders, asked.output
+    if len(folders) > 2:
+        raise UsageError(f"pairs takes two folders to combine or one to divide, not {len(folders)}")
+    if len(folders) == 1:
+        divided = pairs.dividing(folders[0], output, asked.wanted_format, asked.existing)
+        asked.carry_out("pairs", divided, pairs.Divide(asked.quality), output=output, source=folders[0])
+    combined = pairs.combining(folders[0], folders[1], output, asked.wanted_format, asked.existing)
+    asked.carry_out("pairs", combined, pairs.Combine(asked.quality), output=output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split(Writing):
+    """What is typed after ``data split``."""
+
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="A data set: photos, pairs, or two domains.")]
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for train, val and test.")]
+    val: Annotated[float, typer.Option(help="Share for validation.")] = 0.2
+    test: Annotated[float, typer.Option(help="Share for a test afterwards.")] = 0.0
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split; 2 is that of most recipes.")] = 2
+    kind: As = "auto"
+    link: Annotated[bool, typer.Option("--link", help="Hard links instead of copies: they take no room.")] = False
+
+
+@console.guarded
+@options_command(Split)
+def split(asked: Split) -> None:
+    """Split a data set into folders train, val and test; the two files of a pair stay together."""
+    from gantools.data.prepare import split as splits
+
+    kind = chosen(asked.kind, asked.source)
+    planned = splits.plan(
+        asked.source, asked.output, kind, val=asked.val, test=asked.test, seed=asked.seed, existing=asked.existing
+    )
+    asked.carry_out("split", planned, splits.Place(asked.link), output=asked.output, seed=asked.seed)
+
+
+@console.guarded
+def pack(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Data sets, with their sub-folders.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="New folder for the shards.")],
+    shard_megabytes: Annotated[float, typer.Option("--shard-megabytes", min=0.001, help="Size of a shard.")] = 256.0,
+    json_lines: Json = False,
+) -> None:
+    """Pack images into tar files; every recipe trains on the new folder (--data) as on the old one."""
+    from gantools.data.prepare import pack
+
+    if output.exists():
+        raise UsageError(f"-o {output}: exists already; name a new folder")
+    with progress("pack") as update:
+        made = pack.pack(folders, output, shard_megabytes, update)
+    if json_lines:
+        counts = {"pictures": made.images, "shards": made.shards, "bytes": made.bytes}
+        console.result_json({"output": str(output), **counts})
+    else:
+        console.result(str(output))
+        console.message(f"{made.images} images in {made.shards} shards, {made.bytes / 1e6:.1f} MB")
+
+
+@console.guarded
+def synth(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="The recipe the images are for.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="New folder to draw into.")],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Images to draw (of each domain).")] = 200,
+    size_px: Annotated[int, typer.Option("--size", min=16, max=4096, help="Side of an image in pixels.")] = 128,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same images.")] = 0,
+    json_lines: Json = False,
+) -> None:
+    """Draw images to try a recipe with: shoes for pix2pix, fruit for cyclegan, textured scenes for srgan."""
+    from gantools import recipes
+    from gantools.data.synthetic import drawing
+
+    kind = recipes.find(recipe).drawings
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UsageError(f"-o {output}: exists and is not empty; name a new folder")
+    paths = drawing.draw_dataset(kind, output, count, size_px, seed)
+    if json_lines:
+        console.result_json(
+            {"folder": str(output), "kind": kind, "count": len(paths), "size_px": size_px, "seed": seed}
+        )
+    else:
+        console.result(str(output))
+        console.message(f"drew {len(paths)} images; try: gantools train {recipe} --data {output}")
+
+
+@console.guarded
+def inspect(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="A data set, searched with its sub-folders.")],
+    kind: As = "auto",
+    workers: Workers = None,
+    json_lines: Json = False,
+) -> None:
+    """Decode every image and say what is there and what is wrong. Exit code 2: no recipe could train on it."""
+    from gantools.data.prepare import inspect
+
+    wanted = None if kind == "auto" else kind
+    with progress("inspect") as update:
+        report = inspect.inspect(source, wanted, workers=workers_of(workers), progress=update)
+    if json_lines:
+        console.result_json(inspect.facts(report))
+    else:
+        for line in inspect.lines(report):
+            console.result(console.quoted(line))
+    for problem in report.problems:
+        console.failure(console.quoted(problem))
+    raise typer.Exit(REFUSED if report.problems else 0)
+
+
+@console.guarded
+def preview(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE[/PRESET]", help="Whose data is shown.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Image to write.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Take the settings from this file.")] = None,
+    data: Annotated[list[str] | None, typer.Option("--data", metavar="DIR", help="Folder (may be repeated).")] = None,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=1000, help="Examples to show.")] = 8,
+    split: Annotated[Literal["training", "validation"], typer.Option(help="What is shown.")] = "training",
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of order, crops and whatever else is random.")] = None,
+    overwrite: Overwrite = False,
+    json_lines: Json = False,
+) -> None:
+    """Show what a recipe would be fed: a row per example, a column per image of it, as it comes from the loader."""
+    from gantools import api
+    from gantools.images import formats
+
+    formats.format_of(output)
+    if output.exists() and not overwrite:
+        raise UsageError(f"exists already: {str(output)!r}; --overwrite replaces it")
+    own = [] if seed is None else [f"seed={seed}"]
+    settings = api.configure(recipe, config, data or (), [*(overrides or ()), *own])
+    shown = api.preview_data(settings, output, split=split, count=count)
+    if json_lines:
+        console.result_json({"output": str(output), "data": shown})
+    else:
+        console.result(str(output))
+        console.message(f"{split}: {shown}")
