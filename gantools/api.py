@@ -143,7 +143,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """How a training ended: ``finished``, ``limit`` or ``interrupted`` (by ``signal``); its folder and figures."""
+    """How a training ended: ``finished``, ``limit`` or ``interrupted`` (by ``signal``); its folder and metrics."""
 
     path: Path
     ending: Ending
@@ -241,7 +241,7 @@ def inspect(settings: Settings, *, device: str = "auto", dry_run: bool = False) 
 def preview_data(
     settings: Settings, output: Path, *, split: Literal["training", "validation"] = "training", count: int = 8
 ) -> str:
-    """Draw what a run would be fed into the picture ``output``; say what the data set is. Raises DataError."""
+    """Draw what a run would be fed into the image ``output``; say what the data set is. Raises DataError."""
     from gantools.data.prepare.preview import sheet
     from gantools.images.image import Image
     from gantools.images.io import writer

@@ -3,16 +3,16 @@
 ::
 
     GantoolsError              1   the run, or every input, failed
-    ├── UsageError             2   the command line cannot be carried out as typed
+    ├── UsageError             2   invalid command or settings
     │   ├── ConfigError        2   a configuration was refused (holds every problem found)
     │   ├── DataError          2   a data folder cannot be trained on or read
     │   └── ModelFileError     2   a weights or checkpoint file was refused
-    ├── ImageError             1   one picture could not be read or written (a failed item)
+    ├── ImageError             1   one image could not be read or written (a failed item)
     └── TrainingError          1   a run stopped on its own account
         ├── NonFiniteError     1   a loss or gradient became NaN or infinite
         └── PeerError          1   another process of the run stopped, or is gone
 
-Messages are one line and say what is wrong, where, and how to mend it.
+Messages are one line and say what is wrong, where, and how to fix it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class GantoolsError(Exception):
 
 
 class UsageError(GantoolsError):
-    """What was typed cannot be carried out; nothing was written."""
+    """Invalid command or settings; nothing was written."""
 
     exit_code = 2
 
@@ -49,7 +49,7 @@ class ModelFileError(UsageError):
 
 
 class ImageError(GantoolsError):
-    """One picture could not be decoded, processed or encoded."""
+    """One image could not be decoded, processed or encoded."""
 
 
 class TrainingError(GantoolsError):

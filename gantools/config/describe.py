@@ -67,8 +67,8 @@ def _word(why: object) -> str | None:
 def _facts(extra: Any) -> str:
     """`` [paper 100 | source 100 | why …]``, with only what is known."""
     facts = extra if isinstance(extra, dict) else {}
-    said = [f"{key} {shown(facts[key])}" for key in ("paper", "source", "why") if key in facts]
-    return f" [{' | '.join(said)}]" if said else ""
+    known = [f"{key} {shown(facts[key])}" for key in ("paper", "source", "why") if key in facts]
+    return f" [{' | '.join(known)}]" if known else ""
 
 
 def _named(options: Options) -> str:

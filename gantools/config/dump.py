@@ -1,4 +1,4 @@
-"""Write a configuration as YAML that can be read again, with what was overridden said at its top."""
+"""Write a configuration as YAML that can be read again, with the overrides listed at its top."""
 
 from __future__ import annotations
 

@@ -45,17 +45,17 @@ def setting(
     """Declare one documented field.
 
     ``paper`` and ``source`` are the values of the paper and of the source document, shown beside the default by
-    ``gantools show``; ``why`` says why the default differs from them. ``local`` marks a path of this computer, which
-    is not told to others; given as words, these may stand in its place and are told. ``plausible`` is the range of
-    values that anybody uses (of a tuple: each of its numbers); others are taken, with a warning. ``limits`` are
+    ``gantools show``; ``why`` is the reason where the default differs from them. ``local`` marks a path of this
+    computer, which is not shared; the words given may stand in its place and are shared. ``plausible`` is the range of
+    usual values (of a tuple: each of its numbers); others are accepted with a warning. ``limits`` are
     pydantic's (``gt=0``, …).
     """
-    said = {
+    facts = {
         "paper": paper,
         "source": source,
         "why": why,
         "plausible": list(plausible) if plausible else None,
         "local": list(local) if isinstance(local, tuple) else local or None,
     }
-    facts = {key: value for key, value in said.items() if value is not None}
-    return Field(default, description=about, json_schema_extra=facts or None, **limits)
+    known = {key: value for key, value in facts.items() if value is not None}
+    return Field(default, description=about, json_schema_extra=known or None, **limits)

@@ -95,7 +95,7 @@ def _message(detail: ErrorDetails, group: type[BaseModel] | None, path: Path_) -
 
 
 def _expected(detail: ErrorDetails) -> str:
-    """``should be …``, as pydantic says it but without its type names."""
+    """``should be …``, pydantic's text without its type names."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "literal_error":
         return f"should be {context['expected']}"

@@ -64,10 +64,10 @@ P = TypeVar("P", bound=Options)
 class StageOptions(Options, Generic[P]):
     """One stage of training: how long, with which optimizers and schedule."""
 
-    steps: int | None = setting(None, "length in steps (give this or epochs)", ge=1)
-    epochs: float | None = setting(None, "length in passes over the data (give this or steps)", gt=0)
+    steps: int | None = setting(None, "length in steps (or give epochs)", ge=1)
+    epochs: float | None = setting(None, "length in epochs (or give steps)", gt=0)
     optimizers: P = setting(..., "one optimizer per player")
-    schedule: ScheduleOptions = setting(ConstantSchedule(), "learning-rate schedule of every player of the stage")
+    schedule: ScheduleOptions = setting(ConstantSchedule(), "learning-rate schedule of the stage, for all players")
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -88,32 +88,29 @@ class SomeStages(Options):
 
 
 class TrainOptions(Options):
-    """How the loop runs, whatever the recipe."""
+    """Settings of the training loop, the same for every recipe."""
 
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto",
-        "arithmetic of networks and losses; auto is bf16 where a GPU computes it in hardware, and on a processor where "
-        "it is measured to be faster",
+        "precision of networks and losses; auto: bf16 on GPUs that support it and on CPUs where it measures faster",
     )
     memory_format: Literal["auto", "contiguous", "channels_last"] = setting(
         "auto",
-        "layout of network tensors; auto is measured together with precision auto on a processor; else contiguous "
-        "in U-Nets and with norms over a picture or transposed convolutions, and channels_last without",
+        "layout of network tensors; auto: the faster one on a CPU (measured); on a GPU contiguous for U-Nets and "
+        "networks with image-wide norms or transposed convolutions, else channels_last",
     )
     compile: Literal["off", "networks", "graphs"] = setting(
         "off",
-        "torch.compile of every network, on CUDA only; graphs: launched as CUDA graphs too",
-        why="neither has been run on a GPU yet: try it, and compare a run's figures",
+        "torch.compile of every network, on CUDA only; graphs: with CUDA graphs",
+        why="not tested on a GPU yet: compare a run's metrics with those of off",
     )
-    accumulate_batches: int = setting(
-        1, "batches whose gradients are averaged into one step", ge=1, plausible=(1, 1024)
-    )
+    accumulate_batches: int = setting(1, "gradient accumulation: batches per optimizer step", ge=1, plausible=(1, 1024))
     sync_batch_norm: bool = setting(
-        False, "with several processes, take a batch norm's statistics over all of them; costs two exchanges a layer"
+        False, "batch norm statistics over all processes (SyncBatchNorm); two exchanges per layer"
     )
     ema_decay: float | None = setting(
         None,
-        "decay of the moving average that is exported; null exports the raw weights",
+        "decay of the exponential moving average that is exported; null exports the raw weights",
         gt=0,
         lt=1,
         plausible=(0.5, 0.99999),
@@ -125,23 +122,23 @@ class TrainOptions(Options):
     )
     validation_px: int | None = setting(
         1024,
-        "longest side of the images of validation and sample sheets, the middle of larger ones is taken; null: whole",
+        "center-crop larger validation images to this side; null: whole images",
         ge=1,
     )
     checkpoint_every_steps: int = setting(1000, "steps between checkpoints", ge=1)
-    checkpoint_every_minutes: float = setting(10.0, "minutes after which a checkpoint is due anyway", gt=0)
-    keep_checkpoints: int = setting(2, "checkpoints kept, the newest first", ge=2)
+    checkpoint_every_minutes: float = setting(10.0, "minutes between checkpoints at most", gt=0)
+    keep_checkpoints: int = setting(2, "newest checkpoints to keep", ge=2)
     max_skipped_steps: int = setting(
-        20, "fp16 steps in a row that may overflow, for each player, before the run stops", ge=0
+        20, "consecutive fp16 steps per player that may overflow before the run stops", ge=0
     )
 
 
 class DataSection(Options):
     """What the loop must know of any data set."""
 
-    batch_images: int = setting(..., "images in a batch", ge=1)
+    batch_images: int = setting(..., "batch size", ge=1)
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = setting(
-        "auto", "processes that read and prepare images (0: none); the batches do not depend on it"
+        "auto", "data loader processes (0: none); batches are the same for any number"
     )
 
 
@@ -150,7 +147,7 @@ class RunConfig(Options):
 
     recipe: str = setting(..., "name of the recipe")
     seed: int = setting(0, "seed of initial weights, data order, augmentation and dropout", ge=0, lt=2**63)
-    data: DataSection = setting(..., "where pictures come from and how pairs are made")
+    data: DataSection = setting(..., "the data set")
     model: Options = setting(..., "networks and losses")
-    stages: Options = setting(..., "stages in the order they are played")
+    stages: Options = setting(..., "training stages, in order")
     train: TrainOptions = setting(TrainOptions(), "the loop")

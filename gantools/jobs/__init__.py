@@ -1,1 +1,1 @@
-"""What commands over folders share: which pictures are read, what may be written, what came of each. No torch."""
+"""What commands over folders share: which images are read, what may be written, what came of each. No torch."""

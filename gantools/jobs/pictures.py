@@ -52,7 +52,7 @@ def _entries(
 
 
 def walk(folder: Path, output: Path, *, recursive: bool) -> Iterator[Path]:
-    """A folder's pictures, as ``entries_below`` finds them, but for those in ``output``."""
+    """A folder's images, as ``entries_below`` finds them, but for those in ``output``."""
     found = entries_below(folder, recursive=recursive, without=output, refused=lambda _error: None)
     return (Path(entry.path) for entry in found if known(entry.name))
 
@@ -106,12 +106,12 @@ def left_out(folders: Iterable[Path], output: Path, *, recursive: bool) -> LeftO
 
 
 def known(name: str | PurePath) -> bool:
-    """Whether the name ends as a picture's does."""
+    """Whether the name ends as an image's does."""
     return PurePath(name).suffix.lstrip(".").lower() in FORMATS
 
 
 def stem(path: PurePath) -> str:
-    """The name without its suffix, unless that is no picture's: ``scan.2024`` is a whole stem."""
+    """The name without its suffix, unless that is no image's: ``scan.2024`` is a whole stem."""
     return path.stem if known(path) else path.name
 
 

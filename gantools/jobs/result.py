@@ -1,4 +1,4 @@
-"""What came of one picture. No torch."""
+"""The result of one image. No torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Status: TypeAlias = Literal["done", "failed", "skipped", "planned"]
 
 
 class Planned(Protocol):
-    """A picture's way: its name for messages, and the file it becomes (None where the content is handed over)."""
+    """A planned image: its name for messages, and the output file (None where the content is handed over)."""
 
     @property
     def input(self) -> str: ...
@@ -24,7 +24,7 @@ class Planned(Protocol):
 
 @dataclass(frozen=True)
 class Stages:
-    """Seconds of work on one picture, stage by stage, without the waiting in between: stages overlap in a run."""
+    """Seconds of work on one image, stage by stage, without the waiting in between: stages overlap in a run."""
 
     decode: float = 0.0
     network: float = 0.0
@@ -40,8 +40,8 @@ class Result:
     """One input's fate.
 
     Sizes are (width, height). ``error`` is the reason without the name, ``exit_code`` what it ends a run of this single
-    input with, ``traceback`` for whoever looks for the cause. ``content`` is the encoded picture where there is no
-    output file. ``seconds`` is the work on this picture, ``stages`` its parts.
+    input with, ``traceback`` for whoever looks for the cause. ``content`` is the encoded image where there is no
+    output file. ``seconds`` is the work on this image, ``stages`` its parts.
     """
 
     input: str

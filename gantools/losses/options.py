@@ -10,7 +10,7 @@ from gantools.config.options import Options, setting
 
 LayerNames: TypeAlias = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 
-_REAL_LABEL = "target of the discriminator for real pictures; below 1 smooths one side (Salimans 2016)"
+_REAL_LABEL = "target of the discriminator for real images; below 1 smooths one side (Salimans 2016)"
 
 
 class VanillaOptions(Options):
@@ -40,7 +40,7 @@ class WassersteinOptions(Options):
 
 
 class RelativisticOptions(Options):
-    """Relativistic average of another objective (Jolicoeur-Martineau 2018): real is judged against the mean fake."""
+    """Relativistic average of another objective (Jolicoeur-Martineau 2018): real logits relative to the mean fake."""
 
     name: Literal["relativistic"] = "relativistic"
     objective: Literal["vanilla", "lsgan", "hinge"] = setting(
@@ -68,7 +68,7 @@ class CharbonnierOptions(Options):
 
 
 class PerceptualOptions(Options):
-    """Distance of two pictures in the feature space of a frozen ImageNet network."""
+    """Distance of two images in the feature space of a frozen ImageNet network."""
 
     network: Literal["vgg16", "vgg19", "squeezenet1_0"] = setting("vgg19", "the feature network", paper="vgg19")
     layers: LayerNames | Literal["feature_distance"] | None = setting(
@@ -78,7 +78,7 @@ class PerceptualOptions(Options):
     )
     weights: str | None = setting(
         None,
-        "a .safetensors or .pth file; null: the fetched file of that network; random: untrained, for dry runs",
+        "a .safetensors or .pth file; null: the downloaded file of that network; random: untrained, for dry runs",
         local=True,
     )
     criterion: Literal["mse", "l1"] = setting("mse", "distance between two layers' features", paper="mse")
@@ -90,14 +90,14 @@ class PerceptualOptions(Options):
     )
     shift_px: int = setting(
         0,
-        "rows and columns that both pictures lose, at random on either side: against a lattice at its strides",
+        "rows and columns randomly cropped from both images, against artifacts aligned with the network's strides",
         paper=0,
         ge=0,
         le=64,
     )
     normalise_input: bool = setting(
         True,
-        "images by ImageNet's mean and deviation; false: as they are, in [-1, 1] (DeblurGAN's code)",
+        "normalise images by ImageNet's mean and deviation; false: leave them in [-1, 1] (DeblurGAN's code)",
         paper=True,
     )
 

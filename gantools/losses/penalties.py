@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
-    """Mean over the batch of (‖∇critic‖ - 1)² at a random point between each real and fake picture. Unweighted.
+    """Mean over the batch of (‖∇critic‖ - 1)² at a random point between each real and fake image. Unweighted.
 
-    Shapes: two batches (N, C, H, W), detached here. A conditional critic comes as a function of the picture alone.
+    Shapes: two batches (N, C, H, W), detached here. A conditional critic comes as a function of the image alone.
     Paper: Gulrajani 2017, arXiv 1704.00028, equation 3 (weight 10): one random point and one norm per sample.
     """
     with torch.autocast(real.device.type, enabled=False):
@@ -28,7 +28,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
 
 
 def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
-    """Mean over the batch of ‖∇critic‖² at the real pictures. Unweighted (the paper's weight is γ/2).
+    """Mean over the batch of ‖∇critic‖² at the real images. Unweighted (the paper's weight is γ/2).
 
     Shapes: a batch (N, C, H, W), detached here.
     Paper: Mescheder 2018, arXiv 1801.04406, equation 9.
@@ -39,7 +39,7 @@ def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
 
 
 def _input_gradient(critic: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
-    """Gradient of each picture's score, a patch map counting as its mean. (N, C·H·W), differentiable itself.
+    """Gradient of each image's score, a patch map counting as its mean. (N, C·H·W), differentiable itself.
 
     A critic that was compiled runs as it is here: what torch compiles cannot be differentiated twice.
     """

@@ -1,4 +1,4 @@
-"""Distance of two pictures as a frozen ImageNet network sees them."""
+"""Distance of two images as a frozen ImageNet network sees them."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class PerceptualLoss(nn.Module):
     that is ``feature_distance``. The network is frozen and always in eval mode; gradients flow to ``fake`` only. It
     belongs to no network: a recipe names it as frozen, so that it is moved but neither trained nor saved.
 
-    The strides of a feature network look at a picture through a grid. A generator that enlarges by whole factors
-    learns to please it at the grid's points, and leaves a lattice in flat areas. With ``shift_px`` both pictures lose
+    The strides of a feature network look at an image through a grid. A generator that enlarges by whole factors
+    learns to please it at the grid's points, and leaves a lattice in flat areas. With ``shift_px`` both images lose
     that many rows and columns, a random part of them above and on the left, wherever ``fake`` has a gradient: the grid
     has no fixed place then.
 

@@ -1,4 +1,4 @@
-"""Pixel-wise distances of a generated picture to the true one: plain functions, and thin classes for the table."""
+"""Pixel-wise distances of a generated image to the true one: plain functions, and thin classes for the table."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def lattice(fake: Tensor, real: Tensor, cell_px: int, window_cells: int = 4) -> 
 
 
 class ReconstructionLoss(Protocol):
-    """A distance between a generated and a true batch of pictures."""
+    """A distance between a generated and a true batch of images."""
 
     def __call__(self, fake: Tensor, real: Tensor) -> Tensor: ...
 

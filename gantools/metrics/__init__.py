@@ -1,6 +1,6 @@
 """Measures of similarity, each with its protocol in its name: uint8 RGB [H, W, 3] in, one float out.
 
-``protocols`` is the one table: what each figure is, which figures are the better ones, what it takes.
+``protocols`` is the one table: what each metric is, which metrics are the better ones, what it takes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class PairMetric(Protocol):
 PAIR_METRICS: Registry[PairMetric] = Registry(
     "metric", {name: f"gantools.metrics.{metric.target}" for name, metric in METRICS.items() if metric.takes == "pair"}
 )
-"""Metrics that need nothing but the two pictures."""
+"""Metrics that need nothing but the two images."""
 
 
 def pair_metric(name: str) -> PairMetric:

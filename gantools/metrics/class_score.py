@@ -1,4 +1,4 @@
-"""How much a picture looks like one thing to an ImageNet classifier."""
+"""How much an image looks like one thing to an ImageNet classifier."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHORT_SIDE_PX, CROP_PX = 256, 224
 
 
 class ClassScore:
-    """The probability, 0 to 1, that ImageNet's SqueezeNet 1.0 gives a picture of being of one class.
+    """The probability, 0 to 1, that ImageNet's SqueezeNet 1.0 gives an image of being of one class.
 
     As ImageNet is evaluated: the short side is brought to 256 px (antialiased bilinear), the middle 224×224 px are
     judged. ``weights`` is a file in the layout of torchvision's ``squeezenet1_0``, classifier included.
@@ -33,7 +33,7 @@ class ClassScore:
 
     @torch.inference_mode()
     def __call__(self, picture: Pixels, class_index: int) -> float:
-        """Judge one picture. Shapes: uint8 [H, W, 3], of any size."""
+        """Judge one image. Shapes: uint8 [H, W, 3], of any size."""
         logits = self._network(normalised(_middle(to_tensor(picture, self._device))))
         return float(logits.softmax(1)[0, class_index])
 

@@ -1,4 +1,4 @@
-"""How colourful one picture looks, for restorations that turn gray into colour."""
+"""How colourful one image looks, for restorations that turn gray into colour."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gantools.images.image import Pixels
 
 
 def colorfulness(picture: Pixels) -> float:
-    """Colourfulness of one picture: 0 for gray, about 45 for an average and above 80 for a vivid photo.
+    """Colourfulness of one image: 0 for gray, about 45 for an average and above 80 for a vivid photo.
 
     Shapes: uint8 [H, W, 3]. Paper: Hasler & Süsstrunk, 2003.
     """

@@ -19,10 +19,10 @@ SMALLEST_PX = 21
 
 
 class FeatureDistance:
-    """Distance of two pictures in SqueezeNet 1.0's features; 0 for equal ones, larger is less alike.
+    """Distance of two images in SqueezeNet 1.0's features; 0 for equal ones, larger is less alike.
 
     Each of nine activations is divided by its channel norm; the squared difference is summed over channels, averaged
-    over positions and summed over the layers. Whole picture, no border cut.
+    over positions and summed over the layers. Whole image, no border cut.
     ``weights`` is a file in the layout of torchvision's ``squeezenet1_0``.
     Raises ModelFileError when it is not. Differs from LPIPS (Zhang et al., 2018): no learned weights per channel.
     """
@@ -33,7 +33,7 @@ class FeatureDistance:
 
     @torch.inference_mode()
     def __call__(self, a: Pixels, b: Pixels) -> float:
-        """Compare two pictures. Shapes: uint8 [H, W, 3], equal, 21 px or more a side."""
+        """Compare two images. Shapes: uint8 [H, W, 3], equal, 21 px or more a side."""
         cut_borders(a, b, 0, SMALLEST_PX)
         values = normalised(torch.cat([to_tensor(a, self._device), to_tensor(b, self._device)]))
         distance = torch.zeros((), device=self._device)

@@ -1,4 +1,4 @@
-"""ImageNet networks that metrics look at pictures with, from files of torchvision's weights."""
+"""ImageNet networks that metrics look at images with, from files of torchvision's weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far one set of pictures is from another: the Fréchet distance of features (Heusel et al., 2017)."""
+"""How far one set of images is from another: the Fréchet distance of features (Heusel et al., 2017)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ SMALLEST_PX = 32
 
 
 class Embedder(Protocol):
-    """Turns pictures into vectors, of which :func:`frechet` compares two sets."""
+    """Turns images into vectors, of which :func:`frechet` compares two sets."""
 
     def embed(self, picture: Pixels) -> Vectors: ...
 
 
 class FrechetDistance:
-    """Embeds pictures; :func:`frechet` then compares two sets of them, of any sizes and numbers.
+    """Embeds images; :func:`frechet` then compares two sets of them, of any sizes and numbers.
 
-    A picture's vector is the mean over positions of the last layer of ``network``'s ``features``. Differs from FID,
-    which is this distance in one particular Inception network: figures of different networks do not compare.
+    An image's vector is the mean over positions of the last layer of ``network``'s ``features``. Differs from FID,
+    which is this distance in one particular Inception network: metrics of different networks do not compare.
     ``weights`` is a file of torchvision's ``network``. Raises ModelFileError when it is not.
     """
 
@@ -41,9 +41,9 @@ class FrechetDistance:
 
     @torch.inference_mode()
     def embed(self, picture: Pixels) -> Vectors:
-        """One picture's vector. Shapes: uint8 [H, W, 3] → float64 [C]."""
+        """One image's vector. Shapes: uint8 [H, W, 3] → float64 [C]."""
         if min(picture.shape[:2]) < SMALLEST_PX:
-            raise ImageError(f"a picture of less than {SMALLEST_PX} px a side is too small for a feature network")
+            raise ImageError(f"an image of less than {SMALLEST_PX} px a side is too small for a feature network")
         activations = self._layers(normalised(to_tensor(picture, self._device)))
         return np.asarray(activations.mean((0, 2, 3)).double().cpu().numpy())
 
@@ -54,10 +54,10 @@ def frechet(a: Vectors, b: Vectors) -> float:
     Shapes: (N, C) and (M, C); N and M at least 2. Small sets are further apart than large ones: compare equal numbers.
     """
     if min(len(a), len(b)) < 2:
-        raise ValueError("a set of fewer than two pictures has no spread to compare")
+        raise ValueError("a set of fewer than two images has no spread to compare")
     offset = np.square(a.mean(0) - b.mean(0)).sum()
     root_a, root_b = _root(a), _root(b)
-    # The trace of (A B)^½ for A = RᵀR, B = SᵀS is the sum of the singular values of R Sᵀ, exact for few pictures too.
+    # The trace of (A B)^½ for A = RᵀR, B = SᵀS is the sum of the singular values of R Sᵀ, exact for few images too.
     shared = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
     return float(max(0.0, offset + np.square(root_a).sum() + np.square(root_b).sum() - 2 * shared))
 

@@ -25,10 +25,10 @@ _UNUSED = ("avgpool", "dropout", "fc")
 
 
 class InceptionVectors:
-    """Embeds pictures as FID does: TensorFlow's Inception of 2015, 2048 values before its classifier.
+    """Embeds images as FID does: TensorFlow's Inception of 2015, 2048 values before its classifier.
 
     ``weights`` is ``pt_inception-2015-12-05-6726825d.pth``, the translation that pytorch-fid and torchmetrics use.
-    Pictures are resized to 299×299 px, bilinear without antialiasing, as pytorch-fid does.
+    Images are resized to 299×299 px, bilinear without antialiasing, as pytorch-fid does.
     Raises ModelFileError for other weights.
     """
 
@@ -38,7 +38,7 @@ class InceptionVectors:
 
     @torch.inference_mode()
     def embed(self, picture: Pixels) -> Vectors:
-        """One picture's vector. Shapes: uint8 [H, W, 3] → float64 [2048]."""
+        """One image's vector. Shapes: uint8 [H, W, 3] → float64 [2048]."""
         size = (SIDE_PX, SIDE_PX)
         values = functional.interpolate(to_tensor(picture, self._device), size, mode="bilinear", align_corners=False)
         return np.asarray(self._layers(values).mean((0, 2, 3)).double().cpu().numpy())

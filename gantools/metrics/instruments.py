@@ -28,16 +28,16 @@ LPIPS_HEADS: Mapping[str, str] = {"alexnet": "alex", "vgg16": "vgg", "squeezenet
 
 
 class Judge(Protocol):
-    """Gives one figure for one result. ``hole`` is what was missing from the picture, where something was."""
+    """Gives one metric for one result. ``hole`` is what was missing from the image, where something was."""
 
     def __call__(self, made: Pixels, truth: Pixels, hole: Mask | None) -> float: ...
 
 
 @dataclass(frozen=True)
 class Instruments:
-    """What figures are taken with: ``judges`` for single pictures, ``embedders`` for whole sets, by metric.
+    """What metrics are taken with: ``judges`` for single images, ``embedders`` for whole sets, by metric.
 
-    ``networks`` says which feature network a metric looks with.
+    ``networks`` says which feature network a metric uses.
     """
 
     protocols: tuple[MetricProtocol, ...]
@@ -47,7 +47,7 @@ class Instruments:
 
     @property
     def undirected(self) -> tuple[str, ...]:
-        """The metrics of which neither more nor less is better: the truth's own figure is the one to come near."""
+        """The metrics of which neither more nor less is better: values should come near the truth's own."""
         return tuple(protocol.name for protocol in self.protocols if protocol.better == "neither")
 
     def lines(self) -> list[str]:
@@ -139,7 +139,7 @@ def _judge(protocol: MetricProtocol, arguments: tuple[Any, ...], device: torch.d
 
 def _required(hole: Mask | None, name: str) -> Mask:
     if hole is None:
-        raise UsageError(f"{name} measures what was missing from pictures, and nothing is missing here")
+        raise UsageError(f"{name} measures what was missing from images, and nothing is missing here")
     return np.asarray(hole)
 
 

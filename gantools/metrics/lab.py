@@ -1,4 +1,4 @@
-"""Difference of the colours of two pictures, whatever their brightness."""
+"""Difference of the colours of two images, whatever their brightness."""
 
 from __future__ import annotations
 

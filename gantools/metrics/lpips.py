@@ -29,10 +29,10 @@ _SCALE = (0.458, 0.448, 0.450)
 
 
 class Lpips:
-    """Version 0.1 with its learnt weights (``heads``); 0 for equal pictures, larger is less alike.
+    """Version 0.1 with its learnt weights (``heads``); 0 for equal images, larger is less alike.
 
     ``weights`` is a file of torchvision's ``network``, ``heads`` the file of the same backbone that its authors
-    publish. Raises ModelFileError when they are not. Whole picture, no border cut.
+    publish. Raises ModelFileError when they are not. Whole image, no border cut.
     """
 
     def __init__(self, weights: Path, heads: Path, network: str, device: torch.device | str = "cpu") -> None:
@@ -42,7 +42,7 @@ class Lpips:
 
     @torch.inference_mode()
     def __call__(self, a: Pixels, b: Pixels) -> float:
-        """Compare two pictures. Shapes: uint8 [H, W, 3], equal, 32 px or more a side."""
+        """Compare two images. Shapes: uint8 [H, W, 3], equal, 32 px or more a side."""
         cut_borders(a, b, 0, SMALLEST_PX)
         values = _scaled(torch.cat([to_tensor(a, self._device), to_tensor(b, self._device)]))
         distance = torch.zeros((), device=self._device)

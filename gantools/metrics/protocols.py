@@ -1,4 +1,4 @@
-"""Every metric with what one must know to repeat its figure. No torch, no numpy."""
+"""Every metric with its protocol: what one must know to repeat a value. No torch, no numpy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DISTRIBUTIONS = {"opencv": ("opencv-python-headless", "opencv-python")}
 
 @dataclass(frozen=True)
 class MetricProtocol:
-    """How a figure comes about.
+    """How a metric is computed.
 
     ``takes``: a ``pair`` of result and truth, a pair and its ``hole``, the ``result`` alone, a pair as a feature
     network sees it (``features``), the result as its classifier sees it (``class``), or all results against all truths
@@ -40,7 +40,7 @@ class MetricProtocol:
 
     @property
     def direction(self) -> str:
-        """Which figures are the better ones, in words."""
+        """Which values are better, in words."""
         return "neither more nor less is better" if self.better == "neither" else f"{self.better} is better"
 
     def line(self, network: str | None = None) -> str:
@@ -51,11 +51,11 @@ class MetricProtocol:
         return "; ".join([f"{self.name}: {self.what}", self.direction, border, self.resize, *seen, *versions])
 
     def beats(self, value: float, other: float) -> bool:
-        """Whether ``value`` is the better of two figures."""
+        """Whether ``value`` is the better of two values."""
         return value < other if self.better == "lower" else value > other
 
     def best_of(self, figures: Mapping[str, Mapping[str, float]]) -> str | None:
-        """Which of several named sets of figures has the best one of this metric; None where none is better."""
+        """Which of several candidates has the best value of this metric; None where no value is better."""
         known = {name: values[self.name] for name, values in figures.items() if self.name in values}
         if self.better == "neither" or len(set(known.values())) < 2:
             return None
@@ -164,7 +164,7 @@ _TABLE = (
 METRICS: Mapping[str, MetricProtocol] = {metric.name: metric for metric in _TABLE}
 
 ALIASES = {"l1": "l1_percent", "l2": "l2_percent", "lpips": "lpips_alex", "psnr": "psnr_rgb", "ssim": "ssim_rgb"}
-"""Short names, for what is typed; figures are shown under the full ones."""
+"""Short names, for what is typed; metrics are shown under the full ones."""
 
 _CLASS_SCORE = re.compile(r"class_score:(\d{1,3})")
 _CLASS_PROTOCOL = MetricProtocol(
@@ -202,11 +202,11 @@ RECIPE_FIGURES: Mapping[str, Better] = {
     "frechet": "lower",
     "cycle_l1": "lower",
 }
-"""Validation figures that recipes compute themselves, from the losses they train with."""
+"""Validation metrics that recipes compute themselves, from the losses they train with."""
 
 
 def higher_is_better(figure: str) -> bool:
-    """Whether the larger of two validation figures is the better one. Raises UsageError for an unknown figure."""
+    """Whether larger values of a validation metric are better. Raises UsageError for an unknown one."""
     better = RECIPE_FIGURES[figure] if figure in RECIPE_FIGURES else find(figure).better
     if better == "neither":
         raise UsageError(f"{figure}: neither more nor less of it is better, so it chooses no weights")

@@ -1,4 +1,4 @@
-"""Peak signal-to-noise ratio in decibels; infinite for equal pictures."""
+"""Peak signal-to-noise ratio in decibels; infinite for equal images."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def ssim_rgb(a: Pixels, b: Pixels, border_px: int = 0) -> float:
 
 
 def ms_ssim(a: Pixels, b: Pixels) -> float:
-    """Structure on five scales, brightness on the coarsest; pictures of 176 px a side or more.
+    """Structure on five scales, brightness on the coarsest; images of 176 px a side or more.
 
     The three channels are averaged on each scale. Paper: Wang, Simoncelli & Bovik, 2003.
     """
@@ -68,7 +68,7 @@ def _terms(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> tuple[npt.
 
 
 def _windowed(values: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
-    """Gaussian means at the positions whose whole window lies inside the picture."""
+    """Gaussian means at the positions whose whole window lies inside the image."""
     kernel = cv2.getGaussianKernel(_WINDOW_PX, _SIGMA_PX)
     edge = _WINDOW_PX // 2
     return np.asarray(cv2.sepFilter2D(values, cv2.CV_64F, kernel, kernel))[edge:-edge, edge:-edge]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 MOST_WEIGHTS = 1 << 24
-"""Attention weights held at once outside training: 64 MiB in float32. Large pictures are worked through in parts."""
+"""Attention weights held at once outside training: 64 MiB in float32. Large images are worked through in parts."""
 
 
 class SelfAttention(nn.Module):

@@ -18,14 +18,14 @@ LEAKY_SLOPE = 0.2
 
 
 class InstanceNorm(nn.Module):
-    """Bring each channel of each picture to mean 0 and variance 1. No weights, no running statistics.
+    """Bring each channel of each image to mean 0 and variance 1. No weights, no running statistics.
 
     Shapes: (N, C, H, W) → (N, C, H, W); H = W = 1 gives zeros.
     Paper: Ulyanov 2016, arXiv 1607.08022.
     """
 
     # Computed as a group norm with one channel per group, which is the same formula: the backward pass of
-    # nn.InstanceNorm2d on CPU (torch 2.13 to 2.15) is wrong for one picture and a channels_last gradient, and its
+    # nn.InstanceNorm2d on CPU (torch 2.13 to 2.15) is wrong for one image and a channels_last gradient, and its
     # forward pass refuses 1×1 maps. torch.group_norm, not F.group_norm, because the latter refuses them too.
     def __init__(self, channels: int, epsilon: float = 1e-5) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class InstanceNorm(nn.Module):
 
 
 GLOBAL_NORMS = (InstanceNorm, nn.GroupNorm)
-"""Norms that look at all of a picture."""
+"""Norms that look at all of an image."""
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
@@ -49,7 +49,7 @@ def group_norm(channels: int) -> nn.GroupNorm:
 
 
 def layer_norm(channels: int) -> nn.GroupNorm:
-    """Normalise over channels and positions of one picture, with a weight and bias per channel."""
+    """Normalise over channels and positions of one image, with a weight and bias per channel."""
     return nn.GroupNorm(1, channels)
 
 

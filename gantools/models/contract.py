@@ -1,4 +1,4 @@
-"""What every generator says about itself, so that inference can pad, tile and size pictures without asking."""
+"""What every generator states about itself, so that inference can pad, tile and size images without asking."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Generator(Protocol):
-    """A network from picture to picture.
+    """A network from image to image.
 
     Shapes: (N, in_channels, H, W) → (N, out_channels, scale·H, scale·W).
     Range: [-1, 1] in; [-1, 1] out, except for networks with a linear last layer, whose users clamp.
@@ -22,6 +22,6 @@ class Generator(Protocol):
     minimum_size_px: int
     """Smallest input side the network can take; the caller pads."""
     halo_px: int | None
-    """How many input pixels beyond a tile's edge can change its output; None: the whole picture can."""
+    """How many input pixels beyond a tile's edge can change its output; None: the whole image can."""
 
     def __call__(self, image: Tensor) -> Tensor: ...

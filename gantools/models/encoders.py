@@ -1,4 +1,4 @@
-"""ResNet encoders as torchvision builds them, so that its ImageNet weights fit: a picture's features at five scales."""
+"""ResNet encoders as torchvision builds them, so that its ImageNet weights fit: an image's features at five scales."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class BasicBlock(nn.Module):
 
 
 class ResNetEncoder(nn.Module):
-    """What a ResNet sees of a picture: ``early`` (stem, layers 1 and 2) and ``late`` (layers 3 and 4) may learn apart.
+    """What a ResNet sees of an image: ``early`` (stem, layers 1 and 2) and ``late`` (layers 3 and 4) may learn apart.
 
-    Shapes: (N, 3, H, W), sides multiples of 32 → the ImageNet-normalised picture, then maps of 1/2, 1/4, 1/8, 1/16 and
+    Shapes: (N, 3, H, W), sides multiples of 32 → the ImageNet-normalised image, then maps of 1/2, 1/4, 1/8, 1/16 and
     1/32 of its sides with 1, 1, 2, 4 and 8 times ``base_channels``.
     Range: [-1, 1] in.
     Paper: He 2016, arXiv 1512.03385. Equal to torchvision's, without its mean over positions and its classes.

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from gantools.models.blocks import NormName
 
 LOCAL_NORMS: tuple[NormName, ...] = ("batch", "none")
-"""Norms that treat every position alike once trained; the others look at the whole picture."""
+"""Norms that treat every position alike once trained; the others look at the whole image."""
 
 
 @dataclass(frozen=True)
 class Halo:
     """Samples needed before and after a tile whose edges lie on the grid of the network's coarsest scale.
 
-    Followed from the output to the input: each method says what a layer needs of its input to make what is needed.
+    Followed from the output to the input: each method returns what a layer needs of its input.
     """
 
     before: int = 0

@@ -21,8 +21,8 @@ class UNetOptions(Options):
     """U-Net of 4×4 stride-2 convolutions with a skip at every scale (Isola 2017)."""
 
     name: Literal["unet"] = "unet"
-    in_channels: int = setting(3, "channels of the input picture", ge=1)
-    out_channels: int = setting(3, "channels of the output picture", ge=1)
+    in_channels: int = setting(3, "channels of the input image", ge=1)
+    out_channels: int = setting(3, "channels of the output image", ge=1)
     downs: int = setting(8, "halvings; sides must be multiples of 2^downs (8: 256, 7: 128)", ge=2, le=10)
     base_channels: int = setting(64, "channels of the first scale, doubled at each one", ge=1)
     max_channels: int = setting(512, "upper bound of the doubling", ge=1)
@@ -34,7 +34,7 @@ class UNetOptions(Options):
         source="source",
     )
     skip_activation: Literal["relu", "leaky_relu"] = setting(
-        "relu", "what the decoder sees of a skip and of the bottleneck", paper="relu", source="leaky_relu"
+        "relu", "activation of skips and of the bottleneck before the decoder", paper="relu", source="leaky_relu"
     )
     dropout: float = setting(0.5, "probability of every dropout below", ge=0, lt=1, paper=0.5, source=0.5)
     dropout_downs_from: int | None = setting(
@@ -48,8 +48,8 @@ class ResNetOptions(Options):
     """Two downs, residual blocks, two ups (Johnson 2016, as in CycleGAN and DeblurGAN)."""
 
     name: Literal["resnet"] = "resnet"
-    in_channels: int = setting(3, "channels of the input picture", ge=1)
-    out_channels: int = setting(3, "channels of the output picture", ge=1)
+    in_channels: int = setting(3, "channels of the input image", ge=1)
+    out_channels: int = setting(3, "channels of the output image", ge=1)
     base_channels: int = setting(64, "channels of the stem, doubled at each down", ge=1)
     downs: int = setting(2, "halvings before the blocks", ge=1, le=4)
     blocks: int = setting(9, "residual blocks (the paper takes 6 at 128 px, 9 from 256 px on)", ge=1, paper=9, source=9)
@@ -75,8 +75,8 @@ class SRResNetOptions(Options):
     """Super-resolution by residual blocks at low resolution, then PixelShuffle (Ledig 2017)."""
 
     name: Literal["srresnet"] = "srresnet"
-    in_channels: int = setting(3, "channels of the input picture", ge=1)
-    out_channels: int = setting(3, "channels of the output picture", ge=1)
+    in_channels: int = setting(3, "channels of the input image", ge=1)
+    out_channels: int = setting(3, "channels of the output image", ge=1)
     scale: Literal[1, 2, 4, 8] = setting(4, "output side / input side", paper=4, source=4)
     channels: int = setting(64, "feature channels", ge=1, paper=64)
     blocks: int = setting(16, "residual blocks", ge=1, paper=16, source=16)
@@ -90,11 +90,11 @@ class SRResNetOptions(Options):
 
 
 class CompactSROptions(Options):
-    """A small super-resolution network without norm that learns what bilinear enlargement lacks."""
+    """A small super-resolution network without norm that learns the residual to bilinear enlargement."""
 
     name: Literal["compact_sr"] = "compact_sr"
-    in_channels: int = setting(3, "channels of the input picture", ge=1)
-    out_channels: int = setting(3, "channels of the output picture; as many as the input has unless it is gray", ge=1)
+    in_channels: int = setting(3, "channels of the input image", ge=1)
+    out_channels: int = setting(3, "channels of the output image; as many as the input has unless it is gray", ge=1)
     scale: Literal[1, 2, 3, 4, 8] = setting(4, "output side / input side")
     channels: int = setting(48, "feature channels", ge=1)
     blocks: int = setting(10, "residual blocks", ge=1)
@@ -116,8 +116,8 @@ class ResNetUNetOptions(Options):
     """A U-Net on a ResNet encoder, for restoration (fastai's DynamicUnet). RGB only."""
 
     name: Literal["resnet_unet"] = "resnet_unet"
-    in_channels: Literal[3] = setting(3, "channels of the input picture")
-    out_channels: Literal[3] = setting(3, "channels of the output picture")
+    in_channels: Literal[3] = setting(3, "channels of the input image")
+    out_channels: Literal[3] = setting(3, "channels of the output image")
     encoder: Literal["resnet18", "resnet34"] = setting("resnet34", "depth of the encoder", source="resnet34")
     base_channels: int = setting(64, "channels of the first scale; only 64 has ImageNet weights", source=64, ge=8)
     blur: bool = setting(True, "a 2×2 mean after every PixelShuffle but the last", source=True)
@@ -129,11 +129,11 @@ class ResNetUNetOptions(Options):
 
 
 class CompactRestorationOptions(Options):
-    """A small network of several scales without norm that learns what to add to a damaged picture."""
+    """A small network of several scales without norm that learns the residual to a degraded image."""
 
     name: Literal["compact_restoration"] = "compact_restoration"
-    in_channels: int = setting(3, "channels of the input picture", ge=1)
-    out_channels: int = setting(3, "channels of the output picture; as many as the input has unless it is gray", ge=1)
+    in_channels: int = setting(3, "channels of the input image", ge=1)
+    out_channels: int = setting(3, "channels of the output image; as many as the input has unless it is gray", ge=1)
     channels: Counts = setting((32, 64, 128), "feature channels at 1/2, 1/4, … of the side; as many scales as numbers")
     scale_blocks: Counts = setting(
         (2, 3, 6), "residual blocks at each scale, on the way down and (but the last) up again"
@@ -157,8 +157,8 @@ class FPNOptions(Options):
     """A feature pyramid over an encoder of five scales (DeblurGAN-v2, Kupyn 2019)."""
 
     name: Literal["fpn"] = "fpn"
-    in_channels: int = setting(3, "channels of the input picture", ge=1)
-    out_channels: int = setting(3, "channels of the output picture; as many as the input has unless it is gray", ge=1)
+    in_channels: int = setting(3, "channels of the input image", ge=1)
+    out_channels: int = setting(3, "channels of the output image; as many as the input has unless it is gray", ge=1)
     base_channels: int = setting(64, "channels of the encoder at half size, doubled at each scale", ge=1)
     max_channels: int = setting(512, "upper bound of the doubling", ge=1)
     blocks: int = setting(2, "residual blocks at each of the encoder's five scales", ge=0)
@@ -175,7 +175,7 @@ class FPNOptions(Options):
 
 
 class PatchGanOptions(Options):
-    """Judges overlapping patches (Isola 2017). Output: one logit per patch, no sigmoid."""
+    """Classifies overlapping patches (Isola 2017). Output: one logit per patch, no sigmoid."""
 
     name: Literal["patchgan"] = "patchgan"
     layout: Literal["paper", "source"] = setting(
@@ -195,7 +195,7 @@ class SrganDiscriminatorOptions(Options):
     """Eight 3×3 convolutions and two dense layers on a crop of fixed size (Ledig 2017). One logit, no sigmoid."""
 
     name: Literal["srgan"] = "srgan"
-    crop_px: int = setting(96, "side of the square it judges", ge=16, paper=96)
+    crop_px: int = setting(96, "side of the square it takes", ge=16, paper=96)
     base_channels: int = setting(64, "channels of the first layer, doubled three times", ge=1, paper=64)
     dense_units: int = setting(1024, "units of the dense layer", ge=1, paper=1024, source=1024)
     norm: Norm = setting("batch", "normalisation, except in the first layer", paper="batch")
@@ -203,10 +203,10 @@ class SrganDiscriminatorOptions(Options):
 
 
 class SrganFullyConvolutionalOptions(Options):
-    """The SRGAN discriminator for any picture size: 1×1 convolutions take the dense layers' place."""
+    """The SRGAN discriminator for any image size: 1×1 convolutions take the dense layers' place."""
 
     name: Literal["srgan_fully_convolutional"] = "srgan_fully_convolutional"
-    pooling: Literal["mean", "none"] = setting("mean", "mean: one logit per picture | none: one per 16 px cell")
+    pooling: Literal["mean", "none"] = setting("mean", "mean: one logit per image | none: one per 16 px cell")
     base_channels: int = setting(64, "channels of the first layer, doubled three times", ge=1, paper=64)
     dense_units: int = setting(1024, "channels of the 1×1 layer", ge=1, paper=1024)
     norm: Norm = setting("batch", "normalisation, except in the first layer", paper="batch")
@@ -214,7 +214,7 @@ class SrganFullyConvolutionalOptions(Options):
 
 
 class CriticOptions(Options):
-    """A Wasserstein critic: strided convolutions without BatchNorm, one unbounded score per picture."""
+    """A Wasserstein critic: strided convolutions without BatchNorm, one unbounded score per image."""
 
     name: Literal["critic"] = "critic"
     downs: int = setting(4, "4×4 stride-2 layers", ge=1, le=7)
@@ -222,7 +222,7 @@ class CriticOptions(Options):
     max_channels: int = setting(512, "upper bound of the doubling", ge=1)
     norm: Literal["instance", "layer", "none"] = setting(
         "instance",
-        "no batch: a penalty per sample needs samples that do not see each other",
+        "no batch norm: a penalty per sample needs independent samples",
         paper="layer",
         why="DeblurGAN's critic has InstanceNorm",
     )
@@ -231,11 +231,11 @@ class CriticOptions(Options):
 
 
 class ContextEncoderOptions(Options):
-    """Encoder, bottleneck, decoder: fills what is missing from what is around it (Pathak 2016)."""
+    """Encoder, bottleneck, decoder: fills missing parts from their surroundings (Pathak 2016)."""
 
     name: Literal["context_encoder"] = "context_encoder"
-    in_channels: int = setting(3, "channels of the input picture", ge=1)
-    out_channels: int = setting(3, "channels of the output picture, as many as the input has", ge=1)
+    in_channels: int = setting(3, "channels of the input image", ge=1)
+    out_channels: int = setting(3, "channels of the output image, as many as the input has", ge=1)
     region: Literal["center", "full"] = setting(
         "center", "center: predicts the middle, half the side | full: predicts every pixel", paper="center"
     )
@@ -243,7 +243,7 @@ class ContextEncoderOptions(Options):
         4, "known border inside the middle that is predicted too (center)", ge=0, paper=4, source=4
     )
     downs: int = setting(
-        5, "halvings; trained on pictures of 4 * 2^downs: 4: 64, 5: 128, 6: 256 px", ge=2, le=8, paper=5, source=5
+        5, "halvings; trained on images of 4 * 2^downs: 4: 64, 5: 128, 6: 256 px", ge=2, le=8, paper=5, source=5
     )
     base_channels: int = setting(64, "channels of the first two scales, doubled at each one after", ge=1, paper=64)
     max_channels: int = setting(512, "upper bound of the doubling", ge=1, paper=512)
@@ -253,7 +253,7 @@ class ContextEncoderOptions(Options):
     )
     residual: bool = setting(
         False,
-        "predict what the smoothest continuation of the known pixels lacks, instead of the colours (center)",
+        "predict the residual to the smoothest continuation of the known pixels, instead of the colours (center)",
         paper=False,
     )
     skips: bool = setting(False, "the decoder also sees the encoder's features (full)", paper=False)
@@ -261,16 +261,18 @@ class ContextEncoderOptions(Options):
     @model_validator(mode="after")
     def _same_channels(self) -> Self:
         if self.in_channels != self.out_channels:
-            raise ValueError("context_encoder puts its output into its input: make in_channels and out_channels equal")
+            raise ValueError(
+                "context_encoder inserts its output into its input: make in_channels and out_channels equal"
+            )
         if self.residual and self.region == "full":
-            raise ValueError("residual: the full network does not know where the hole is; it belongs to center")
+            raise ValueError("residual: the full network does not know where the mask is; it belongs to center")
         if self.skips and self.region == "center":
-            raise ValueError("skips: the middle lies elsewhere than the picture's features; they belong to full")
+            raise ValueError("skips: the middle lies elsewhere than the image's features; they belong to full")
         return self
 
 
 class RegionDiscriminatorOptions(Options):
-    """Judges a whole region with one logit, no sigmoid (Pathak 2016, after DCGAN)."""
+    """Classifies a whole region with one logit, no sigmoid (Pathak 2016, after DCGAN)."""
 
     name: Literal["region"] = "region"
     downs: int = setting(4, "4×4 stride-2 layers; one logit for 4 * 2^downs px: 3: 32, 4: 64, 5: 128", ge=1, paper=4)

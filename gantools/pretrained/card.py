@@ -1,6 +1,6 @@
 """The card of a weights file: ``<name>.json`` beside ``<name>.safetensors``, what one must know before using it.
 
-``<name>.jpg`` beside them shows what the weights make of pictures that they were not trained on.
+``<name>.jpg`` beside them shows what the weights make of images that they were not trained on.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from gantools.errors import ModelFileError
 
 
 class TrainingSet(Options):
-    """Pictures that weights learnt from."""
+    """Images that weights learnt from."""
 
     name: str = setting(..., "name of the set")
-    images: int = setting(..., "pictures used", ge=1)
-    licence: str = setting(..., "licence of the pictures")
+    images: int = setting(..., "images used", ge=1)
+    licence: str = setting(..., "licence of the images")
     source: str = setting(..., "where the set comes from")
     drawn_by: str | None = setting(None, "what `gantools data synth` draws it with, where it is drawn: pix2pix -n 2000")
 
 
 class Measured(Options):
-    """A figure with what it takes to repeat it, and what it is to be compared with."""
+    """A measured value, what it takes to repeat it, and baselines."""
 
     metric: str = setting(..., "name of the metric, protocol included: psnr_y")
     value: float = setting(..., "what was measured")
-    data: str = setting(..., "the pictures it was measured on, none of them trained on")
+    data: str = setting(..., "the images it was measured on, none of them trained on")
     protocol: str = setting(..., "how: down-scaling, border, colour channel, precision")
-    settings: tuple[str, ...] = setting((), "what `gantools eval` is told besides the data, as KEY=VALUE")
-    baselines: dict[str, float] = setting({}, "the same figure of simpler methods: bicubic")
+    settings: tuple[str, ...] = setting((), "settings of `gantools eval` besides the data, as KEY=VALUE")
+    baselines: dict[str, float] = setting({}, "the same metric of simpler methods: bicubic")
 
 
 class Blended(Options):
@@ -45,7 +45,7 @@ class Blended(Options):
 class Card(Options):
     """Where weights come from, what they can do and what they cannot."""
 
-    purpose: str = setting(..., "one line: what a picture becomes")
+    purpose: str = setting(..., "one line: what an image becomes")
     recipe: str = setting(..., "the recipe they were trained by")
     config: str = setting(..., "the preset they were trained with: RECIPE/PRESET")
     settings: tuple[str, ...] = setting((), "what was changed in it, as KEY=VALUE")
@@ -64,7 +64,7 @@ class Card(Options):
     minutes: float = setting(..., "length of the training", gt=0)
     hardware: str = setting(..., "what they were trained on")
     seed: int = setting(..., "the run's seed")
-    measured: tuple[Measured, ...] = setting(..., "figures on pictures not trained on", min_length=1)
+    measured: tuple[Measured, ...] = setting(..., "metrics on images not trained on", min_length=1)
     limits: tuple[str, ...] = setting(..., "what they do badly, one line each", min_length=1)
 
 
@@ -74,7 +74,7 @@ def card_path(weights: Path) -> Path:
 
 
 def find_picture(weights: Path) -> Path | None:
-    """The picture beside a weights file, None where there is none."""
+    """The image beside a weights file, None where there is none."""
     path = weights.with_suffix(".jpg")
     return path if path.is_file() else None
 

@@ -1,4 +1,4 @@
-"""Context encoder: what is missing from a picture, from what is around it (Pathak et al. 2016, arXiv 1604.07379)."""
+"""Context encoder: fills missing parts of an image from their surroundings (Pathak et al. 2016, arXiv 1604.07379)."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ MEAN_RGB = (2 * 117 / 255 - 1, 2 * 104 / 255 - 1, 2 * 123 / 255 - 1)
 class ContextEncoderModel(Options):
     """Networks and losses of the context encoder."""
 
-    generator: ContextEncoderOptions = setting(ContextEncoderOptions(), "from the picture with a hole to the whole one")
+    generator: ContextEncoderOptions = setting(ContextEncoderOptions(), "from the masked image to the whole one")
     discriminator: DiscriminatorOptions = setting(
-        RegionDiscriminatorOptions(), "judges the predicted middle, or the whole picture with its hole filled"
+        RegionDiscriminatorOptions(), "sees the predicted middle, or the whole filled image"
     )
     initialization: Initialization = setting("normal", "first weights: N(0, 0.02)", paper="normal", source="normal")
-    adversarial: AdversarialOptions = setting(VanillaOptions(), "the game", paper="vanilla", source="vanilla")
+    adversarial: AdversarialOptions = setting(VanillaOptions(), "adversarial loss", paper="vanilla", source="vanilla")
     adversarial_weight: float = setting(
         0.001, "weight of the adversarial term", paper=0.001, source=0.001, ge=0, plausible=(0, 1000)
     )
     critic_turns: int = setting(
-        1, "turns of the discriminator per turn of the generator (Wasserstein: 5)", paper=1, source=1, ge=1
+        1, "updates of the discriminator per generator update (Wasserstein: 5)", paper=1, source=1, ge=1
     )
     penalty_weight: float = setting(0.0, "weight of the gradient penalty (Wasserstein: 10)", ge=0, plausible=(0, 1000))
     pixel_weight: float = setting(
@@ -70,14 +70,14 @@ class ContextEncoderModel(Options):
     )
     overlap_weight: float = setting(
         10.0,
-        "weight of the known border inside the predicted middle, against 1 in the hole",
+        "weight of the known border inside the predicted middle, against 1 where pixels are missing",
         paper=10,
         source=10,
         ge=0,
         plausible=(0, 1000),
     )
     perceptual: PerceptualOptions | None = setting(
-        None, "feature distance of the filled picture; null leaves it out, weight 0 measures it in validation"
+        None, "feature distance of the filled image; null leaves it out, weight 0 measures it in validation"
     )
     perceptual_weight: float = setting(
         0.0, "weight of the feature distance", paper=0, source=0, ge=0, plausible=(0, 1000)
@@ -86,7 +86,7 @@ class ContextEncoderModel(Options):
     @model_validator(mode="after")
     def _penalty_fits(self) -> Self:
         if self.penalty_weight and getattr(self.discriminator, "norm", None) == "batch":
-            raise ValueError("penalty_weight: a penalty per picture needs a discriminator without BatchNorm; set norm")
+            raise ValueError("penalty_weight: a penalty per image needs a discriminator without BatchNorm; set norm")
         if self.perceptual_weight and self.perceptual is None:
             raise ValueError("perceptual_weight: there is no feature distance to weigh; give perceptual")
         return self
@@ -95,16 +95,16 @@ class ContextEncoderModel(Options):
 class ContextEncoderStages(Options):
     """The context encoder has one stage."""
 
-    adversarial: StageOptions[GanOptimizers] = setting(..., "generator and discriminator play in turn")
+    adversarial: StageOptions[GanOptimizers] = setting(..., "generator and discriminator train in turn")
 
 
 class ContextEncoderConfig(RunConfig):
     """A context encoder run."""
 
     recipe: Literal["context_encoder"] = setting("context_encoder", "this recipe")
-    data: MaskedData = setting(MaskedData(), "photos and what is missing from them")
+    data: MaskedData = setting(MaskedData(), "photos and their masks")
     model: ContextEncoderModel = setting(ContextEncoderModel(), "networks and losses")
-    stages: ContextEncoderStages = setting(..., "stages in the order they are played")
+    stages: ContextEncoderStages = setting(..., "training stages, in order")
 
     @model_validator(mode="after")
     def _mask_fits(self) -> Self:
@@ -125,7 +125,7 @@ class ContextEncoderConfig(RunConfig):
 
 
 class ContextEncoder(Recipe["Masked", Generated]):
-    """An encoder-decoder guesses what is missing; a discriminator tells its guesses from real pixels."""
+    """An encoder-decoder guesses what is missing; a discriminator distinguishes its guesses from real pixels."""
 
     config_type: ClassVar[type[RunConfig]] = ContextEncoderConfig
     default_preset = "center"
@@ -239,7 +239,7 @@ class ContextEncoder(Recipe["Masked", Generated]):
     def validate(self, batch: Masked) -> Judged:
         """The hole alone, beside what needs no learning: the mean colour, and OpenCV's inpainting by Telea.
 
-        l1_percent and l2_percent are the paper's, of the predicted middle; without one, of the filled picture.
+        l1_percent and l2_percent are the paper's, of the predicted middle; without one, of the filled image.
         """
         made = self.generator(hidden(batch)).float()
         figures = self._hole_figures(batch, made.clamp(-1, 1))
@@ -278,7 +278,7 @@ class ContextEncoder(Recipe["Masked", Generated]):
 
 
 def hidden(batch: Masked) -> Tensor:
-    """The pictures with the mean colour where something is missing."""
+    """The images with the mean colour where something is missing."""
     mean = batch.image.new_tensor(MEAN_RGB).view(1, 3, 1, 1)
     return batch.image.lerp(mean.expand_as(batch.image), batch.hole)
 

@@ -1,4 +1,4 @@
-"""CycleGAN: between two kinds of pictures without pairs (Zhu et al. 2017, arXiv 1703.10593)."""
+"""CycleGAN: translation between two kinds of images without pairs (Zhu et al. 2017, arXiv 1703.10593)."""
 
 from __future__ import annotations
 
@@ -58,17 +58,15 @@ class CycleGanModel(Options):
     discriminator: DiscriminatorOptions = setting(PatchGanOptions(norm="instance"), "one for each domain")
     initialization: Initialization = setting("normal", "first weights: N(0, 0.02)", paper="normal", source="normal")
     adversarial: VanillaOptions | LeastSquaresOptions | HingeOptions = setting(
-        LeastSquaresOptions(), "the game", paper="lsgan", source="lsgan", discriminator="name"
+        LeastSquaresOptions(), "adversarial loss", paper="lsgan", source="lsgan", discriminator="name"
     )
     reconstruction: ReconstructionOptions = setting(
-        L1Options(), "distance between a picture and what should equal it", paper="l1", source="l1"
+        L1Options(), "distance between an image and what should equal it", paper="l1", source="l1"
     )
-    cycle_weight: float = setting(
-        10.0, "weight of the way there and back (λ)", paper=10, source=10, ge=0, plausible=(0, 1000)
-    )
+    cycle_weight: float = setting(10.0, "weight of the cycle loss (λ)", paper=10, source=10, ge=0, plausible=(0, 1000))
     identity_weight: float = setting(
         5.0,
-        "weight of leaving the other domain's pictures alone; 0 saves two passes",
+        "weight of the identity loss; 0 saves two forward passes",
         paper=5,
         source=5,
         ge=0,
@@ -79,34 +77,34 @@ class CycleGanModel(Options):
     )
     discriminator_weight: float = setting(
         0.5,
-        "factor on the discriminators' loss, which slows them relative to the generators",
+        "factor on the discriminators' loss, slows them relative to the generators",
         paper=0.5,
         source=0.5,
         gt=0,
         plausible=(0, 1000),
     )
     pool_images: int = setting(
-        50, "past fakes of each domain that its discriminator is shown; 0: only new ones", paper=50, source=0, ge=0
+        50, "size of the pool of past fakes shown to each discriminator; 0: no pool", paper=50, source=0, ge=0
     )
     perceptual: PerceptualOptions | None = setting(
         None,
-        "features by which validation holds fakes against their domain's real pictures and chooses the best weights",
+        "features for validation by the Fréchet distance, which then selects the best weights",
     )
 
 
 class CycleGanStages(Options):
     """CycleGAN has one stage."""
 
-    adversarial: StageOptions[GanOptimizers] = setting(..., "both generators and both discriminators play in turn")
+    adversarial: StageOptions[GanOptimizers] = setting(..., "generators and discriminators train in turn")
 
 
 class CycleGanConfig(RunConfig):
     """A CycleGAN run."""
 
     recipe: Literal["cyclegan"] = setting("cyclegan", "this recipe")
-    data: UnpairedData = setting(UnpairedData(), "pictures of two domains")
+    data: UnpairedData = setting(UnpairedData(), "images of two domains")
     model: CycleGanModel = setting(CycleGanModel(), "networks and losses")
-    stages: CycleGanStages = setting(..., "stages in the order they are played")
+    stages: CycleGanStages = setting(..., "training stages, in order")
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class Fakes:
 
 
 class CycleGan(Recipe["Unpaired", Fakes]):
-    """Two generators translate in opposite directions; what goes there and back must come home."""
+    """Two generators translate in opposite directions; an image translated there and back must return to itself."""
 
     config_type: ClassVar[type[RunConfig]] = CycleGanConfig
     default_preset = "apple2orange"
@@ -184,7 +182,7 @@ class CycleGan(Recipe["Unpaired", Fakes]):
         return LossTerms(**terms)
 
     def _identity(self, batch: Unpaired) -> Tensor:
-        """How much the generators change pictures that already are of the domain they lead to."""
+        """How much the generators change images that already are of the domain they lead to."""
         return self.distance(self.b_to_a(batch.a), batch.a) + self.distance(self.a_to_b(batch.b), batch.b)
 
     def discriminator_loss(self, batch: Unpaired, fake: Fakes) -> LossTerms:
@@ -215,7 +213,7 @@ class CycleGan(Recipe["Unpaired", Fakes]):
     def validate(self, batch: Unpaired) -> Judged:
         """Mean absolute distances, both directions together: ``cycle_l1`` on [0, 1], the others in percent of it.
 
-        How well pictures look in their new domain is only seen through a feature network: ``frechet``, both directions'
+        How well images look in their new domain is only seen through a feature network: ``frechet``, both directions'
         mean. Without one there are no best weights.
         """
         made = self.forward(batch)
@@ -229,7 +227,7 @@ class CycleGan(Recipe["Unpaired", Fakes]):
         return Judged(made.back_a, batch.a, figures, {"frechet": vectors})
 
     def _vector(self, picture: Tensor) -> Tensor:
-        """What the deepest feature layer says of a picture, over all positions. Shapes: (1, C, H, W) → (C)."""
+        """The mean of the deepest feature layer over all positions. Shapes: (1, C, H, W) → (C)."""
         deepest: Tensor = cast("PerceptualLoss", self.perceptual).features(picture.float().clamp(-1, 1))[-1]
         return deepest.float().mean((0, 2, 3))
 
@@ -270,7 +268,7 @@ class CycleGan(Recipe["Unpaired", Fakes]):
 
 
 def _l1(made: Tensor, real: Tensor) -> float:
-    """Mean absolute distance of two pictures on [0, 1]."""
+    """Mean absolute distance of two images on [0, 1]."""
     return float((made.float() - real).abs().mean()) / 2
 
 

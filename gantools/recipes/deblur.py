@@ -57,16 +57,16 @@ class DeblurModel(Options):
     """Networks and losses of deblurring."""
 
     generator: GeneratorOptions = setting(
-        ResNetOptions(global_residual=True), "from the blurred picture to the sharp one", paper="resnet"
+        ResNetOptions(global_residual=True), "from the blurred image to the sharp one", paper="resnet"
     )
     discriminator: DiscriminatorOptions = setting(
-        CriticOptions(), "judges pictures alone, without their blurred version; patches of them where there are two"
+        CriticOptions(), "sees images alone, without their blurred version; patches of them where there are two"
     )
     full_discriminator: DiscriminatorOptions | None = setting(
         None, "a second one that sees whole crops (DeblurGAN-v2); null: none"
     )
     initialization: Initialization = setting("normal", "first weights: N(0, 0.02)", paper="normal")
-    pixel: ReconstructionOptions = setting(L1Options(), "distance to the sharp picture", paper="l1")
+    pixel: ReconstructionOptions = setting(L1Options(), "distance to the sharp image", paper="l1")
     pixel_weight: float = setting(
         0.0, "weight of the pixel distance, in both stages", paper=0, ge=0, plausible=(0, 1000)
     )
@@ -78,13 +78,13 @@ class DeblurModel(Options):
     perceptual_weight: float = setting(
         100.0, "weight of the feature distance (λ)", paper=100, ge=0, plausible=(0, 1000)
     )
-    adversarial: AdversarialOptions = setting(WassersteinOptions(), "the game", paper="wasserstein")
+    adversarial: AdversarialOptions = setting(WassersteinOptions(), "adversarial loss", paper="wasserstein")
     adversarial_weight: float = setting(1.0, "weight of the adversarial term", paper=1, ge=0, plausible=(0, 1000))
     penalty_weight: float = setting(
-        10.0, "weight of the gradient penalty, in a Wasserstein game only", paper=10, ge=0, plausible=(0, 1000)
+        10.0, "weight of the gradient penalty, with the Wasserstein loss only", paper=10, ge=0, plausible=(0, 1000)
     )
     critic_turns: int = setting(
-        5, "turns of the discriminators before the generator's, all on one batch", paper=5, ge=1
+        5, "updates of the discriminators per generator update, all on one batch", paper=5, ge=1
     )
 
     @model_validator(mode="after")
@@ -95,12 +95,14 @@ class DeblurModel(Options):
 
 
 class DeblurStages(SomeStages):
-    """The generator alone, then the game; either may be left out."""
+    """The generator alone, then adversarial training; either may be left out."""
 
     content: StageOptions[GeneratorOnly] | None = setting(
-        None, "the generator alone, by pixel and feature distance; null: straight to the game"
+        None, "the generator alone, by pixel and feature distance; null: adversarial training at once"
     )
-    adversarial: StageOptions[GanOptimizers] | None = setting(None, "generator and discriminators play; null: no game")
+    adversarial: StageOptions[GanOptimizers] | None = setting(
+        None, "generator and discriminators; null: no adversarial training"
+    )
 
 
 class DeblurConfig(RunConfig):
@@ -109,11 +111,11 @@ class DeblurConfig(RunConfig):
     recipe: Literal["deblur"] = setting("deblur", "this recipe")
     data: BlurredData = setting(BlurredData(), "photos, blurred by the loader; or real pairs")
     model: DeblurModel = setting(DeblurModel(), "networks and losses")
-    stages: DeblurStages = setting(..., "stages in the order they are played")
+    stages: DeblurStages = setting(..., "training stages, in order")
 
 
 class Deblur(Recipe["Restoration", Generated]):
-    """A generator learns what to add to a blurred picture; one or two discriminators know sharp ones.
+    """A generator learns the residual to a blurred image; one or two discriminators compare it with sharp ones.
 
     Each batch gives the discriminators all their turns and the generator its own, as in the code of DeblurGAN: so that
     300 epochs are 300 passes of the generator over the data.
@@ -220,7 +222,7 @@ class Deblur(Recipe["Restoration", Generated]):
         return DATASETS.factory("blurred")(config.data, split=split, seed=config.seed)
 
     def validate(self, batch: Restoration) -> Judged:
-        """``input_psnr_rgb`` is the blurred picture's own, ``perceptual`` the feature distance if there is one."""
+        """``input_psnr_rgb`` is the blurred image's own, ``perceptual`` the feature distance if there is one."""
         from gantools.images import ranges  # needs torch
         from gantools.metrics import pair_metric
 
@@ -235,7 +237,7 @@ class Deblur(Recipe["Restoration", Generated]):
         return {"degraded": batch.degraded, "restored": self._restored(batch.degraded), "clean": batch.clean}
 
     def _restored(self, degraded: Tensor) -> Tensor:
-        """Whole pictures of any size, as at inference: extended to what the network takes, and cut back."""
+        """Whole images of any size, as at inference: extended to what the network takes, and cut back."""
         from gantools.images.ops.resize import pad_to_multiple  # needs torch
 
         height, width = degraded.shape[-2:]

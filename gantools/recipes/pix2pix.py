@@ -1,4 +1,4 @@
-"""Pix2Pix: a conditional GAN from one picture to its counterpart (Isola et al. 2017, arXiv 1611.07004)."""
+"""Pix2Pix: a conditional GAN from one image to its counterpart (Isola et al. 2017, arXiv 1611.07004)."""
 
 from __future__ import annotations
 
@@ -52,22 +52,22 @@ if TYPE_CHECKING:
 class Pix2PixModel(Options):
     """Networks and losses of pix2pix."""
 
-    generator: GeneratorOptions = setting(UNetOptions(), "from the source picture to the target")
-    discriminator: DiscriminatorOptions = setting(PatchGanOptions(), "judges pairs: source and picture, concatenated")
+    generator: GeneratorOptions = setting(UNetOptions(), "from the source image to the target")
+    discriminator: DiscriminatorOptions = setting(PatchGanOptions(), "sees pairs: source and image, concatenated")
     initialization: Initialization = setting("normal", "first weights: N(0, 0.02)", paper="normal", source="normal")
     adversarial: VanillaOptions | LeastSquaresOptions | HingeOptions = setting(
-        LeastSquaresOptions(), "the game", paper="vanilla", source="lsgan", discriminator="name"
+        LeastSquaresOptions(), "adversarial loss", paper="vanilla", source="lsgan", discriminator="name"
     )
     pixel: ReconstructionOptions = setting(L1Options(), "distance to the target", paper="l1", source="l1")
     pixel_weight: float = setting(
         100.0, "weight of the pixel distance (λ)", paper=100, source=100, ge=0, plausible=(0, 1000)
     )
     perceptual: PerceptualOptions | None = setting(
-        None, "feature distance of validation pictures: with it the best weights have the least of L1 and it together"
+        None, "feature distance in validation; with it the best weights minimise L1 and feature distance together"
     )
     discriminator_weight: float = setting(
         1.0,
-        "factor on the discriminator's loss, which slows it relative to the generator",
+        "factor on the discriminator's loss, slows it relative to the generator",
         paper=0.5,
         source=1.0,
         gt=0,
@@ -75,25 +75,25 @@ class Pix2PixModel(Options):
     )
     inference: Literal["eval", "train"] = setting(
         "eval",
-        "how the generator runs afterwards; train: dropout and batch statistics, as the authors test",
+        "the generator's mode at inference; train: dropout and batch statistics, as the authors test",
         paper="train",
-        why="eval gives the same picture every time",
+        why="eval gives the same image every time",
     )
 
 
 class Pix2PixStages(Options):
     """Pix2pix has one stage."""
 
-    adversarial: StageOptions[GanOptimizers] = setting(..., "generator and discriminator play in turn")
+    adversarial: StageOptions[GanOptimizers] = setting(..., "generator and discriminator train in turn")
 
 
 class Pix2PixConfig(RunConfig):
     """A pix2pix run."""
 
     recipe: Literal["pix2pix"] = setting("pix2pix", "this recipe")
-    data: PairedData = setting(PairedData(), "pairs of pictures")
+    data: PairedData = setting(PairedData(), "pairs of images")
     model: Pix2PixModel = setting(Pix2PixModel(), "networks and losses")
-    stages: Pix2PixStages = setting(..., "stages in the order they are played")
+    stages: Pix2PixStages = setting(..., "training stages, in order")
 
 
 class Pix2Pix(Recipe["Paired", Generated]):
@@ -199,7 +199,7 @@ class Pix2Pix(Recipe["Paired", Generated]):
 
 
 def _l1_percent(picture: Tensor, truth: Tensor) -> float:
-    """Mean absolute difference of pictures on [-1, 1], in percent of the range."""
+    """Mean absolute difference of images on [-1, 1], in percent of the range."""
     return 50 * float((picture - truth).abs().mean())
 
 

@@ -1,4 +1,4 @@
-"""Restoration on a NoGAN schedule: long pretraining of both sides, then a short adaptive game (fastai, lesson 7)."""
+"""Restoration on a NoGAN schedule: long pretraining, then short adaptive adversarial training (fastai, lesson 7)."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ STANDARD_CHANNELS = 64
 class RestoreModel(Options):
     """Networks and losses of restoration."""
 
-    generator: ResNetUNetOptions = setting(ResNetUNetOptions(), "from the degraded picture to the clean one")
+    generator: ResNetUNetOptions = setting(ResNetUNetOptions(), "from the degraded image to the clean one")
     encoder_weights: str | None = setting(
         None,
-        "first weights of the encoder: a .safetensors or .pth file; null: the fetched one of its network; random: none",
+        "first weights of the encoder: a .safetensors or .pth file; null: the downloaded ImageNet ones; random: none",
         source="ImageNet",
         local=("random",),
     )
@@ -57,22 +57,22 @@ class RestoreModel(Options):
         "rates of the encoder's early and late half in generator_pretraining, as factors on the decoder's",
         source=(1e-3, 0.0316),
     )
-    critic: DiscriminatorOptions = setting(NoGanCriticOptions(), "tells clean pictures from restored ones")
-    adversarial: VanillaOptions = setting(VanillaOptions(), "the game", source="vanilla")
+    critic: DiscriminatorOptions = setting(NoGanCriticOptions(), "distinguishes clean images from restored ones")
+    adversarial: VanillaOptions = setting(VanillaOptions(), "adversarial loss", source="vanilla")
     adversarial_weight: float = setting(
-        1.0, "weight of the adversarial term in the game", source=1, ge=0, plausible=(0, 1000)
+        1.0, "weight of the adversarial term in adversarial training", source=1, ge=0, plausible=(0, 1000)
     )
     critic_weight: float = setting(
         0.5, "factor on the critic's loss: the mean of both sides", source=0.5, gt=0, plausible=(0, 1000)
     )
     critic_threshold: float = setting(
-        0.65, "the generator has its turn when the critic's batch loss is below this", source=0.65, gt=0
+        0.65, "the generator is updated when the critic's batch loss is below this", source=0.65, gt=0
     )
     pixel: ReconstructionOptions = setting(
-        MseOptions(), "distance to the clean picture, on ImageNet's statistics", source="mse"
+        MseOptions(), "distance to the clean image, on ImageNet's statistics", source="mse"
     )
     pixel_weight: float = setting(
-        50.0, "weight of the pixel distance in the game", source=50, ge=0, plausible=(0, 1000)
+        50.0, "weight of the pixel distance in adversarial training", source=50, ge=0, plausible=(0, 1000)
     )
     perceptual: PerceptualOptions | None = setting(
         None, "feature distance: measured in validation, and a loss where perceptual_weight is above 0"
@@ -100,11 +100,11 @@ class RestoreStages(Options):
     """The NoGAN schedule."""
 
     generator_pretraining_frozen: StageOptions[GeneratorOnly] | None = setting(
-        None, "the decoder alone, on the encoder as it came; null leaves the stage out (encoders without weights)"
+        None, "the decoder alone, on the frozen pretrained encoder; null leaves the stage out"
     )
     generator_pretraining: StageOptions[GeneratorOnly] = setting(..., "the whole generator, by pixel distance")
-    critic_pretraining: StageOptions[CriticOnly] = setting(..., "the critic, on pictures of the resting generator")
-    adversarial: StageOptions[GanOptimizers] = setting(..., "the adaptive game")
+    critic_pretraining: StageOptions[CriticOnly] = setting(..., "the critic alone, on images of the frozen generator")
+    adversarial: StageOptions[GanOptimizers] = setting(..., "adaptive adversarial training")
 
 
 class RestoreConfig(RunConfig):
@@ -113,17 +113,18 @@ class RestoreConfig(RunConfig):
     recipe: Literal["restore"] = setting("restore", "this recipe")
     data: RestorationData = setting(RestorationData(), "photos; their degraded versions are made by the loader")
     model: RestoreModel = setting(RestoreModel(), "networks and losses")
-    stages: RestoreStages = setting(..., "stages in the order they are played")
+    stages: RestoreStages = setting(..., "training stages, in order")
 
 
 class Restore(Recipe["Restoration", Generated]):
-    """A U-Net on a pretrained encoder mends what was done to photos; at the end a critic sharpens it.
+    """A U-Net on a pretrained encoder restores degraded photos; at the end a critic sharpens it.
 
-    In the game the resting network is in eval mode: the critic without dropout while the generator learns, the
-    generator on its running statistics while the critic does. That is how fastai's ``GANLearner`` runs by default
+    In adversarial training the frozen network is in eval mode: the critic without dropout while the generator learns,
+    the generator on its running statistics while the critic does. That is how fastai's ``GANLearner`` runs by default
     (``switch_eval=True``); its ``GANTrainer`` alone would leave both in training mode.
-    Differs from the source: the critic learns on what the resting generator makes of each batch, where the source
-    writes those pictures to a folder first; BatchNorm of the frozen encoder rests too; one-cycle leaves momentum alone.
+    Differs from the source: the critic learns on the frozen generator's output for each batch, where the source
+    writes those images to a folder first; BatchNorm of the frozen encoder is frozen too; one-cycle does not change the
+    momentum.
     """
 
     config_type: ClassVar[type[RunConfig]] = RestoreConfig
@@ -226,7 +227,7 @@ class Restore(Recipe["Restoration", Generated]):
         return {"fake": (outputs.fake, batch.clean)}
 
     def judge(self, picture: Tensor) -> Tensor:
-        """Logits of pictures, which the critic sees on ImageNet's statistics, as in the source."""
+        """Logits of images, which the critic sees on ImageNet's statistics, as in the source."""
         from gantools.images.imagenet import normalised  # recipes are listed and checked without torch
 
         logits: Tensor = self.critic(normalised(picture))
@@ -243,7 +244,7 @@ class Restore(Recipe["Restoration", Generated]):
         return DATASETS.factory("restoration")(config.data, split=split, seed=config.seed)
 
     def validate(self, batch: Restoration) -> Judged:
-        """``input_…`` is the same figure of the degraded picture itself: what doing nothing would give."""
+        """``input_…`` is the same metric of the degraded image itself: what doing nothing would give."""
         fake = self.generator(batch.degraded).float().clamp(-1, 1)
         figures = self._figures(batch.degraded, batch.clean, "input_")
         figures |= {key: value for key, value in self._figures(fake, batch.clean, "").items() if key != "psnr_rgb"}

@@ -1,4 +1,4 @@
-"""SRGAN: ×4 super-resolution, first by pixel distance, then as a game (Ledig et al. 2017, arXiv 1609.04802)."""
+"""SRGAN: ×4 super-resolution, first by pixel distance, then adversarially (Ledig et al. 2017, arXiv 1609.04802)."""
 
 from __future__ import annotations
 
@@ -54,43 +54,45 @@ class SrganModel(Options):
     """Networks and losses of SRGAN."""
 
     generator: SRResNetOptions | CompactSROptions = setting(
-        SRResNetOptions(), "from the small picture to the large one", discriminator="name"
+        SRResNetOptions(), "from the small image to the large one", discriminator="name"
     )
-    discriminator: DiscriminatorOptions = setting(SrganDiscriminatorOptions(), "judges large pictures")
+    discriminator: DiscriminatorOptions = setting(SrganDiscriminatorOptions(), "sees large images")
     initialization: Initialization = setting("default", "first weights of the discriminator and an SRResNet")
     pixel: ReconstructionOptions = setting(MseOptions(), "distance to the original in pretraining", paper="mse")
     pixel_weight: float = setting(
-        0.0, "weight of the pixel distance within the game", paper=0, ge=0, plausible=(0, 1000)
+        0.0, "weight of the pixel distance in adversarial training", paper=0, ge=0, plausible=(0, 1000)
     )
     perceptual: PerceptualOptions | None = setting(
-        PerceptualOptions(), "feature distance within the game; null leaves it out", paper="VGG19 relu5_4"
+        PerceptualOptions(), "feature distance in adversarial training; null leaves it out", paper="VGG19 relu5_4"
     )
     perceptual_weight: float = setting(1.0, "weight of the feature distance", paper=1.0, ge=0, plausible=(0, 1000))
     lattice_weight: float = setting(
         0.0,
-        "weight of what the difference repeats in each cell of scale × scale px, within the game",
+        "weight of the error that repeats in each cell of scale × scale px (checkerboard), in adversarial training",
         paper=0,
         ge=0,
         plausible=(0, 1e5),
     )
-    adversarial: AdversarialOptions = setting(VanillaOptions(), "the game", paper="vanilla")
+    adversarial: AdversarialOptions = setting(VanillaOptions(), "adversarial loss", paper="vanilla")
     adversarial_weight: float = setting(1e-3, "weight of the adversarial term", paper=1e-3, ge=0, plausible=(0, 1000))
 
     @model_validator(mode="after")
     def _content(self) -> Self:
         if self.pixel_weight == 0 and (self.perceptual is None or self.perceptual_weight == 0):
-            raise ValueError("the game needs a content loss: set pixel_weight, or perceptual and its weight")
+            raise ValueError(
+                "adversarial training needs a content loss: set pixel_weight, or perceptual and its weight"
+            )
         return self
 
 
 class SrganStages(SomeStages):
-    """SRResNet by pixel distance, then the game that starts from it."""
+    """SRResNet by pixel distance, then adversarial training that starts from it."""
 
     pretraining: StageOptions[GeneratorOnly] | None = setting(
-        None, "the generator alone, by pixel distance; null: straight to the game"
+        None, "the generator alone, by pixel distance; null: adversarial training at once"
     )
     adversarial: StageOptions[GanOptimizers] | None = setting(
-        None, "generator and discriminator play in turn; null: no game"
+        None, "generator and discriminator train in turn; null: no adversarial training"
     )
 
 
@@ -100,7 +102,7 @@ class SrganConfig(RunConfig):
     recipe: Literal["srgan"] = setting("srgan", "this recipe")
     data: ResolutionData = setting(ResolutionData(), "photos; their small versions are made by the loader")
     model: SrganModel = setting(SrganModel(), "networks and losses")
-    stages: SrganStages = setting(..., "stages in the order they are played")
+    stages: SrganStages = setting(..., "training stages, in order")
 
     @model_validator(mode="after")
     def _one_scale(self) -> Self:
@@ -112,7 +114,7 @@ class SrganConfig(RunConfig):
 
 
 class Srgan(Recipe["LowHigh", Generated]):
-    """A generator enlarges; in the game a discriminator tells its pictures from originals."""
+    """A generator enlarges; in adversarial training a discriminator distinguishes its images from originals."""
 
     config_type: ClassVar[type[RunConfig]] = SrganConfig
     default_preset = "compact"
@@ -208,7 +210,7 @@ class Srgan(Recipe["LowHigh", Generated]):
         return DATASETS.factory("resolution")(config.data, split=split, seed=config.seed)
 
     def validate(self, batch: LowHigh) -> Judged:
-        """``perceptual`` is the game's feature distance, where it has one."""
+        """``perceptual`` is the adversarial stage's feature distance, where it has one."""
         fake = self.generator(batch.low).float().clamp(-1, 1)
         figures = {"perceptual": float(self.perceptual(fake, batch.high))} if self.perceptual else {}
         return Judged(fake, batch.high, figures)

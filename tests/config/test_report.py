@@ -99,7 +99,7 @@ def test_a_missing_key_says_what_it_is(edit: Edit) -> None:
         f"{file}:{line}: stages.adversarial.optimizers: missing; it is one optimizer per player",
     )
     assert only_problem("pix2pix", "stages={}") == (
-        "stages.adversarial: missing; it is generator and discriminator play in turn"
+        "stages.adversarial: missing; it is generator and discriminator train in turn"
     )
 
 
@@ -176,7 +176,9 @@ def test_settings_that_contradict_each_other() -> None:
         f"{compact}: the configuration: data.scale (2) and model.generator.scale (4) must be equal",
     )
     (content,) = problems("srgan/mse", "model.pixel_weight=0")
-    assert content.endswith("model: the game needs a content loss: set pixel_weight, or perceptual and its weight")
+    assert content.endswith(
+        "model: adversarial training needs a content loss: set pixel_weight, or perceptual and its weight"
+    )
 
 
 def test_the_wrong_recipe_is_said_with_its_line(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change, such as model.pixel_weight=50.")
 ]
-Data = Annotated[list[str] | None, typer.Option("--data", metavar="DIR", help="Folder of pictures (may be repeated).")]
+Data = Annotated[list[str] | None, typer.Option("--data", metavar="DIR", help="Folder of images (may be repeated).")]
 
 
 @console.guarded
@@ -58,7 +58,7 @@ def check(
     overrides: Overrides = None,
     data: Data = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda[:N] or mps.")] = "auto",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Also play one step of every stage.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Also compute one training step of every stage.")] = False,
 ) -> None:
     """Check a configuration, its data and the device before a run."""
     from gantools import api
@@ -66,7 +66,7 @@ def check(
     settings = configured(what, None, data or (), overrides or ())
     for line in api.inspect(settings, device=device, dry_run=dry_run):
         console.result(line)
-    console.result("sound")
+    console.result("OK")
 
 
 def configured(what: str, file: Path | None, data: Sequence[str], overrides: Sequence[str]) -> Settings:

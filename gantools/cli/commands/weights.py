@@ -45,7 +45,7 @@ def info(
     ],
     json_lines: Json = False,
 ) -> None:
-    """Show the card of weights (data, licence, figures, limits) and what the file says of its networks."""
+    """Show the card of weights (data, licence, metrics, limits) and what the file says of its networks."""
     facts = _facts(weights)
     if json_lines:
         console.result_json(facts)

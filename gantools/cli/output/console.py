@@ -107,13 +107,13 @@ def report(error: GantoolsError | OSError) -> int:
     problems = error.problems if isinstance(error, ConfigError) else [_text(error)]
     lines = [quoted(problem) for problem in problems]
     rank_info.write_error("\n".join(lines))
-    if not rank_info.is_launched():  # else its launcher tells what ended first, and nothing else
+    if not rank_info.is_launched():  # else its launcher reports what ended first
         failure("\n".join(_by_rank(line) for line in lines))
     return error.exit_code if isinstance(error, GantoolsError) else 1
 
 
 def _by_rank(line: str) -> str:
-    """A line that says which process of several tells it, unless it is the first."""
+    """The line, prefixed by the rank unless that is 0."""
     rank = rank_info.current().rank
     return f"rank {rank}: {line}" if rank else line
 

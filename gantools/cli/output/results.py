@@ -1,4 +1,4 @@
-"""What commands over many pictures say of each, how they end, and the flags they share."""
+"""What commands over many images say of each, how they end, and the flags they share."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
 
 
 def refuse_existing(files: Iterable[Path | None], overwrite: bool) -> None:
-    """Raise UsageError when a result would replace a file that nobody said to replace."""
+    """Raise UsageError when a result would replace a file without --overwrite."""
     there = [str(file) for file in files if file is not None and file.exists()]
     if there and not overwrite:
         raise UsageError(f"{', '.join(map(repr, there))}: exists already; --overwrite replaces it")
@@ -53,7 +53,7 @@ def names_as_stored() -> None:
 
 
 class ResultPrinter:
-    """Says what comes of each picture: results on stdout, failures and, to a person, the rest on stderr."""
+    """Says what comes of each image: results on stdout, failures and, to a person, the rest on stderr."""
 
     def __init__(self, json_lines: bool, total: int, end: str = "\n") -> None:
         """``end`` is what follows each name on stdout."""
@@ -81,7 +81,7 @@ class ResultPrinter:
             console.message(result.traceback)
 
     def _path(self, result: Result) -> None:
-        """A line that a pipe can use, and one for a person, who needs none per picture of many."""
+        """A line that a pipe can use, and one for a person, who needs none per image of many."""
         piped = not sys.stdout.isatty()
         if piped:
             console.result(str(result.output), self.end)

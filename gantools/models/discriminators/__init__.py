@@ -1,1 +1,1 @@
-"""Discriminators and critics: networks from picture to logits."""
+"""Discriminators and critics: networks from image to logits."""

@@ -11,9 +11,9 @@ from gantools.models.strided import StridedConv2d
 
 
 class Critic(nn.Module):
-    """Score a picture: 4×4 stride-2 layers, a last 4×4 convolution, and the mean over its positions.
+    """Score an image: 4×4 stride-2 layers, a last 4×4 convolution, and the mean over its positions.
 
-    Without BatchNorm, so that the score of one picture, and so the penalty on its gradient, does not depend on the
+    Without BatchNorm, so that the score of one image, and so the penalty on its gradient, does not depend on the
     others in the batch.
 
     Shapes: (N, in_channels, H, W) → (N, 1), H and W at least 2^downs.

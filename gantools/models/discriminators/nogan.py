@@ -14,7 +14,7 @@ from gantools.models.strided import StridedConv2d
 
 
 class NoGanCritic(nn.Module):
-    """Tell real pictures from generated ones: spectral norm and dropout everywhere, attention after the second down.
+    """Tell real images from generated ones: spectral norm and dropout everywhere, attention after the second down.
 
     Shapes: (N, in_channels, H, W) → (N, 1, h, w), sides at least 4 · 2^(downs + 1); 128 px → 5×5 with three downs.
     Range: logits.

@@ -13,7 +13,7 @@ Layout: TypeAlias = Literal["paper", "source"]
 
 
 class PatchGan(nn.Module):
-    """Say of every patch how real it looks. A condition is concatenated to the picture before the call.
+    """Say of every patch how real it looks. A condition is concatenated to the image before the call.
 
     ``paper``: ``downs`` 4×4 stride-2 layers (the first without norm), one of stride 1, one of stride 1 to the logits;
     ``downs`` 0 is the 1×1 "pixel" discriminator. ``source``: the stride-2 layers, then (1, 0, 1, 0) padding and a 4×4

@@ -47,7 +47,7 @@ class SrganDiscriminator(nn.Module):
         height_px, width_px = image.shape[-2:]
         if (height_px, width_px) != (self.crop_px, self.crop_px):
             raise UsageError(
-                f"discriminator srgan judges {self.crop_px}×{self.crop_px} px crops and got {width_px}×{height_px};"
+                f"discriminator srgan takes {self.crop_px}×{self.crop_px} px crops and got {width_px}×{height_px};"
                 ' set its crop_px, or take "srgan_fully_convolutional"'
             )
         return cast(Tensor, self.logits(self.features(image)))

@@ -1,1 +1,1 @@
-"""Generators: networks from picture to picture."""
+"""Generators: networks from image to image."""

@@ -13,12 +13,12 @@ from gantools.models.strided import StridedConv2d
 
 
 class CompactRestoration(nn.Module):
-    """The picture plus what residual blocks at several scales find to add to it.
+    """The image plus what residual blocks at several scales find to add to it.
 
     Pixels are folded two by two into channels first, so that nothing is computed at full size; each scale after that
     halves the sides. Residual blocks on the way down and up, sums instead of concatenations across. The last
     convolution starts at zero: an untrained network returns its input, exactly. No norm, so a tile's inside does not
-    depend on the rest of the picture, and a flat or sharp region stays what it is.
+    depend on the rest of the image, and a flat or sharp region stays what it is.
 
     Shapes: (N, in_channels, H, W) → (N, out_channels, H, W), H and W multiples of 2^scales.
     Range: [-1, 1] → about [-1, 1], unbounded.

@@ -19,9 +19,9 @@ class CompactSR(nn.Module):
 
     The enlargement takes pixels as squares (``align_corners=False``), as resizing does, so nothing is shifted. The last
     convolution starts at zero: an untrained network is the bilinear enlargement, exactly. No norm, so a tile's inside
-    does not depend on the rest of the picture and training and inference agree.
+    does not depend on the rest of the image and training and inference agree.
 
-    Without ``upsampling_channels`` one convolution and one shuffle make the large picture from features of the input's
+    Without ``upsampling_channels`` one convolution and one shuffle make the large image from features of the input's
     size: quick, but no layer sees a cell of scale × scale samples beside the next one, and a game leaves a lattice of
     cells in flat areas. With it the features grow by one prime factor of ``scale`` after the other, that many channels
     after the first and half as many after each further one, and the last convolution works at full size.

@@ -1,4 +1,4 @@
-"""The context encoder: what is missing from a picture, guessed from what is around it."""
+"""The context encoder: what is missing from an image, guessed from what is around it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ INNERMOST_PX = 4
 class ContextEncoder(nn.Module):
     """Halve ``downs`` times to 4×4, squeeze through a bottleneck of one pixel, and enlarge again.
 
-    ``center`` predicts the middle (half the side) and returns the picture with its middle replaced: known pixels around
-    it pass through. ``full`` predicts every pixel; its decoder is one level deeper. Both have a picture of the training
+    ``center`` predicts the middle (half the side) and returns the image with its middle replaced: known pixels around
+    it pass through. ``full`` predicts every pixel; its decoder is one level deeper. Both have an image of the training
     size, 4·2^downs, for a single bottleneck; on larger ones the bottleneck slides, and where its windows overlap their
     mean is taken, so that features have the size that the decoder has learnt.
 
@@ -115,7 +115,7 @@ def _decoder(channels: list[int], outputs: int, norm: NormName, skips: bool) -> 
 
 
 def _continued(image: Tensor, overlap_px: int) -> Tensor:
-    """The middle of the picture: its known border, and inside the smoothest continuation of that."""
+    """The middle of the image: its known border, and inside the smoothest continuation of that."""
     height, width = image.shape[-2:]
     middle = image[..., height // 4 : height // 4 + height // 2, width // 4 : width // 4 + width // 2].clone()
     side_px = min(height, width) // 2 - 2 * overlap_px

@@ -13,7 +13,7 @@ from gantools.models.halo import LOCAL_NORMS, Halo
 from gantools.models.strided import StridedConv2d
 
 LEVELS = 5
-"""Scales of the encoder: 1/2, 1/4, 1/8, 1/16 and 1/32 of the picture's side."""
+"""Scales of the encoder: 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's side."""
 
 
 class FPN(nn.Module):
@@ -21,7 +21,7 @@ class FPN(nn.Module):
 
     Each pyramid scale is the encoder's, by a 1×1 convolution, plus the enlarged coarser one. The heads' outputs of 1/4
     to 1/32 are enlarged to 1/4 and concatenated; two smoothing convolutions bring them to full size, the 1/2 scale
-    added between, and the result is added to the picture: y = clamp(x + tanh(…), -1, 1).
+    added between, and the result is added to the image: y = clamp(x + tanh(…), -1, 1).
 
     Shapes: (N, in_channels, H, W) → (N, out_channels, H, W), H and W multiples of 32.
     Range: [-1, 1] → [-1, 1].
@@ -115,7 +115,7 @@ def _doubled(features: Tensor) -> Tensor:
 
 
 def _halo(blocks: int) -> Halo:
-    """What a tile needs of the picture: head and pyramid at every scale, then the encoder's needs on top of them."""
+    """What a tile needs of the image: head and pyramid at every scale, then the encoder's needs on top of them."""
     half = Halo().convolution(3).enlarged().convolution(3)
     quarter = half.enlarged().convolution(3)
     needs = [half]

@@ -16,11 +16,11 @@ from gantools.models.halo import Halo
 from gantools.models.padding import ReplicationPad2d
 
 ATTENTION_UP = 1
-"""The up after which self-attention stands: the second of four, at 1/8 of the picture's sides."""
+"""The up after which self-attention stands: the second of four, at 1/8 of the image's sides."""
 
 
 class ResNetUNet(nn.Module):
-    """Encode by a ResNet, decode by sub-pixel ups with a skip at every scale, the picture itself included.
+    """Encode by a ResNet, decode by sub-pixel ups with a skip at every scale, the image itself included.
 
     ``encoder.early``, ``encoder.late`` and ``decoder`` hold all weights, so that they can learn at different rates.
     The last layer is a sigmoid stretched to ``output_range`` on ImageNet's statistics, carried to [-1, 1] by
@@ -49,7 +49,7 @@ class ResNetUNet(nn.Module):
     ) -> None:
         super().__init__()
         if (in_channels, out_channels) != (3, 3):
-            raise ValueError("a ResNet U-Net takes and makes RGB pictures: in_channels and out_channels are 3")
+            raise ValueError("a ResNet U-Net takes and makes RGB images: in_channels and out_channels are 3")
         self.halo_px: int | None = None if self_attention else _halo(encoder, blur).px
         self.encoder = ResNetEncoder(encoder, base_channels)
         layers = _Layers(weight_norm, blur)
@@ -60,7 +60,7 @@ class ResNetUNet(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From the encoder's maps to the picture."""
+    """From the encoder's maps to the image."""
 
     def __init__(
         self, layers: _Layers, channels: list[int], self_attention: bool, output_range: tuple[float, float]
@@ -81,7 +81,7 @@ class Decoder(nn.Module):
             self.ups.append(up)
             inputs = up.outputs
         self.enlarge = layers.enlargement(inputs, inputs, blur=False)
-        both = inputs + 3  # the picture itself is the last skip
+        both = inputs + 3  # the image itself is the last skip
         self.refine = Residual(layers.convolution(both, both), layers.convolution(both, both))
         self.last = layers.normed(nn.Conv2d(both, 3, 1))
         self.low, self.high = output_range
@@ -144,7 +144,7 @@ class _Layers:
 
 
 def _halo(encoder: EncoderName, blur: bool) -> Halo:
-    """What a tile needs of the picture: the decoder's needs at every scale, then the encoder's on top of them."""
+    """What a tile needs of the image: the decoder's needs at every scale, then the encoder's on top of them."""
     halo, skips = Halo().convolution(3, times=2).enlarged(), []
     for _ in BLOCKS[encoder]:
         halo = halo.convolution(3, times=2)

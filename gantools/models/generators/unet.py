@@ -107,7 +107,7 @@ def _enlargement(inputs: int, outputs: int, bias: bool, upsampling: Upsampling) 
 
 
 def _last_enlargement(inputs: int, outputs: int, upsampling: Upsampling) -> list[nn.Module]:
-    """The step to the picture; the source pads left and top by one so that a 4×4 kernel keeps the size."""
+    """The step to the image; the source pads left and top by one so that a 4×4 kernel keeps the size."""
     if upsampling == "source":
         padded = nn.ZeroPad2d((1, 0, 1, 0))
         return [nn.Upsample(scale_factor=2), padded, nn.Conv2d(inputs, outputs, 4, padding=1)]
@@ -115,7 +115,7 @@ def _last_enlargement(inputs: int, outputs: int, upsampling: Upsampling) -> list
 
 
 def _halo(downs: int, upsampling: Upsampling) -> Halo:
-    """What a tile needs of the picture: the decoder's needs at every scale, then the encoder's on top of them."""
+    """What a tile needs of the image: the decoder's needs at every scale, then the encoder's on top of them."""
     last = (
         Halo().convolution(4, padding=2).enlarged()
         if upsampling == "source"
