@@ -219,7 +219,7 @@ class ContextEncoder(Recipe["Masked", Generated]):
         """Squared error over what is predicted: 1 in the hole, and on the known border its own weight."""
         from gantools.losses.reconstruction import weighted_region_l2  # needs torch
 
-        hole = self.judged(batch.hole)
+        hole = self.judged(batch.missing)
         weights = hole + (1 - hole) * (self.options.overlap_weight if self.overlapping else 0.0)
         return weighted_region_l2(self.judged(made), self.judged(batch.image), weights)
 
@@ -250,7 +250,7 @@ class ContextEncoder(Recipe["Masked", Generated]):
         from gantools.images.ops import masks  # need numpy, cv2 and torch
         from gantools.metrics import hole as measure
 
-        truth, hole = ranges.from_tensor(batch.image), batch.hole[0, 0].bool().cpu().numpy()
+        truth, hole = ranges.from_tensor(batch.image), batch.missing[0, 0].bool().cpu().numpy()
         ours, telea = ranges.from_tensor(filled(batch, made)), masks.telea(truth, hole)
         figures = {
             "hole_psnr": measure.hole_psnr(ours, truth, hole),
@@ -280,12 +280,12 @@ class ContextEncoder(Recipe["Masked", Generated]):
 def hidden(batch: Masked) -> Tensor:
     """The images with the mean colour where something is missing."""
     mean = batch.image.new_tensor(MEAN_RGB).view(1, 3, 1, 1)
-    return batch.image.lerp(mean.expand_as(batch.image), batch.hole)
+    return batch.image.lerp(mean.expand_as(batch.image), batch.missing)
 
 
 def filled(batch: Masked, made: Tensor) -> Tensor:
     """The known pixels, and what was made in the hole."""
-    return batch.image.lerp(made, batch.hole)
+    return batch.image.lerp(made, batch.missing)
 
 
 RECIPE = ContextEncoder

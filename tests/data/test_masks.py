@@ -129,9 +129,9 @@ def test_samples_are_photos_with_a_mask(photos: Path) -> None:
     assert batch.mask.shape == (3, 16, 16, 1)
     assert set(batch.mask.unique().tolist()) == {0, 255}
     ready = to_network(batch, "cpu")
-    assert ready.hole.shape == (3, 1, 16, 16)
-    assert set(ready.hole.unique().tolist()) == {0.0, 1.0}
-    assert (ready.hole[:, 0] == (batch.mask[..., 0] == 255)).all()
+    assert ready.missing.shape == (3, 1, 16, 16)
+    assert set(ready.missing.unique().tolist()) == {0.0, 1.0}
+    assert (ready.missing[:, 0] == (batch.mask[..., 0] == 255)).all()
 
 
 def test_masks_change_with_the_epoch_and_those_of_validation_do_not(photos: Path) -> None:

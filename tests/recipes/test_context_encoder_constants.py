@@ -155,7 +155,7 @@ def test_missing_pixels_have_the_mean_colour_and_the_network_does_not_see_them()
     shown = context_encoder.hidden(given)
     mean = torch.tensor([2 * 117 / 255 - 1, 2 * 104 / 255 - 1, 2 * 123 / 255 - 1])
     torch.testing.assert_close(shown[:, :, 5:11, 5:11], mean.view(1, 3, 1, 1).expand(2, 3, 6, 6), rtol=0, atol=1e-7)
-    known = given.hole.expand_as(shown) == 0
+    known = given.missing.expand_as(shown) == 0
     assert torch.equal(shown[known], given.image[known])
 
 
@@ -236,7 +236,7 @@ def test_validation_names_the_baselines_and_measures_the_hole() -> None:
         judged = recipe.validate(one)
     assert set(judged.metrics) == {"hole_psnr", "hole_l1_percent", "mean_fill_hole_psnr", "telea_hole_psnr"}
     assert judged.fake.shape == (1, 3, 16, 16)
-    known = one.hole.expand_as(judged.fake) == 0
+    known = one.missing.expand_as(judged.fake) == 0
     assert torch.equal(judged.fake[known], one.image[known])
     assert recipe.exports()["generator"].takes == "masked"
 

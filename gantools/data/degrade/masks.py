@@ -44,9 +44,9 @@ def draw(height: int, width: int, rng: np.random.Generator, options: MaskOptions
 def center(height: int, width: int, options: CenterMask) -> Mask:
     """The predicted square in the middle without its border of known pixels."""
     side_px = max(1, round(options.region_share * min(height, width)) - 2 * options.overlap_px)
-    hole = np.zeros((height, width), np.bool_)
-    hole[central_square(height, width, side_px)] = True
-    return hole
+    mask = np.zeros((height, width), np.bool_)
+    mask[central_square(height, width, side_px)] = True
+    return mask
 
 
 def random_block(height: int, width: int, rng: np.random.Generator, options: RandomBlockMask) -> Mask:
@@ -83,7 +83,7 @@ def random_region(height: int, width: int, rng: np.random.Generator, options: Ra
 
 
 def _within(max_share: float, height: int, width: int, piece: Draw, most_pieces: int, rng: np.random.Generator) -> Mask:
-    """One to ``most_pieces`` pieces on top of each other; one that makes the hole too large is left out."""
+    """One to ``most_pieces`` pieces on top of each other; one that makes the mask too large is left out."""
     canvas = np.zeros((height, width), np.uint8)
     wanted = int(rng.integers(1, most_pieces + 1))
     most_px = max(1, int(max_share * height * width))

@@ -93,7 +93,7 @@ class Masked(Batch):
     """Images and what is missing from them.
 
     ``mask`` is (N, H, W, 1) from the loader, 255 where pixels are missing and 0 elsewhere; ``to_network`` treats it as
-    any image, so that it is 1 and -1 there, and ``hole`` is what networks and losses compute with.
+    any image, so that it is 1 and -1 there, and ``missing`` is what networks and losses compute with.
     """
 
     image: Tensor
@@ -101,7 +101,7 @@ class Masked(Batch):
     names: tuple[str, ...]
 
     @property
-    def hole(self) -> Tensor:
+    def missing(self) -> Tensor:
         """Exactly 1 where pixels are missing, else 0, of a batch on its device. Shapes: (N, 1, H, W) float."""
         return (self.mask + 1) / 2
 

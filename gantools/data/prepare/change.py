@@ -1,4 +1,4 @@
-"""One image becomes another: outlines, blur, holes and whatever else the loaders do to make the input of a pair."""
+"""One image becomes another: outlines, blur, masks and whatever else the loaders do to make the input of a pair."""
 
 from __future__ import annotations
 

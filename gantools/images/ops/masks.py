@@ -1,4 +1,4 @@
-"""What is missing from an image: a hole is an array of True and False, [H, W], True where pixels are missing."""
+"""Masks: boolean arrays [H, W], True where pixels are missing; filling what is missing without a network."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ MEAN_RGB = (117, 104, 123)
 TELEA_RADIUS_PX = 3
 
 
-def mask_of(mask: Image) -> Mask:
-    """The hole that a mask image stands for: white (brighter than half) and not transparent is missing."""
-    half = np.iinfo(mask.pixels.dtype).max / 2
-    missing = np.asarray(cv2.cvtColor(mask.pixels, cv2.COLOR_RGB2GRAY)) > half
-    return np.asarray(missing if mask.alpha is None else missing & (mask.alpha > half))
+def mask_of(image: Image) -> Mask:
+    """The mask of a mask image: white (brighter than half) and not transparent is missing."""
+    half = np.iinfo(image.pixels.dtype).max / 2
+    missing = np.asarray(cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)) > half
+    return np.asarray(missing if image.alpha is None else missing & (image.alpha > half))
 
 
-def warn_if_mostly_missing(hole: Mask, label: str, *, transparency: bool = False) -> None:
+def warn_if_mostly_missing(mask: Mask, label: str, *, transparency: bool = False) -> None:
     """Warn where more than half of an image is missing: a mask is easily given the wrong way round."""
-    share = float(hole.mean())
+    share = float(mask.mean())
     what, rule = ("transparency", "Opaque is known") if transparency else ("mask", "White is missing, black is known")
     if share > 0.5:
         warnings.warn(f"{label}: the {what} leaves out {share:.0%} of the image; is it inverted? {rule}", stacklevel=3)
@@ -40,17 +40,17 @@ def central_square(height: int, width: int, side_px: int) -> tuple[slice, slice]
     return slice(top, top + side_px), slice(left, left + side_px)
 
 
-def mean_filled(pixels: Pixels, hole: Mask) -> Pixels:
-    """A copy whose hole has the mean colour. Shapes: uint8 or uint16 [H, W, 3]."""
+def mean_filled(pixels: Pixels, mask: Mask) -> Pixels:
+    """A copy whose missing pixels have the mean colour. Shapes: uint8 or uint16 [H, W, 3]."""
     filled = pixels.copy()
-    filled[hole] = np.array(MEAN_RGB, pixels.dtype) * pixels.dtype.type(np.iinfo(pixels.dtype).max // 255)
+    filled[mask] = np.array(MEAN_RGB, pixels.dtype) * pixels.dtype.type(np.iinfo(pixels.dtype).max // 255)
     return filled
 
 
-def telea(pixels: Pixels, hole: Mask) -> Pixels:
-    """The hole filled without learning, by marching inwards from its edge. Shapes: uint8 [H, W, 3].
+def telea(pixels: Pixels, mask: Mask) -> Pixels:
+    """Missing pixels filled without learning, by marching inwards from the edge. Shapes: uint8 [H, W, 3].
 
     Paper: Telea 2004, as in OpenCV. What to beat.
     """
-    made: Any = cv2.inpaint(np.ascontiguousarray(pixels), hole.astype(np.uint8), TELEA_RADIUS_PX, cv2.INPAINT_TELEA)
+    made: Any = cv2.inpaint(np.ascontiguousarray(pixels), mask.astype(np.uint8), TELEA_RADIUS_PX, cv2.INPAINT_TELEA)
     return np.asarray(made)
