@@ -16,7 +16,7 @@ from gantools.config import overrides as override
 from gantools.config import report
 from gantools.config.schema import RunConfig
 from gantools.config.source import Tree
-from gantools.data.folders import layout
+from gantools.data.folders import layout, search
 from gantools.data.folders.layout import Item
 from gantools.data.loading.dataset import Dataset
 from gantools.data.loading.sampler import SampleKey
@@ -148,7 +148,7 @@ def of_model(
 
 def _ready_pairs(folder: Path, recipe: type[Recipe[Any, Any]], model: RunModel) -> FolderPairs | None:
     """The pairs of a folder that holds two folders named as in ``PAIR_FOLDERS``, else None. Raises DataError."""
-    layout.require_folder(folder)
+    search.require_folder(folder)
     present = {child.name.lower(): child for child in folder.iterdir() if child.is_dir()}
     for given, wanted in PAIR_FOLDERS:
         if given in present and wanted in present:

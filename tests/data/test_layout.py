@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gantools.data.folders import layout
+from gantools.data.folders import layout, search
 from gantools.errors import DataError
 
 
@@ -42,7 +42,7 @@ def test_the_order_does_not_depend_on_the_disk(tmp_path: Path, save, monkeypatch
         def __exit__(self, *_: object) -> None: ...
 
     monkeypatch.setattr(os, "scandir", Backwards)
-    assert [path.name for path in layout.image_files(tmp_path)] == first == sorted(first, key=str.encode)
+    assert [path.name for path in search.image_files(tmp_path)] == first == sorted(first, key=str.encode)
 
 
 def test_a_link_to_the_folder_itself_is_walked_once(tmp_path: Path, save) -> None:
@@ -96,9 +96,9 @@ def test_unpaired_domains_need_no_partners(tmp_path: Path, save) -> None:
 def test_ready_made_splits_are_found(tmp_path: Path, save) -> None:
     save(tmp_path / "train" / "1.png")
     save(tmp_path / "test" / "2.png")
-    assert layout.split_folder(tmp_path, "training") == tmp_path / "train"
-    assert layout.split_folder(tmp_path, "validation") == tmp_path / "test"
-    assert layout.split_folder(tmp_path / "train", "training") is None
+    assert search.split_folder(tmp_path, "training") == tmp_path / "train"
+    assert search.split_folder(tmp_path, "validation") == tmp_path / "test"
+    assert search.split_folder(tmp_path / "train", "training") is None
 
 
 def missing(folder: Path, _save) -> None:
@@ -165,9 +165,9 @@ def test_ten_thousand_files_are_not_all_opened(tmp_path: Path, monkeypatch: pyte
     for number in range(10_000):
         (tmp_path / f"{number}.png").touch()
     opened = []
-    monkeypatch.setattr(layout, "_size", lambda path: opened.append(path))
+    monkeypatch.setattr(search, "size_of", lambda path: opened.append(path))
     assert len(layout.find(tmp_path).items) == 10_000
-    assert 0 < len(opened) <= layout.CHECKED_FILES
+    assert 0 < len(opened) <= search.CHECKED_FILES
 
 
 def test_real_pairs(shared_data: Path) -> None:
@@ -175,4 +175,4 @@ def test_real_pairs(shared_data: Path) -> None:
     assert len(layout.find(shared_data / "blur_gopro_pairs").items) == 3
     assert layout.find(shared_data / "photos_kodak24").kind == "photos"
     domains = layout.domain_folders(shared_data / "apples_oranges_128")
-    assert [len(layout.image_files(side)) for side in domains] == [238, 284]
+    assert [len(search.image_files(side)) for side in domains] == [238, 284]

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from gantools import api
 from gantools.checkpoint import weights
 from gantools.cli.app import app
-from gantools.data.folders import layout
+from gantools.data.folders import layout, search
 from gantools.data.loading import dataset
 from gantools.data.prepare import pack as packing
 from gantools.data.synthetic import drawing
@@ -113,8 +113,8 @@ def test_two_domains_and_two_folders(tmp_path: Path) -> None:
     )
     assert packed_names == names
     both = packed(tmp_path / "fruit" / "trainA", tmp_path / "both", 1, tmp_path / "fruit" / "trainB")
-    assert len(layout.image_files(both)) == 6
-    assert layout.split_folder(both, "training") is None
+    assert len(search.image_files(both)) == 6
+    assert search.split_folder(both, "training") is None
 
 
 def test_what_is_not_there_is_said(shoes: Path, tmp_path: Path) -> None:

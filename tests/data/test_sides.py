@@ -16,7 +16,7 @@ from gantools.data.datasets.inpainting import InpaintingDataset
 from gantools.data.datasets.paired import PairedDataset
 from gantools.data.datasets.restoration import RestorationDataset
 from gantools.data.datasets.super_resolution import SuperResolutionDataset
-from gantools.data.folders import layout, pairing
+from gantools.data.folders import layout, pairing, search
 from gantools.data.loading.sampler import SampleKey
 from gantools.data.options.datasets import BlurredData, MaskedData, PairedData, ResolutionData, RestorationData
 from gantools.data.prepare import inspect, recognise
@@ -371,7 +371,7 @@ def test_real_sets(shared_data: Path) -> None:
     ]
     assert layout.find_photos(shared_data / "blur_gopro_pairs").describe() == "3 photos (of sharp; blur left out)"
     for name in ("fashion_60x80_10classes", "photos_clothing_cc0", "apples_oranges_full"):
-        assert len(layout.find_photos(shared_data / name).items) == len(layout.image_files(shared_data / name))
+        assert len(layout.find_photos(shared_data / name).items) == len(search.image_files(shared_data / name))
 
 
 def test_real_photos_and_label_maps_beside_a_third_folder_are_found(shared_data: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gantools.data.folders import layout
+from gantools.data.folders import layout, search
 from gantools.images import formats
 from gantools.images.image import Image
 from gantools.images.io import reader, shards, writer
@@ -67,7 +67,7 @@ def test_clutter_in_a_tar_is_passed_over_too(tmp_path: Path) -> None:
     (tmp_path / "packed").mkdir()
     with tarfile.open(tmp_path / "packed" / "0.tar", "w") as archive:
         archive.add(tmp_path / "set", ".")
-    assert [path.name for path in layout.image_files(tmp_path / "packed")] == ["a.png"]
+    assert [path.name for path in search.image_files(tmp_path / "packed")] == ["a.png"]
 
 
 def test_training_and_infer_follow_links_alike_and_each_folder_once(tmp_path: Path) -> None:

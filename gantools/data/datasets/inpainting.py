@@ -9,7 +9,7 @@ import numpy as np
 
 from gantools.data import transforms
 from gantools.data.degrade import masks
-from gantools.data.folders import layout
+from gantools.data.folders import layout, search
 from gantools.data.folders.layout import Layout
 from gantools.data.folders.split import Split, gather
 from gantools.data.loading.batches import Masked
@@ -75,7 +75,7 @@ def _given_masks(options: MaskOptions, side_px: int) -> tuple[Mask, ...]:
     path = expanded(options.path)
     if not options.path or not path.exists():
         raise DataError(f"data.mask.path: '{options.path}' does not exist; give a mask image or a folder of them")
-    files = layout.image_files(path) if path.is_dir() else [path]
+    files = search.image_files(path) if path.is_dir() else [path]
     return tuple(_given_mask(file, side_px) for file in files)
 
 

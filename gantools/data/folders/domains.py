@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from gantools.data.folders import layout
+from gantools.data.folders import layout, search
 from gantools.data.folders.layout import Layout
 from gantools.data.folders.split import Split, find_all, folders, share_of, without
 from gantools.data.options.datasets import UnpairedData
@@ -15,7 +15,7 @@ from gantools.errors import DataError
 from gantools.files import expanded
 from gantools.images.io import shards
 
-_SPLIT_WORDS = {split: "|".join(sorted(words, key=len, reverse=True)) for split, words in layout.SPLIT_FOLDERS.items()}
+_SPLIT_WORDS = {split: "|".join(sorted(words, key=len, reverse=True)) for split, words in search.SPLIT_FOLDERS.items()}
 
 
 class Folders(NamedTuple):
@@ -59,10 +59,10 @@ def _held_out(options: UnpairedData) -> list[Folders] | None:
 
 def of_split(root: Path, split: Split) -> Folders | None:
     """Folders made for one split: testA and testB (or A_test and B_test), or A and B in a folder named test."""
-    inner = layout.split_folder(root, split)
+    inner = search.split_folder(root, split)
     if inner is not None:
         return Folders(*layout.domain_folders(inner))
-    layout.require_folder(root)
+    search.require_folder(root)
     a, b = _named(root, split, "a"), _named(root, split, "b")
     if (a is None) != (b is None):
         alone = (a or b or root).name

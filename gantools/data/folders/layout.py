@@ -5,36 +5,26 @@ Hidden files and folders are left out. Messages name the folder, what was seen t
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Literal, TypeVar
+from typing import Literal
 
-from gantools.data.folders import pairing, sides
+from gantools.data.folders import pairing, search, sides
 from gantools.data.folders.alike import alike
 from gantools.data.folders.pairing import PAIR_FOLDERS
 from gantools.data.folders.sides import Site
 from gantools.data.options.datasets import LayoutName
 from gantools.errors import DataError, ImageError
-from gantools.images import formats
-from gantools.images.io import reader, shards
-from gantools.jobs.pictures import entries_below
+from gantools.images.io import shards
 
-T = TypeVar("T")
 Kind = Literal["photos", "folders", "ab"]
 
-SUFFIXES = frozenset(f".{suffix}" for suffix in formats.FORMATS)
-
-SPLIT_FOLDERS = {"training": ("train", "training"), "validation": ("val", "valid", "validation", "test")}
 
 AB_TOLERANCE = 0.1
 """How much the width of an A|B image may differ from twice its height, as a share of the height."""
-
-# Headers read before training: enough to find a wrong layout, few enough to take well under a second.
-CHECKED_FILES = 200
 
 
 @dataclass(frozen=True)
@@ -74,11 +64,11 @@ def find(
     Raises DataError when the folder is missing, empty, does not hold what ``layout`` says, or when its images may be
     single ones or pairs.
     """
-    require_folder(folder)
+    search.require_folder(folder)
     pair = _pair_folders(folder) if layout in ("auto", "folders") else None
     if pair is not None:
         return find_pairs(*pair, partner)
-    files = image_files(folder)
+    files = search.image_files(folder)
     named, doubtful = _sites(folder, files)
     if named and layout in ("auto", "folders"):
         if enlarged(folder):
@@ -103,11 +93,11 @@ def find(
 
 def pair_folders(folder: Path) -> tuple[tuple[Path, Path], ...]:
     """The pairs of folders that ``find`` takes for the two sides of pairs, by their names. Raises DataError."""
-    require_folder(folder)
+    search.require_folder(folder)
     pair = _pair_folders(folder)
     if pair is not None:
         return (pair,)
-    named, _ = _sites(folder, image_files(folder))
+    named, _ = _sites(folder, search.image_files(folder))
     return tuple((folder / site.parent / site.source, folder / site.parent / site.target) for site in named)
 
 
@@ -116,10 +106,10 @@ def enlarged(folder: Path) -> bool:
     found = False
     for source, target in pair_folders(folder):
         smalls, larges = (
-            {pairing.unscaled(stem): path for stem, path in _by_stem(side).items()} for side in (source, target)
+            {pairing.unscaled(stem): path for stem, path in search.by_stem(side).items()} for side in (source, target)
         )
-        for stem in sampled(sorted(smalls.keys() & larges.keys())):
-            small, large = _size(smalls[stem]), _size(larges[stem])
+        for stem in search.sampled(sorted(smalls.keys() & larges.keys())):
+            small, large = search.size_of(smalls[stem]), search.size_of(larges[stem])
             if small and large and (small[0] >= large[0] or small[1] >= large[1]):
                 return False
             found = True
@@ -131,8 +121,8 @@ def find_photos(folder: Path) -> Layout:
 
     Raises DataError when the folder is missing or empty, or when two of its folders may be pairs.
     """
-    require_folder(folder)
-    files = image_files(folder)
+    search.require_folder(folder)
+    files = search.image_files(folder)
     named, doubtful = _sites(folder, files)
     for site in (*(site for site in named if not site.matching), *doubtful):
         raise DataError(_doubt(folder, site))
@@ -141,7 +131,7 @@ def find_photos(folder: Path) -> Layout:
     targets = {folder / site.parent / site.target for site in named}
     left_out = {folder / site.parent / name for site in named for name in (site.source, *site.others)} - targets
     kept = [path for path in files if left_out.isdisjoint(path.parents)]
-    note = f"of {_some(targets)}; {_some(left_out)} left out" if named else ""
+    note = f"of {search.some_names(targets)}; {search.some_names(left_out)} left out" if named else ""
     return Layout("photos", _items(folder, kept), note)
 
 
@@ -162,8 +152,8 @@ def match(source: Path, target: Path, partner: str | None = None) -> tuple[tuple
     Raises DataError when a folder is missing, empty, or holds one name twice.
     """
     for folder in (source, target):
-        require_folder(folder)
-    pairs, alone = pairing.paired(_by_stem(source), _by_stem(target), partner)
+        search.require_folder(folder)
+    pairs, alone = pairing.paired(search.by_stem(source), search.by_stem(target), partner)
     items = tuple(Item(name, files) for name, files in pairs.items())
     one_folder = source.resolve() == target.resolve()
     return items, () if one_folder else tuple(sorted(alone, key=lambda path: (path.stem, path.as_posix())))
@@ -171,13 +161,13 @@ def match(source: Path, target: Path, partner: str | None = None) -> tuple[tuple
 
 def all_images(folder: Path) -> Layout:
     """Every image below ``folder`` as a photo, whatever its folders are called."""
-    require_folder(folder)
-    return Layout("photos", _items(folder, image_files(folder)))
+    search.require_folder(folder)
+    return Layout("photos", _items(folder, search.image_files(folder)))
 
 
 def domain_folders(folder: Path) -> tuple[Path, Path]:
     """The two unpaired folders in ``folder``. Raises DataError when there are none."""
-    require_folder(folder)
+    search.require_folder(folder)
     pair = _pair_folders(folder)
     if pair is None:
         raise DataError(
@@ -187,64 +177,12 @@ def domain_folders(folder: Path) -> tuple[Path, Path]:
     return pair
 
 
-def split_folder(folder: Path, split: Literal["training", "validation"]) -> Path | None:
-    """The sub-folder that a ready-made set keeps this split in (train, val, test …), if it has one."""
-    if not shards.is_folder(folder):
-        return None
-    present = {child.name.lower(): child for child in _folders(folder)}
-    return next((present[name] for name in SPLIT_FOLDERS[split] if name in present), None)
-
-
-def image_files(folder: Path) -> list[Path]:
-    """All image files below ``folder``, sorted by relative path; links to folders are followed, once each.
-
-    Raises DataError when there is none.
-    """
-    seen = 0
-    found = []
-    try:
-        for path in _walk(folder):
-            seen += 1
-            if path.suffix.lower() in SUFFIXES:
-                found.append(path)
-    except OSError as error:
-        raise DataError(f"data.dir: '{error.filename}' cannot be read: {error.strerror}") from error
-    if not found:
-        suffixes = " ".join(sorted(SUFFIXES))
-        raise DataError(f"data.dir: '{folder}' holds no images: {seen} files seen, none ends in {suffixes}")
-    return sorted(found, key=lambda path: os.fsencode(path.relative_to(folder).as_posix()))
-
-
-def sampled(items: Sequence[T]) -> Sequence[T]:
-    """At most CHECKED_FILES items, evenly spread."""
-    return items[:: max(1, -(-len(items) // CHECKED_FILES))]
-
-
-def require_folder(folder: Path) -> None:
-    """Raise DataError when ``folder`` is none."""
-    if not shards.exists(folder):
-        raise DataError(f"data.dir: '{folder}' does not exist; give a folder with --data DIR")
-    if not shards.is_folder(folder):
-        raise DataError(f"data.dir: '{folder}' is a file; give a folder of images with --data DIR")
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    packed = shards.files_below(folder)
-    if packed is not None:
-        return iter(packed)
-    return (Path(entry.path) for entry in entries_below(folder) if entry.is_file())
-
-
-def _folders(folder: Path) -> list[Path]:
-    return shards.folders_in(folder)
-
-
 def _pair_folders(folder: Path) -> tuple[Path, Path] | None:
     """The first two sub-folders named like a pair; a pair's names may go on after a separator (trainA_apples)."""
     present: dict[str, Path] = {}
-    for child in reversed(_folders(folder)):
+    for child in reversed(shards.folders_in(folder)):
         present[re.split(r"[_\-. ]", child.name.lower(), maxsplit=1)[0]] = child
-    present |= {child.name.lower(): child for child in _folders(folder)}
+    present |= {child.name.lower(): child for child in shards.folders_in(folder)}
     return next(((present[a], present[b]) for a, b in PAIR_FOLDERS if a in present and b in present), None)
 
 
@@ -276,8 +214,8 @@ def _joined(folder: Path, named: Sequence[Site], files: Sequence[Path], partner:
     _check_sizes(items)
     used = {side for _, *both in pairs for side in both}
     left_out = {path.parent for path in files if used.isdisjoint(path.parents)}
-    note = " → ".join(_some(side) for side in list(zip(*pairs, strict=True))[1:])
-    return Layout("folders", items, note + (f"; {_some(left_out)} left out" if left_out else ""))
+    note = " → ".join(search.some_names(side) for side in list(zip(*pairs, strict=True))[1:])
+    return Layout("folders", items, note + (f"; {search.some_names(left_out)} left out" if left_out else ""))
 
 
 def _matched(source: Path, target: Path, partner: str | None) -> tuple[Item, ...]:
@@ -292,7 +230,7 @@ def _matched(source: Path, target: Path, partner: str | None) -> tuple[Item, ...
         ]
         pattern = pairing.suggested(*names) if all(names) and partner is None else None
         raise DataError(
-            f"data.dir: {len(alone)} files have no partner ({first_names(alone)}); "
+            f"data.dir: {len(alone)} files have no partner ({search.first_names(alone)}); "
             + (
                 f"type data.partner='{pattern}' to pair them so"
                 if pattern
@@ -335,40 +273,9 @@ def _refuse_mixed(folder: Path, files: Sequence[Path], typed: str | None = None)
     raise DataError(f"{said}; {pairs}{apart}")
 
 
-def _some(folders: Iterable[Path]) -> str:
-    """Names of folders, each once, in order."""
-    names = sorted({folder.name for folder in folders})
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    """Relative path without suffix → file. Raises DataError for two files that differ in their suffix only."""
-    stems: dict[str, Path] = {}
-    for path in image_files(folder):
-        stem = path.relative_to(folder).with_suffix("").as_posix()
-        if stem in stems:
-            raise DataError(f"data.dir: '{folder}': {stems[stem].name} and {path.name} have the same name; keep one")
-        stems[stem] = path
-    return stems
-
-
-def first_names(paths: Sequence[Path]) -> str:
-    """The first five files with the folder they lie in, for messages."""
-    return ", ".join(f"{path.parent.name}/{path.name}" for path in paths[:5]) + (", …" if len(paths) > 5 else "")
-
-
-def _size(path: Path) -> tuple[int, int] | None:
-    """(width, height) from the header, or None where it cannot be read: training reports such files by name."""
-    try:
-        header = reader.probe(path)
-    except ImageError:
-        return None
-    return header.width, header.height
-
-
 def _check_sizes(items: Sequence[Item]) -> None:
-    for item in sampled(items):
-        sizes = [size for size in map(_size, item.files) if size is not None]
+    for item in search.sampled(items):
+        sizes = [size for size in map(search.size_of, item.files) if size is not None]
         if len(set(sizes)) > 1:
             (w0, h0), (w1, h1) = sizes
             raise DataError(
@@ -379,7 +286,7 @@ def _check_sizes(items: Sequence[Item]) -> None:
 
 def _looks_like_ab(items: Sequence[Item]) -> bool:
     """Whether every image looked at is exactly twice as wide as high: unlikely for photos, the rule for A|B sets."""
-    sizes = [size for size in (_size(item.files[0]) for item in sampled(items)) if size is not None]
+    sizes = [size for size in (search.size_of(item.files[0]) for item in search.sampled(items)) if size is not None]
     return bool(sizes) and all(width == 2 * height for width, height in sizes)
 
 
@@ -403,8 +310,8 @@ def require_halves(path: Path, width: int, height: int, *, any_shape: bool) -> N
 
 
 def _check_halves(items: Sequence[Item], *, any_shape: bool) -> None:
-    for item in sampled(items):
-        size = _size(item.files[0])
+    for item in search.sampled(items):
+        size = search.size_of(item.files[0])
         try:
             if size is not None:
                 require_halves(item.files[0], *size, any_shape=any_shape)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
-from gantools.data.folders import layout
+from gantools.data.folders import layout, search
 from gantools.data.folders.layout import Layout
 from gantools.data.options.datasets import BlurredData, DataOptions, PairedData
 from gantools.errors import DataError
@@ -63,7 +63,7 @@ def gather(options: DataOptions, wanted: Split, find: Callable[[Path], Layout]) 
     if options.validation_dir is not None:
         validation = find(Path(options.validation_dir))
         return validation if wanted == "validation" else without(find_all(roots, find), validation)
-    own = {name: [layout.split_folder(root, name) for root in roots] for name in ("training", "validation")}
+    own = {name: [search.split_folder(root, name) for root in roots] for name in ("training", "validation")}
     if all(own["training"]) and all(own["validation"]):
         return find_all([folder for folder in own[wanted] if folder], find)
     everything = find_all([train or root for train, root in zip(own["training"], roots, strict=True)], find)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from gantools.data.folders.layout import sampled
+from gantools.data.folders.search import sampled
 from gantools.data.loading.dataset import Dataset
 from gantools.data.loading.sampler import SampleKey
 from gantools.errors import DataError, ImageError

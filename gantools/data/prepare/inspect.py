@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from gantools.data.folders import layout
+from gantools.data.folders import layout, search
 from gantools.data.loading.workers import each
 from gantools.data.options.datasets import DataOptions
 from gantools.data.prepare.recognise import SAID, Kind, Recognised, examples, kind_of, without_partner
@@ -77,9 +77,9 @@ def inspect(
 
     Raises DataError when the folder is missing or holds no images.
     """
-    layout.require_folder(folder)
+    search.require_folder(folder)
     kind = kind or kind_of(folder)
-    paths = layout.image_files(folder)
+    paths = search.image_files(folder)
     files = []
     for examined in each(examine, paths, workers):
         files.append(examined)

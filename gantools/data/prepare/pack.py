@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gantools import files
-from gantools.data.folders import layout
+from gantools.data.folders import search
 from gantools.errors import DataError
 from gantools.images.io import shards
 
@@ -65,9 +65,9 @@ def _sources(folders: Sequence[Path]) -> list[_Source]:
         raise DataError("pack: two folders have the same name; pack the folder above them, or rename one")
     found = []
     for folder in folders:
-        layout.require_folder(folder)
+        search.require_folder(folder)
         prefix = f"{folder.resolve().name}/" if len(folders) > 1 else ""
-        paths = layout.image_files(folder)
+        paths = search.image_files(folder)
         found += [_Source(prefix + path.relative_to(folder).as_posix(), path) for path in paths]
     return sorted(found, key=lambda source: (source.stem, source.name))
 

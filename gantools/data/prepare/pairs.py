@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gantools.data.folders import layout
+from gantools.data.folders import layout, search
 from gantools.data.prepare.tasks import Sizes, Task, places, read_same_size, renamed, settled, size_of, write
 from gantools.errors import DataError, ImageError
 from gantools.images.io import reader
@@ -48,7 +48,7 @@ def combining(a: Path, b: Path, output: Path, format: str | None, existing: Exis
     """One task per pair of same-named files; without ``format`` in that of A. Raises DataError naming lonely files."""
     items, alone = layout.match(a, b)
     if alone:
-        raise DataError(f"{len(alone)} files have no partner: {layout.first_names(alone)}; remove or rename them")
+        raise DataError(f"{len(alone)} files have no partner: {search.first_names(alone)}; remove or rename them")
     return settled(
         [Task(item.name, item.files, (output / (item.name + new_suffix(item.files[0], format)),)) for item in items],
         existing,

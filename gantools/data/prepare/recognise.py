@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from gantools.data.folders import domains, layout
+from gantools.data.folders import domains, layout, search
 from gantools.data.folders import split as splits
 from gantools.data.folders.layout import Item
 from gantools.data.folders.split import Split
@@ -44,7 +44,7 @@ def kind_of(folder: Path) -> Kind:
     Pairs of small and large images are photos, as super-resolution uses them: the large ones.
     Raises DataError when it is missing, holds no images, or may be one thing or another.
     """
-    root = layout.split_folder(folder, "training") or folder
+    root = search.split_folder(folder, "training") or folder
     pair = pair_of(root)
     if pair and _named_as_domains(pair) and layout.match(*pair)[1]:
         return "unpaired"
@@ -55,7 +55,7 @@ def kind_of(folder: Path) -> Kind:
 
 def pair_of(root: Path) -> tuple[Path, Path] | None:
     """The two folders of pairs or of domains in ``root``, if it has them. Raises DataError when it is no folder."""
-    layout.require_folder(root)
+    search.require_folder(root)
     try:
         return layout.domain_folders(root)
     except DataError:
@@ -87,7 +87,7 @@ def _found(kind: Kind, folder: Path) -> layout.Layout:
 def without_partner(folder: Path) -> tuple[Path, ...]:
     """The files of two folders of pairs that have no partner, in every split."""
     roots: Sequence[Path] = [
-        root for split in layout.SPLIT_FOLDERS if (root := layout.split_folder(folder, _split(split)))
+        root for split in search.SPLIT_FOLDERS if (root := search.split_folder(folder, _split(split)))
     ] or [folder]
     pairs = [pair for root in roots for pair in layout.pair_folders(root)]
     return tuple(path for pair in pairs for path in layout.match(*pair)[1])

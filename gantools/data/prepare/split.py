@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gantools import files
-from gantools.data.folders import domains, layout
+from gantools.data.folders import domains, search
 from gantools.data.folders.layout import Item
 from gantools.data.folders.split import ranked
 from gantools.data.prepare.recognise import Kind, undivided
@@ -84,8 +84,8 @@ def _outputs(item: Item, source: Path, output: Path) -> tuple[Path, ...]:
 
 
 def _require_undivided(source: Path) -> None:
-    layout.require_folder(source)
-    inner = layout.split_folder(source, "validation") or layout.split_folder(source, "training")
+    search.require_folder(source)
+    inner = search.split_folder(source, "validation") or search.split_folder(source, "training")
     held_out = domains.of_split(source, "validation") if inner is None else None
     found = inner or (held_out and held_out.a)
     if found:
