@@ -1,4 +1,4 @@
-"""Which device a name means on this computer, what it can compute with, and how it says that memory ran out."""
+"""Devices: by name, with their precision settings, and how they report that memory ran out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gantools.errors import UsageError
 
 _NO_MEMORY = (
     "allocate memory",  # the CPU
-    "out of memory",  # "CUDA error: …", "CUDA driver error: …", "MPS backend …", when no allocator of torch's was asked
+    "out of memory",  # "CUDA error: …", "CUDA driver error: …", "MPS backend …", outside of torch's allocators
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
     "Invalid buffer size",  # Metal: larger than a buffer may be
@@ -16,7 +16,7 @@ _NO_MEMORY = (
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` takes CUDA, then MPS, then the CPU. Raises UsageError for a device that is not here."""
+    """``auto`` takes CUDA, then MPS, then the CPU. Raises UsageError for a missing device."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
@@ -37,11 +37,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def set_speed(device: torch.device, *, fast: bool) -> None:
-    """Let CUDA compute float32 as float32, or ``fast``: in TF32, by whichever convolution is fastest.
+    """Let CUDA compute float32 as float32; with ``fast`` in TF32, and by the fastest convolution algorithm.
 
-    torch itself takes TF32, with 10 bits of fraction instead of 23, for convolutions. These settings are torch's, for
-    the whole program. The older names are set: they also set the newer ``fp32_precision``, and torch's compiler reads
-    them.
+    torch's own default is TF32, with 10 bits of fraction instead of 23, for convolutions. These are settings of the
+    whole program. The older names are set: they also set ``fp32_precision``, and torch's compiler reads them.
     """
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = fast
@@ -59,13 +58,13 @@ def has_bf16(device: torch.device) -> bool:
 def _cpu_has_bf16() -> bool:
     try:
         able = torch.cpu.get_capabilities()
-    except AttributeError:  # older torch has no public question
+    except AttributeError:  # older torch cannot be asked
         return False
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out, in any of the ways that torch says so."""
+    """Whether an error means that memory ran out, however torch reports it."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)

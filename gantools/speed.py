@@ -70,7 +70,7 @@ class Measured:
     def __str__(self) -> str:
         plain, *others = self.ratios
         compared = ", ".join(f"{name} {self.ratios[name]:.2f} times" for name in others)
-        return f"{self.fastest} ({compared} as fast as {plain}, measured on this processor)"
+        return f"{self.fastest} ({compared} as fast as {plain}, measured on this CPU)"
 
 
 def is_wanted() -> bool:

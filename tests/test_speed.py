@@ -14,7 +14,7 @@ from gantools.speed import Measured
 
 
 class Clock:
-    """CPU time that passes only as it is told to."""
+    """CPU time that passes only when a contender runs."""
 
     def __init__(self) -> None:
         self.spent, self.turns = 0.0, list[str]()
@@ -71,7 +71,7 @@ def test_only_what_is_clearly_faster_is_taken(ratios: dict[str, float], fastest:
 
 def test_the_line_says_what_was_chosen_and_the_ratio() -> None:
     said = str(Measured("anything", {"fp32": 1, "bf16": 0.7}))
-    assert said == "fp32 (bf16 0.70 times as fast as fp32, measured on this processor)"
+    assert said == "fp32 (bf16 0.70 times as fast as fp32, measured on this CPU)"
 
 
 def test_they_take_turns_and_the_first_turn_and_making_ready_are_not_counted(clock: Clock) -> None:
@@ -94,7 +94,7 @@ def test_a_busy_moment_makes_nobody_look_faster(clock: Clock) -> None:
 
 def test_who_is_hopeless_or_fails_has_no_further_turn(clock: Clock) -> None:
     def fails() -> Callable[[], object]:
-        raise RuntimeError("this path needs another processor")
+        raise RuntimeError("this path needs another CPU")
 
     contenders = {
         "plain": clock.contender("plain", always(1)),
@@ -190,7 +190,7 @@ def test_where_nothing_can_be_written_it_is_measured_every_time(home: Path, tmp_
     assert speed.all_kept() == []
 
 
-def test_the_same_name_with_other_flags_is_another_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_name_with_other_flags_is_another_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = []
     for flags, mhz in (("avx2", 1), ("avx2", 2), ("avx2 avx512_bf16", 1)):
         file = tmp_path / "cpuinfo"

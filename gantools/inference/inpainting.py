@@ -19,11 +19,11 @@ from gantools.errors import UsageError
 from gantools.images.image import Image, Pixels
 from gantools.images.io import reader
 from gantools.images.ops.masks import Mask, central_square, mask_of, mean_filled, warn_if_mostly_missing
+from gantools.images.ops.resize import reflected_indices
 from gantools.inference.options import CENTER
 from gantools.jobs.pictures import known, stem
 
 Predict: TypeAlias = Callable[[Pixels], Pixels]
-Indices: TypeAlias = npt.NDArray[np.intp]
 
 SEAM_PX = 4
 """How deep inside the mask the network's colours are drawn towards those of the known pixels beside it."""
@@ -104,7 +104,8 @@ def _fill_box(
     """Fill what is missing within ``box``, in place."""
     left, top, width, height = box
     y, x = top + height // 2 - side_px // 2, left + width // 2 - side_px // 2
-    window = np.ix_(_reflected(y, side_px, missing.shape[0]), _reflected(x, side_px, missing.shape[1]))
+    rows, columns = missing.shape
+    window = np.ix_(reflected_indices(y, y + side_px, rows), reflected_indices(x, x + side_px, columns))
     hidden = missing[window]
     hidden[central_square(side_px, side_px, mask_px)] = True  # it has learnt to guess from a square, whole
     predicted = predict(mean_filled(filled[window], hidden))
@@ -114,13 +115,6 @@ def _fill_box(
     predicted = predicted[y0 : y0 + own.shape[0], x0 : x0 + own.shape[1]]
     filled[inside] = blended(filled[inside], own, predicted)
     missing[inside] = False
-
-
-def _reflected(start: int, count: int, length: int) -> Indices:
-    """Places ``start`` … of an axis, reflected where they lie outside of it."""
-    period = max(1, 2 * (length - 1))
-    position = np.arange(start, start + count) % period
-    return np.minimum(position, period - position) if length > 1 else np.zeros(count, np.intp)
 
 
 def _surroundings(mask: Mask, margin_px: int) -> tuple[slice, slice]:

@@ -72,7 +72,7 @@ def noise(seed: int, width: int = 24, height: int = 24) -> Pixels:
 @pytest.mark.parametrize("options", NETWORKS, ids=lambda options: options.name)
 @pytest.mark.filterwarnings("ignore:batched output differs")
 def test_images_come_out_of_a_batch_as_they_do_alone(options: GeneratorOptions, autocast: torch.dtype | None) -> None:
-    """Proven, or run one by one: which of the two depends on this processor's kernels."""
+    """Proven, or run one by one: which of the two depends on the kernels of this CPU."""
     model = model_of(options, autocast)
     given = [noise(seed, 64, 64) for seed in range(5)]
     alone = [translate(pixels, model) for pixels in given]

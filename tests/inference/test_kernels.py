@@ -61,7 +61,7 @@ def noise(height: int = 64, width: int = 96, count: int = 1) -> torch.Tensor:
 
 @pytest.fixture
 def laid_out(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
-    """The type of every weight that was laid out since; no processor's operations are needed for that."""
+    """The type of every weight that was laid out since; without the operations of any CPU."""
     types: list[torch.dtype] = []
 
     def note(_: nn.Module, weight: torch.Tensor, __: tuple[int, int]) -> torch.Tensor:
@@ -178,7 +178,7 @@ def test_maps_one_sample_wide_are_right_in_16_bits(
 ) -> None:
     """Where a map has one column, some processors compute 16-bit convolutions with a stride wrongly.
 
-    A layer runs packed where this processor can, and by autocast where it cannot.
+    A layer runs packed where this CPU can, else by autocast.
     """
     monkeypatch.setattr(select, "is_supported", lambda dtype: has_operations and onednn.is_supported(dtype))
     torch.manual_seed(0)

@@ -38,8 +38,8 @@ print(int(estimate), peak - pages * resource.getpagesize())
 @pytest.mark.parametrize(("network", "side_px"), [("restoration", 1328), ("sr", 384)])
 def test_the_peak_is_what_is_counted_on(network: str, side_px: int) -> None:
     """Features as estimated, and what the C library keeps of them, which differs from run to run by a tenth."""
-    told = subprocess.run([sys.executable, "-c", _MEASURE, network, str(side_px)], check=True, capture_output=True)
-    estimate, peak = map(int, told.stdout.split())
+    process = subprocess.run([sys.executable, "-c", _MEASURE, network, str(side_px)], check=True, capture_output=True)
+    estimate, peak = map(int, process.stdout.split())
     print(f"{network}: estimated {estimate >> 20} MB, peak {peak >> 20} MB")
     assert estimate / 1.5 <= peak <= 1.25 * (estimate + min(estimate, HEAP_BYTES))
 

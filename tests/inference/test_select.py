@@ -96,7 +96,7 @@ def test_what_was_asked_for_is_not_measured(save_weights: Any, home: Path, monke
     ],
 )
 def test_only_exact_layouts_are_tried_in_fp32(save_weights: Any, options: Any, layouts: tuple[str, ...]) -> None:
-    """Norms over a picture lose a digit on channels_last maps."""
+    """Norms over the whole image lose a digit on channels_last maps."""
     network = opened(save_weights(options)).network
     assert select.possible_layouts(network, None) == layouts
     assert select.usual_layout(network, CPU, None) in layouts
@@ -133,5 +133,5 @@ def test_a_session_says_what_fast_came_to(
     measuring(monkeypatch, bf16=0.7, bf16_channels_last=0.6)
     path = save_weights(PLAIN)
     with infer(path, tmp_path / "in.png", output=tmp_path / "out.png", device="cpu", fast=True, io_workers=0) as run:
-        assert run.notes[-1] == "precision: fp32 (bf16 0.70 times as fast as fp32, measured on this processor)"
+        assert run.notes[-1] == "precision: fp32 (bf16 0.70 times as fast as fp32, measured on this CPU)"
         assert [result.status for result in run] == ["done"]

@@ -130,14 +130,21 @@ def resized(pixels: Pixels, size: tuple[int, int], *, darkest: bool = False) -> 
     return np.asarray(cv2.resize(pixels, size[::-1], interpolation=method))
 
 
+def reflected_indices(first: int, last: int, length: int) -> npt.NDArray[np.intp]:
+    """Indices ``first`` to ``last`` of an axis, reflected at its ends as often as it takes."""
+    period = max(1, 2 * (length - 1))
+    position = np.arange(first, last) % period
+    return np.minimum(position, period - position)
+
+
 def pad_to_multiple(tensor: Tensor, multiple: int) -> Tensor:
     """Extend images at the right and bottom to a multiple of ``multiple`` by reflection, as often as it takes.
 
     Shapes: [N, C, H, W] → [N, C, ⌈H⌉, ⌈W⌉]. Works from 1×1 on, where ``F.pad`` refuses.
     """
     for axis in (-2, -1):
-        length, period = tensor.shape[axis], max(1, 2 * (tensor.shape[axis] - 1))
+        length = tensor.shape[axis]
         if length % multiple:
-            position = torch.arange(-(-length // multiple) * multiple, device=tensor.device) % period
-            tensor = tensor.index_select(axis, torch.minimum(position, period - position))
+            indices = reflected_indices(0, -(-length // multiple) * multiple, length)
+            tensor = tensor.index_select(axis, torch.from_numpy(indices).to(tensor.device))
     return tensor

@@ -159,29 +159,19 @@ def start_batch(
 
 
 def translate_batch(
-    images: Sequence[Pixels],
-    model: Model,
-    *,
-    tile: int | None = None,
-    tta: bool = False,
-    memory: Memory | None = None,
+    images: Sequence[Pixels], model: Model, *, tile: int | None = None, tta: bool = False
 ) -> list[Pixels]:
     """``translate`` for images of one shape and depth, computed together where they fit, else one by one."""
-    batch = start_batch(images, model, tile=tile, tta=tta, memory=memory)
+    batch = start_batch(images, model, tile=tile, tta=tta)
     results = batch.wait() if batch else None
-    return results or [translate(pixels, model, tile=tile, tta=tta, memory=memory) for pixels in images]
+    return results or [translate(pixels, model, tile=tile, tta=tta) for pixels in images]
 
 
 def translate_proven(
-    images: Sequence[Pixels],
-    model: Model,
-    *,
-    tile: int | None = None,
-    tta: bool = False,
-    memory: Memory | None = None,
+    images: Sequence[Pixels], model: Model, *, tile: int | None = None, tta: bool = False
 ) -> list[Pixels] | None:
     """``translate`` for images of one shape together; None unless each comes out with the bits that it has alone."""
-    batch = start_batch(images, model, tile=tile, tta=tta, memory=memory)
+    batch = start_batch(images, model, tile=tile, tta=tta)
     results = batch.wait() if batch else None
     if batch is None or results is None:
         return None

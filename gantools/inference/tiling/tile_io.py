@@ -15,6 +15,7 @@ from gantools.errors import UsageError
 from gantools.images import ranges
 from gantools.images.image import Pixels
 from gantools.images.ops.color import gray
+from gantools.images.ops.resize import reflected_indices
 from gantools.inference.model import Model
 from gantools.inference.tiling.grid import Grid, Span, Tile
 
@@ -105,6 +106,4 @@ def _indices(span: Span, length: int) -> slice | npt.NDArray[np.intp]:
     """The samples of a span; beyond the end of the image it is reflected, as often as it takes."""
     if span.last <= length:
         return slice(span.first, span.last)
-    period = max(1, 2 * (length - 1))
-    position = np.arange(span.first, span.last) % period
-    return np.minimum(position, period - position)
+    return reflected_indices(span.first, span.last, length)
