@@ -6,11 +6,37 @@ What is listed in ``__all__`` is imported at its first use: ``import gantools`` 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gantools.api import infer, load_model
+    from gantools.api import (
+        compare,
+        configure,
+        describe,
+        evaluate,
+        evaluate_pairs,
+        export_weights,
+        infer,
+        load_model,
+        read_config,
+        report,
+        resume,
+        train,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = ["infer", "load_model"]
+__all__ = [
+    "compare",
+    "configure",
+    "describe",
+    "evaluate",
+    "evaluate_pairs",
+    "export_weights",
+    "infer",
+    "load_model",
+    "read_config",
+    "report",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

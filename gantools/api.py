@@ -1,9 +1,15 @@
-"""gantools from Python: the same doors as the command line.
+"""gantools from Python: what the commands do, as functions. ``gantools`` itself exports the most used ones.
 
->>> from gantools import api
->>> settings = api.configure("srgan/compact", data=["photos"], overrides=["train.ema_decay=0.99"])
->>> run = api.train(settings, run_dir="runs/mine")
->>> for result in api.infer(run.path, ["in.jpg"]): print(result.output)
+>>> from gantools import evaluate, infer, report, train
+>>> run = train("deblur/compact", data=["photos"], overrides=["data.batch_images=2"], run_dir="mine", max_steps=2)
+>>> run.ending, run.step
+('limit', 2)
+>>> [result.status for result in infer(run.path, ["photos"], output="sharp")]
+['done', 'done']
+>>> list(evaluate(run.path, "photos", metrics=["psnr_rgb"]).means())
+['degraded input', 'model']
+>>> report(run.path).name
+'report.html'
 """
 
 from __future__ import annotations
@@ -167,7 +173,12 @@ def configure(
 ) -> Settings:
     """Read and check the configuration of ``RECIPE[/PRESET]`` or of ``file``. No torch is imported.
 
-    Raises ConfigError with every mistake as ``file:line: key: what is wrong``.
+    ``data`` are folders, ``overrides`` changes as ``KEY=VALUE``. Raises ConfigError with every mistake as
+    ``file:line: key: what is wrong``.
+
+    >>> from gantools import configure
+    >>> configure("srgan/compact", overrides=["train.ema_decay=0.99"]).config.train.ema_decay
+    0.99
     """
     recipe = find_recipe(spec)
     name, _, preset = spec.partition("/")
@@ -187,7 +198,7 @@ def _lay_over(tree: Tree, data: Sequence[str], overrides: Sequence[str]) -> None
 
 
 def check(tree: Tree, recipe: type[Recipe[Any, Any]], name: str) -> Settings:
-    """Check a configuration tree against a recipe's schema. Raises ConfigError; warns of values that nobody uses."""
+    """Check a configuration tree against a recipe's schema. Raises ConfigError; warns of unusual values."""
     written = tree.values.get("recipe", name)
     if written != name:
         raise ConfigError([f"{tree.origin(('recipe',))}: recipe: this file is for {written!r}, not for {name!r}"])
@@ -211,7 +222,12 @@ def read_config(file: Path, data: Sequence[str] = (), overrides: Sequence[str] =
 
 
 def describe(settings: Settings) -> str:
-    """What a recipe does, how its data lies, and every option with its value, the paper's and the source's."""
+    """What a recipe does, how its data is laid out, and every option with its value, the paper's and the source's.
+
+    >>> from gantools import configure, describe
+    >>> describe(configure("pix2pix/facades")).splitlines()[0]
+    'pix2pix: A U-Net draws the target; a PatchGAN sees it beside the source.'
+    """
     from gantools.config import describe
 
     name = settings.config.recipe
@@ -231,7 +247,10 @@ def describe(settings: Settings) -> str:
 
 
 def inspect(settings: Settings, *, device: str = "auto", dry_run: bool = False) -> list[str]:
-    """Look at the device, the data and the networks a run would use; one finding per line. Raises UsageError."""
+    """Check the device, the data and the networks of a run; one line per finding. Raises UsageError.
+
+    ``dry_run`` also computes one training step of every stage.
+    """
     from gantools.training import setup
 
     prepared = setup.prepare(settings.recipe, settings.config, device)
@@ -241,7 +260,7 @@ def inspect(settings: Settings, *, device: str = "auto", dry_run: bool = False) 
 def preview_data(
     settings: Settings, output: Path, *, split: Literal["training", "validation"] = "training", count: int = 8
 ) -> str:
-    """Draw what a run would be fed into the image ``output``; say what the data set is. Raises DataError."""
+    """Draw training examples into the image ``output``; a description of the data set. Raises DataError."""
     from gantools.data.prepare.preview import sheet
     from gantools.images.image import Image
     from gantools.images.io import writer
@@ -252,8 +271,10 @@ def preview_data(
 
 
 def train(
-    settings: Settings,
+    settings: Settings | str,
     *,
+    data: Sequence[str] = (),
+    overrides: Sequence[str] = (),
     run_dir: str | Path | None = None,
     init_from: str | Path | None = None,
     device: str = "auto",
@@ -263,12 +284,18 @@ def train(
 ) -> TrainingRun:
     """Train a new run. Nothing is written before the configuration, the data and the networks have been checked.
 
-    Under ``torchrun`` each process calls this; a run that torchrun restarts continues where it was saved.
+    ``settings`` come from ``configure`` or ``read_config``, or are ``RECIPE[/PRESET]`` with ``data`` and ``overrides``.
+    ``init_from`` are weights to fine-tune. The run stops early after ``max_steps`` or ``max_seconds``. Under ``torchrun``
+    each process calls this; a run that torchrun restarts continues where it was saved.
     """
     from gantools.training import setup
     from gantools.training.distributed import rank_info
     from gantools.training.stopping import Limits
 
+    if isinstance(settings, str):
+        settings = configure(settings, data=data, overrides=overrides)
+    elif data or overrides:
+        raise UsageError("data and overrides go with the name of a preset; give them to configure")
     if rank_info.may_restart() and run_dir is None:
         raise UsageError("torchrun --max-restarts: give --run-dir, so that a restarted run is found again")
     if rank_info.restarts() and (Path(str(run_dir)) / "config.yaml").exists():
@@ -293,6 +320,10 @@ def resume(
     Settings change only as ``data`` and ``overrides`` say, and ``extend`` makes the last stage longer (``500``,
     ``2epochs``); changes are reported, and written into the run's folder. Raises UsageError while another process has
     the run.
+
+    >>> from gantools import resume
+    >>> resume("mine", max_steps=3).step
+    3
     """
     from gantools.config.changes import between, extension
     from gantools.config.dump import to_yaml
@@ -316,6 +347,10 @@ def export_weights(run_dir: str | Path, output: str | Path | None = None) -> Pat
     """Write the weights of a run's newest checkpoint to ``output``, else to ``weights/last.safetensors`` in its folder.
 
     Raises UsageError for what is no run, has no intact checkpoint, or, without ``output``, is being trained.
+
+    >>> from gantools import export_weights
+    >>> export_weights("mine", "mine.safetensors").name
+    'mine.safetensors'
     """
     path, _ = exporting.export(Path(run_dir), None if output is None else Path(output))
     return path

@@ -53,7 +53,7 @@ class ModelsAndInputs:
 
 def compare(
     words: Sequence[str],
-    output: Path,
+    output: str | Path,
     *,
     truth: Path | None = None,
     mask: str | None = None,
@@ -72,7 +72,12 @@ def compare(
     ``truth`` is a folder of images with matching names: with it ``metrics`` (none: the first model's own) are measured.
     For each of ``blends`` the first model is shown once more, blended as by ``infer --blend`` with ``blend_with``.
     Raises UsageError before any work, and DataError for folders that do not hold what they should.
+
+    >>> from gantools import compare
+    >>> compare(["srgan", "srgan/psnr", "photos"], "compared.html").shown
+    2
     """
+    output = Path(output)
     suffix = output.suffix.lower()
     if suffix not in PAGES and suffix.lstrip(".") not in FORMATS:
         raise UsageError(f"-o {output}: a comparison is a page (.html) or an image (.png)")

@@ -53,6 +53,11 @@ def evaluate(
     ``feature_weights`` are files of feature networks. ``overrides`` (``KEY=VALUE``) change how inputs are made.
     ``export``, ``scale_to``, ``blend`` and ``blend_with`` are those of :func:`gantools.infer`. ``sheet``: where to draw
     the first images side by side. Raises UsageError (ConfigError, DataError, ModelFileError) before any work.
+
+    >>> from gantools import evaluate
+    >>> found = evaluate("srgan", "photos", metrics=["psnr_y", "ssim_y"])
+    >>> {name: list(means) for name, means in found.means().items()}
+    {'bicubic': ['psnr_y', 'ssim_y'], 'model': ['psnr_y', 'ssim_y']}
     """
     exporting.make_ready(model)
     path = find_weights.resolve(model)
@@ -85,7 +90,12 @@ def evaluate_pairs(
     sheet: Path | None = None,
     progress: Progress = _silent,
 ) -> Evaluation:
-    """Measure the images of one folder against those of the same names in another. Raises UsageError."""
+    """Measure the images of one folder against those of the same names in another. Raises UsageError.
+
+    >>> from gantools import evaluate_pairs
+    >>> evaluate_pairs("photos", "photos", metrics=["l1_percent"]).means()
+    {'result': {'l1_percent': 0.0}}
+    """
     chosen = choose_metrics(None, metrics, extra_metrics, feature_weights)
     if of_masks := [metric.name for metric in chosen if metric.takes == "hole"]:
         raise UsageError(f"{', '.join(of_masks)}: two folders do not say what was missing; measure a model with --data")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +12,10 @@ import PIL.Image
 import pytest
 
 import gantools
-from gantools import api, infer, load_model
+from gantools import infer, load_model
 from gantools.errors import ModelFileError, UsageError
 from gantools.images.image import Image
 from gantools.images.io import reader, writer
-from gantools.inference import arrays
 from gantools.inference.options import InferOptions
 
 
@@ -155,19 +153,6 @@ def test_what_is_no_image_is_refused(identity: Path) -> None:
             same(given)
     with pytest.raises(UsageError, match="mask: this model takes whole images"):
         same(np.zeros((3, 4), np.uint8), np.ones((3, 4), np.bool_))
-
-
-def test_the_examples_in_the_docstrings_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in "ab":
-        Path("photos").mkdir(exist_ok=True)
-        writer.write(Image(noise(8, 8, 3)), Path("photos") / f"{name}.png")
-    finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()
-    for documented in (api.infer, api.load_model, arrays.LoadedModel):
-        for test in finder.find(documented, globs={}):
-            runner.run(test)
-    assert runner.summarize(verbose=False).failed == 0
-    assert runner.tries > 5
 
 
 def test_the_package_imports_nothing_until_it_is_used() -> None:
