@@ -16,7 +16,6 @@ if TYPE_CHECKING:
         infer,
         load_model,
         read_config,
-        report,
         resume,
         train,
     )
@@ -33,7 +32,6 @@ __all__ = [
     "infer",
     "load_model",
     "read_config",
-    "report",
     "resume",
     "train",
 ]

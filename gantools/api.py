@@ -1,6 +1,6 @@
 """gantools from Python: what the commands do, as functions. ``gantools`` itself exports the most used ones.
 
->>> from gantools import evaluate, infer, report, train
+>>> from gantools import api, evaluate, infer, train
 >>> run = train("deblur/compact", data=["photos"], overrides=["data.batch_images=2"], run_dir="mine", max_steps=2)
 >>> run.ending, run.step
 ('limit', 2)
@@ -8,7 +8,7 @@
 ['done', 'done']
 >>> list(evaluate(run.path, "photos", metrics=["psnr_rgb"]).means())
 ['degraded input', 'model']
->>> report(run.path).name
+>>> api.report(run.path).name
 'report.html'
 """
 
@@ -285,8 +285,8 @@ def train(
     """Train a new run. Nothing is written before the configuration, the data and the networks have been checked.
 
     ``settings`` come from ``configure`` or ``read_config``, or are ``RECIPE[/PRESET]`` with ``data`` and ``overrides``.
-    ``init_from`` are weights to fine-tune. The run stops early after ``max_steps`` or ``max_seconds``. Under ``torchrun``
-    each process calls this; a run that torchrun restarts continues where it was saved.
+    ``init_from`` are weights to fine-tune. The run stops early after ``max_steps`` or ``max_seconds``. Under
+    ``torchrun`` each process calls this; a run that torchrun restarts continues where it was saved.
     """
     from gantools.training import setup
     from gantools.training.distributed import rank_info
