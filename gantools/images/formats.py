@@ -1,4 +1,4 @@
-"""The file formats gantools reads and writes, told apart by content."""
+"""The file formats gantools reads and writes, recognised by content."""
 
 from __future__ import annotations
 

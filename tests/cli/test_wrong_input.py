@@ -235,7 +235,7 @@ def test_a_text_file_named_like_a_picture(
     for command in ("check", "train"):
         assert refused(command, *arguments) == (
             "data: 1 of 5 images cannot be read ('note.jpg'), more than data.max_unreadable_share=0.001 allows; "
-            "mend or remove them, or raise it"
+            "fix or remove them, or raise it"
         )
     tolerant = gantools("train", *arguments, "data.max_unreadable_share=0.2")
     assert tolerant.code == 0

@@ -1,4 +1,4 @@
-"""Good photo → bad photo: degradations done one after the other. What is left out here, no model learns to mend."""
+"""Good photo → bad photo: degradations done one after the other. What is left out here, no model learns to undo."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Folders(NamedTuple):
 def gather(options: UnpairedData, wanted: Split) -> tuple[Layout, Layout]:
     """The images of A and of B that belong to a split: in folders of their own (testA, testB), or a share of each.
 
-    Raises DataError when a folder is missing or empty, or the two domains cannot be told apart.
+    Raises DataError when a folder is missing or empty, or the two domains cannot be distinguished.
     """
     everything = _images(_training(options))
     held_out = _held_out(options)

@@ -1,6 +1,6 @@
 """Finding images on disk: photos, two matching folders, or A|B images, in an order that never depends on the disk.
 
-Hidden files and folders are left out. Messages name the folder, what was seen there and how to mend it.
+Hidden files and folders are left out. Messages name the folder, what was seen there and how to fix it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 from gantools.data.folders import pairing, search, sides
 from gantools.data.folders.alike import alike
 from gantools.data.folders.pairing import PAIR_FOLDERS
-from gantools.data.folders.sides import Site
+from gantools.data.folders.sides import FolderPair
 from gantools.data.options.datasets import LayoutName
 from gantools.errors import DataError, ImageError
 from gantools.images.io import shards
@@ -69,7 +69,7 @@ def find(
     if pair is not None:
         return find_pairs(*pair, partner)
     files = search.image_files(folder)
-    named, doubtful = _sites(folder, files)
+    named, ambiguous = _folder_pairs(folder, files)
     if named and layout in ("auto", "folders"):
         if enlarged(folder):
             raise DataError(
@@ -77,8 +77,8 @@ def find(
                 f"'{named[0].target}', but the two images of a pair need the same size; srgan makes small ones itself"
             )
         return _joined(folder, named, files, partner)
-    for site in (*named, *doubtful):
-        raise DataError(_doubt(folder, site, layout, typed))
+    for folders in (*named, *ambiguous):
+        raise DataError(_ambiguous(folder, folders, layout, typed))
     if layout == "folders":
         known = ", ".join("/".join(names) for names in PAIR_FOLDERS)
         raise DataError(f"data.dir: '{folder}': no two matching folders; expected one of {known}")
@@ -97,8 +97,10 @@ def pair_folders(folder: Path) -> tuple[tuple[Path, Path], ...]:
     pair = _pair_folders(folder)
     if pair is not None:
         return (pair,)
-    named, _ = _sites(folder, search.image_files(folder))
-    return tuple((folder / site.parent / site.source, folder / site.parent / site.target) for site in named)
+    named, _ = _folder_pairs(folder, search.image_files(folder))
+    return tuple(
+        (folder / folders.parent / folders.source, folder / folders.parent / folders.target) for folders in named
+    )
 
 
 def enlarged(folder: Path) -> bool:
@@ -123,13 +125,15 @@ def find_photos(folder: Path) -> Layout:
     """
     search.require_folder(folder)
     files = search.image_files(folder)
-    named, doubtful = _sites(folder, files)
-    for site in (*(site for site in named if not site.matching), *doubtful):
-        raise DataError(_doubt(folder, site))
+    named, ambiguous = _folder_pairs(folder, files)
+    for folders in (*(folders for folders in named if not folders.matching), *ambiguous):
+        raise DataError(_ambiguous(folder, folders))
     if not named:
         _refuse_mixed(folder, files)
-    targets = {folder / site.parent / site.target for site in named}
-    left_out = {folder / site.parent / name for site in named for name in (site.source, *site.others)} - targets
+    targets = {folder / folders.parent / folders.target for folders in named}
+    left_out = {
+        folder / folders.parent / name for folders in named for name in (folders.source, *folders.others)
+    } - targets
     kept = [path for path in files if left_out.isdisjoint(path.parents)]
     note = f"of {search.some_names(targets)}; {search.some_names(left_out)} left out" if named else ""
     return Layout("photos", _items(folder, kept), note)
@@ -153,10 +157,10 @@ def match(source: Path, target: Path, partner: str | None = None) -> tuple[tuple
     """
     for folder in (source, target):
         search.require_folder(folder)
-    pairs, alone = pairing.paired(search.by_stem(source), search.by_stem(target), partner)
+    pairs, unmatched = pairing.paired(search.by_stem(source), search.by_stem(target), partner)
     items = tuple(Item(name, files) for name, files in pairs.items())
     one_folder = source.resolve() == target.resolve()
-    return items, () if one_folder else tuple(sorted(alone, key=lambda path: (path.stem, path.as_posix())))
+    return items, () if one_folder else tuple(sorted(unmatched, key=lambda path: (path.stem, path.as_posix())))
 
 
 def all_images(folder: Path) -> Layout:
@@ -190,8 +194,8 @@ def _items(folder: Path, files: Iterable[Path]) -> tuple[Item, ...]:
     return tuple(Item(path.relative_to(folder).as_posix(), (path,)) for path in files)
 
 
-def _sites(folder: Path, files: Sequence[Path]) -> tuple[tuple[Site, ...], tuple[Site, ...]]:
-    """Pairs of folders below ``folder``: known by their names, and doubtful ones."""
+def _folder_pairs(folder: Path, files: Sequence[Path]) -> tuple[tuple[FolderPair, ...], tuple[FolderPair, ...]]:
+    """Pairs of folders below ``folder``: known by their names, and ambiguous ones."""
     by_stem = {path.relative_to(folder).with_suffix(""): path for path in files}
 
     def similar(a: PurePosixPath, b: PurePosixPath, stems: Sequence[str]) -> bool:
@@ -201,10 +205,11 @@ def _sites(folder: Path, files: Sequence[Path]) -> tuple[tuple[Site, ...], tuple
     return sides.find([path.relative_to(folder).as_posix() for path in files], similar)
 
 
-def _joined(folder: Path, named: Sequence[Site], files: Sequence[Path], partner: str | None) -> Layout:
+def _joined(folder: Path, named: Sequence[FolderPair], files: Sequence[Path], partner: str | None) -> Layout:
     """The pairs of all ``named`` folders; a name begins with the folder that its two folders lie in."""
     pairs = [
-        (folder / site.parent, folder / site.parent / site.source, folder / site.parent / site.target) for site in named
+        (folder / folders.parent, folder / folders.parent / folders.source, folder / folders.parent / folders.target)
+        for folders in named
     ]
     items = tuple(
         replace(item, name=(parent.relative_to(folder) / item.name).as_posix())
@@ -220,17 +225,17 @@ def _joined(folder: Path, named: Sequence[Site], files: Sequence[Path], partner:
 
 def _matched(source: Path, target: Path, partner: str | None) -> tuple[Item, ...]:
     """The pairs of two folders. Raises DataError where a file has no partner."""
-    items, alone = match(source, target, partner)
-    if not alone and not items:
+    items, unmatched = match(source, target, partner)
+    if not unmatched and not items:
         raise DataError(f"data.partner: {partner!r} fits the names of no two files in '{source}' and '{target}'")
-    if alone:
+    if unmatched:
         names = [
-            [path.relative_to(side).with_suffix("").as_posix() for path in alone if side in path.parents]
+            [path.relative_to(side).with_suffix("").as_posix() for path in unmatched if side in path.parents]
             for side in (source, target)
         ]
         pattern = pairing.suggested(*names) if all(names) and partner is None else None
         raise DataError(
-            f"data.dir: {len(alone)} files have no partner ({search.first_names(alone)}); "
+            f"data.dir: {len(unmatched)} files have no partner ({search.first_names(unmatched)}); "
             + (
                 f"type data.partner='{pattern}' to pair them so"
                 if pattern
@@ -240,20 +245,20 @@ def _matched(source: Path, target: Path, partner: str | None) -> tuple[Item, ...
     return items
 
 
-def _doubt(folder: Path, site: Site, layout: LayoutName | None = None, typed: str | None = None) -> str:
+def _ambiguous(folder: Path, folders: FolderPair, layout: LayoutName | None = None, typed: str | None = None) -> str:
     """What to type where images may be single ones or the two sides of pairs. Without ``typed`` pairs are of no use."""
-    parent = folder / site.parent
-    source, target = (shlex.quote(str(parent / name)) for name in (site.source, site.target))
-    what = "hold files of the same names" if site.matching else "are named like pairs, but their files are not"
-    said = f"data.dir: '{site.source}' and '{site.target}' in '{parent}' {what}"
+    parent = folder / folders.parent
+    source, target = (shlex.quote(str(parent / name)) for name in (folders.source, folders.target))
+    what = "hold files of the same names" if folders.matching else "are named like pairs, but their files are not"
+    message = f"data.dir: '{folders.source}' and '{folders.target}' in '{parent}' {what}"
     single = f"--data {target} to use one of them, --data {source} --data {target} to use both as single images"
     if typed is None:
-        return f"{said}; type {single}"
-    if site.directed and site.matching:
+        return f"{message}; type {single}"
+    if folders.directed and folders.matching:
         pairs = " ".join(["data.layout=folders", *typed.split()[2:]])
-        return f"{said}, which data.layout={layout} does not use; type {pairs} to train on pairs, {single}"
-    turned = "" if site.directed else " (or the other way round)"
-    return f"{said}; type {typed.format(source, target)} to train on pairs{turned}, {single}"
+        return f"{message}, which data.layout={layout} does not use; type {pairs} to train on pairs, {single}"
+    turned = "" if folders.directed else " (or the other way round)"
+    return f"{message}; type {typed.format(source, target)} to train on pairs{turned}, {single}"
 
 
 def _refuse_mixed(folder: Path, files: Sequence[Path], typed: str | None = None) -> None:
@@ -263,14 +268,14 @@ def _refuse_mixed(folder: Path, files: Sequence[Path], typed: str | None = None)
         return
     first = {found[0][0], found[1][0]}
     one, other, *_ = (path.name for path in files if path.relative_to(folder).with_suffix("").as_posix() in first)
-    said = f"data.dir: '{folder}' holds both sides of pairs side by side, such as {one} and {other}"
+    message = f"data.dir: '{folder}' holds both sides of pairs side by side, such as {one} and {other}"
     pattern = pairing.pattern_of(*found) if found[0] != found[1] else None
     apart = "move each side into a folder of its own"
     if typed is None:
-        raise DataError(f"{said}; {apart} and give the one to learn from with --data")
+        raise DataError(f"{message}; {apart} and give the one to learn from with --data")
     place = shlex.quote(str(folder))
     pairs = f"type {typed.format(place, place)} data.partner='{pattern}' to train on pairs, or " if pattern else ""
-    raise DataError(f"{said}; {pairs}{apart}")
+    raise DataError(f"{message}; {pairs}{apart}")
 
 
 def _check_sizes(items: Sequence[Item]) -> None:

@@ -30,7 +30,7 @@ _WHOLE = {"edges": False, "photos": True}
 
 
 @dataclass(frozen=True)
-class Site:
+class FolderPair:
     """Two sub-folders of ``parent`` with the two sides of pairs. ``directed``: the second is the truth of the first.
 
     ``others`` are folders beside them. ``matching`` is false where their names say so but their files' do not.
@@ -58,17 +58,17 @@ Children: TypeAlias = dict[str, list[str]]
 """Sub-folders with images, and the paths of these in them, without suffix."""
 
 
-def find(names: Sequence[str], alike: Alike) -> tuple[tuple[Site, ...], tuple[Site, ...]]:
+def find(names: Sequence[str], alike: Alike) -> tuple[tuple[FolderPair, ...], tuple[FolderPair, ...]]:
     """The pairs of folders among the folders of ``names`` (paths of images), and those that only may be pairs.
 
-    Doubtful are folders whose files have the same names while their own names do not say which is which.
+    Ambiguous are folders whose files have the same names while their own names do not say which is which.
     """
     stems = [str(PurePosixPath(name).with_suffix("")) for name in names]
     named = tuple(_search(PurePosixPath(), stems, _named))
-    above = {parent for site in named for parent in (site.parent, *site.parent.parents)}
-    within = {site.parent / name for site in named for name in (site.source, site.target, *site.others)}
+    above = {parent for pair in named for parent in (pair.parent, *pair.parent.parents)}
+    within = {pair.parent / name for pair in named for name in (pair.source, pair.target, *pair.others)}
 
-    def same_names(parent: PurePosixPath, children: Children) -> Iterator[Site]:
+    def same_names(parent: PurePosixPath, children: Children) -> Iterator[FolderPair]:
         if parent not in above and within.isdisjoint((parent, *parent.parents)):
             yield from _same_names(parent, children, alike)
 
@@ -78,7 +78,7 @@ def find(names: Sequence[str], alike: Alike) -> tuple[tuple[Site, ...], tuple[Si
 def mixed(names: Sequence[str]) -> tuple[list[str], list[str]] | None:
     """Inputs and targets of pairs that lie in one folder, if nearly all ``names`` (paths of images) are such.
 
-    What they are is said by words in the files' names (``rain-001``, ``norain-001``), by a word behind one of the two
+    What they are is stated by words in the files' names (``rain-001``, ``norain-001``), by a word behind one of the two
     (``01``, ``01_mask``), or by their suffixes alone (``01.jpg``, ``01.png``).
     """
     stems = [str(PurePosixPath(name).with_suffix("")) for name in names]
@@ -109,8 +109,8 @@ def _without_roles(stem: str) -> str:
 
 
 def _search(
-    parent: PurePosixPath, stems: Sequence[str], look: Callable[[PurePosixPath, Children], Iterator[Site]]
-) -> Iterator[Site]:
+    parent: PurePosixPath, stems: Sequence[str], look: Callable[[PurePosixPath, Children], Iterator[FolderPair]]
+) -> Iterator[FolderPair]:
     """What ``look`` finds in the folders from ``parent`` downwards; not in those below a find."""
     children: Children = defaultdict(list)
     for stem in stems:
@@ -124,13 +124,13 @@ def _search(
             yield from _search(parent / child, below, look)
 
 
-def _named(parent: PurePosixPath, children: Children) -> Iterator[Site]:
+def _named(parent: PurePosixPath, children: Children) -> Iterator[FolderPair]:
     """Pairs of folders whose names say what they are and whose files have the same names."""
     for source, target in _by_words(children):
         matching = pairing.share(children[source], children[target], of=min) >= pairing.SIMILAR
         if matching or len(children) == 2 or pairing.versions(children[source], children[target]):
             others = tuple(sorted(children.keys() - {source, target}))
-            yield Site(parent, source, target, others=others, matching=matching)
+            yield FolderPair(parent, source, target, others=others, matching=matching)
 
 
 def _by_words(children: Children) -> Iterator[tuple[str, str]]:
@@ -162,7 +162,7 @@ def _words(name: str) -> frozenset[str]:
     return frozenset(word.lower() for word in re.split(r"[^A-Za-z]+", parted) if word)
 
 
-def _same_names(parent: PurePosixPath, children: Children, alike: Alike) -> Iterator[Site]:
+def _same_names(parent: PurePosixPath, children: Children, alike: Alike) -> Iterator[FolderPair]:
     """Folders side by side with the same names in them: two of them always, of more those that show the same."""
     if not 2 <= len(children) <= MOST_SIBLINGS:
         return
@@ -175,5 +175,5 @@ def _same_names(parent: PurePosixPath, children: Children, alike: Alike) -> Iter
         if splits[0] != splits[1] or not (same or longer):
             continue
         if alone or alike(parent / a, parent / b, common):
-            yield Site(parent, a, b, directed=False)
+            yield FolderPair(parent, a, b, directed=False)
             return

@@ -59,7 +59,7 @@ def batches(
     """Endless training batches from batch number ``start_batch`` on; closing the iterator ends the workers.
 
     ``rank`` of ``ranks`` gets its part of every step's samples; ``sharing`` of them share this computer's cores.
-    ``warn`` is told of each unreadable file once (default: ``warnings.warn``).
+    ``warn`` gets one line per unreadable file (default: ``warnings.warn``).
     Raises DataError for an empty set or too many unreadable files, TrainingError when a worker dies.
     """
     if not len(dataset):

@@ -86,5 +86,5 @@ class UnreadableLog:
         names = ", ".join(repr(name) for name in list(self._seen)[:5]) + (", …" if count > 5 else "")
         return (
             f"data: {count} of {self._images} images cannot be read ({names}), more than "
-            f"data.max_unreadable_share={self._max_share:g} allows; mend or remove them, or raise it"
+            f"data.max_unreadable_share={self._max_share:g} allows; fix or remove them, or raise it"
         )

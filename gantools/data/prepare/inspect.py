@@ -120,19 +120,19 @@ def facts(report: Report) -> dict[str, Any]:
 
 def lines(report: Report) -> list[str]:
     """The report for a person; of long lists the first five."""
-    told = facts(report)
+    stated = facts(report)
     note = f" ({report.note})" if report.note else ""
     found = [
-        f"{told['images']} images, {told['layout']}{note}: {_sum(report.training)} to train on, "
+        f"{stated['images']} images, {stated['layout']}{note}: {_sum(report.training)} to train on, "
         f"{_sum(report.validation)} for validation"
     ]
-    if told["sizes"]:
-        found += [_sizes_in_words(told["sizes"])]
-        found += ["modes: " + ", ".join(f"{count} {mode}" for mode, count in told["modes"].items())]
+    if stated["sizes"]:
+        found += [_sizes_in_words(stated["sizes"])]
+        found += ["modes: " + ", ".join(f"{count} {mode}" for mode, count in stated["modes"].items())]
     for flaw in ("unreadable", "damaged"):
-        found += [f"{flaw}: {_first(told[flaw])}"] if told[flaw] else []
-    found += [f"without partner: {_first(told['unmatched'])}"] if told["unmatched"] else []
-    found += [f"the same content: {' = '.join(group)}" for group in told["duplicates"][:FIRST]]
+        found += [f"{flaw}: {_first(stated[flaw])}"] if stated[flaw] else []
+    found += [f"without partner: {_first(stated['unmatched'])}"] if stated["unmatched"] else []
+    found += [f"the same content: {' = '.join(group)}" for group in stated["duplicates"][:FIRST]]
     return [*found, *report.remarks]
 
 
@@ -156,7 +156,7 @@ def _too_many_bad(files: Sequence[Examined]) -> list[str]:
         return []
     return [
         f"{len(bad)} of {len(files)} images cannot be read, more than data.max_unreadable_share={allowed:g} allows; "
-        "mend or remove them, or raise it"
+        "fix or remove them, or raise it"
     ]
 
 
@@ -195,10 +195,10 @@ def _said_of_duplicates(duplicates: Sequence[Sequence[Path]], sets: Sequence[Rec
     """How many there are, and whether validation shows what training has seen."""
     if not duplicates:
         return []
-    said = [f"{sum(map(len, duplicates)) - len(duplicates)} files are copies of others"]
+    remarks = [f"{sum(map(len, duplicates)) - len(duplicates)} files are copies of others"]
     sides = [{path for side in found.sides for item in side for path in item.files} for found in sets]
     leaking = sum(all(not seen.isdisjoint(group) for seen in sides) for group in duplicates) if len(sides) == 2 else 0
-    return said + ([f"{leaking} of them lie in training and in validation"] if leaking else [])
+    return remarks + ([f"{leaking} of them lie in training and in validation"] if leaking else [])
 
 
 def _ignored(folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Settings of the workshop's own. Nothing here imports torch, numpy or cv2."""
+"""Settings of the data commands. Nothing here imports torch, numpy or cv2."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def pack(folders: Sequence[Path], output: Path, shard_megabytes: float, progress
     """Write the images of ``folders`` into tars of about ``shard_megabytes`` in ``output``.
 
     One folder's tree is kept; of several, each keeps its own under its name. The same images give the same bytes.
-    Files of one stem stay in one shard. ``progress`` is told how many of how many images are done.
+    Files of one stem stay in one shard. ``progress`` gets the numbers of images done and in all.
     Raises DataError for a folder without images or two of one name, OSError when nothing can be written.
     """
     found = _sources(folders)

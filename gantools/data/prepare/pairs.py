@@ -45,10 +45,12 @@ class Divide:
 
 
 def combining(a: Path, b: Path, output: Path, format: str | None, existing: Existing) -> tuple[Task, ...]:
-    """One task per pair of same-named files; without ``format`` in that of A. Raises DataError naming lonely files."""
-    items, alone = layout.match(a, b)
-    if alone:
-        raise DataError(f"{len(alone)} files have no partner: {search.first_names(alone)}; remove or rename them")
+    """One task per pair of same-named files, by default in the format of A. Raises DataError for unmatched files."""
+    items, unmatched = layout.match(a, b)
+    if unmatched:
+        raise DataError(
+            f"{len(unmatched)} files have no partner: {search.first_names(unmatched)}; remove or rename them"
+        )
     return settled(
         [Task(item.name, item.files, (output / (item.name + new_suffix(item.files[0], format)),)) for item in items],
         existing,
