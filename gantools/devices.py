@@ -52,14 +52,9 @@ def has_bf16(device: torch.device) -> bool:
     """True where the device multiplies bf16 in hardware (on a CPU: AVX512-BF16 or AMX)."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and _cpu_has_bf16()
-
-
-def _cpu_has_bf16() -> bool:
-    try:
-        able = torch.cpu.get_capabilities()
-    except AttributeError:  # older torch cannot be asked
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # older torch cannot be asked
         return False
+    able = torch.cpu.get_capabilities()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 

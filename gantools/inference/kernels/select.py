@@ -53,17 +53,18 @@ class NetworkVariants:
 
     def variant(self, dtype: torch.dtype | None, *, compiled: bool = False) -> Network:
         """What is run in ``dtype``; a module where it is packed."""
-        if (dtype, compiled) not in self._made:
-            self._made[dtype, compiled] = self._make(dtype, compiled)
-        return self._made[dtype, compiled]
-
-    def _make(self, dtype: torch.dtype | None, compiled: bool) -> Network:
-        if compiled:
-            return CompiledNetwork(plain_variant(self.network, self.device, dtype), dtype)
+        if (dtype, compiled) in self._made:
+            return self._made[dtype, compiled]
+        made: Network
         layout = self.layouts.get(dtype) or usual_layout(self.network, self.device, dtype)
-        if layout == "packed":
-            return pack(fuse(self.network), dtype or torch.float32)
-        return plain_variant(self.network, self.device, dtype, layout)
+        if compiled:
+            made = CompiledNetwork(plain_variant(self.network, self.device, dtype), dtype)
+        elif layout == "packed":
+            made = pack(fuse(self.network), dtype or torch.float32)
+        else:
+            made = plain_variant(self.network, self.device, dtype, layout)
+        self._made[dtype, compiled] = made
+        return made
 
 
 def plain_variant(

@@ -91,8 +91,8 @@ def compute_band(
         except MemoryError as error:
             height, width = io.pixels.shape[:2]
             raise ImageError(
-                f"not enough memory for {width}×{height} px: this network's norms use the whole image, and their "
-                f"inputs take {wanted_bytes / 2**30:.1f} GiB more than there is; make the image smaller"
+                f"not enough memory for {width}×{height} px: this network's norms use the whole image, and keeping "
+                f"their inputs takes another {wanted_bytes / 2**30:.1f} GiB; make the image smaller"
             ) from error
 
     def read(start: int, stop: int) -> Tensor:

@@ -7,17 +7,18 @@ runs as it is, after one line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from importlib import import_module
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 from torch import nn
 
-from gantools.lowering import Complaint, Lower, inductor
-
 CompileName = Literal["off", "networks", "graphs"]
+Lower: TypeAlias = Callable[[Any, Any, dict[str, Any]], Any]
+"""Turns a traced graph, its inputs and the compiler's options into a function."""
 
 MOST_GRAPHS = 128
 """A network needs up to four: learning and frozen, with and without gradients of its own."""
@@ -38,7 +39,11 @@ def roots(networks: Mapping[str, nn.Module], composed: Mapping[str, nn.Module]) 
     return [*composed.values(), *(network for network in networks.values() if id(network) not in parts)]
 
 
-def prepare(modules: Iterable[nn.Module], how: CompileName, lower: Lower = inductor) -> None:
+def _inductor(graph: Any, inputs: Any, options: dict[str, Any]) -> Any:
+    return import_module("torch._inductor.compile_fx").compile_fx(graph, inputs, config_patches=options)
+
+
+def prepare(modules: Iterable[nn.Module], how: CompileName, lower: Lower = _inductor) -> None:
     """Let ``modules`` be compiled when they are first called. ``lower`` turns a traced graph into a function."""
     if how == "off":
         return
@@ -77,12 +82,12 @@ def forget() -> None:
 
 
 class _Backend:
-    """Lowers graphs; one that cannot be lowered runs as it was traced, which is told once."""
+    """Lowers graphs; one that cannot be lowered runs as it was traced, which is reported once."""
 
     made: ClassVar[int] = 0
 
     def __init__(self, lower: Lower, options: dict[str, Any]) -> None:
-        self._lower, self._options, self._complaint = lower, options, Complaint("train.compile: a network")
+        self._lower, self._options, self._warned = lower, options, False
 
     def __call__(self, graph: Any, inputs: Any) -> Any:
         try:
@@ -90,7 +95,10 @@ class _Backend:
             _Backend.made += 1
             return lowered
         except Exception as error:  # a compiler can fail in any way, and training goes on without it
-            self._complaint.tell(error)
+            if not self._warned:
+                self._warned = True
+                reason = " ".join(str(error).split())[:200] or type(error).__name__
+                warnings.warn(f"train.compile: a network runs uncompiled ({reason})", stacklevel=2)
             return graph.forward
 
 
