@@ -90,8 +90,8 @@ def _gradient(network: str) -> Callable[[Loop, float], None]:
 
 
 def _moment(loop: Loop, value: float) -> None:
-    assert loop.play is not None
-    for optimizer in loop.play.optimizers.values():
+    assert loop.trainer is not None
+    for optimizer in loop.trainer.optimizers.values():
         for moments in optimizer.state.values():
             moments["exp_avg"].view(-1)[0] = value
 
@@ -104,16 +104,16 @@ def _average(loop: Loop, value: float) -> None:
 
 def _batch(loop: Loop, value: float) -> None:
     """The next batch holds it, as a broken decoder's would."""
-    honest = loop.feed.step
+    honest = loop.loader.step
 
     def spoiled() -> list[Any]:
-        loop.feed.step = honest  # type: ignore[method-assign]
+        loop.loader.step = honest  # type: ignore[method-assign]
         batches = honest()
         for tensor in (part for part in vars(batches[0]).values() if isinstance(part, torch.Tensor)):
             tensor.view(-1)[0] = value
         return batches
 
-    loop.feed.step = spoiled  # type: ignore[method-assign]
+    loop.loader.step = spoiled  # type: ignore[method-assign]
 
 
 POISONS = (
@@ -148,14 +148,14 @@ def not_numbers(trial: Trial) -> Outcome:
 
 def _poisoned(training: Micro, folder: Path, poison: Poison, step: int, value: float) -> Ended:
     def prepare() -> None:
-        honest = Loop._step
+        honest = Loop._next_batches
 
-        def stepping(loop: Loop, *arguments: Any) -> None:
+        def spoiling(loop: Loop, *arguments: Any) -> list[Any]:
             if loop.progress.step == step:
                 poison.spoil(loop, value)
-            honest(loop, *arguments)
+            return honest(loop, *arguments)
 
-        Loop._step = stepping  # type: ignore[method-assign]
+        Loop._next_batches = spoiling  # type: ignore[method-assign]
 
     own = (f"train.log_every_steps={LOG_INTERVAL}", "train.validate_every_steps=99", "train.preview_every_steps=99")
     return run(folder.with_suffix(".first"), *training.start(folder, *own), prepare=prepare)
