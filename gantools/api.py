@@ -27,11 +27,13 @@ from gantools import exporting
 from gantools.config import overrides as override
 from gantools.config import presets
 from gantools.config import report as mistakes
+from gantools.config.command import with_changes
 from gantools.config.schema import RunConfig
 from gantools.config.source import Tree, read_yaml
 from gantools.errors import ConfigError, UsageError
-from gantools.inference.options import DEFAULTS, InferOptions, with_changes
+from gantools.inference.options import DEFAULTS, InferOptions
 from gantools.registry import did_you_mean
+from gantools.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     from gantools.evaluation.compare import compare
@@ -100,7 +102,7 @@ def infer(
     """
     from gantools.inference.run import plan_run
 
-    options = with_changes(options or DEFAULTS, changes)
+    options = with_changes(options or DEFAULTS, changes, "infer")
     if options.kernel is None and not options.dry_run:
         exporting.make_ready(model)
     run = plan_run(model, inputs, options)
@@ -130,7 +132,7 @@ def load_model(model: str | Path, options: InferOptions | None = None, **changes
     from gantools.inference.image import ImageTranslator
     from gantools.inference.run import check_direction, open_weights
 
-    options = with_changes(options or DEFAULTS, changes)
+    options = with_changes(options or DEFAULTS, changes, "infer")
     exporting.make_ready(model)
     path = find_weights.resolve(model)
     check_direction(path, options)
@@ -272,21 +274,19 @@ def preview_data(
 
 def train(
     settings: Settings | str,
+    options: TrainingOptions | None = None,
     *,
     data: Sequence[str] = (),
     overrides: Sequence[str] = (),
-    run_dir: str | Path | None = None,
-    init_from: str | Path | None = None,
-    device: str = "auto",
-    max_steps: int | None = None,
-    max_seconds: float | None = None,
     reporter: Reporter | None = None,
+    **changes: Any,
 ) -> TrainingRun:
     """Train a new run. Nothing is written before the configuration, the data and the networks have been checked.
 
     ``settings`` come from ``configure`` or ``read_config``, or are ``RECIPE[/PRESET]`` with ``data`` and ``overrides``.
-    ``init_from`` are weights to fine-tune. The run stops early after ``max_steps`` or ``max_seconds``. Under
-    ``torchrun`` each process calls this; a run that torchrun restarts continues where it was saved.
+    ``changes`` are options of ``gantools train`` by name: ``run_dir``, ``init_from``, ``device``, ``max_steps``,
+    ``max_seconds``; ``options`` holds many at once. Under ``torchrun`` each process calls this; a run that torchrun
+    restarts continues where it was saved.
     """
     from gantools.training import setup
     from gantools.training.distributed import rank_info
@@ -296,30 +296,31 @@ def train(
         settings = configure(settings, data=data, overrides=overrides)
     elif data or overrides:
         raise UsageError("data and overrides go with the name of a preset; give them to configure")
-    if rank_info.may_restart() and run_dir is None:
+    options = with_changes(options or TrainingOptions(), changes, "train")
+    if rank_info.may_restart() and options.run_dir is None:
         raise UsageError("torchrun --max-restarts: give --run-dir, so that a restarted run is found again")
-    if rank_info.restarts() and (Path(str(run_dir)) / "config.yaml").exists():
-        return resume(str(run_dir), device=device, max_steps=max_steps, max_seconds=max_seconds, reporter=reporter)
-    spec = setup.prepare(settings.recipe, settings.config, device, init_from)
-    return _finished(setup.start(spec, settings.tree, run_dir, Limits(max_steps, max_seconds), reporter))
+    if rank_info.restarts() and (Path(str(options.run_dir)) / "config.yaml").exists():
+        return resume(str(options.run_dir), options, reporter=reporter)
+    spec = setup.prepare(settings.recipe, settings.config, options.device, options.init_from)
+    limits = Limits(options.max_steps, options.max_seconds)
+    return _finished(setup.start(spec, settings.tree, options.run_dir, limits, reporter))
 
 
 def resume(
     run_dir: str | Path,
+    options: TrainingOptions | None = None,
     *,
     data: Sequence[str] = (),
     overrides: Sequence[str] = (),
     extend: str | None = None,
-    device: str = "auto",
-    max_steps: int | None = None,
-    max_seconds: float | None = None,
     reporter: Reporter | None = None,
+    **changes: Any,
 ) -> TrainingRun:
     """Continue a run from its newest intact checkpoint, exactly where it stopped.
 
     Settings change only as ``data`` and ``overrides`` say, and ``extend`` makes the last stage longer (``500``,
-    ``2epochs``); changes are reported, and written into the run's folder. Raises UsageError while another process has
-    the run.
+    ``2epochs``); changes are reported, and written into the run's folder. Of the options of ``gantools train``
+    ``device``, ``max_steps`` and ``max_seconds`` count. Raises UsageError while another process has the run.
 
     >>> from gantools import resume
     >>> resume("mine", max_steps=3).step
@@ -333,14 +334,16 @@ def resume(
     from gantools.training.run.directory import RunDirectory
     from gantools.training.stopping import Limits
 
+    options = with_changes(options or TrainingOptions(), changes, "train")
     run = RunDirectory.open(Path(run_dir))
     with run.lock() if rank_info.current().is_main else nullcontext():
         before = read_config(run.config)
         longer = [extension(before.config, extend)] if extend is not None else []
         settings = read_config(run.config, data, [*overrides, *longer])
-        spec = setup.prepare(settings.recipe, settings.config, device, initial_weights(run), run.facts())
+        spec = setup.prepare(settings.recipe, settings.config, options.device, initial_weights(run), run.facts())
         revision = Revision(between(before.config, settings.config), to_yaml(settings.config, settings.tree))
-        return _finished(setup.resume(spec, run, Limits(max_steps, max_seconds), reporter, revision))
+        limits = Limits(options.max_steps, options.max_seconds)
+        return _finished(setup.resume(spec, run, limits, reporter, revision))
 
 
 def export_weights(run_dir: str | Path, output: str | Path | None = None) -> Path:

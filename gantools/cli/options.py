@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, ge
 
 import typer
 
-from gantools.inference.options import Option, choices_of
+from gantools.config.command import Option, choices_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -5,16 +5,15 @@ A field is a keyword argument in Python; the command line makes an option of it 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
+from gantools.config.command import Option, choices_of
 from gantools.errors import ImageError, UsageError
 from gantools.jobs.outputs import Existing, existing_policy
-from gantools.registry import did_you_mean
 
 ScaleTo: TypeAlias = Literal["auto", "trained", "native"] | int
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
@@ -35,25 +34,6 @@ OUTPUT_PIXELS_PER_MAX_PIXELS = 4
 
 LARGEST_SIDE_PX = 999_999
 """A short side of more pixels is a mistake."""
-
-O = TypeVar("O", bound="InferOptions")  # noqa: E741
-
-
-@dataclass(frozen=True)
-class Option:
-    """How a field looks on the command line: its help, and its flags where they are not ``--field-name``.
-
-    ``parse`` reads a value that is given as text; ``default`` is the default as text, where the help shall show it.
-    """
-
-    help: str
-    flags: str = ""
-    metavar: str | None = None
-    min: float | None = None
-    max: float | None = None
-    default: str | None = None
-    parse: Callable[[str], Any] | None = None
-    environment: str | None = None
 
 
 def parse_scale_to(text: str) -> ScaleTo:
@@ -235,15 +215,6 @@ class InferOptions:
             )
 
 
-def with_changes(options: O, changes: Mapping[str, Any]) -> O:
-    """The options with some fields changed; paths become text. Raises UsageError for an unknown name or value."""
-    known = [each.name for each in fields(options)]
-    for name in changes:
-        if name not in known:
-            raise UsageError(f"{name!r} is no option of infer{did_you_mean(name, known)}")
-    return replace(options, **{n: os.fspath(v) if isinstance(v, os.PathLike) else v for n, v in changes.items()})
-
-
 @cache
 def _checks() -> dict[str, tuple[Callable[[str], Any] | None, tuple[Any, ...]]]:
     """How each field is read from text, and the values that those of a few words may have."""
@@ -253,14 +224,6 @@ def _checks() -> dict[str, tuple[Callable[[str], Any] | None, tuple[Any, ...]]]:
         parse = next((note.parse for note in notes if isinstance(note, Option)), None)
         found[name] = parse, () if parse else choices_of(kind)
     return found
-
-
-def choices_of(kind: Any) -> tuple[Any, ...]:
-    """The values of a ``Literal`` that may be None as well; none of another type."""
-    literals = [part for part in (kind, *get_args(kind)) if get_origin(part) is Literal]
-    if not literals:
-        return ()
-    return (*get_args(literals[0]), *((None,) if type(None) in get_args(kind) else ()))
 
 
 DEFAULTS = InferOptions()

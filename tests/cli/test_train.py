@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from gantools.checkpoint import state
-from gantools.cli.commands.train import parse_duration
 from gantools.errors import UsageError
+from gantools.training.options import parse_duration
 
 Small = Callable[[str], list[str]]
 SPEC = "srgan/mse"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gantools.config.command import with_changes
 from gantools.inference import plan as plans
 from gantools.inference.image import ImageTranslator
 from gantools.inference.model import Model
-from gantools.inference.options import DEFAULTS, InferOptions, with_changes
+from gantools.inference.options import DEFAULTS, InferOptions
 from gantools.inference.pipeline.batches import BatchRunner, Translate
 from gantools.inference.pipeline.decode_pool import DecodePool
 from gantools.inference.pipeline.results import Results, run_pipeline
@@ -32,5 +33,7 @@ def run_with(
 
 def plan(inputs: Sequence[str], *, label: str, **options: Any) -> tuple[Job, ...]:
     return plans.plan(
-        inputs, label, with_changes(DEFAULTS, {name: each for name, each in options.items() if each is not None})
+        inputs,
+        label,
+        with_changes(DEFAULTS, {name: each for name, each in options.items() if each is not None}, "infer"),
     )

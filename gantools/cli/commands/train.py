@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,17 +16,16 @@ from gantools.cli.output import console
 from gantools.cli.output.progress import TrainingReporter
 from gantools.errors import UsageError
 from gantools.training.distributed import rank_info
+from gantools.training.options import TrainingOptions
 from gantools.training.reporter import Silent
 
 if TYPE_CHECKING:
     from gantools.api import TrainingRun
 
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """The arguments and options of ``gantools train``, in the order of its help."""
+@dataclass(frozen=True, kw_only=True)
+class Asked(TrainingOptions):
+    """What is typed: the options of training, and those that the command line alone has."""
 
     recipe: Annotated[
         str | None, typer.Argument(metavar="RECIPE[/PRESET]|FILE", help="See `gantools list`; or a configuration file.")
@@ -37,28 +35,18 @@ class TrainOptions:
     data: Annotated[
         list[str] | None, typer.Option("--data", metavar="DIR", help="Folder of images (may be repeated).")
     ] = None
-    run_dir: Annotated[Path | None, typer.Option("--run-dir", help="Folder of the run [runs/RECIPE/TIME].")] = None
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Resume this run; settings given override its own.")
     ] = None
     extend: Annotated[
         str | None, typer.Option("--extend", metavar="500|2epochs", help="With --resume: a longer last stage.")
     ] = None
-    init_from: Annotated[
-        Path | None, typer.Option("--init-from", metavar="WEIGHTS", help="Fine-tune these weights.")
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"] | None,
+        typer.Option("--precision", help="Arithmetic; sets train.precision."),
     ] = None
-    device: Annotated[str, typer.Option("--device", envvar="GANTOOLS_DEVICE", help="auto, cpu, cuda[:N] or mps.")] = (
-        "auto"
-    )
-    precision: Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")] = None
     seed: Annotated[
         int | None, typer.Option("--seed", help="Seed of weights, data order, augmentation and dropout.")
-    ] = None
-    max_steps: Annotated[
-        int | None, typer.Option("--max-steps", min=1, help="Stop after this many steps; --resume continues.")
-    ] = None
-    max_time: Annotated[
-        str | None, typer.Option("--max-time", metavar="2h30m", help="Stop after this time; --resume continues.")
     ] = None
     processes: Annotated[
         int | None, typer.Option("--nproc", min=1, help="Train with this many processes on this computer.")
@@ -70,14 +58,6 @@ class TrainOptions:
         """The settings that override the preset's or the run's, as ``KEY=VALUE``."""
         precision = [f"train.precision={self.precision}"] if self.precision else []
         return [*(self.overrides or ()), *precision, *([] if self.seed is None else [f"seed={self.seed}"])]
-
-    @property
-    def execution(self) -> dict[str, Any]:
-        """How to train, for both ``api.train`` and ``api.resume``. Raises UsageError."""
-        max_seconds = None if self.max_time is None else parse_duration(self.max_time)
-        info = rank_info.current()
-        reporter = TrainingReporter(rows_as_json=self.json) if info.is_main else RankReporter(info.rank)
-        return {"device": self.device, "max_steps": self.max_steps, "max_seconds": max_seconds, "reporter": reporter}
 
 
 class RankReporter(Silent):
@@ -91,27 +71,27 @@ class RankReporter(Silent):
 
 
 @console.guarded
-@options_command(TrainOptions)
-def train(options: TrainOptions) -> None:
+@options_command(Asked)
+def train(asked: Asked) -> None:
     """Train a recipe on a folder of images, or resume a run."""
     from gantools import api
 
-    if options.processes is not None:
-        _launch(options.processes)
-    if options.resume is None:
-        settings = configured(_recipe(options), options.config, options.data or (), options.changes)
-        run = api.train(settings, run_dir=options.run_dir, init_from=options.init_from, **options.execution)
+    if asked.processes is not None:
+        _launch(asked.processes)
+    info = rank_info.current()
+    reporter = TrainingReporter(rows_as_json=asked.json) if info.is_main else RankReporter(info.rank)
+    if asked.resume is None:
+        settings = configured(_recipe(asked), asked.config, asked.data or (), asked.changes)
+        run = api.train(settings, asked, reporter=reporter)
     else:
-        changes = _changes_of_resumed(options)
-        run = api.resume(
-            options.resume, data=options.data or (), overrides=changes, extend=options.extend, **options.execution
-        )
-    if rank_info.current().world_size > 1:
+        overrides, data = _changes_of_resumed(asked), asked.data or ()
+        run = api.resume(asked.resume, asked, data=data, overrides=overrides, extend=asked.extend, reporter=reporter)
+    if info.world_size > 1:
         from gantools.training.distributed import communicator
 
         communicator.leave()
-    if rank_info.current().is_main:
-        _print_result(run, json=options.json)
+    if info.is_main:
+        _print_result(run, json=asked.json)
     if run.signal is not None:
         raise SystemExit(128 + run.signal)
 
@@ -130,36 +110,27 @@ def _launch(count: int) -> None:
     raise SystemExit(code)
 
 
-def _recipe(options: TrainOptions) -> str:
-    if options.recipe is None:
+def _recipe(asked: Asked) -> str:
+    if asked.recipe is None:
         raise UsageError("name a recipe (see `gantools list`), or resume a run: --resume RUN")
-    if options.extend is not None:
+    if asked.extend is not None:
         raise UsageError("--extend goes with --resume RUN; the length of a new run is a setting of its stages")
-    return options.recipe
+    return asked.recipe
 
 
-def _changes_of_resumed(options: TrainOptions) -> list[str]:
+def _changes_of_resumed(asked: Asked) -> list[str]:
     """Settings that override a run's. No recipe is named with ``--resume``, so what stands in its place is one, too."""
-    first = [options.recipe] if options.recipe and "=" in options.recipe else []
+    first = [asked.recipe] if asked.recipe and "=" in asked.recipe else []
     unwanted: Mapping[str, object] = {
-        **({options.recipe: options.recipe} if options.recipe and not first else {}),
-        "--config": options.config,
-        "--run-dir": options.run_dir,
-        "--init-from": options.init_from,
+        **({asked.recipe: asked.recipe} if asked.recipe and not first else {}),
+        "--config": asked.config,
+        "--run-dir": asked.run_dir,
+        "--init-from": asked.init_from,
     }
     given = [name for name, value in unwanted.items() if value is not None]
     if given:
         raise UsageError(f"--resume continues a run in its folder; leave out {', '.join(given)}")
-    return [*first, *options.changes]
-
-
-def parse_duration(text: str) -> float:
-    """``2h``, ``1h30m``, ``90s`` or ``90`` in seconds. Raises UsageError."""
-    match = _DURATION.fullmatch(text)
-    if not text or not match:
-        raise UsageError(f"--max-time {text}: write a time such as 2h, 1h30m or 90s")
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return 3600.0 * hours + 60 * minutes + seconds
+    return [*first, *asked.changes]
 
 
 def _print_result(run: TrainingRun, *, json: bool) -> None:

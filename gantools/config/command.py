@@ -1,0 +1,50 @@
+"""Options of a command, each declared once: a keyword argument in Python, an option on the command line. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
+
+from gantools.errors import UsageError
+from gantools.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+O = TypeVar("O", bound="DataclassInstance")  # noqa: E741
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a field looks on the command line: its help, and its flags where they are not ``--field-name``.
+
+    ``parse`` reads a value that is given as text; ``default`` is the default as text, where the help shall show it.
+    """
+
+    help: str
+    flags: str = ""
+    metavar: str | None = None
+    min: float | None = None
+    max: float | None = None
+    default: str | None = None
+    parse: Callable[[str], Any] | None = None
+    environment: str | None = None
+
+
+def with_changes(options: O, changes: Mapping[str, Any], command: str) -> O:
+    """The options of ``command`` with some fields changed; paths become text. Raises UsageError for an unknown name."""
+    known = [each.name for each in fields(options)]
+    for name in changes:
+        if name not in known:
+            raise UsageError(f"{name!r} is no option of {command}{did_you_mean(name, known)}")
+    return replace(options, **{n: os.fspath(v) if isinstance(v, os.PathLike) else v for n, v in changes.items()})
+
+
+def choices_of(kind: Any) -> tuple[Any, ...]:
+    """The values of a ``Literal`` that may be None as well; none of another type."""
+    literals = [part for part in (kind, *get_args(kind)) if get_origin(part) is Literal]
+    if not literals:
+        return ()
+    return (*get_args(literals[0]), *((None,) if type(None) in get_args(kind) else ()))
