@@ -37,17 +37,6 @@ def weighted_region_l2(fake: Tensor, real: Tensor, weight_map: Tensor) -> Tensor
     return (_difference(fake, real).square() * weight_map).mean()
 
 
-def total_variation(image: Tensor) -> Tensor:
-    """Mean absolute step between horizontal neighbours plus that between vertical ones, a scalar.
-
-    Shapes: (N, C, H, W); a side of one pixel contributes nothing.
-    Paper: Rudin 1992 (the anisotropic form).
-    """
-    wide = at_least_float32(image)
-    steps = wide.diff(dim=-1), wide.diff(dim=-2)
-    return sum((step.abs().mean() for step in steps if step.numel()), start=wide.new_zeros(()))
-
-
 def lattice(fake: Tensor, real: Tensor, cell_px: int, window_cells: int = 4) -> Tensor:
     """How much of the difference repeats from cell to cell: mean square of what the cells of a window share, a scalar.
 

@@ -32,9 +32,9 @@ class ClassScore:
         self._network = features.load(weights, "squeezenet1_0").to(self._device)
 
     @torch.inference_mode()
-    def __call__(self, picture: Pixels, class_index: int) -> float:
+    def __call__(self, image: Pixels, class_index: int) -> float:
         """Judge one image. Shapes: uint8 [H, W, 3], of any size."""
-        logits = self._network(normalised(_middle(to_tensor(picture, self._device))))
+        logits = self._network(normalised(_middle(to_tensor(image, self._device))))
         return float(logits.softmax(1)[0, class_index])
 
 

@@ -10,7 +10,7 @@ from gantools.images.image import Pixels
 from gantools.images.imagenet import normalised
 from gantools.images.ranges import to_tensor
 from gantools.metrics import features
-from gantools.metrics.pairs import cut_borders
+from gantools.metrics.pixels import cut_borders
 
 LAYERS = (1, 3, 4, 5, 7, 8, 9, 10, 12)
 """Ends of the stages in ``squeezenet1_0().features``: the first ReLU and the eight fire modules."""

@@ -23,7 +23,7 @@ SMALLEST_PX = 32
 class Embedder(Protocol):
     """Turns images into vectors, of which :func:`frechet` compares two sets."""
 
-    def embed(self, picture: Pixels) -> Vectors: ...
+    def embed(self, image: Pixels) -> Vectors: ...
 
 
 class FrechetDistance:
@@ -40,11 +40,11 @@ class FrechetDistance:
         (self._layers,) = features.stages(module, (len(module.features) - 1,), self._device)  # type: ignore[arg-type]
 
     @torch.inference_mode()
-    def embed(self, picture: Pixels) -> Vectors:
+    def embed(self, image: Pixels) -> Vectors:
         """One image's vector. Shapes: uint8 [H, W, 3] → float64 [C]."""
-        if min(picture.shape[:2]) < SMALLEST_PX:
+        if min(image.shape[:2]) < SMALLEST_PX:
             raise ImageError(f"an image of less than {SMALLEST_PX} px a side is too small for a feature network")
-        activations = self._layers(normalised(to_tensor(picture, self._device)))
+        activations = self._layers(normalised(to_tensor(image, self._device)))
         return np.asarray(activations.mean((0, 2, 3)).double().cpu().numpy())
 
 

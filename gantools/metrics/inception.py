@@ -37,10 +37,10 @@ class InceptionVectors:
         self._layers = _loaded(weights, network).to(self._device)
 
     @torch.inference_mode()
-    def embed(self, picture: Pixels) -> Vectors:
+    def embed(self, image: Pixels) -> Vectors:
         """One image's vector. Shapes: uint8 [H, W, 3] → float64 [2048]."""
         size = (SIDE_PX, SIDE_PX)
-        values = functional.interpolate(to_tensor(picture, self._device), size, mode="bilinear", align_corners=False)
+        values = functional.interpolate(to_tensor(image, self._device), size, mode="bilinear", align_corners=False)
         return np.asarray(self._layers(values).mean((0, 2, 3)).double().cpu().numpy())
 
 

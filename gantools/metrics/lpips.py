@@ -12,7 +12,7 @@ from gantools.errors import ModelFileError
 from gantools.images.image import Pixels
 from gantools.images.ranges import to_tensor
 from gantools.metrics import features
-from gantools.metrics.pairs import cut_borders
+from gantools.metrics.pixels import cut_borders
 from gantools.pretrained.feature_weights import read_state
 
 SMALLEST_PX = 32

@@ -77,8 +77,8 @@ _SSIM = "Gaussian window of 11 px, σ 1.5, valid region, float64 on [0, 255]"
 _LPIPS = "learnt perceptual distance (LPIPS 0.1, Zhang et al. 2018), RGB"
 
 _TABLE = (
-    MetricProtocol("psnr_y", "psnr:psnr_y", f"PSNR in dB {_Y}, peak 255", border_px=4),
-    MetricProtocol("psnr_rgb", "psnr:psnr_rgb", "PSNR in dB over R, G and B together, peak 255"),
+    MetricProtocol("psnr_y", "pixels:psnr_y", f"PSNR in dB {_Y}, peak 255", border_px=4),
+    MetricProtocol("psnr_rgb", "pixels:psnr_rgb", "PSNR in dB over R, G and B together, peak 255"),
     MetricProtocol("ssim_y", "ssim:ssim_y", f"SSIM {_Y}, {_SSIM}", border_px=4, libraries=("numpy", "opencv")),
     MetricProtocol("ssim_rgb", "ssim:ssim_rgb", f"SSIM, mean of R, G and B, {_SSIM}", libraries=("numpy", "opencv")),
     MetricProtocol(
@@ -88,33 +88,33 @@ _TABLE = (
         resize="means of 2×2 pixels between scales",
         libraries=("numpy", "opencv"),
     ),
-    MetricProtocol("l1_percent", "difference:l1_percent", "mean absolute difference of RGB in percent", better="lower"),
-    MetricProtocol("l2_percent", "difference:l2_percent", "mean squared difference of RGB in percent", better="lower"),
+    MetricProtocol("l1_percent", "pixels:l1_percent", "mean absolute difference of RGB in percent", better="lower"),
+    MetricProtocol("l2_percent", "pixels:l2_percent", "mean squared difference of RGB in percent", better="lower"),
     MetricProtocol(
         "ab_l1",
-        "lab:ab_l1",
+        "pixels:ab_l1",
         "mean absolute difference of a and b in CIELAB (sRGB, D65)",
         better="lower",
         libraries=("numpy", "opencv"),
     ),
-    MetricProtocol("hole_psnr", "hole:hole_psnr", "PSNR in dB over the missing pixels' RGB, peak 255", "hole"),
+    MetricProtocol("hole_psnr", "pixels:hole_psnr", "PSNR in dB over the missing pixels' RGB, peak 255", "hole"),
     MetricProtocol(
         "hole_l1_percent",
-        "hole:hole_l1_percent",
+        "pixels:hole_l1_percent",
         "mean absolute difference of the missing pixels' RGB in percent",
         "hole",
         "lower",
     ),
     MetricProtocol(
         "hole_l2_percent",
-        "hole:hole_l2_percent",
+        "pixels:hole_l2_percent",
         "mean squared difference of the missing pixels' RGB in percent",
         "hole",
         "lower",
     ),
     MetricProtocol(
         "colorfulness",
-        "colorfulness:colorfulness",
+        "pixels:colorfulness",
         "colourfulness of the result alone (Hasler and Süsstrunk 2003), RGB",
         "result",
         "neither",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from gantools.images.image import Pixels
 from gantools.images.ops.color import luma
-from gantools.metrics.pairs import cut_borders
+from gantools.metrics.pixels import cut_borders
 
 _WINDOW_PX = 11
 _SIGMA_PX = 1.5

@@ -115,3 +115,23 @@ def icnr_(weight: Tensor, factor: int, gain: float = 1.0) -> Tensor:
         kernel = torch.empty_like(weight[:: factor**2])
         nn.init.kaiming_normal_(kernel).mul_(gain)
         return weight.copy_(kernel.repeat_interleave(factor**2, dim=0))
+
+
+# Autocast computes these two in float32 on a CPU although they only move values: a 16-bit map would be widened, copied
+# and narrowed again by the next convolution, and its gradient likewise, a seventh of CycleGAN's step.
+
+
+class ReflectionPad2d(nn.ReflectionPad2d):
+    """``nn.ReflectionPad2d`` outside the CPU's autocast."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input)
+
+
+class ReplicationPad2d(nn.ReplicationPad2d):
+    """``nn.ReplicationPad2d`` outside the CPU's autocast."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input)

@@ -7,22 +7,19 @@ from typing import TYPE_CHECKING
 
 from gantools.errors import ModelFileError, UsageError
 from gantools.pretrained.catalogue import weights_folder
+from gantools.pretrained.feature_networks import find, installed_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-SUFFIXES = (".safetensors", ".pth")
-
 
 def find_feature_weights(network: str, key: str = "weights") -> Path:
     """Return the fetched weights file of a feature network. Raises UsageError, naming the option, for none."""
     folder = weights_folder()
-    for suffix in SUFFIXES:
-        path = folder / f"{network}{suffix}"
-        if path.is_file():
-            return path
+    if path := installed_file(find(network), folder):
+        return path
     raise UsageError(
         f"no weights of {network} in {folder}: run `gantools weights fetch {network}`, or set `{key}: FILE`"
         f" (`{key}: random` for a dry run)"

@@ -149,9 +149,9 @@ class ContextEncoder(Recipe["Masked", Generated]):
     def _require_fit(self, crop_px: int) -> None:
         from gantools.training import shape_check  # needs torch
 
-        picture = (2, 3, crop_px, crop_px)
+        shape = (2, 3, crop_px, crop_px)
         side_px = crop_px // 2 if self.options.generator.region == "center" else crop_px
-        shape_check.check_shapes("model.generator", self.generator, picture, wanted=picture)
+        shape_check.check_shapes("model.generator", self.generator, shape, wanted=shape)
         shape_check.check_shapes("model.discriminator", self.discriminator, (2, 3, side_px, side_px))
 
     def stages(self) -> Iterator[Stage]:
@@ -208,12 +208,12 @@ class ContextEncoder(Recipe["Masked", Generated]):
         """What a person and the discriminator see: where everything is predicted, known pixels take its place."""
         return made if self.overlapping else filled(batch, made)
 
-    def judged(self, picture: Tensor) -> Tensor:
+    def judged(self, image: Tensor) -> Tensor:
         """What the discriminator sees: the predicted middle, or everything."""
         if not self.overlapping:
-            return picture
-        height, width = picture.shape[-2:]
-        return picture[..., height // 4 : height // 4 + height // 2, width // 4 : width // 4 + width // 2]
+            return image
+        height, width = image.shape[-2:]
+        return image[..., height // 4 : height // 4 + height // 2, width // 4 : width // 4 + width // 2]
 
     def pixel(self, batch: Masked, made: Tensor) -> Tensor:
         """Squared error over what is predicted: 1 in the hole, and on the known border its own weight."""
@@ -248,7 +248,7 @@ class ContextEncoder(Recipe["Masked", Generated]):
     def _hole_figures(self, batch: Masked, made: Tensor) -> dict[str, float]:
         from gantools.images import ranges
         from gantools.images.ops import masks  # need numpy, cv2 and torch
-        from gantools.metrics import hole as measure
+        from gantools.metrics import pixels as measure
 
         truth, hole = ranges.from_tensor(batch.image), batch.missing[0, 0].bool().cpu().numpy()
         ours, telea = ranges.from_tensor(filled(batch, made)), masks.telea(truth, hole)

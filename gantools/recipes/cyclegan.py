@@ -154,9 +154,9 @@ class CycleGan(Recipe["Unpaired", Fakes]):
     def _require_fit(self, crop_px: int) -> None:
         from gantools.training import shape_check  # needs torch
 
-        picture = (2, 3, crop_px, crop_px)
-        shape_check.check_shapes("model.generator", self.a_to_b, picture, wanted=picture)
-        shape_check.check_shapes("model.discriminator", self.judge_a, picture)
+        shape = (2, 3, crop_px, crop_px)
+        shape_check.check_shapes("model.generator", self.a_to_b, shape, wanted=shape)
+        shape_check.check_shapes("model.discriminator", self.judge_a, shape)
 
     def stages(self) -> Iterator[Stage]:
         yield Stage(
@@ -226,9 +226,9 @@ class CycleGan(Recipe["Unpaired", Fakes]):
         vectors = [(self._vector(fake), self._vector(real)) for fake, real in pairs]
         return Judged(made.back_a, batch.a, figures, {"frechet": vectors})
 
-    def _vector(self, picture: Tensor) -> Tensor:
+    def _vector(self, image: Tensor) -> Tensor:
         """The mean of the deepest feature layer over all positions. Shapes: (1, C, H, W) → (C)."""
-        deepest: Tensor = cast("PerceptualLoss", self.perceptual).features(picture.float().clamp(-1, 1))[-1]
+        deepest: Tensor = cast("PerceptualLoss", self.perceptual).features(image.float().clamp(-1, 1))[-1]
         return deepest.float().mean((0, 2, 3))
 
     def frozen(self) -> Mapping[str, nn.Module]:

@@ -149,10 +149,10 @@ class Deblur(Recipe["Restoration", Generated]):
     def _require_fit(self, crop_px: int) -> None:
         from gantools.training import shape_check  # needs torch
 
-        picture = (2, 3, crop_px, crop_px)
-        shape_check.check_shapes("model.generator", self.generator, picture, wanted=picture)
+        shape = (2, 3, crop_px, crop_px)
+        shape_check.check_shapes("model.generator", self.generator, shape, wanted=shape)
         for name, discriminator in self.discriminators.items():
-            shape_check.check_shapes(f"model.{name}", discriminator, picture)
+            shape_check.check_shapes(f"model.{name}", discriminator, shape)
 
     def stages(self) -> Iterator[Stage]:
         generator = {"generator": self.generator}

@@ -124,8 +124,8 @@ class Pix2Pix(Recipe["Paired", Generated]):
     def _require_fit(self, crop_px: int) -> None:
         from gantools.training import shape_check  # needs torch
 
-        picture = (2, 3, crop_px, crop_px)
-        shape_check.check_shapes("model.generator", self.generator, picture, wanted=picture)
+        shape = (2, 3, crop_px, crop_px)
+        shape_check.check_shapes("model.generator", self.generator, shape, wanted=shape)
         shape_check.check_shapes("model.discriminator", self.discriminator, (2, 6, crop_px, crop_px))
 
     def stages(self) -> Iterator[Stage]:
@@ -153,11 +153,11 @@ class Pix2Pix(Recipe["Paired", Generated]):
         judged = self.options.discriminator_weight * self.gan.judge(real, fake)
         return LossTerms(adversarial=judged).with_metrics(real_logit=real.mean(), fake_logit=fake.mean())
 
-    def judge(self, source: Tensor, picture: Tensor) -> Tensor:
+    def judge(self, source: Tensor, image: Tensor) -> Tensor:
         """Logits of a pair; the source always comes first."""
         from torch import cat  # recipes are listed and checked without torch
 
-        logits: Tensor = self.discriminator(cat((source, picture), dim=1))
+        logits: Tensor = self.discriminator(cat((source, image), dim=1))
         return logits
 
     def monitored_pairs(self, batch: Paired, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
@@ -198,9 +198,9 @@ class Pix2Pix(Recipe["Paired", Generated]):
         return {"source": batch.source, "generated": self.generator(batch.source), "truth": batch.target}
 
 
-def _l1_percent(picture: Tensor, truth: Tensor) -> float:
+def _l1_percent(image: Tensor, truth: Tensor) -> float:
     """Mean absolute difference of images on [-1, 1], in percent of the range."""
-    return 50 * float((picture - truth).abs().mean())
+    return 50 * float((image - truth).abs().mean())
 
 
 RECIPE = Pix2Pix

@@ -152,12 +152,12 @@ class Restore(Recipe["Restoration", Generated]):
     def _require_fit(self, crop_px: int) -> None:
         from gantools.training import shape_check  # needs torch
 
-        picture = (2, 3, crop_px, crop_px)
-        shape_check.check_shapes("model.generator", self.generator, picture, wanted=picture)
-        shape_check.check_shapes("model.critic", self.critic, picture)
+        shape = (2, 3, crop_px, crop_px)
+        shape_check.check_shapes("model.generator", self.generator, shape, wanted=shape)
+        shape_check.check_shapes("model.critic", self.critic, shape)
 
     def _start_encoder(self) -> None:
-        from gantools.models.encoder_weights import load_encoder_weights  # needs torch
+        from gantools.models.encoders import load_encoder_weights  # needs torch
 
         options = self.options
         if options.encoder_weights == "random" and self.config.stages.generator_pretraining_frozen is not None:
@@ -226,11 +226,11 @@ class Restore(Recipe["Restoration", Generated]):
     def monitored_pairs(self, batch: Restoration, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
         return {"fake": (outputs.fake, batch.clean)}
 
-    def judge(self, picture: Tensor) -> Tensor:
+    def judge(self, image: Tensor) -> Tensor:
         """Logits of images, which the critic sees on ImageNet's statistics, as in the source."""
         from gantools.images.imagenet import normalised  # recipes are listed and checked without torch
 
-        logits: Tensor = self.critic(normalised(picture))
+        logits: Tensor = self.critic(normalised(image))
         return logits
 
     def exports(self) -> Mapping[str, Export]:
@@ -250,15 +250,15 @@ class Restore(Recipe["Restoration", Generated]):
         figures |= {key: value for key, value in self._figures(fake, batch.clean, "").items() if key != "psnr_rgb"}
         return Judged(fake, batch.clean, figures)
 
-    def _figures(self, picture: Tensor, truth: Tensor, prefix: str) -> dict[str, float]:
+    def _figures(self, image: Tensor, truth: Tensor, prefix: str) -> dict[str, float]:
         from gantools.images import ranges  # recipes are listed and checked without torch
         from gantools.metrics import pair_metric
-        from gantools.metrics.colorfulness import colorfulness
+        from gantools.metrics.pixels import colorfulness
 
-        pixels, clean = ranges.from_tensor(picture), ranges.from_tensor(truth)
+        pixels, clean = ranges.from_tensor(image), ranges.from_tensor(truth)
         figures = {"psnr_rgb": pair_metric("psnr_rgb")(pixels, clean)}
         if self.perceptual:
-            figures["perceptual"] = float(self.perceptual(picture, truth))
+            figures["perceptual"] = float(self.perceptual(image, truth))
         if self.loses_color:
             figures |= {"ab_l1": pair_metric("ab_l1")(pixels, clean), "colorfulness": colorfulness(pixels)}
         return {f"{prefix}{name}": value for name, value in figures.items()}

@@ -13,7 +13,7 @@ from gantools.data.synthetic import drawing
 from gantools.images.image import Image, Metadata
 from gantools.images.io import reader, writer
 from gantools.images.ops.blur import convolve, normalised
-from gantools.metrics.psnr import psnr_rgb
+from gantools.metrics.pixels import psnr_rgb
 
 LINE = np.eye(3)
 

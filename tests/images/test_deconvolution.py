@@ -11,7 +11,7 @@ import pytest
 from gantools.data.synthetic import drawing
 from gantools.images.image import Pixels
 from gantools.images.ops.blur import Kernel, convolve, normalised, richardson_lucy, wiener
-from gantools.metrics.psnr import psnr_rgb
+from gantools.metrics.pixels import psnr_rgb
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gantools.losses.reconstruction import charbonnier, l1, lattice, mse, total_variation, weighted_region_l2
+from gantools.losses.reconstruction import charbonnier, l1, lattice, mse, weighted_region_l2
 
 FAKE = torch.tensor([[[[1.0, -1.0], [0.5, 0.0]]]])
 REAL = torch.tensor([[[[0.0, -1.0], [-0.5, 2.0]]]])
@@ -30,13 +30,6 @@ def test_weighted_region_l2() -> None:
     assert weighted_region_l2(FAKE, REAL, weights).item() == pytest.approx((10 + 0 + 1 + 0) / 4)
     three = weighted_region_l2(FAKE.expand(2, 3, 2, 2), REAL.expand(2, 3, 2, 2), weights)
     assert three.item() == pytest.approx(11 / 4)
-
-
-def test_total_variation() -> None:
-    assert total_variation(FAKE).item() == pytest.approx((2 + 0.5) / 2 + (0.5 + 1) / 2)
-    assert total_variation(torch.full((2, 3, 8, 8), 0.3)).item() == 0
-    assert total_variation(torch.rand(1, 3, 1, 1)).item() == 0
-    assert total_variation(torch.tensor([[[[0.0, 1.0]]]])).item() == 1
 
 
 def test_half_precision_is_widened_before_the_difference() -> None:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from gantools.errors import ImageError
-from gantools.metrics.hole import hole_l1_percent, hole_l2_percent, hole_psnr
-from gantools.metrics.psnr import psnr_rgb
+from gantools.metrics.pixels import hole_l1_percent, hole_l2_percent, hole_psnr, psnr_rgb
 
 HOLE = np.zeros((8, 6), np.bool_)
 HOLE[2:5, 1:4] = True

@@ -9,10 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from gantools.errors import ImageError, UsageError
 from gantools.images.ops.color import luma
 from gantools.metrics import PAIR_METRICS, pair_metric
-from gantools.metrics.colorfulness import colorfulness
-from gantools.metrics.difference import l1_percent, l2_percent
-from gantools.metrics.lab import ab_l1
-from gantools.metrics.psnr import psnr_rgb, psnr_y
+from gantools.metrics.pixels import ab_l1, colorfulness, l1_percent, l2_percent, psnr_rgb, psnr_y
 from gantools.metrics.ssim import ssim_rgb, ssim_y
 
 GAUSSIAN = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}

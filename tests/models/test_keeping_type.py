@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from gantools.models import padding
+from gantools.models import blocks
 
-KINDS = [(padding.ReflectionPad2d, nn.ReflectionPad2d), (padding.ReplicationPad2d, nn.ReplicationPad2d)]
+KINDS = [(blocks.ReflectionPad2d, nn.ReflectionPad2d), (blocks.ReplicationPad2d, nn.ReplicationPad2d)]
 
 
 @pytest.mark.parametrize(("ours", "torchs"), KINDS)

@@ -16,7 +16,7 @@ from gantools.errors import ModelFileError, UsageError
 from gantools.images.imagenet import DEVIATION, MEAN, normalised
 from gantools.models import GENERATORS
 from gantools.models.attention import SelfAttention
-from gantools.models.encoder_weights import load_encoder_weights
+from gantools.models.encoders import load_encoder_weights
 from gantools.models.options import ResNetUNetOptions
 from gantools.training.recipe import networks_of
 from gantools.training.turns import Solo, ThresholdSwitch

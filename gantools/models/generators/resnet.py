@@ -7,9 +7,8 @@ from typing import Literal, TypeAlias, cast
 
 from torch import Tensor, nn
 
-from gantools.models.blocks import NORMS, NormName, Residual, convolution_bias, maybe_dropout
+from gantools.models.blocks import NORMS, NormName, ReflectionPad2d, Residual, convolution_bias, maybe_dropout
 from gantools.models.halo import LOCAL_NORMS, Halo
-from gantools.models.padding import ReflectionPad2d
 from gantools.models.strided import StridedConv2d, StridedConvTranspose2d
 
 Upsampling: TypeAlias = Literal["transposed", "resize"]

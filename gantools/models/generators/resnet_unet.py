@@ -10,10 +10,9 @@ from torch.nn.utils import parametrizations
 
 from gantools.images.imagenet import FROM_NORMALISED
 from gantools.models.attention import SelfAttention
-from gantools.models.blocks import Residual, icnr_
+from gantools.models.blocks import ReplicationPad2d, Residual, icnr_
 from gantools.models.encoders import BLOCKS, ChannelAffine, EncoderName, ResNetEncoder
 from gantools.models.halo import Halo
-from gantools.models.padding import ReplicationPad2d
 
 ATTENTION_UP = 1
 """The up after which self-attention stands: the second of four, at 1/8 of the image's sides."""
