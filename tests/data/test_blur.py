@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from gantools.data.degrade import blur
 from gantools.data.options.blur import BlurOptions
@@ -29,12 +28,6 @@ def test_a_trajectory_goes_at_constant_speed(seed: int) -> None:
     path = blur.trajectory(rng(seed), 300)
     assert path.shape == (300,)
     np.testing.assert_allclose(np.abs(np.diff(path)), 1)
-
-
-def test_trajectories_turn() -> None:
-    straight = [abs(path[-1] - path[0]) / 299 for path in (blur.trajectory(rng(seed), 300) for seed in SEEDS)]
-    assert min(straight) < 0.5
-    assert len({round(share, 3) for share in straight}) == len(SEEDS)
 
 
 @pytest.mark.parametrize("extent_px", [2.0, 8.0, 12.5, 16.0, 40.0])
@@ -69,11 +62,6 @@ def test_a_disk_has_its_area_and_a_soft_rim(radius_px: float) -> None:
     np.testing.assert_allclose(kernel, kernel.T)
     np.testing.assert_allclose(kernel, kernel[::-1])
     assert 0 < kernel[kernel > 0].min() < kernel.max()
-
-
-def test_disks_grow_smoothly() -> None:
-    wider = [spread(blur.defocus_kernel(radius))[1][0] for radius in (2.0, 2.05, 2.1, 2.15)]
-    assert all(0 < step < 0.1 for step in np.diff(wider))
 
 
 @pytest.mark.parametrize("sigma_px", [0.8, 2.0, 5.0])
@@ -129,21 +117,3 @@ def test_white_and_black_stay() -> None:
     for value in (0, 255):
         flat = np.full((20, 20, 3), value, np.uint8)
         np.testing.assert_array_equal(blur.blurred(flat, rng(), BlurOptions(trajectory_steps=100)), flat)
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"motion_px": (9.0, 8.0)}, "motion_px: 9 must not exceed 8"),
-        ({"noise_sigma": (2.0, 1.0)}, "noise_sigma: 2 must not exceed 1"),
-        ({"motion_weight": 0.0}, "must be above 0"),
-        ({"measured_weight": 1.0}, "needs at least one file"),
-        ({"defocus_px": (0.0, 1.0)}, "greater than 0"),
-        ({"sharp_share": 1.0}, "less than 1"),
-        ({"trajectory_steps": 1}, "greater than or equal to 2"),
-    ],
-    ids=str,
-)
-def test_impossible_blur_is_refused(values: dict, said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
-        BlurOptions(**values)

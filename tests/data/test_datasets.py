@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gantools.data import transforms
 from gantools.data.datasets.paired import PairedDataset
 from gantools.data.datasets.super_resolution import SuperResolutionDataset
 from gantools.data.degrade import resolution as degrade
-from gantools.data.loading.dataset import fingerprint
 from gantools.data.loading.sampler import SampleKey
 from gantools.data.options.datasets import EdgeOptions, PairedData, ResolutionData
 from gantools.data.options.degradations import JpegOptions, NoiseOptions
 from gantools.errors import ImageError
 from gantools.images.image import Image
-from gantools.images.io import reader, writer
+from gantools.images.io import writer
 from gantools.images.ops import resize
 
 FIRST = SampleKey(0, 0)
-
-
-def same(a: object, b: object) -> bool:
-    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 def test_a_photo_becomes_an_outline_with_dabs_and_itself(shoes: Path) -> None:
@@ -37,34 +30,6 @@ def test_a_photo_becomes_an_outline_with_dabs_and_itself(shoes: Path) -> None:
     assert coloured.any()
     assert data.describe() == "8 photos, outlines made from them"
     assert len(data) + len(PairedDataset(options, "validation", seed=1)) == 10
-
-
-def test_training_changes_with_the_epoch_and_validation_does_not(shoes: Path) -> None:
-    options = PairedData(dir=str(shoes), load_px=40, crop_px=32)
-    training, validation = (PairedDataset(options, split, seed=1) for split in ("training", "validation"))
-    assert same(training[SampleKey(3, 1)], PairedDataset(options, "training", seed=1)[SampleKey(3, 1)])
-    assert not same(training[SampleKey(3, 1)], training[SampleKey(4, 1)])
-    assert not same(training[FIRST], PairedDataset(options, "training", seed=2)[FIRST])
-    assert same(validation[SampleKey(0, 1)], validation[SampleKey(9, 1)])
-    assert np.array_equal(validation[FIRST].target, reader_at(validation, 32))
-
-
-def reader_at(data: PairedDataset, side_px: int) -> np.ndarray:
-    return transforms.square(reader.read_rgb8(data.items[0].files[0]), side_px, "stretch")
-
-
-def test_the_cache_changes_nothing_and_is_bounded(shoes: Path) -> None:
-    def options(megabytes: int) -> PairedData:
-        return PairedData(dir=str(shoes), load_px=200, crop_px=180, cache_megabytes=megabytes)
-
-    plain, cached = (PairedDataset(options(megabytes), "training", seed=1) for megabytes in (0, 1))
-    keys = [SampleKey(epoch, index) for epoch in (0, 1) for index in range(8)]
-    for key in keys:
-        assert same(cached[key], plain[key])
-    assert 0 <= cached._cache.free_bytes < 2 * 200 * 200 * 3
-    assert plain._cache.free_bytes == 0
-    with pytest.raises(ValueError, match="read-only"):
-        cached._cache.recall(0, lambda _: ())[0][0, 0] = 0
 
 
 @pytest.mark.parametrize(("direction", "swapped"), [("a2b", False), ("b2a", True)])
@@ -229,29 +194,3 @@ def test_shrinking_first_draws_each_factor_that_fits(tmp_path: Path, monkeypatch
     for epoch in range(40):
         assert data[SampleKey(epoch, 0)].high.shape == (16, 16, 3)
     assert drawn == {0.75, 0.5}
-
-
-def test_the_fingerprint_notices_other_data(tmp_path: Path, save) -> None:
-    def of() -> str:
-        return fingerprint(
-            SuperResolutionDataset(ResolutionData(dir=str(tmp_path), validation_share=0.0), "training", seed=0)
-        )
-
-    save(tmp_path / "1.png")
-    before = of()
-    assert of() == before
-    save(tmp_path / "1.png", width=13)
-    changed = of()
-    save(tmp_path / "2.png")
-    assert len({before, changed, of()}) == 3
-
-
-def test_datasets_can_be_sent_to_spawned_processes(shoes: Path) -> None:
-    data = PairedDataset(PairedData(dir=str(shoes), load_px=24, crop_px=24), "training", seed=1)
-    assert same(pickle.loads(pickle.dumps(data))[FIRST], data[FIRST])
-
-
-def test_shoes_on_real_photos(shared_data: Path) -> None:
-    options = PairedData(dir=str(shared_data / "edges2shoes_pairs"), direction="b2a", load_px=64, crop_px=64)
-    sample = PairedDataset(options, "validation", seed=0)[FIRST]
-    assert np.ptp(sample.source.astype(int), axis=-1).mean() < np.ptp(sample.target.astype(int), axis=-1).mean()

@@ -65,17 +65,6 @@ def test_two_folders_are_matched_by_stem(tmp_path: Path, save, source: str, targ
     assert found.items[0].files == (tmp_path / source / "1.png", tmp_path / target / "1.jpg")
 
 
-def test_names_that_differ_by_the_role_are_matched(tmp_path: Path, save) -> None:
-    for number in ("00", "01"):
-        save(tmp_path / "blur" / f"blur_{number}.png")
-        save(tmp_path / "sharp" / f"sharp_{number}.png")
-    found = layout.find(tmp_path)
-    assert [tuple(path.name for path in item.files) for item in found.items] == [
-        ("blur_00.png", "sharp_00.png"),
-        ("blur_01.png", "sharp_01.png"),
-    ]
-
-
 def test_ab_images_are_recognised_by_their_shape_only_if_all_have_it(tmp_path: Path, save) -> None:
     save(tmp_path / "1.png", 20, 10)
     save(tmp_path / "2.png", 24, 12)
@@ -168,11 +157,3 @@ def test_ten_thousand_files_are_not_all_opened(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(search, "size_of", lambda path: opened.append(path))
     assert len(layout.find(tmp_path).items) == 10_000
     assert 0 < len(opened) <= search.CHECKED_FILES
-
-
-def test_real_pairs(shared_data: Path) -> None:
-    assert layout.find(shared_data / "edges2shoes_pairs").kind == "ab"
-    assert len(layout.find(shared_data / "blur_gopro_pairs").items) == 3
-    assert layout.find(shared_data / "photos_kodak24").kind == "photos"
-    domains = layout.domain_folders(shared_data / "apples_oranges_128")
-    assert [len(search.image_files(side)) for side in domains] == [238, 284]

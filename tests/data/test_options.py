@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from gantools.data import DATASETS
+from gantools.data.options.blur import BlurOptions
 from gantools.data.options.datasets import (
     BlurredData,
     EdgeOptions,
@@ -18,6 +19,8 @@ from gantools.data.options.datasets import (
     RestorationData,
     UnpairedData,
 )
+from gantools.data.options.degradations import JpegOptions
+from gantools.data.options.masks import RandomBlockMask, RandomRegionMask
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,26 @@ from gantools.data.options.datasets import (
         (ResolutionData, {"crop_px": 95}, "must be a multiple of scale (4)"),
         (ResolutionData, {"downscale": (1.0, 1.5)}, "less than or equal to 1"),
         (ResolutionData, {"downscale": ()}, "at least 1 item"),
+        (MaskedData, {"crop_px": 200}, "crop_px: must not exceed load_px"),
+        (MaskedData, {"zoom": 2.0, "crop": "center"}, "zoom: belongs to random crops"),
+        (RandomBlockMask, {"max_side_share": 0.6}, "more than max_share allows"),
+        (RandomBlockMask, {"min_side_share": 0.45}, "must not exceed max_side_share"),
+        (RandomRegionMask, {"max_share": 1.0}, "less than 1"),
+        (UnpairedData, {"crop_px": 300}, "crop_px: must not exceed load_px"),
+        (UnpairedData, {"a": "x"}, "a and b are given together"),
+        (UnpairedData, {"a": "x", "b": "x"}, "the same folder"),
+        (BlurredData, {"degraded_dir": "blur"}, "given together or not at all"),
+        (BlurOptions, {"motion_px": (9.0, 8.0)}, "motion_px: 9 must not exceed 8"),
+        (BlurOptions, {"noise_sigma": (2.0, 1.0)}, "noise_sigma: 2 must not exceed 1"),
+        (BlurOptions, {"motion_weight": 0.0}, "must be above 0"),
+        (BlurOptions, {"measured_weight": 1.0}, "needs at least one file"),
+        (BlurOptions, {"defocus_px": (0.0, 1.0)}, "greater than 0"),
+        (BlurOptions, {"sharp_share": 1.0}, "less than 1"),
+        (RestorationData, {"degradations": ()}, "at least 1 item"),
+        (RestorationData, {"crop_px": 300}, "crop_px not exceed load_px"),
+        (RestorationData, {"largest_region_px": 300}, "must lie between crop_px and load_px"),
+        (RestorationData, {"degradations": (JpegOptions(quality=(70, 10)),)}, "jpeg: quality: 70 must not exceed 10"),
+        (RestorationData, {"degradations": ({"name": "jpg"},)}, "does not match any of the expected tags"),
     ],
 )
 def test_impossible_settings_are_refused(group: type[PairedData], values: dict[str, object], said: str) -> None:
@@ -62,7 +85,7 @@ def test_every_entry_of_the_table_exists_under_its_options_name() -> None:
 
 def test_options_and_table_import_nothing_heavy() -> None:
     code = (
-        "import sys, gantools.data.options.datasets, gantools.data.options.datasets, gantools.data;"
+        "import sys, gantools.data.options.datasets, gantools.data.prepare.options, gantools.data;"
         " print({'torch', 'numpy', 'cv2'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

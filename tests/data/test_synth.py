@@ -10,7 +10,6 @@ import pytest
 from gantools import recipes
 from gantools.data.folders import layout
 from gantools.data.synthetic import drawing
-from gantools.data.synthetic.canvas import Canvas, smooth
 from gantools.images.io import reader
 
 KINDS = ("shoes", "fruit", "scenes")
@@ -71,21 +70,3 @@ def test_each_recipe_has_data_to_try(tmp_path: Path) -> None:
     assert (kinds["pix2pix"], kinds["cyclegan"]) == ("shoes", "fruit")
     drawing.draw_dataset("shoes", tmp_path, 2, 16, 0)
     assert layout.find(tmp_path).kind == "photos"
-
-
-def test_the_painter_covers_the_area_it_is_asked_to() -> None:
-    canvas = Canvas(50, (1.0, 1.0, 1.0))
-    square = np.array([[0.2, 0.2], [0.8, 0.2], [0.8, 0.8], [0.2, 0.8]])
-    assert canvas.shape(square).mean() == pytest.approx(0.36, abs=0.02)
-    assert canvas.disc(np.array([0.5, 0.5]), 0.3).mean() == pytest.approx(np.pi * 0.09, abs=0.005)
-    canvas.paint(canvas.shape(square), (1.0, 0.0, 0.0))
-    image = canvas.finish()
-    assert tuple(image[25, 25]) == (255, 0, 0)
-    assert tuple(image[2, 2]) == (255, 255, 255)
-
-
-def test_curves_pass_through_their_points() -> None:
-    points = np.array([[0.1, 0.2], [0.5, 0.1], [0.9, 0.8]])
-    for closed in (True, False):
-        curve = smooth(points, closed=closed)
-        assert all(np.abs(curve - point).sum(axis=1).min() < 1e-12 for point in points)

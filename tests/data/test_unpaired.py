@@ -91,19 +91,6 @@ def test_an_epoch_shows_all_of_the_larger_domain_and_random_ones_of_the_other(tm
     assert all(np.array_equal(x, y) for x, y in zip(again, epochs[1][3], strict=True))
 
 
-def test_batches_do_not_depend_on_the_workers(tmp_path: Path, save) -> None:
-    root = filled(save, tmp_path, a=3, b=4)
-    streams = []
-    for workers in (0, 2):
-        stream = loader.batches(opened(root), batch_images=2, start_batch=0, seed=3, workers=workers)
-        streams.append([next(stream) for _ in range(4)])
-        stream.close()
-    for one, other in zip(*streams, strict=True):
-        assert (one.names, one.a.tolist(), one.b.tolist()) == (other.names, other.a.tolist(), other.b.tolist())
-    assert streams[0][0].a.shape == streams[0][0].b.shape == (2, 8, 8, 3)
-    assert [name[0] for name in streams[0][0].names] == ["a", "a", "b", "b"]
-
-
 def test_validation_pairs_are_in_order_and_fixed(tmp_path: Path, save) -> None:
     root = filled(save, tmp_path, testA=2, testB=3, trainA=1, trainB=1)
     data = opened(root, "validation")
@@ -177,26 +164,6 @@ def test_sets_that_cannot_train(tmp_path: Path, save, made: tuple[str, ...], sai
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"crop_px": 300}, "crop_px: must not exceed load_px"),
-        ({"a": "x"}, "a and b are given together"),
-        ({"a": "x", "b": "x"}, "the same folder"),
-    ],
-)
-def test_impossible_settings(values: dict[str, object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        UnpairedData(**values)
-
-
 def test_a_given_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.a: 'gone' is no folder"):
         UnpairedDataset(UnpairedData(a="gone", b=str(tmp_path)), "training", 0)
-
-
-def test_the_real_fruit(shared_data: Path) -> None:
-    options = UnpairedData(dir=str(shared_data / "apples_oranges_128"), validation_share=0.0, load_px=72, crop_px=64)
-    data = UnpairedDataset(options, "training", seed=0)
-    assert data.counts == (238, 284)
-    assert data[SampleKey(0, 0)].a.shape == (64, 64, 3)

@@ -19,6 +19,7 @@ from gantools.data.options.degradations import (
     TextOptions,
 )
 from gantools.images.image import Pixels
+from gantools.images.ops import color
 
 WHITE = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -83,7 +84,7 @@ def jpeg(photo: Pixels, options: JpegOptions, chance: Chance) -> Pixels:
 
 def gray(photo: Pixels) -> Pixels:
     """The photo's brightness (ITU-R BT.601) in all three channels."""
-    return np.asarray(cv2.cvtColor(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
+    return color.gray_to_rgb(color.gray(photo))
 
 
 def noise(photo: Pixels, options: NoiseOptions, chance: Chance) -> Pixels:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 
 from gantools.data.degrade import crappify, edges, masks
@@ -18,6 +17,7 @@ from gantools.data.options.masks import MaskOptions
 from gantools.data.prepare.tasks import Sizes, Task, size_of, write
 from gantools.images.image import Pixels
 from gantools.images.io import reader
+from gantools.images.ops import color
 
 Change: TypeAlias = Callable[[Pixels, np.random.Generator], Pixels]
 """uint8 [H, W, 3] → uint8 [h, w, 3], or [h, w] for a gray image. Pickled, so no lambda."""
@@ -104,4 +104,4 @@ class Shrink:
 
 def gray(photo: Pixels, _rng: np.random.Generator) -> Pixels:
     """The photo's brightness. Shapes: [H, W, 3] → [H, W]."""
-    return np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY))
+    return color.gray(photo)

@@ -1,0 +1,119 @@
+"""What every data set promises: samples depend on seed, epoch and index alone, validation stays, batches stack."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gantools.data import DATASETS
+from gantools.data.loading import loader
+from gantools.data.loading.dataset import Dataset, fingerprint
+from gantools.data.loading.sampler import SampleKey
+from gantools.data.options.blur import BlurOptions
+from gantools.data.options.datasets import (
+    BlurredData,
+    DataOptions,
+    MaskedData,
+    PairedData,
+    ResolutionData,
+    RestorationData,
+    UnpairedData,
+)
+from gantools.data.options.degradations import NoiseOptions
+from gantools.data.options.masks import RandomRegionMask
+
+OPTIONS = {
+    "paired": PairedData(load_px=20, crop_px=16),
+    "resolution": ResolutionData(crop_px=16, degradations=(NoiseOptions(),)),
+    "masked": MaskedData(load_px=20, crop_px=16, mask=RandomRegionMask()),
+    "blurred": BlurredData(crop_px=16, layout="photos", blur=BlurOptions(trajectory_steps=60, motion_px=(4.0, 8.0))),
+    "unpaired": UnpairedData(load_px=20, crop_px=16),
+    "restoration": RestorationData(load_px=20, crop_px=16, degradations=(NoiseOptions(),)),
+}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight random photos of one size in each of two folders."""
+    from gantools.images.image import Image
+    from gantools.images.io import writer
+
+    root = tmp_path_factory.mktemp("photos")
+    for number in range(16):
+        pixels = np.random.default_rng(number).integers(0, 256, (32, 40, 3), np.uint8)
+        path = root / ("trainA" if number % 2 else "trainB") / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        writer.write(Image(pixels), path)
+    return root
+
+
+@pytest.fixture(params=OPTIONS)
+def options(request: pytest.FixtureRequest, photos: Path) -> DataOptions:
+    folder = photos if request.param == "unpaired" else photos / "trainA"
+    return OPTIONS[request.param].model_copy(update={"dir": str(folder), "validation_share": 0.25})
+
+
+def opened(options: DataOptions, split: Any = "training", seed: int = 1) -> Dataset:
+    return DATASETS.factory(options.name)(options, split=split, seed=seed)
+
+
+def same(one: Any, other: Any) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(one, other, strict=True))
+
+
+def test_training_samples_depend_on_seed_epoch_and_index_alone(options: DataOptions) -> None:
+    data, again = opened(options), pickle.loads(pickle.dumps(opened(options)))
+    sample = data[SampleKey(3, 1)]
+    data[SampleKey(0, 2)]
+    assert same(sample, again[SampleKey(3, 1)])
+    assert same(sample, data[SampleKey(3, 1)])
+    assert not same(sample, data[SampleKey(4, 1)])
+    assert not same(sample, opened(options, seed=2)[SampleKey(3, 1)])
+
+
+def test_validation_samples_never_change_and_are_not_trained_on(options: DataOptions) -> None:
+    training, validation = opened(options), opened(options, "validation")
+    assert same(validation[SampleKey(0, 1)], validation[SampleKey(9, 1)])
+    assert (len(training), len(validation)) == (6, 2)
+    assert {item.files for item in training.items}.isdisjoint({item.files for item in validation.items})
+
+
+def test_the_cache_changes_nothing_and_is_bounded(options: DataOptions) -> None:
+    plain, cached, tiny = (opened(options.model_copy(update={"cache_megabytes": size})) for size in (0, 1, 1))
+    tiny.divide_cache(200)
+    for key in [SampleKey(epoch, index) for epoch in (0, 1) for index in range(6)]:
+        assert same(cached[key], plain[key])
+        assert same(tiny[key], plain[key])
+    assert plain._cache.free_bytes == 0
+    assert 0 <= tiny._cache.free_bytes <= 2**20 // 200
+    with pytest.raises(ValueError, match="read-only"):
+        cached._cache.recall(0, cached.load)[0][0, 0] = 0
+
+
+def test_batches_are_the_stacked_samples(options: DataOptions) -> None:
+    data = opened(options)
+    stream = loader.batches(data, batch_images=3, start_batch=0, seed=1, workers=0)
+    batch = next(stream)
+    fields = [name for name in vars(batch) if name != "names"]
+    shapes = {name: tuple(getattr(batch, name).shape) for name in fields}
+    assert all(shape[0] == 3 and shape[-1] in (1, 3) for shape in shapes.values())
+    assert len(batch.names) == (6 if options.name == "unpaired" else 3)
+    assert type(batch) is data.batch
+
+
+def test_the_fingerprint_notices_other_data(photos: Path, tmp_path: Path) -> None:
+    def of() -> str:
+        return fingerprint(opened(ResolutionData(dir=str(tmp_path), validation_share=0.0)))
+
+    first, second, *_ = sorted((photos / "trainA").iterdir())
+    (tmp_path / "1.png").write_bytes(first.read_bytes())
+    before = of()
+    assert of() == before
+    (tmp_path / "1.png").write_bytes(first.read_bytes() + b"more")
+    changed = of()
+    (tmp_path / "2.png").write_bytes(second.read_bytes())
+    assert len({before, changed, of()}) == 3
