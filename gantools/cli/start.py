@@ -31,6 +31,8 @@ def _exit_code(action: Callable[[], int]) -> int:
         return action()
     except SystemExit as ended:
         return int(ended.code or 0)
+    except KeyboardInterrupt:  # before a command began, or after its last word
+        return 128 + signal.SIGINT
     except BrokenPipeError:  # its reader has seen enough
         return 128 + getattr(signal, "SIGPIPE", 13)
     except OSError as error:

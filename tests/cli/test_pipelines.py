@@ -19,6 +19,7 @@ import pytest
 
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export
+from gantools.cli import start
 from gantools.images.image import Image
 from gantools.images.io import reader, writer
 from gantools.models import GENERATORS
@@ -321,3 +322,12 @@ def test_waiting_for_standard_input_can_be_stopped(tmp_path: Path, environment: 
 def children(pid: int) -> list[int]:
     listed = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(each) for tasks in listed for each in tasks.read_text().split()]
+
+
+def test_ctrl_c_before_a_command_begins_ends_quietly(gantools, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_app: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(start, "run", interrupted)
+    ended = gantools("list")
+    assert (ended.code, ended.out, ended.err) == (130, "", "")
