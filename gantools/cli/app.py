@@ -1,4 +1,4 @@
-"""The ``gantools`` command: puts the commands together. Nothing here imports torch."""
+"""The ``gantools`` command with all its subcommands. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _version(wanted: bool) -> None:
 def common(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with a failure.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No messages and no progress; failures only.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print more.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours; so does the variable NO_COLOR.")] = False,
     version: Annotated[  # noqa: ARG001 - its callback reads it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")

@@ -468,14 +468,14 @@ def test_a_stopped_run_says_how_to_go_on(
 ) -> None:
     for number in range(4):
         photo(f"in/{number}.png")
-    tell = ResultPrinter.tell
+    print_result = ResultPrinter.print
 
     def stopped(self: ResultPrinter, result: Any) -> None:
-        tell(self, result)
+        print_result(self, result)
         photo("out/0.png"), photo("out/1.png"), [path.unlink() for path in Path("out").glob("[23].png")]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ResultPrinter, "tell", stopped)
+    monkeypatch.setattr(ResultPrinter, "print", stopped)
     done = run(doubling, "in", "-o", "out", *options)
     assert done.exit_code == 130
     assert done.stderr.splitlines()[-1] == says

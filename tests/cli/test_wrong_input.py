@@ -77,7 +77,7 @@ def test_train_arguments(arguments: tuple[str, ...], said: str, refused: Refused
 def test_a_run_is_no_recipe(command: str, here: Path, refused: Refused) -> None:
     (here / "old").mkdir()
     (here / "old" / "config.yaml").write_text("recipe: pix2pix\n")
-    assert "old: is a run: go on with gantools train --resume old" in refused(command, "old")
+    assert "old: is a run: continue it with gantools train --resume old" in refused(command, "old")
 
 
 @pytest.mark.parametrize(

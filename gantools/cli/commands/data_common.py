@@ -63,7 +63,7 @@ class Writing:
         done = prepare.dry_run(tasks) if self.dry_run else prepare.run(tasks, work, workers=workers_of(self.workers))
         with progress(command) as update:
             for number, result in enumerate(done, start=1):
-                printer.tell(result)
+                printer.print(result)
                 update(number, len(tasks))
         raise typer.Exit(printer.conclude({"command": command, "seed": seed, **left}))
 

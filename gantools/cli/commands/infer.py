@@ -74,7 +74,7 @@ def _print_all(found: Results, asked: Asked, inputs: Sequence[str]) -> int:
     try:
         with progress("images") as update:
             for result in found:
-                printer.tell(result)
+                printer.print(result)
                 if result.status != "skipped" and not asked.dry_run:
                     update(printer.counts["done"] + printer.counts["failed"], total)
     except (KeyboardInterrupt, SystemExit):

@@ -1,4 +1,4 @@
-"""``list``, ``show``, ``check`` and ``schema``: what there is, what can be set, whether a configuration is sound."""
+"""``list``, ``show``, ``check`` and ``schema``: recipes, their settings, and whether a configuration is valid."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def configured(what: str, file: Path | None, data: Sequence[str], overrides: Seq
     path = Path(what)
     if what not in presets.recipes() and (path / "config.yaml").is_file():
         raise UsageError(
-            f"{what}: is a run: go on with gantools train --resume {what}, or begin anew with {what}/config.yaml"
+            f"{what}: is a run: continue it with gantools train --resume {what}, or start again with {what}/config.yaml"
         )
     if path.suffix not in (".yaml", ".yml") and (what in presets.recipes() or not path.is_file()):
         return api.configure(what, file, data, overrides)

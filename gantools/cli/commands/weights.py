@@ -1,4 +1,4 @@
-"""``gantools weights``: what is installed, what it is, and fetching feature networks."""
+"""``gantools weights``: list, describe, download and export weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MEGABYTE = 1_000_000
 @app.command("list")
 @console.guarded
 def list_weights(json_lines: Json = False) -> None:
-    """Show the installed weights, and the feature networks that can be fetched."""
+    """List the installed weights, and the feature networks that can be downloaded."""
     from gantools.pretrained.catalogue import installed
     from gantools.pretrained.feature_networks import FEATURE_NETWORKS
 
@@ -45,7 +45,7 @@ def info(
     ],
     json_lines: Json = False,
 ) -> None:
-    """Show the card of weights (data, licence, metrics, limits) and what the file says of its networks."""
+    """Show a weights file's card (data, licence, metrics, limits) and its networks."""
     facts = _facts(weights)
     if json_lines:
         console.result_json(facts)
@@ -64,7 +64,7 @@ def fetch(
         Path | None, typer.Option("--from", metavar="FILE", help="Install this file instead of downloading.")
     ] = None,
 ) -> None:
-    """Fetch the ImageNet weights of a feature network (the network is used), check and install them."""
+    """Download a feature network's ImageNet weights, check and install them. Uses the network."""
     from gantools.pretrained import feature_networks
     from gantools.pretrained.catalogue import weights_folder
 
@@ -72,7 +72,7 @@ def fetch(
     if from_file is not None:
         path = feature_networks.install(network, from_file, weights_folder())
     else:
-        console.message(f"{network.url} ({network.megabytes:g} MB unless it is here already)")
+        console.message(f"{network.url} ({network.megabytes:g} MB unless installed)")
         path = feature_networks.fetch(network, weights_folder(), progress=animated())
     console.message(f"{name}: installed, its sha256 is correct")
     console.result(console.quoted(str(path)))
@@ -87,7 +87,7 @@ def export(
     ] = None,
     overwrite: results.Overwrite = False,
 ) -> None:
-    """Write the weights of a run's newest checkpoint: for a run that was killed, or that stopped in an old version."""
+    """Write the weights of a run's newest checkpoint, for example of a run that was killed."""
     from gantools import exporting
 
     results.refuse_existing([output], overwrite)
@@ -131,7 +131,7 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _facts(spec: str) -> dict[str, Any]:
-    """What is known of a name or file, the card first."""
+    """Path, card and networks of a name or file."""
     from gantools.inference.find_weights import resolve
     from gantools.pretrained.card import find_picture, read_card
     from gantools.pretrained.feature_networks import FEATURE_NETWORKS

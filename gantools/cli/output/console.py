@@ -23,7 +23,7 @@ SCHEMA = 1
 
 
 class Settings:
-    """What the global options set, once, before the command runs."""
+    """What the global options set before the command runs."""
 
     debug = False
     quiet = False
@@ -32,7 +32,7 @@ class Settings:
 
 
 def choose(*, quiet: bool = False, verbose: bool = False, color: bool = True) -> None:
-    """Add what a command's own flags say to what the global ones set."""
+    """Add a command's own flags to the global ones."""
     Settings.quiet, Settings.verbose = Settings.quiet or quiet, Settings.verbose or verbose
     Settings.color = Settings.color and color
 
@@ -49,12 +49,9 @@ def result_json(value: Mapping[str, Any]) -> None:
 
 
 def message(text: str) -> None:
-    """Tell something on stderr (silent under ``-q``)."""
+    """Print a message on stderr; nothing under ``-q``."""
     if not Settings.quiet:
         _on_stderr(text)
-
-
-tell = message  # under another name, for functions with a parameter called message
 
 
 def failure(text: str) -> None:
@@ -125,7 +122,7 @@ def _text(error: Exception) -> str:
 
 
 def _end_in_order() -> None:
-    """Let the signals that end a program by default end it by an exception, which cleans up on its way."""
+    """Turn the signals that end a program into an exception, so that cleanup runs."""
     for number in existing_signals("SIGTERM", "SIGHUP"):
         if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _end)
@@ -133,6 +130,10 @@ def _end_in_order() -> None:
 
 def _end(number: int, frame: object) -> None:  # noqa: ARG001 - the signature is Python's
     raise SystemExit(128 + number)
+
+
+def _warn(text: str) -> None:
+    message(f"gantools: warning: {quoted(text)}")
 
 
 def _show_warning(
@@ -145,6 +146,6 @@ def _show_warning(
 ) -> None:
     """Our own warnings are one line on stderr; those of libraries are shown only under ``--debug``."""
     if category is UserWarning:
-        tell(f"gantools: warning: {quoted(str(message))}")
+        _warn(str(message))
     elif Settings.debug:
         _on_stderr(f"{category.__name__}: {message}")

@@ -1,4 +1,4 @@
-"""What commands over many images say of each, how they end, and the flags they share."""
+"""Results of commands over many images: a line for each, the summary, the exit code, shared options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARTLY_FAILED = 3
 
 SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Leave existing results as they are.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
-DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would be written.")]
+DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Only print what would be written.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
 
 
@@ -36,7 +36,7 @@ def refuse_existing(files: Iterable[Path | None], overwrite: bool) -> None:
 
 
 def left_out(inputs: Iterable[str | Path], output: str | Path | None, *, recursive: bool) -> dict[str, Any]:
-    """Say on stderr, a line for each kind, what lies in the folders of ``inputs`` and is not read; and as facts."""
+    """Print which files in the folders of ``inputs`` are not read, by kind; return the same as JSON values."""
     from gantools.jobs import pictures
 
     folders = [Path(name) for name in inputs if os.path.isdir(name)]
@@ -47,13 +47,13 @@ def left_out(inputs: Iterable[str | Path], output: str | Path | None, *, recursi
 
 
 def names_as_stored() -> None:
-    """Let names on stdout be the bytes that they are in the file system."""
+    """Print file names on stdout as the bytes that they are in the file system."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")
 
 
 class ResultPrinter:
-    """Says what comes of each image: results on stdout, failures and, to a person, the rest on stderr."""
+    """Prints the result of each image: file names or JSON on stdout, failures and messages on stderr."""
 
     def __init__(self, json_lines: bool, total: int, end: str = "\n") -> None:
         """``end`` is what follows each name on stdout."""
@@ -61,8 +61,8 @@ class ResultPrinter:
         self.counts: Counter[str] = Counter()
         self.failure_codes: set[int] = set()
 
-    def tell(self, result: Result) -> None:
-        """Say what came of one input."""
+    def print(self, result: Result) -> None:
+        """Print the result of one input."""
         self.counts[result.status] += 1
         if result.status == "failed":
             self._failure(result)
@@ -81,7 +81,7 @@ class ResultPrinter:
             console.message(result.traceback)
 
     def _path(self, result: Result) -> None:
-        """A line that a pipe can use, and one for a person, who needs none per image of many."""
+        """The file name for a pipe; on a terminal a message, but none for each of many images."""
         piped = not sys.stdout.isatty()
         if piped:
             console.result(str(result.output), self.end)
@@ -91,7 +91,7 @@ class ResultPrinter:
             console.message(f"{names}{size}{_took(result)}")
 
     def conclude(self, facts: Mapping[str, Any]) -> int:
-        """Sum up, in JSON with ``facts`` about the run, and return the exit code."""
+        """Print the summary, in JSON with ``facts`` about the run; the exit code."""
         seconds = round(time.monotonic() - self.started, 3)
         counts = {status: count for status, count in sorted(self.counts.items()) if count}
         if self.json_lines:
@@ -105,7 +105,7 @@ class ResultPrinter:
 
 
 def _took(result: Result) -> str:
-    """How long the parts of the work took, for those who ask."""
+    """The time of each part of the work, under ``-v``."""
     if result.stages is None or not console.Settings.verbose:
         return ""
     return ": " + ", ".join(f"{stage} {seconds * 1000:.1f} ms" for stage, seconds in asdict(result.stages).items())
