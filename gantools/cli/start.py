@@ -103,6 +103,6 @@ def _refuse(error: Any) -> int:
         error.show()
         return int(error.exit_code)
     help_of = f"; see {error.ctx.command_path} --help" if getattr(error, "ctx", None) else ""
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")  # pydantic's
     console.failure(console.quoted(f"{message[:1].lower()}{message[1:]}{help_of}"))
     return int(error.exit_code)

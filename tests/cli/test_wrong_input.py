@@ -37,7 +37,7 @@ Refused = Callable[..., str]
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "name a recipe (see `gantools list`), or go on with a run: --resume RUN"),
+        ((), "name a recipe (see `gantools list`), or resume a run: --resume RUN"),
         (("--max-time", "soon"), "--max-time soon: write a time such as 2h, 1h30m or 90s"),
         (("--max-time", ""), "--max-time : write a time such as 2h, 1h30m or 90s"),
         (("--max-time", "-5m"), "--max-time -5m: write a time such as 2h, 1h30m or 90s"),
@@ -45,7 +45,10 @@ Refused = Callable[..., str]
         (("pix2pix", "--device", "gpu"), "--device gpu: no such device; give auto, cpu, cuda, cuda:N or mps"),
         (("pix2pix", "--device", "meta"), "--device meta: gantools runs on cpu, cuda and mps"),
         (("pix2pix", "--device", "cuda:99"), "--device cuda:99: this computer has "),
-        (("pix2pix", "--precision", "fp8"), "command line: train.precision=fp8: train.precision: should be 'auto', "),
+        (
+            ("pix2pix", "--precision", "fp8"),
+            "invalid value for '--precision': 'fp8' is not one of 'auto', 'fp32', 'bf16', 'fp16'; see gantools train",
+        ),
         (("pix2pix", "--seed", "-1"), "command line: seed=-1: seed: should be greater than or equal to 0, not -1"),
         (("pix2pix", "--config", "gone.yaml"), "gone.yaml: cannot be read: No such file or directory"),
         (
@@ -61,7 +64,7 @@ Refused = Callable[..., str]
         (("--resume", "gone", "seed=3"), "gone: not a run directory (it has no config.yaml)"),
         (
             ("pix2pix", "--resume", "gone", "--config", "c", "--run-dir", "r", "--init-from", "w"),
-            "--resume goes on with a run in its folder; leave out pix2pix, --config, --run-dir, --init-from",
+            "--resume continues a run in its folder; leave out pix2pix, --config, --run-dir, --init-from",
         ),
         (
             ("pix2pix", "--extend", "100"),
@@ -110,7 +113,7 @@ def test_networks_that_do_not_fit_the_pictures(
     ("override", "said"),
     [
         ("model.generator.in_channels=1", "model.generator: cannot take 8×8 px with 3 channels (data.crop_px): "),
-        ("model.discriminator.crop_px=96", "srgan judges 96×96 px crops and got 32×32; set its crop_px"),
+        ("model.discriminator.crop_px=96", "srgan takes 96×96 px crops and got 32×32; set its crop_px"),
         ("model.perceptual={weights: gone.pth}", "perceptual weights: no file gone.pth"),
         ("model.perceptual={network: vgg16, weights: random, layers: [x]}", 'vgg16 has no layer "x"'),
     ],
