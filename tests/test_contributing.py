@@ -76,7 +76,7 @@ def test_the_example_works_in_every_command(pairs: Path, tmp_path: Path) -> None
     assert api.export_weights(run.path, tmp_path / "weights.safetensors").is_file()
 
 
-WITHOUT_A_NETWORK = {("gantools/inference/run.py", "deblur"), ("gantools/cli/commands/infer_kernel.py", "deblur")}
+WITHOUT_A_NETWORK = {("gantools/inference/run.py", "deblur")}
 """``gantools infer deblur --kernel`` is the name of a method that is no recipe's."""
 
 OF_ARCHITECTURES = "gantools/models/"
