@@ -69,29 +69,31 @@ class BatchRunner:
         known = self.options.fast or len(images) == 1 or self._exact.get((*_shape(images[0]), len(images)))
         if not self.overlaps or not known:
             return partial(self.run, images) if len(images) > 1 else None
-        prepared = [self.translator.prepared(image) for image in images]
-        inputs = [self.translator.inputs(image) for image in prepared]
+        prepared, inputs = self._prepared(images)
         pending = start_batch(inputs, self.model, tile=self.options.tile, tta=self.options.tta)
-        return None if pending is None else partial(self._finished, prepared, pending.wait)
+        return None if pending is None else lambda: self._finished(prepared, pending.wait())
 
     def run(self, images: Sequence[Image]) -> list[Image] | None:
         """Translate images of one shape together; None where that would change one of them."""
         options, shape = self.options, _shape(images[0])
-        prepared = [self.translator.prepared(image) for image in images]
-        inputs = [self.translator.inputs(image) for image in prepared]
-        if options.fast or self._exact.get((*shape, len(images))):
-            made = translate_batch(inputs, self.model, tile=options.tile, tta=options.tta)
-            return self._finished(prepared, lambda: made)
-        if len(images) < self.size(images[0]):
+        known = options.fast or self._exact.get((*shape, len(images)))
+        if not known and len(images) < self.size(images[0]):
             return None  # the proof would cost more than these few save
+        prepared, inputs = self._prepared(images)
+        if known:
+            return self._finished(prepared, translate_batch(inputs, self.model, tile=options.tile, tta=options.tta))
         proven = translate_proven(inputs, self.model, tile=options.tile, tta=options.tta)
         self._exact[shape if proven is None else (*shape, len(images))] = proven is not None
         if proven is None:
             warnings.warn("batched output differs bitwise; running images singly (--fast batches)", stacklevel=2)
-        return self._finished(prepared, lambda: proven)
+        return self._finished(prepared, proven)
 
-    def _finished(self, images: Sequence[Image], wait: Callable[[], Sequence[Pixels] | None]) -> list[Image] | None:
-        made = wait()
+    def _prepared(self, images: Sequence[Image]) -> tuple[list[Image], list[Pixels]]:
+        """The images, prepared, and what the network sees of each."""
+        prepared = [self.translator.prepared(image) for image in images]
+        return prepared, [self.translator.inputs(image) for image in prepared]
+
+    def _finished(self, images: Sequence[Image], made: Sequence[Pixels] | None) -> list[Image] | None:
         if made is None:
             return None
         return [self.translator.result(image, pixels) for image, pixels in zip(images, made, strict=True)]
@@ -105,22 +107,14 @@ def translated(
     On CUDA the next images are started before these are waited for.
     """
     ahead = 1 if batches is not None and batches.overlaps else 0
-    started: deque[Callable[[], list[Translated]]] = deque()
-    for group in _groups(decoded, batches):
-        started.append(_started(group, translate, batches))
-        del group
+    started: deque[_Group] = deque()
+    for jobs in _groups(decoded, batches):
+        started.append(_Group(jobs, batches))
+        del jobs
         while len(started) > ahead:
-            yield from _handed_over(started.popleft())
+            yield from started.popleft().results(translate)
     while started:
-        yield from _handed_over(started.popleft())
-
-
-def _handed_over(finish: Callable[[], list[Translated]]) -> Iterator[Translated]:
-    """The results of a group, of which nothing is held when the next is asked for."""
-    made = finish()
-    del finish
-    while made:
-        yield made.pop(0)
+        yield from started.popleft().results(translate)
 
 
 def _groups(decoded: Iterable[DecodedJob], batches: BatchRunner | None) -> Iterator[list[DecodedJob]]:
@@ -141,40 +135,35 @@ def _groups(decoded: Iterable[DecodedJob], batches: BatchRunner | None) -> Itera
         yield group
 
 
-def _started(
-    group: list[DecodedJob], translate: Translate, batches: BatchRunner | None
-) -> Callable[[], list[Translated]]:
-    """Start on a group; what is returned finishes it and lets go of what was given."""
-    started = time.perf_counter()
-    images = [each.image for each in group if each.image is not None]
-    try:
-        wait = batches.start(images) if batches is not None and images else None
-    except Exception:  # one of them may be the cause; alone each reports its own
-        wait = None
-    seconds = time.perf_counter() - started
+class _Group:
+    """Images that are translated together where that works, else one by one; those that are done are let go of."""
 
-    def finish() -> list[Translated]:
-        made = _waited(group, wait, seconds) or [_one(each, translate) for each in group]
-        group.clear()
-        images.clear()
-        return made
+    def __init__(self, jobs: list[DecodedJob], batches: BatchRunner | None) -> None:
+        self._jobs, started = jobs, time.perf_counter()
+        images = [each.image for each in jobs if each.image is not None]
+        try:
+            self._wait = batches.start(images) if batches is not None and images else None
+        except Exception:  # one of them may be the cause; alone each reports its own
+            self._wait = None
+        self._seconds = time.perf_counter() - started
 
-    return finish
-
-
-def _waited(group: Sequence[DecodedJob], wait: Wait | None, seconds: float) -> list[Translated] | None:
-    started = time.perf_counter()
-    try:
-        made = wait() if wait is not None else None
-    except Exception:  # one of them may be the cause
-        made = None
-    if made is None:
-        return None
-    each_seconds = (seconds + time.perf_counter() - started) / len(made)
-    return [_translated(each, image, None, each_seconds) for each, image in zip(group, made, strict=True)]
+    def results(self, translate: Translate) -> Iterator[Translated]:
+        started = time.perf_counter()
+        try:
+            made = self._wait() if self._wait is not None else None
+        except Exception:  # one of them may be the cause
+            made = None
+        self._wait = None
+        if made is None:
+            while self._jobs:
+                yield _translate_one(self._jobs.pop(0), translate)
+            return
+        seconds = (self._seconds + time.perf_counter() - started) / len(made)
+        while self._jobs:
+            yield _translated(self._jobs.pop(0), made.pop(0), None, seconds)
 
 
-def _one(decoded: DecodedJob, translate: Translate) -> Translated:
+def _translate_one(decoded: DecodedJob, translate: Translate) -> Translated:
     if decoded.image is None:
         return _translated(decoded, None, decoded.error, 0.0)
     started = time.perf_counter()
@@ -186,8 +175,7 @@ def _one(decoded: DecodedJob, translate: Translate) -> Translated:
 
 
 def _translated(decoded: DecodedJob, image: Image | None, error: Exception | None, seconds: float) -> Translated:
-    given = decoded.image
-    size = None if given is None else (given.width, given.height)
+    size = None if decoded.image is None else (decoded.image.width, decoded.image.height)
     return Translated(decoded.job, image, error, size, Stages(decoded.seconds, seconds))
 
 
