@@ -15,7 +15,7 @@ from gantools.evaluation.result import Evaluation, Failure
 from gantools.images.formats import FORMATS
 from gantools.inference import find_weights
 from gantools.inference.options import ScaleTo
-from gantools.jobs import pictures
+from gantools.jobs import image_files
 from gantools.pretrained import catalogue
 from gantools.pretrained.catalogue import SUFFIX
 
@@ -127,14 +127,14 @@ def models_and_inputs(words: Sequence[str], most: int) -> ModelsAndInputs:
 def _is_input(path: Path) -> bool:
     if path.is_dir():
         return not (path / "weights").is_dir()
-    return pictures.known(path) and path.suffix != SUFFIX
+    return image_files.known(path) and path.suffix != SUFFIX
 
 
 def _images(path: Path) -> list[Path]:
     """A file, or a folder's images. Raises DataError when there is none."""
     if not path.exists():
         raise DataError(f"'{path}': no such image")
-    found = list(pictures.walk(path, path / os.devnull, recursive=True)) if path.is_dir() else [path]
+    found = list(image_files.walk(path, path / os.devnull, recursive=True)) if path.is_dir() else [path]
     if not found:
         raise DataError(f"'{path}' holds no images")
     return found

@@ -15,7 +15,7 @@ from gantools.images.io import reader
 from gantools.images.ops.resize import resize_bicubic
 from gantools.inference.model import Model
 from gantools.inference.options import ScaleTo
-from gantools.jobs import pictures
+from gantools.jobs import image_files
 from gantools.metrics.example import TRUTH, Example
 
 INPUT = "input"
@@ -80,8 +80,8 @@ class Comparison:
 
 def _truth_of(path: Path, truths: Path) -> Path:
     """The image of the same name in a folder of truths, with any suffix. Raises ImageError for none or several."""
-    name = pictures.stem(path)
-    found = [file for file in sorted(truths.iterdir()) if pictures.known(file) and pictures.stem(file) == name]
+    name = image_files.stem(path)
+    found = [file for file in sorted(truths.iterdir()) if image_files.known(file) and image_files.stem(file) == name]
     if len(found) != 1:
         raise ImageError(f"{len(found) or 'no'} images called {name!r} in {str(truths)!r}; one for each input")
     return found[0]

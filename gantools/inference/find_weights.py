@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from gantools.checkpoint import folders, foreign
 from gantools.errors import ModelFileError, UsageError
-from gantools.jobs.pictures import walk
+from gantools.jobs.image_files import walk
 from gantools.pretrained import catalogue
 from gantools.pretrained.card import read_card
 

@@ -21,7 +21,7 @@ from gantools.images.io import reader
 from gantools.images.ops.masks import Mask, central_square, mask_of, mean_filled, warn_if_mostly_missing
 from gantools.images.ops.resize import reflected_indices
 from gantools.inference.options import CENTER
-from gantools.jobs.pictures import known, stem
+from gantools.jobs.image_files import known, stem
 
 Predict: TypeAlias = Callable[[Pixels], Pixels]
 

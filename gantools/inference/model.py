@@ -33,7 +33,7 @@ __all__ = ["Model", "open_model", "resolve"]
 Shapes = dict[str, tuple[int, ...]]
 
 _OPTIONS: TypeAdapter[GeneratorOptions] = TypeAdapter(GeneratorOptions)
-# auto is float32 on every device: the eight significant bits of bf16 just show in a picture of 8 bits.
+# auto is float32 on every device: the eight significant bits of bf16 just show in an 8-bit image.
 _AUTOCAST: Mapping[Precision, torch.dtype | None] = {
     "auto": None,
     "fp32": None,
@@ -104,7 +104,7 @@ def open_model(
 
 
 def _is_compiled(network: nn.Module, device: torch.device) -> bool:
-    """Whether a network is compiled where that is wanted; why it is not is told."""
+    """Whether a network is compiled where that is wanted; warns why it is not."""
     why_not = why_not_compiled(network, device)
     if why_not:
         warnings.warn(f"--compile: this network runs uncompiled ({why_not})", stacklevel=2)
@@ -145,7 +145,7 @@ def _empty_network(options: GeneratorOptions, stored: Shapes, export: Export, pa
     if facts != (export.scale, export.size_multiple, export.minimum_size_px) or export.mode not in ("eval", "train"):
         raise ModelFileError(f"{str(path)!r}: what it says of size and mode does not fit its {options.name}")
     if export.gray not in ("keep", "color"):
-        raise ModelFileError(f"{str(path)!r}: what it says of gray pictures, {export.gray!r}, is unknown")
+        raise ModelFileError(f"{str(path)!r}: what it says of gray images, {export.gray!r}, is unknown")
     _require_known_scale(export, path)
     if export.takes not in ("picture", "masked"):
         raise ModelFileError(

@@ -11,16 +11,16 @@ from gantools.errors import UsageError
 from gantools.images.formats import FORMATS, format_of
 from gantools.inference.options import STANDARD, InferOptions, Shard
 from gantools.jobs import outputs
+from gantools.jobs.image_files import left_out, new_suffix, stem, walk
 from gantools.jobs.outputs import Existing
-from gantools.jobs.pictures import left_out, new_suffix, stem, walk
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture's way: ``input`` is its name for messages.
+    """One image to be made: ``input`` is its name for messages.
 
     No ``source``: standard input. No ``output``: the content goes to whoever asked, in ``format`` or, if that is None,
-    in the picture's own. ``skip``: the output exists and is left as it is.
+    in the image's own. ``skip``: the output exists and is left as it is.
     """
 
     input: str
@@ -32,7 +32,7 @@ class Job:
 
 @dataclass(frozen=True)
 class _Found:
-    """A picture to be read and its place below an output folder."""
+    """An image to be read and its place below an output folder."""
 
     input: str
     source: Path | None
@@ -40,7 +40,7 @@ class _Found:
 
 
 def plan(inputs: Sequence[str], label: str, options: InferOptions) -> tuple[Job, ...]:
-    """Settle the output of every picture in ``inputs`` (files, folders, or ``-``).
+    """Settle the output of every image in ``inputs`` (files, folders, or ``-``).
 
     One file goes to ``output``, or beside itself as ``<stem>.<label>.<suffix>``; folders and several files go into the
     folder ``output`` and keep their tree. Suffixes stay unless ``format`` (a key of ``FORMATS``) is given.
@@ -64,7 +64,7 @@ def plan(inputs: Sequence[str], label: str, options: InferOptions) -> tuple[Job,
 
 def _require_inputs(inputs: Sequence[str]) -> None:
     if not inputs:
-        raise UsageError("no input: give pictures or folders")
+        raise UsageError("no input: give images or folders")
     if STANDARD in inputs and len(inputs) > 1:
         raise UsageError("standard input (-) must be the only input")
     missing = [name for name in inputs if name != STANDARD and not os.path.exists(name)]
@@ -98,7 +98,7 @@ def _means_folder(output: str) -> bool:
 
 def _output_folder(output: str | None) -> Path:
     if output is None or output == STANDARD:
-        raise UsageError("a folder or several pictures need a folder for the results: -o DIR")
+        raise UsageError("a folder or several images need a folder for the results: -o DIR")
     if PurePath(output).suffix.lstrip(".").lower() in FORMATS and not _means_folder(output):
         raise UsageError(f"-o {output!r}: is one image, and there are several; give a folder, or end it with {os.sep}")
     return Path(output)
@@ -129,12 +129,12 @@ def _found_file(name: str) -> _Found:
 
 
 def _found_below(folder: Path, output: Path, recursive: bool) -> list[_Found]:
-    """A folder's pictures, chosen by suffix; hidden and half-written files and ``output`` itself are passed over."""
+    """A folder's images, chosen by suffix; hidden and half-written files and ``output`` itself are passed over."""
     paths = list(walk(folder, output, recursive=recursive))
     if not paths:
         left = left_out([folder], output, recursive=recursive)
         hint = "" if recursive else "; -r looks into its sub-folders too"
-        raise UsageError("; ".join([f"{str(folder)!r}: no pictures in it ({', '.join(FORMATS)}){hint}", *left.lines()]))
+        raise UsageError("; ".join([f"{str(folder)!r}: no images in it ({', '.join(FORMATS)}){hint}", *left.lines()]))
     return [_Found(str(path), path, path.relative_to(folder)) for path in paths]
 
 

@@ -164,7 +164,7 @@ def test_missing_inputs_are_named_together() -> None:
 
 def test_a_folder_without_pictures_is_refused() -> None:
     touch("in/notes.txt", "in/sub/a.png")
-    with pytest.raises(UsageError, match=r"no pictures in it .* -r looks into its sub-folders too"):
+    with pytest.raises(UsageError, match=r"no images in it .* -r looks into its sub-folders too"):
         plan(["in"], label="demo", output="out")
 
 

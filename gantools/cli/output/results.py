@@ -37,10 +37,10 @@ def refuse_existing(files: Iterable[Path | None], overwrite: bool) -> None:
 
 def left_out(inputs: Iterable[str | Path], output: str | Path | None, *, recursive: bool) -> dict[str, Any]:
     """Print which files in the folders of ``inputs`` are not read, by kind; return the same as JSON values."""
-    from gantools.jobs import pictures
+    from gantools.jobs import image_files
 
     folders = [Path(name) for name in inputs if os.path.isdir(name)]
-    left = pictures.left_out(folders, Path(output or os.devnull), recursive=recursive)
+    left = image_files.left_out(folders, Path(output or os.devnull), recursive=recursive)
     for line in left.lines():
         console.message(console.quoted(line))
     return left.facts()

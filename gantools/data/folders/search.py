@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 from gantools.errors import DataError, ImageError
 from gantools.images import formats
 from gantools.images.io import reader, shards
-from gantools.jobs.pictures import entries_below
+from gantools.jobs.image_files import entries_below
 
 T = TypeVar("T")
 

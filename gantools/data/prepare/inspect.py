@@ -18,7 +18,7 @@ from gantools.data.prepare.recognise import SAID, Kind, Recognised, examples, ki
 from gantools.data.prepare.tasks import Size
 from gantools.errors import DataError, ImageError
 from gantools.images.io import reader, shards
-from gantools.jobs.pictures import left_out
+from gantools.jobs.image_files import left_out
 
 FIRST = 5
 

@@ -11,8 +11,8 @@ from gantools.data.folders import layout, search
 from gantools.data.prepare.tasks import Sizes, Task, places, read_same_size, renamed, settled, size_of, write
 from gantools.errors import DataError, ImageError
 from gantools.images.io import reader
+from gantools.jobs.image_files import new_suffix
 from gantools.jobs.outputs import Existing
-from gantools.jobs.pictures import new_suffix
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from gantools.errors import ImageError, UsageError
 from gantools.images.formats import FORMATS, format_of
 from gantools.images.image import Image, Pixels
 from gantools.images.io import reader, writer
-from gantools.jobs import outputs, pictures
+from gantools.jobs import image_files, outputs
 from gantools.jobs.outputs import Existing
 from gantools.jobs.result import Result, failed, untouched
 
@@ -72,7 +72,7 @@ def places(source: Path, output: Path) -> list[Path]:
     """The images below a folder, as paths in it; ``output`` itself is not searched. Raises UsageError."""
     if not source.is_dir():
         raise UsageError(f"no such folder: {str(source)!r}")
-    found = [path.relative_to(source) for path in pictures.walk(source, output, recursive=True)]
+    found = [path.relative_to(source) for path in image_files.walk(source, output, recursive=True)]
     if not found:
         raise UsageError(f"{str(source)!r}: no images in it ({', '.join(FORMATS)})")
     return found
@@ -80,7 +80,7 @@ def places(source: Path, output: Path) -> list[Path]:
 
 def renamed(source: Path, place: Path, format: str | None) -> Path:
     """``place`` with the suffix of ``format``, or with its own."""
-    return place.with_name(pictures.stem(place) + pictures.new_suffix(source, format))
+    return place.with_name(image_files.stem(place) + image_files.new_suffix(source, format))
 
 
 def settled(tasks: Iterable[Task], existing: Existing) -> tuple[Task, ...]:

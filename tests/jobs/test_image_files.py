@@ -12,7 +12,7 @@ from gantools.data.folders import layout, search
 from gantools.images import formats
 from gantools.images.image import Image
 from gantools.images.io import reader, shards, writer
-from gantools.jobs import pictures
+from gantools.jobs import image_files
 from tests.inference.running import plan
 
 CLUTTER = ("@eaDir", "__MACOSX", "lost+found", ".hidden", "#recycle")
@@ -25,7 +25,7 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def walked(folder: Path, *, recursive: bool = True, output: str = "out") -> list[str]:
-    found = pictures.walk(folder, folder / output, recursive=recursive)
+    found = image_files.walk(folder, folder / output, recursive=recursive)
     return [path.relative_to(folder).as_posix() for path in found]
 
 
@@ -57,7 +57,7 @@ def test_what_systems_leave_behind_is_passed_over_everywhere(tmp_path: Path) -> 
     assert walked(tmp_path) == ["a.png", "sub/b.png"]
     assert [item.name for item in layout.all_images(tmp_path).items] == ["a.png", "sub/b.png"]
     assert [folder.name for folder in shards.folders_in(tmp_path)] == ["sub"]
-    assert not pictures.left_out([tmp_path], tmp_path / "out", recursive=True).lines()
+    assert not image_files.left_out([tmp_path], tmp_path / "out", recursive=True).lines()
 
 
 def test_clutter_in_a_tar_is_passed_over_too(tmp_path: Path) -> None:
@@ -92,23 +92,23 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     touch(
         tmp_path, "a.png", "1.heic", "2.HEIC", "3.heic", "b.cr2", "readme", "x/d.txt", "x/e.png", "x/y/f.png", "z/g.txt"
     )
-    flat = pictures.left_out([tmp_path], tmp_path / "out", recursive=False)
+    flat = image_files.left_out([tmp_path], tmp_path / "out", recursive=False)
     assert flat.lines() == [
         "2 images in 2 sub-folders not read; -r reads them",
         "5 other files left out: .heic 3, .cr2 1, without suffix 1",
     ]
-    deep = pictures.left_out([tmp_path], tmp_path / "out", recursive=True)
+    deep = image_files.left_out([tmp_path], tmp_path / "out", recursive=True)
     assert deep.lines() == ["7 other files left out: .heic 3, .txt 2, .cr2 1, without suffix 1"]
     assert deep.facts() == {"left_out": {".heic": 3, ".txt": 2, ".cr2": 1, "without suffix": 1}}
-    assert pictures.left_out([tmp_path / "x" / "y"], tmp_path / "out", recursive=False).facts() == {}
-    (one, _) = pictures.left_out([tmp_path / "x"], tmp_path / "out", recursive=False).lines()
+    assert image_files.left_out([tmp_path / "x" / "y"], tmp_path / "out", recursive=False).facts() == {}
+    (one, _) = image_files.left_out([tmp_path / "x"], tmp_path / "out", recursive=False).lines()
     assert one == "1 image in 1 sub-folder not read; -r reads them"
 
 
 def test_counting_what_is_not_read_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MOST_COUNTED", 5)
+    monkeypatch.setattr(image_files, "MOST_COUNTED", 5)
     touch(tmp_path, "a.png", *(f"x/{number}.png" for number in range(9)))
-    (line,) = pictures.left_out([tmp_path], tmp_path / "out", recursive=False).lines()
+    (line,) = image_files.left_out([tmp_path], tmp_path / "out", recursive=False).lines()
     assert line == "more than 4 images in 1 sub-folder not read; -r reads them"
 
 
@@ -117,7 +117,7 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "closed/b.png")
     (tmp_path / "closed").chmod(0)
     try:
-        left = pictures.left_out([tmp_path], tmp_path / "out", recursive=True)
+        left = image_files.left_out([tmp_path], tmp_path / "out", recursive=True)
         assert walked(tmp_path) == ["a.png"]
     finally:
         (tmp_path / "closed").chmod(0o700)
@@ -135,6 +135,6 @@ def test_a_folder_that_refuses_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         return scan(folder)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    left = pictures.left_out([tmp_path], tmp_path / "out", recursive=True)
+    left = image_files.left_out([tmp_path], tmp_path / "out", recursive=True)
     assert left.lines() == [f"'{tmp_path}/closed' cannot be read: Permission denied"]
     assert walked(tmp_path) == ["a.png"]
