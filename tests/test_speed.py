@@ -112,11 +112,6 @@ def test_what_takes_too_long_is_not_timed(clock: Clock) -> None:
     assert clock.turns == ["plain"]
 
 
-def test_what_failed_is_kept_too(home: Path) -> None:
-    made, kept = speed.measured("steps", {}, found(0.0))
-    assert (made.fastest, kept) == ("fp32", True)
-
-
 def found(bf16: float = 2.0) -> Callable[[], dict[str, float]]:
     return lambda: {"fp32": 1.0, "bf16": bf16}
 

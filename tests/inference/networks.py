@@ -12,7 +12,15 @@ from torch import nn
 from gantools.images.image import Pixels
 from gantools.inference.model import Model
 from gantools.models import GENERATORS
+from gantools.models.options import ContextEncoderOptions, ResNetUNetOptions
 from gantools.training.recipe import describe_generator
+
+SEES_EVERYTHING: list[Any] = [
+    ResNetUNetOptions(encoder="resnet18", base_channels=8),
+    ContextEncoderOptions(downs=2, base_channels=4, bottleneck_channels=8),
+    ContextEncoderOptions(region="full", downs=2, base_channels=4, bottleneck_channels=8),
+]
+"""Networks of which every output pixel depends on the whole image."""
 
 
 def label(options: Any) -> str:

@@ -17,20 +17,18 @@ from gantools.inference.memory import CpuMemory
 from gantools.inference.model import Model
 from gantools.inference.tiling import context as tiling_context
 from gantools.inference.tiling import forward, tile_io
-from gantools.inference.tiling.context import ExecutionContext, Plan
+from gantools.inference.tiling.context import ExecutionContext, Tiling
 from gantools.inference.tiling.forward import start_batch, translate, translate_batch
 from gantools.inference.tiling.tile_io import TileIO
 from gantools.models.options import (
     CompactRestorationOptions,
     CompactSROptions,
-    ContextEncoderOptions,
     FPNOptions,
     ResNetOptions,
-    ResNetUNetOptions,
     SRResNetOptions,
     UNetOptions,
 )
-from tests.inference.networks import LimitedMemory, build_model, image, label
+from tests.inference.networks import SEES_EVERYTHING, LimitedMemory, build_model, image, label
 
 LOCAL: list[Any] = [
     SRResNetOptions(channels=8, blocks=2),
@@ -46,11 +44,6 @@ LOCAL: list[Any] = [
     UNetOptions(downs=2, base_channels=4, upsampling="resize"),
     ResNetOptions(base_channels=4, blocks=1, norm="batch"),
     ResNetOptions(base_channels=4, blocks=1, norm="none", upsampling="resize", global_residual=True),
-]
-WHOLE: list[Any] = [
-    ResNetUNetOptions(encoder="resnet18", base_channels=8),
-    ContextEncoderOptions(downs=2, base_channels=4, bottleneck_channels=8),
-    ContextEncoderOptions(region="full", downs=2, base_channels=4, bottleneck_channels=8),
 ]
 SIZES = ((1, 1), (1, 40), (67, 41), (250, 210))
 SAME_KERNELS = UNetOptions(downs=2, base_channels=8)
@@ -71,7 +64,7 @@ def float_output(model: Model, pixels: Pixels, tile: int, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patched:
         patched.setattr(TileIO, "write", write)
-        assert forward._compute_tiles(io, Plan(tile), ExecutionContext(model, None, tile, False, CpuMemory()))
+        assert forward._compute_tiles(io, Tiling(tile), ExecutionContext(model, None, tile, False, CpuMemory()))
     return whole
 
 
@@ -93,7 +86,7 @@ def test_tiles_of_16_bit_images_equal_the_whole(options: Any) -> None:
     assert np.abs(difference).max() <= 1
 
 
-@pytest.mark.parametrize("options", WHOLE, ids=label)
+@pytest.mark.parametrize("options", SEES_EVERYTHING, ids=label)
 def test_networks_that_see_everything_are_not_cut(options: Any) -> None:
     model, pixels = build_model(options), image(70, 40)
     with pytest.raises(UsageError, match=r"--tile 32: every output pixel .* depends on the whole image.*leave it out"):
@@ -278,7 +271,7 @@ def test_the_ensemble_is_averaged_before_rounding() -> None:
 # Batches
 
 
-@pytest.mark.parametrize("options", [*LOCAL[2:6], *WHOLE], ids=label)
+@pytest.mark.parametrize("options", [*LOCAL[2:6], *SEES_EVERYTHING], ids=label)
 def test_a_batch_equals_its_images(options: Any) -> None:
     model, images = build_model(options), [image(40, 30, seed=seed) for seed in range(3)]
     for pixels, result in zip(images, translate_batch(images, model), strict=True):

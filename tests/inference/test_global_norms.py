@@ -17,14 +17,12 @@ from gantools.inference.tiling.row_pass import NotByRows, trace_steps
 from gantools.models.blocks import InstanceNorm
 from gantools.models.options import (
     CompactSROptions,
-    ContextEncoderOptions,
     FPNOptions,
     ResNetOptions,
-    ResNetUNetOptions,
     SRResNetOptions,
     UNetOptions,
 )
-from tests.inference.networks import LimitedMemory, build_model, build_network, image, label
+from tests.inference.networks import SEES_EVERYTHING, LimitedMemory, build_model, build_network, image, label
 
 GLOBAL: list[Any] = [
     ResNetOptions(base_channels=8, blocks=3),
@@ -43,19 +41,15 @@ FIXED: list[Any] = [
     UNetOptions(downs=3, base_channels=4),
     SRResNetOptions(channels=4, blocks=2),
 ]
-SEES_EVERYTHING: list[Any] = [
-    ResNetUNetOptions(encoder="resnet18", base_channels=8),
-    ContextEncoderOptions(downs=2, base_channels=4, bottleneck_channels=8),
-    ContextEncoderOptions(region="full", downs=2, base_channels=4, bottleneck_channels=8),
-]
 
 
-def by_rows(network: Any, given: Tensor, rows_px: int, claim: Callable[[int], None] = lambda _: None) -> Tensor:
+def passes_over(network: Any, given: Tensor, rows_px: int, claim: Callable[[int], None] = lambda _: None) -> NormPasses:
     side_px, device = 2 * max(8, network.minimum_size_px), torch.device("cpu")
     steps = trace_steps(network, side_px, given.shape[1], device)
-    passes = NormPasses(
-        list(steps), lambda start, stop: given[:, :, start:stop], given.shape[2], rows_px, device, claim
-    )
+    return NormPasses(list(steps), lambda start, stop: given[:, :, start:stop], given.shape[2], rows_px, device, claim)
+
+
+def output_of(passes: NormPasses) -> Tensor:
     with torch.inference_mode():
         return torch.cat([chunk.rows for chunk in passes.output()], dim=2)
 
@@ -67,7 +61,7 @@ def test_row_passes_equal_the_whole(options: Any, steps: int) -> None:
     for height in (4, 7):
         side_px = max(16, network.minimum_size_px) // network.size_multiple * network.size_multiple
         given = torch.rand(1, 3, height * side_px, 2 * side_px) * 2 - 1
-        whole, output = network(given), by_rows(network, given, steps * network.size_multiple)
+        whole, output = network(given), output_of(passes_over(network, given, steps * network.size_multiple))
         assert output.shape == whole.shape
         assert (output - whole).abs().max() <= (1e-4 if options in GLOBAL else 1e-5)
 
@@ -101,11 +95,13 @@ def test_sums_of_rows_give_the_norm(norm: Any, offset: float) -> None:
 
 
 def test_what_is_kept_is_a_fraction_of_the_whole() -> None:
-    """Features between passes: at most four maps of a quarter of the sides, not those of the whole size."""
+    """Features between passes: maps of a quarter of the sides, not of the whole size, and not all of them at once."""
     claimed: list[int] = []
     given = torch.rand(1, 3, 64, 64) * 2 - 1
-    by_rows(build_network(ResNetOptions(base_channels=64, blocks=2)), given, 16, claimed.append)
+    passes = passes_over(build_network(ResNetOptions(base_channels=64, blocks=2)), given, 16, claimed.append)
+    output_of(passes)
     assert set(claimed) == {256 * 16 * 16 * 4}
+    assert len(passes.kept) < len(claimed)
 
 
 # Through translate

@@ -92,7 +92,7 @@ class ExecutionContext:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Tiling:
     """How an image is cut: into tiles of ``tile_px``, or bands of columns in passes of ``rows_px`` rows; else whole."""
 
     tile_px: int = 0
@@ -100,46 +100,46 @@ class Plan:
     bands: tuple[Span, ...] = ()
 
 
-def make_plan(grid: Grid, context: ExecutionContext) -> Plan:
+def choose_tiling(grid: Grid, context: ExecutionContext) -> Tiling:
     """Whole where it fits the memory, else in tiles, else in row passes. Raises UsageError for an impossible --tile."""
     if context.tile is not None:
-        return _plan_as_asked(grid, context, context.tile)
+        return _tiling_as_asked(grid, context, context.tile)
     if context.activation_bytes(grid.height * grid.width) <= context.memory.preferred_bytes():
-        return Plan()
+        return Tiling()
     if not grid.can_tile:
-        return plan_row_passes(grid, context)
+        return choose_row_passes(grid, context)
     px = context.memory.preferred_bytes() / context.activation_bytes_per_px()
     possible_px = context.memory.free_bytes() / context.activation_bytes_per_px()
     largest_px = grid.largest_side_px(possible_px) or max(grid.height, grid.width)
     tile_px = max(grid.largest_side_px(px), min(_LEAST_HALOS * grid.halo_px, largest_px))
     work = grid.work(grid.tiles(tile_px))
     if work > WASTEFUL_WORK:
-        passes, rows = plan_row_passes(grid, context), grid.whole().rows
+        passes, rows = choose_row_passes(grid, context), grid.whole().rows
         if passes.bands and grid.work([Tile(rows, band) for band in passes.bands]) < work:
             return passes
-    return Plan(tile_px)
+    return Tiling(tile_px)
 
 
-def _plan_as_asked(grid: Grid, context: ExecutionContext, tile: int) -> Plan:
+def _tiling_as_asked(grid: Grid, context: ExecutionContext, tile: int) -> Tiling:
     if tile == 0 or tile >= max(grid.height, grid.width):
-        return Plan()
+        return Tiling()
     if grid.can_tile:
-        return Plan(tile)
+        return Tiling(tile)
     if context.row_network() is None:
         raise UsageError(f"--tile {tile}: {why_whole(context)}; leave it out")
-    return Plan(rows_px=tile, bands=(grid.whole().columns,))
+    return Tiling(rows_px=tile, bands=(grid.whole().columns,))
 
 
-def plan_row_passes(grid: Grid, context: ExecutionContext) -> Plan:
+def choose_row_passes(grid: Grid, context: ExecutionContext) -> Tiling:
     """As many rows at a time as the memory allows, in bands where those would be too few; whole if there is no way."""
     if context.row_network() is None:
-        return Plan()
+        return Tiling()
     px = context.memory.preferred_bytes() / (_ROW_PASS_BYTES * context.activation_bytes_per_px())
     least = max(LEAST_ROWS, 4 * grid.step_px)
     if not grid.can_tile or px / grid.width >= least:
-        return Plan(rows_px=max(int(px / grid.width), grid.step_px), bands=(grid.whole().columns,))
+        return Tiling(rows_px=max(int(px / grid.width), grid.step_px), bands=(grid.whole().columns,))
     width_px = int(px / least) - 2 * grid.halo_px
-    return Plan(rows_px=least, bands=tuple(grid.columns(max(width_px, grid.halo_px, grid.step_px))))
+    return Tiling(rows_px=least, bands=tuple(grid.columns(max(width_px, grid.halo_px, grid.step_px))))
 
 
 def out_of_memory(io: TileIO, failed: Tile, context: ExecutionContext) -> ImageError:

@@ -16,7 +16,7 @@ from gantools.images import ranges
 from gantools.images.image import Pixels
 from gantools.inference.memory import Memory, may_be_too_large, memory_of
 from gantools.inference.model import Model
-from gantools.inference.tiling.context import ExecutionContext, Plan, make_plan, out_of_memory, plan_row_passes
+from gantools.inference.tiling.context import ExecutionContext, Tiling, choose_row_passes, choose_tiling, out_of_memory
 from gantools.inference.tiling.global_norms import compute_band
 from gantools.inference.tiling.grid import Tile
 from gantools.inference.tiling.tile_io import TileIO, download, upload
@@ -37,8 +37,8 @@ def translate(
     io = TileIO.of(pixels, model)
     for dtype in _precisions(pixels, model):
         context = ExecutionContext(model, dtype, tile, tta, memory or memory_of(model.device))
-        plan = make_plan(io.grid, context)
-        if _compute_bands(io, plan, context) if plan.bands else _compute_tiles(io, plan, context):
+        tiling = choose_tiling(io.grid, context)
+        if _compute_bands(io, tiling, context) if tiling.bands else _compute_tiles(io, tiling, context):
             return io.result
     raise ImageError("the network's result has NaN or infinite values")
 
@@ -48,13 +48,13 @@ def _precisions(pixels: Pixels, model: Model) -> list[torch.dtype | None]:
     return list(dict.fromkeys((model.autocast if pixels.dtype == np.uint8 else None, None)))
 
 
-def _compute_tiles(io: TileIO, plan: Plan, context: ExecutionContext) -> bool:
+def _compute_tiles(io: TileIO, tiling: Tiling, context: ExecutionContext) -> bool:
     """Compute every tile; False where one is not finite.
 
     A tile that does not fit the memory is halved, and so are those after it, unless ``--tile`` sets their size. Where
     the image cannot be cut into tiles, row passes are tried.
     """
-    waiting = io.grid.tiles(plan.tile_px)
+    waiting = io.grid.tiles(tiling.tile_px)
     while waiting:
         tile = waiting[0]
         status = _compute_tile(io, tile, context)
@@ -65,7 +65,7 @@ def _compute_tiles(io: TileIO, plan: Plan, context: ExecutionContext) -> bool:
             continue
         context.memory.release()
         if context.tile is None and not io.grid.can_tile and context.row_network() is not None:
-            return _compute_bands(io, plan_row_passes(io.grid, context), context)
+            return _compute_bands(io, choose_row_passes(io.grid, context), context)
         if context.tile is not None or not io.grid.halves(tile):
             raise out_of_memory(io, tile, context)
         waiting = [
@@ -90,14 +90,15 @@ def _compute_tile(io: TileIO, tile: Tile, context: ExecutionContext) -> TileStat
     return "done"
 
 
-def _compute_bands(io: TileIO, plan: Plan, context: ExecutionContext) -> bool:
+def _compute_bands(io: TileIO, tiling: Tiling, context: ExecutionContext) -> bool:
     """Compute the image in row passes; False where it is not finite. Passes that do not fit get half the rows."""
-    network, steps = context.row_network(), max(1, plan.rows_px // io.grid.step_px)
+    network, steps = context.row_network(), max(1, tiling.rows_px // io.grid.step_px)
     assert network is not None
     while steps:
         try:
             rows_px = steps * io.grid.step_px
-            return all(compute_band(io, band, network, context.device, context.memory, rows_px) for band in plan.bands)
+            bands = (compute_band(io, each, network, context.device, context.memory, rows_px) for each in tiling.bands)
+            return all(bands)
         except Exception as error:
             if not may_be_too_large(error):
                 raise
