@@ -39,17 +39,11 @@ class Member:
 
 @dataclass(frozen=True)
 class Packed:
-    """A packed folder: its files by their path within it."""
+    """A packed folder: its files by their path within it, and the folders that they lie in ("" for itself)."""
 
     root: Path
     members: Mapping[str, Member]
     folders: frozenset[str]
-
-    def children(self, folder: str) -> list[tuple[Path, bool]]:
-        """Paths in a folder of it and whether they are folders themselves, sorted by name."""
-        inner = {name for name in self.folders if name and _parent(name) == folder}
-        own = {name for name in self.members if _parent(name) == folder}
-        return [(self.root / name, name in inner) for name in sorted(inner | own)]
 
 
 def find(path: Path) -> tuple[Packed, str] | None:
@@ -79,7 +73,11 @@ def folders_in(folder: Path) -> list[Path]:
     """The visible folders in ``folder``, sorted."""
     found = find(folder)
     if found:
-        return [path for path, inner in found[0].children(found[1]) if inner]
+        packed, name = found
+        inner = packed.folders - {""}
+        return sorted(packed.root / each for each in inner if str(PurePosixPath(each).parent) == (name or "."))
+            packed.root / each for each in packed.folders - {""} if str(PurePosixPath(each).parent) == (name or ".")
+        )
     return sorted(child for child in folder.iterdir() if child.is_dir() and not passed_over(child.name))
 
 
@@ -123,10 +121,14 @@ def _opened(folder: Path, _changed: int) -> Packed | None:
     tars = _tars(folder)
     if not tars:
         return None
-    places = _stored(folder, tars) or _scanned(folder, tars)
+    places = _stored(folder, tars)
+    if places is None:
+        places = {tar.name: places_in(tar) for tar in tars}
+        with suppress(OSError):
+            write_index(folder)  # for the next time, where the folder can be written
     members = {name: Member(folder / tar, *place) for tar, held in places.items() for name, place in held.items()}
-    parents = {str(parent) for name in members for parent in PurePosixPath(name).parents}
-    return Packed(folder, members, frozenset({"" if name == "." else name for name in parents} | {""}))
+    folders = {parent.as_posix() for name in members for parent in PurePosixPath(name).parents}
+    return Packed(folder, members, frozenset(folders - {"."} | {""}))
 
 
 def _tars(folder: Path) -> list[Path]:
@@ -139,9 +141,6 @@ def _tars(folder: Path) -> list[Path]:
                 return []
             tars += [folder / entry.name] if suffix == ".tar" else []
     return sorted(tars)
-
-
-Places = Mapping[str, Mapping[str, tuple[int, int]]]
 
 
 def write_index(folder: Path) -> None:
@@ -162,30 +161,16 @@ def places_in(tar: Path) -> dict[str, tuple[int, int]]:
     return {name: place for name, place in found.items() if not any(map(passed_over, name.split("/")))}
 
 
-def _stored(folder: Path, tars: list[Path]) -> Places | None:
+def _stored(folder: Path, tars: list[Path]) -> Mapping[str, Mapping[str, tuple[int, int]]] | None:
     """The index, if it is of these very tars."""
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         sizes = {tar: shard["bytes"] for tar, shard in index["shards"].items()}
         if index["schema"] != SCHEMA or sizes != {tar.name: tar.stat().st_size for tar in tars}:
             return None
-        return {tar: _tuples(shard["files"]) for tar, shard in index["shards"].items()}
+        return {
+            tar: {name: (at, size) for name, (at, size) in shard["files"].items()}
+            for tar, shard in index["shards"].items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _tuples(stored: Mapping[str, list[int]]) -> dict[str, tuple[int, int]]:
-    return {name: (at, size) for name, (at, size) in stored.items()}
-
-
-def _scanned(folder: Path, tars: list[Path]) -> Places:
-    """What the tars' own headers say; kept for the next time where the folder can be written."""
-    places = {tar.name: places_in(tar) for tar in tars}
-    with suppress(OSError):
-        write_index(folder)
-    return places
-
-
-def _parent(name: str) -> str:
-    parent = str(PurePosixPath(name).parent)
-    return "" if parent == "." else parent
