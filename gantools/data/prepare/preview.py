@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,39 +21,29 @@ def sheet(dataset: Dataset, split: Split, *, count: int, seed: int) -> Pixels:
 
     Shapes: → uint8 [H, W, 3]. Raises DataError for a set whose batches hold no images, or when none can be read.
     """
-    rows = [tiles(_alone(dataset, key)) for key in _keys(len(dataset), split, count, seed)]
+    if split == "training":
+        sampler = EndlessSampler(len(dataset), seed)
+        keys = [sampler.key(sample) for sample in range(count)]
+    else:
+        keys = [SampleKey(0, index) for index in range(min(count, len(dataset)))]
+    # one example is a batch: examples of different sizes cannot be stacked
+    rows = [tiles(dataset.collate([read_or_replace(dataset, key)[0]])) for key in keys]
     if not rows or not rows[0]:
         raise DataError("data: there are no images to show")
     return grid([list(row.values()) for row in rows], list(rows[0]))
 
 
 def tiles(batch: Batch) -> dict[str, Pixels]:
-    """The first example of a batch: field → uint8 [h, w, 3], for every tensor that is an image."""
-    fields = {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
-    return {name: _tile(value[0]) for name, value in fields.items() if _is_image(value)}
+    """The first example of a batch: field → uint8 [h, w, 3], for every tensor that is an image.
 
-
-def _keys(length: int, split: Split, count: int, seed: int) -> Iterator[SampleKey]:
-    if split == "training":
-        sampler = EndlessSampler(length, seed)
-        return (sampler.key(sample) for sample in range(count))
-    return (SampleKey(0, index) for index in range(min(count, length)))
-
-
-def _alone(dataset: Dataset, key: SampleKey) -> Batch:
-    """One example as a batch: examples of different sizes cannot be stacked."""
-    sample, _ = read_or_replace(dataset, key)
-    return dataset.collate([sample])
-
-
-def _is_image(values: Tensor) -> bool:
-    """Whether this is (N, H, W, 1 or 3), or (N, H, W) of more than numbers."""
-    return values.ndim == 3 or (values.ndim == 4 and values.shape[-1] in (1, 3))
-
-
-def _tile(values: Tensor) -> Pixels:
-    """Range: bytes as they are; True and False, and floats from 0 to 1, become 0 to 255."""
-    channels = values if values.ndim == 3 else values[..., None]
-    if channels.dtype != torch.uint8:
-        channels = (channels.float().clamp(0, 1) * 255).round().to(torch.uint8)
-    return np.ascontiguousarray(channels.expand(*channels.shape[:2], 3).numpy())
+    Images are (N, H, W, 1 or 3), or (N, H, W). Range: bytes as they are; True and False, and floats from 0 to 1, become
+    0 to 255.
+    """
+    found = {}
+    for name, values in vars(batch).items():
+        if isinstance(values, Tensor) and (values.ndim == 3 or (values.ndim == 4 and values.shape[-1] in (1, 3))):
+            channels = values[0] if values.ndim == 4 else values[0][..., None]
+            if channels.dtype != torch.uint8:
+                channels = (channels.float().clamp(0, 1) * 255).round().to(torch.uint8)
+            found[name] = np.ascontiguousarray(channels.expand(*channels.shape[:2], 3).numpy())
+    return found

@@ -76,8 +76,6 @@ def folders_in(folder: Path) -> list[Path]:
         packed, name = found
         inner = packed.folders - {""}
         return sorted(packed.root / each for each in inner if str(PurePosixPath(each).parent) == (name or "."))
-            packed.root / each for each in packed.folders - {""} if str(PurePosixPath(each).parent) == (name or ".")
-        )
     return sorted(child for child in folder.iterdir() if child.is_dir() and not passed_over(child.name))
 
 
