@@ -156,8 +156,10 @@ def test_photos_smaller_than_the_crop_are_mirrored(tmp_path: Path, width: int, h
 def test_small_versions_are_worn_in_training_only_and_their_originals_never(tmp_path: Path) -> None:
     noise_photo(tmp_path, 32, 32)
     clean = ResolutionData(dir=str(tmp_path), validation_share=0.0, crop_px=16)
-    worn = clean.model_copy(update={"degradations": (JpegOptions(quality=(30, 60)), NoiseOptions())})
-    (low, high, _), (bad, same, _) = (SuperResolutionDataset(each, "training", seed=0)[FIRST] for each in (clean, worn))
+    degraded = clean.model_copy(update={"degradations": (JpegOptions(quality=(30, 60)), NoiseOptions())})
+    (low, high, _), (bad, same, _) = (
+        SuperResolutionDataset(each, "training", seed=0)[FIRST] for each in (clean, degraded)
+    )
     np.testing.assert_array_equal(high, same)
     assert bad.shape == low.shape
     assert np.abs(bad.astype(int) - low).max() > 8
@@ -165,7 +167,7 @@ def test_small_versions_are_worn_in_training_only_and_their_originals_never(tmp_
         SuperResolutionDataset(each.model_copy(update={"validation_dir": str(tmp_path)}), "validation", seed=0)[
             FIRST
         ].low
-        for each in (clean, worn)
+        for each in (clean, degraded)
     ]
     np.testing.assert_array_equal(*whole)
 

@@ -16,7 +16,7 @@ KINDS = ("shoes", "fruit", "scenes")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_image_depends_on_kind_seed_and_index_alone(kind: drawing.Kind, tmp_path: Path) -> None:
+def test_an_image_depends_on_kind_seed_and_index_alone(kind: drawing.Kind, tmp_path: Path) -> None:
     paths = drawing.draw_dataset(kind, tmp_path, 3, 32, 5)
     third = reader.read_rgb8(paths[2])
     np.testing.assert_array_equal(third, drawing.draw_image(kind, 2, 32, 5))

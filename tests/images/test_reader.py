@@ -193,7 +193,7 @@ def every_format(make):
     return forms
 
 
-def test_half_a_file_is_never_a_image(make):
+def test_half_a_file_is_never_an_image(make):
     for data in every_format(make).values():
         with pytest.raises(ImageError, match=r"^'half\.x': damaged or truncated \(.+\)$"):
             read(data[: len(data) // 2], name="half.x")

@@ -233,7 +233,7 @@ def test_formats_are_named_by_suffix(make, tmp_path):
         encode(image_of(make), "jpg", quality=0)
 
 
-def test_a_image_checks_itself():
+def test_an_image_checks_itself():
     pixels = np.zeros((4, 5, 3), np.uint8)
     for wrong in (np.zeros((4, 5), np.uint8), pixels.astype(float), np.zeros((4, 5, 4), np.uint8)):
         with pytest.raises(ValueError, match="pixels must be"):

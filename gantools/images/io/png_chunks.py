@@ -56,6 +56,11 @@ def require_sound(data: bytes) -> None:
             raise ValueError("bad checksum in b'IDAT'")
 
 
+def has_end(data: bytes) -> bool:
+    """Whether every chunk up to the end chunk lies within the file."""
+    return any(kind == b"IEND" for _, kind, _ in _chunks(data))
+
+
 def _unpacked(found: Chunk) -> bytes | None:
     """What a chunk that was taken out holds; None where it cannot be unpacked."""
     if found[0] == "iCCP":

@@ -12,11 +12,11 @@ from PIL import Image, ImageCms, ImageFile
 
 from gantools.errors import ImageError
 from gantools.images.image import Pixels
-from gantools.images.io import tiff
+from gantools.images.io import png_chunks, tiff
 from gantools.images.io.png_chunks import Chunk
 from gantools.images.io.tiff import BLACK_IS_ZERO, CMYK, EXTRA_SAMPLES, RGB, WHITE_IS_ZERO, Page, planes
 
-_PNG_BIT_DEPTH = 24
+_PNG_BIT_DEPTH, _PNG_GRAY_ALPHA = 24, 4
 _UNASSOCIATED = 2
 _ASSOCIATED = "16-bit TIFF with premultiplied alpha is not read; store the alpha unassociated"
 _BAND_ROWS = 256
@@ -89,48 +89,48 @@ def largest_value(image: ImageFile.ImageFile, head: bytes) -> int:
     if image.format == "PNG":
         return 65535 if head[_PNG_BIT_DEPTH] == 16 else 255
     if image.format == "TIFF":
-        return 65535 if _deep_tiff(image) else 255
-    return _ppm_maximum(image) if image.format == "PPM" else 255
-
-
-def _deep_tiff(image: ImageFile.ImageFile) -> bool:
-    tags = getattr(image, "tag_v2", {})
-    unsigned = set(tags.get(tiff.SAMPLE_FORMAT, (1,))) == {1}
-    known = tags.get(tiff.PHOTOMETRIC) in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB)
-    return set(tags.get(tiff.BITS, ())) == {16} and unsigned and known
-
-
-def _ppm_maximum(image: ImageFile.ImageFile) -> int:
-    """The maximum that a PPM header states, read from the decoder's plan."""
-    arguments = image.tile[0].args if image.tile else None
-    if isinstance(arguments, tuple):
+        tags = getattr(image, "tag_v2", {})
+        unsigned = set(tags.get(tiff.SAMPLE_FORMAT, (1,))) == {1}
+        known = tags.get(tiff.PHOTOMETRIC) in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB)
+        return 65535 if set(tags.get(tiff.BITS, ())) == {16} and unsigned and known else 255
+    arguments = image.tile[0].args if image.format == "PPM" and image.tile else None
+    if isinstance(arguments, tuple):  # of a PPM, whose decoder is given the maximum that its header states
         return int(arguments[1]) if len(arguments) > 1 and isinstance(arguments[1], int) else 255
     return 65535 if arguments == "I;16B" else 255
 
 
 def _deep_samples(opened: Opened, checked: bool) -> Samples:
-    """Pillow makes 8 bits of 16-bit colour without a word, so OpenCV decodes; Pillow has checked the file whole."""
+    """Samples by OpenCV, as Pillow silently makes 8 bits of 16-bit colour. Pillow has checked the file itself."""
     image, data, label = opened.image, opened.data, opened.label
-    if image.format == "PNG" and not _ends_where_it_says(data):
+    undecodable = f"{label}: this kind of 16-bit {image.format} cannot be decoded; store it as 8 bits or as PNG"
+    if image.format == "PNG" and not png_chunks.has_end(data):  # OpenCV allocates the length that a chunk states
         raise ImageError(f"{label}: damaged or truncated (a chunk is longer than the file)")
     rows = np.unique(np.linspace(0, image.height - 1, _COMPARED_ROWS).astype(int))
     seen = [np.asarray(image.crop((0, row, image.width, row + 1)))[0] for row in rows] if checked else []
     image.close()
     stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if stored is None or stored.dtype != np.uint16:
-        raise ImageError(f"{label}: {_undecodable(image)}")
+        raise ImageError(undecodable)
     if image.format == "PPM" and opened.largest != 65535:
         stored = (stored.astype(np.uint32) * 65535 // opened.largest).clip(0, 65535).astype(np.uint16)
-    stored = stored if stored.ndim == 2 else _collapsed(image, data, _rgb(stored))
+    if stored.ndim == 3:
+        code = cv2.COLOR_BGRA2RGBA if stored.shape[2] == 4 else cv2.COLOR_BGR2RGB
+        for top in range(0, len(stored), _BAND_ROWS):
+            band = stored[top : top + _BAND_ROWS]
+            band[:] = cv2.cvtColor(band, code)
+        if image.format == "PNG" and data[_PNG_BIT_DEPTH + 1] == _PNG_GRAY_ALPHA:  # which OpenCV expands
+            stored = np.ascontiguousarray(stored[..., 2:])
     if checked and not _alike(stored[rows], np.stack(seen)):
-        raise ImageError(f"{label}: {_undecodable(image)}")
-    if image.format == "TIFF":
-        return _deep_tiff_samples(image, stored, label)
-    return _keyed(stored, image.info.get("transparency")) if stored.ndim == 2 else _split(stored)
-
-
-def _undecodable(image: ImageFile.ImageFile) -> str:
-    return f"this kind of 16-bit {image.format} cannot be decoded; store it as 8 bits or as PNG"
+        raise ImageError(undecodable)
+    tags = getattr(image, "tag_v2", {})
+    if tiff.PREMULTIPLIED in tags.get(EXTRA_SAMPLES, ()):
+        raise ImageError(f"{label}: {_ASSOCIATED}")
+    if stored.ndim == 3:
+        opaque = image.format == "TIFF" and image.mode != "RGBA"
+        return _split(np.ascontiguousarray(stored[..., :3]) if opaque else stored)
+    key = image.info.get("transparency")  # a gray PNG may name one value as transparent
+    alpha = np.where(stored == key, 0, 65535).astype(np.uint16) if isinstance(key, int) else None
+    return Samples(65535 - stored if tags.get(tiff.PHOTOMETRIC) == WHITE_IS_ZERO else stored, alpha)
 
 
 def _alike(deep: Pixels, seen: Pixels) -> bool:
@@ -168,45 +168,6 @@ def _planar_samples(opened: Opened, page: Page) -> Samples:
     return Samples(np.ascontiguousarray(stored[..., :3] if stored.shape[2] > 2 else stored[..., 0]), None)
 
 
-def _ends_where_it_says(data: bytes) -> bool:
-    """Whether a PNG's chunks lie within the file: OpenCV allocates a chunk's stated length before it looks."""
-    position = 8
-    while position + 12 <= len(data):
-        if data[position + 4 : position + 8] == b"IEND":
-            return True
-        position += 12 + int.from_bytes(data[position : position + 4], "big")
-    return False
-
-
-def _deep_tiff_samples(image: ImageFile.ImageFile, stored: Pixels, label: str) -> Samples:
-    tags = getattr(image, "tag_v2", {})
-    if tiff.PREMULTIPLIED in tags.get(EXTRA_SAMPLES, ()):
-        raise ImageError(f"{label}: {_ASSOCIATED}")
-    if stored.ndim == 2:
-        return Samples(65535 - stored if tags.get(tiff.PHOTOMETRIC) == WHITE_IS_ZERO else stored, None)
-    return _split(stored if image.mode == "RGBA" else np.ascontiguousarray(stored[..., :3]))
-
-
-def _keyed(gray: Pixels, key: object) -> Samples:
-    """A 16-bit gray PNG may name one value as transparent."""
-    return Samples(gray, np.where(gray == key, 0, 65535).astype(np.uint16) if isinstance(key, int) else None)
-
-
-def _collapsed(image: ImageFile.ImageFile, data: bytes, pixels: Pixels) -> Pixels:
-    """Undo OpenCV's expansion of gray + alpha PNG (colour type 4) to four channels."""
-    gray_with_alpha = image.format == "PNG" and data[_PNG_BIT_DEPTH + 1] == 4
-    return np.ascontiguousarray(pixels[..., 2:]) if gray_with_alpha else pixels
-
-
-def _rgb(stored: Pixels) -> Pixels:
-    """Bring OpenCV's order of channels into ours, in place."""
-    code = cv2.COLOR_BGRA2RGBA if stored.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    for top in range(0, len(stored), _BAND_ROWS):
-        band = stored[top : top + _BAND_ROWS]
-        band[:] = cv2.cvtColor(band, code)
-    return stored
-
-
 def _split(pixels: Pixels) -> Samples:
     """Part [H, W], [H, W, 2], [H, W, 3] or [H, W, 4] into colour and alpha."""
     if pixels.ndim == 2 or pixels.shape[2] == 3:
@@ -241,14 +202,9 @@ def _plain(image: Image.Image, label: str) -> Image.Image:
         raise ImageError(f"{label}: 32-bit, signed and float samples are not read; store it with 8 or 16 bits")
     if image.mode == "LAB":
         raise ImageError(f"{label}: CIELAB images are not read; store it as RGB")
-    wanted = _wanted_mode(image)
-    return image if image.mode == wanted else image.convert(wanted)
-
-
-def _wanted_mode(image: Image.Image) -> str:
     base = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
-    translucent = image.has_transparency_data or image.mode in ("La", "RGBa")
-    return base + "A" * translucent
+    wanted = base + "A" * (image.has_transparency_data or image.mode in ("La", "RGBa"))
+    return image if image.mode == wanted else image.convert(wanted)
 
 
 def _from_cmyk(image: Image.Image, label: str) -> Image.Image:

@@ -1,4 +1,4 @@
-"""The data workshop: the loaders' own functions over folders, the same for any number of workers."""
+"""Data preparation: the loaders' own functions over folders, the same for any number of workers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def photos(tmp_path: Path, save: Any) -> Path:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_neither_workers_nor_neighbours_change_a_image(name: str, photos: Path, tmp_path: Path) -> None:
+def test_neither_workers_nor_neighbours_change_an_image(name: str, photos: Path, tmp_path: Path) -> None:
     workers = 2 if name == "edges" else 1  # processes take seconds to start on a busy machine
     assert [each.status for each in work(photos, tmp_path / "two", CHANGES[name], workers=workers)] == ["done"] * 5
     (photos / "b.jpg").unlink()
