@@ -1,4 +1,4 @@
-"""Tiny recipes on drawn pictures: small enough to train for a few steps in a test."""
+"""Tiny recipes on drawn images: small enough to train for a few steps in a test."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _no_early_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight drawn pictures of each kind."""
+    """Eight drawn images of each kind."""
     folder = tmp_path_factory.mktemp("drawn")
     for kind, side_px in (("shoes", 20), ("scenes", 48), ("fruit", 20)):
         drawing.draw_dataset(kind, folder / kind, 8, side_px, seed=0)

@@ -65,7 +65,7 @@ def test_compiled_steps_make_the_same_losses_from_few_graphs(tiny):
     assert not torch._dynamo.utils.counters["graph_break"]
 
 
-def test_what_cannot_be_lowered_runs_as_it_is_and_is_told_once(tiny):
+def test_what_cannot_be_lowered_runs_as_it_is_and_is_reported_once(tiny):
     def fails(*_: Any) -> Any:
         raise RuntimeError("no\ncompiler here")
 
@@ -137,7 +137,7 @@ TINY_WASSERSTEIN = (
 )
 
 
-def test_a_compiled_game_with_a_gradient_penalty_makes_the_same_losses():
+def test_a_compiled_adversarial_training_with_a_gradient_penalty_makes_the_same_losses():
     """What torch compiles cannot be differentiated twice: the penalty runs the critic as it is."""
 
     def lower(graph: Any, inputs: Any, _options: dict[str, Any]) -> Any:

@@ -9,11 +9,8 @@ import torch
 from torch.nn import functional
 
 from gantools import api
-from gantools.data.loading import loader
-from gantools.data.loading.batches import to_network
 from gantools.data.synthetic import drawing
-from gantools.training import setup
-from gantools.training.stopping import Limits
+from tests.training import by_hand
 
 STEPS = 4
 TINY = (
@@ -47,21 +44,17 @@ def settings(tmp_path: Path) -> api.Settings:
 
 
 def test_steps_equal_a_hand_written_loop(settings: api.Settings, tmp_path: Path) -> None:
-    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
-    setup.start(prepared, settings.tree, tmp_path / "run", Limits(), None)
-
-    hand = setup.prepare(settings.recipe, settings.config, "cpu").recipe
-    g, d = hand.generator.train(), hand.discriminator.train()
-    data = settings.recipe.dataset(settings.config, "training")
-    stream = loader.batches(data, batch_images=2, start_batch=0, seed=settings.config.seed, workers=0)
+    ours = by_hand.trained(settings, tmp_path / "run")
+    hand = by_hand.first(settings)
+    g, d = hand.generator, hand.discriminator
     g_adam = torch.optim.Adam(g.parameters(), 5e-4, (0.5, 0.999), fused=True)
     d_adam = torch.optim.Adam(d.parameters(), 2e-4, (0.5, 0.999), fused=True)
     bce = functional.binary_cross_entropy_with_logits
     weights = torch.full((8, 8), 10.0)
     weights[1:7, 1:7] = 1.0
     fill = torch.tensor([2 * 117 / 255 - 1, 2 * 104 / 255 - 1, 2 * 123 / 255 - 1]).view(3, 1, 1)
-    for _ in range(STEPS):
-        image = to_network(next(stream), "cpu").image
+    for _, batch in zip(range(STEPS), by_hand.batches(settings), strict=False):
+        image = batch.image
         masked = image.clone()
         masked[:, :, 5:11, 5:11] = fill
         center = image[:, :, 4:12, 4:12]
@@ -78,6 +71,5 @@ def test_steps_equal_a_hand_written_loop(settings: api.Settings, tmp_path: Path)
         g_adam.step()
         d.requires_grad_(True)
 
-    for ours, theirs in ((prepared.recipe.generator, g), (prepared.recipe.discriminator, d)):
-        for (name, mine), other in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
-            assert torch.equal(mine, other), f"{name}: differs by {(mine - other).abs().max()}"
+    by_hand.assert_same_weights(ours.generator, g)
+    by_hand.assert_same_weights(ours.discriminator, d)

@@ -9,12 +9,8 @@ import pytest
 import torch
 
 from gantools import api
-from gantools.checkpoint import state
-from gantools.data.loading import loader
-from gantools.data.loading.batches import to_network
 from gantools.data.synthetic import drawing
-from gantools.training import setup
-from gantools.training.stopping import Limits
+from tests.training.by_hand import assert_same_weights, batches, first, prepared, run, trained
 
 GAME = "{steps: 10, optimizers: {generator: {name: adam}, discriminator: {name: adam}}}"
 SHARED = (
@@ -48,7 +44,7 @@ COMPACT = (
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight drawn scenes; 30 px, so that validation pictures are no multiple of what networks take."""
+    """Eight drawn scenes; 30 px, so that validation images are no multiple of what networks take."""
     folder = tmp_path_factory.mktemp("scenes")
     drawing.draw_dataset("scenes", folder, 8, 30, seed=0)
     return folder
@@ -59,29 +55,12 @@ def settings_of(photos: Path, spec: str, *overrides: str) -> api.Settings:
     return api.configure(spec, data=[str(photos)], overrides=[*SHARED, *own, *overrides])
 
 
-def trained(settings: api.Settings, folder: Path):
-    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
-    return setup.start(prepared, settings.tree, folder, Limits(), None)
-
-
-def batches(settings: api.Settings):
-    data = settings.recipe.dataset(settings.config, "training")
-    seed, images = settings.config.seed, settings.config.data.batch_images
-    stream = loader.batches(data, batch_images=images, start_batch=0, seed=seed, workers=0)
-    return (to_network(batch, "cpu") for batch in stream)
-
-
-def assert_same_weights(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
-    for (name, mine), other in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
-        assert torch.equal(mine, other), f"{name}: differs by {(mine - other).abs().max()}"
-
-
 def test_five_critic_turns_to_one_equal_a_hand_written_loop(photos: Path, tmp_path: Path) -> None:
     settings = settings_of(photos, "deblur/motion")
-    ours = trained(settings, tmp_path / "run").loop.state.recipe
+    ours = trained(settings, tmp_path / "run")
 
-    hand = setup.prepare(settings.recipe, settings.config, "cpu").recipe
-    g, d = hand.generator.train(), hand.discriminators["discriminator"].train()
+    hand = first(settings)
+    g, d = hand.generator, hand.discriminators["discriminator"]
     g_adam = torch.optim.Adam(g.parameters(), 1e-4, (0.5, 0.999), fused=True)
     d_adam = torch.optim.Adam(d.parameters(), 1e-4, (0.5, 0.999), fused=True)
     for _, batch in zip(range(10), batches(settings), strict=False):
@@ -115,8 +94,8 @@ def test_the_content_stage_equals_a_hand_written_loop(photos: Path, tmp_path: Pa
         "stages.content.optimizers.generator.clip_norm=null",
         "train.memory_format=contiguous",
     )
-    ours = trained(settings, tmp_path / "run").loop.state.recipe
-    g = setup.prepare(settings.recipe, settings.config, "cpu").recipe.generator.train()
+    ours = trained(settings, tmp_path / "run")
+    g = first(settings).generator
     adam = torch.optim.Adam(g.parameters(), 5e-4, (0.9, 0.999), fused=True)
     for _, batch in zip(range(3), batches(settings), strict=False):
         adam.zero_grad()
@@ -155,7 +134,7 @@ def test_two_discriminators_weigh_as_much_as_one(photos: Path) -> None:
         "model.adversarial={name: relativistic, objective: lsgan}",
         "model.adversarial_weight=0.01",
     )
-    recipe = setup.prepare(two.recipe, two.config, "cpu").recipe
+    recipe = prepared(two).recipe
     batch = next(batches(two))
     made = recipe.forward(batch)
     expected = 0.0
@@ -164,12 +143,12 @@ def test_two_discriminators_weigh_as_much_as_one(photos: Path) -> None:
         expected += ((fake - real.mean() - 1) ** 2).mean() / 2 + ((real - fake.mean() + 1) ** 2).mean() / 2
     torch.testing.assert_close(recipe.generator_loss(batch, made).terms["adversarial"], 0.01 * expected)
     assert set(recipe.discriminator_loss(batch, made).terms) == {"adversarial"}
-    alone = setup.prepare(one.recipe, one.config, "cpu").recipe
+    alone = prepared(one).recipe
     assert set(alone.discriminator_loss(batch, alone.forward(batch)).terms) == {"adversarial", "penalty"}
 
 
-def test_validation_puts_the_blurred_pictures_figure_beside_its_own(photos: Path, tmp_path: Path) -> None:
-    outcome = trained(
+def test_validation_puts_the_blurred_images_metric_beside_its_own(photos: Path, tmp_path: Path) -> None:
+    outcome = run(
         settings_of(photos, "deblur/compact", "stages.content.optimizers.generator.lr=1e-9"), tmp_path / "run"
     )
     figures = outcome.loop.state.validation.latest
@@ -179,15 +158,3 @@ def test_validation_puts_the_blurred_pictures_figure_beside_its_own(photos: Path
     assert 10 < figures["psnr_rgb"] < 50
     samples = list((tmp_path / "run" / "samples").glob("*.png"))
     assert samples
-
-
-def test_an_interrupted_game_goes_on_bit_for_bit(photos: Path, tmp_path: Path) -> None:
-    settings = settings_of(photos, "deblur/motion")
-    whole = trained(settings, tmp_path / "whole").loop.state.recipe
-    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
-    stopped = setup.start(prepared, settings.tree, tmp_path / "parts", Limits(max_steps=7), None)
-    assert state.steps(tmp_path / "parts" / "checkpoints") == [7]
-    again = setup.prepare(settings.recipe, settings.config, "cpu")
-    resumed = setup.resume(again, stopped.run, Limits(), None).loop.state.recipe
-    assert_same_weights(whole.generator, resumed.generator)
-    assert_same_weights(whole.discriminators["discriminator"], resumed.discriminators["discriminator"])

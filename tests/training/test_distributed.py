@@ -102,7 +102,7 @@ def test_resume_is_bit_equal(met):
     assert not torch.equal(*pools)
 
 
-def test_another_number_of_processes_goes_on_with_the_same_pictures(met, tmp_path, capsys):
+def test_another_number_of_processes_goes_on_with_the_same_images(met, tmp_path, capsys):
     lines = []
 
     class Heard(together.Silent):
@@ -123,7 +123,7 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(met):
     assert ends == [["interrupted", 2, signal.SIGTERM]] * 2
 
 
-def test_a_loss_that_is_no_number_stops_all_and_is_told_by_all(met):
+def test_a_nan_loss_stops_all_and_is_reported_by_all(met):
     own, told = ((met / f"poisoned-{rank}.txt").read_text() for rank in (1, 0))
     assert own.startswith("NonFiniteError: step 2: generator.pixel = nan")
     assert told == own.replace("NonFiniteError", "PeerError: rank 1")

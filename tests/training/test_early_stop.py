@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -133,39 +132,6 @@ def test_the_best_weights_of_a_stage_that_has_ended_are_not_those_of_the_next(ti
     assert find_weights.resolve(run.path).name == "best.safetensors"
     api.resume(run.path, device="cpu")
     assert find_weights.resolve(run.path).name == "best.safetensors"
-
-
-def test_stopping_early_changes_nothing_of_what_is_learnt(tiny, tmp_path):
-    settings = tiny(SPEC, *SELDOM)
-    whole = api.train(settings, run_dir=tmp_path / "whole", device="cpu")
-    for stop in (1, 3):
-        part = api.train(settings, run_dir=tmp_path / f"part{stop}", device="cpu", max_steps=stop)
-        api.resume(part.path, device="cpu")
-        for name in ("weights/last.safetensors",):
-            assert (part.path / name).read_bytes() == (whole.path / name).read_bytes()
-
-
-def test_what_is_no_number_is_not_exported(tiny, tmp_path):
-    """A weight that is spoiled before a stop: the weights of the checkpoint before stay."""
-    from gantools.errors import NonFiniteError
-    from gantools.training import setup
-    from gantools.training.loop import Loop
-    from gantools.training.run.directory import RunDirectory
-    from gantools.training.stopping import Limits
-
-    settings = tiny(SPEC, *SELDOM, "train.checkpoint_every_steps=2", "train.ema_decay=null")
-    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
-    run = RunDirectory(tmp_path / "run")
-    run.begin("")
-
-    def spoil(done: int) -> None:
-        if done == 3:
-            next(prepared.recipe.generator.parameters()).data[0] = float("nan")
-
-    with pytest.raises(NonFiniteError, match="nothing was saved of it"):
-        Loop(prepared, run, Hook(spoil)).fit(Limits(max_steps=3))
-    assert saved_step(run.path) == 2
-    assert all(value.isfinite().all() for value in exported(run.path).values() if value.is_floating_point())
 
 
 def test_no_memory_for_the_last_sheet_is_a_line_and_the_run_stops_as_it_was_told(tiny, tmp_path, monkeypatch):
@@ -299,7 +265,7 @@ class Clock:
 
 
 class Blank:
-    """A validation without pictures, whose sheet takes ``seconds``."""
+    """A validation without images, whose sheet takes ``seconds``."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock, self._seconds = clock, seconds
@@ -326,38 +292,6 @@ def test_the_first_sheet_comes_within_a_minute_and_the_others_more_and_more_seld
     assert drawn_at(clock, 500, 0.5, 0, 1000) == [40, 80, 160, 320, 500, 1000]
     assert drawn_at(clock, 500, 0.01, 0, 1000) == [500, 1000], "what comes soon anyway is soon enough"
     assert drawn_at(clock, 2, 30.0, 0, 4) == [1, 2, 4]
-
-
-def test_early_sheets_take_a_small_share_of_the_time(monkeypatch):
-    clock = Clock(monkeypatch)
-    assert drawn_at(clock, 1000, 1, 0, 999) == [20, 40, 80, 160, 320, 640]
-    made = drawn_at(clock, 1000, 1, 10, 999)
-    assert made[0] == 20
-    assert len(made) == 4
-    assert 10 * len(made[1:]) < 0.05 * 999 + 10
-
-
-def test_sheets_by_the_clock_do_not_change_what_is_learnt(tiny, tmp_path, monkeypatch):
-    """A run with a sheet at every step by the clock, stopped and resumed, equals one without any."""
-    settings = tiny(SPEC, *SELDOM, "model.inference=train", "train.ema_decay=null")
-    whole = api.train(settings, run_dir=tmp_path / "whole", device="cpu")
-    assert len(list((whole.path / "samples").iterdir())) == 1
-    monkeypatch.setattr(previews.Previews, "are_due", lambda _previews, _step: True)
-    part = api.train(settings, run_dir=tmp_path / "part", device="cpu", max_steps=2)
-    api.resume(part.path, device="cpu")
-    assert len(list((part.path / "samples").iterdir())) == 4
-    one, other = (state.newest(run.path / "checkpoints")[1] for run in (whole, part))
-    from tests.training.test_resume import assert_equal_states
-
-    assert_equal_states(one, other)
-
-
-def test_a_loop_draws_by_the_clock(tiny, tmp_path, monkeypatch):
-    clock = Clock(monkeypatch)
-    reporter = Hook(lambda done: setattr(clock, "now", 1000.0 + 21 * done))
-    run = api.train(tiny(SPEC, *SELDOM), run_dir=tmp_path / "run", device="cpu", reporter=reporter, max_steps=3)
-    assert sorted(path.stem for path in (run.path / "samples").iterdir()) == ["000001", "000002", "000003"]
-    assert json.loads((run.path / "run.json").read_bytes())["status"] == "limit"
 
 
 def test_weights_that_cannot_be_written_are_a_failed_save(tiny, tmp_path):

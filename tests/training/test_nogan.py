@@ -10,15 +10,13 @@ from torch.nn import functional
 
 from gantools import api
 from gantools.checkpoint import state, weights
-from gantools.data.loading import loader
-from gantools.data.loading.batches import to_network
 from gantools.data.synthetic import drawing
 from gantools.images.imagenet import normalised
-from gantools.training import setup
 from gantools.training.device.runtime import Runtime
 from gantools.training.run import metrics_log
 from gantools.training.step import StageTrainer
-from gantools.training.stopping import Limits
+from tests.training.by_hand import assert_same_weights, batches, first, prepared, trained
+from tests.training.test_resume import assert_equal_states
 
 TINY = (
     "data.load_px=40",
@@ -61,12 +59,6 @@ def configured(photos: Path, *overrides: str) -> api.Settings:
     return api.configure("restore/crappify-64", data=[str(photos)], overrides=[*TINY, *overrides])
 
 
-def trained(settings: api.Settings, folder: Path):
-    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
-    setup.start(prepared, settings.tree, folder, Limits(), None)
-    return prepared.recipe
-
-
 def bce(logits: torch.Tensor, label: float) -> torch.Tensor:
     return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
 
@@ -75,13 +67,8 @@ class ByHand:
     """The schedule written out."""
 
     def __init__(self, settings: api.Settings) -> None:
-        prepared = setup.prepare(settings.recipe, settings.config, "cpu")
-        self.g, self.c = prepared.recipe.generator, prepared.recipe.critic
-        for network in (self.g, self.c):
-            prepared.runtime.place(network)
-        data = settings.recipe.dataset(settings.config, "training")
-        stream = loader.batches(data, batch_images=2, start_batch=0, seed=settings.config.seed, workers=0)
-        self.batches = (to_network(batch, "cpu", channels_last=True) for batch in stream)
+        recipe = first(settings)
+        self.g, self.c, self.batches = recipe.generator, recipe.critic, batches(settings)
 
     def pixel(self, fake: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
         return (normalised(fake) - normalised(clean)).square().mean()
@@ -148,12 +135,11 @@ def test_the_schedule_equals_a_hand_written_loop(photos, tmp_path):
     for _ in range(2):
         hand.critic_step(c_adam)
     hand.game(4)
-    for mine, theirs in ((ours.generator, hand.g), (ours.critic, hand.c)):
-        for (name, value), other in zip(mine.state_dict().items(), theirs.state_dict().values(), strict=True):
-            assert torch.equal(value, other), f"{name}: differs by {(value - other).abs().max()}"
+    assert_same_weights(ours.generator, hand.g)
+    assert_same_weights(ours.critic, hand.c)
 
 
-def test_the_journal_shows_stages_turns_and_accuracy(photos, tmp_path):
+def test_the_log_shows_stages_turns_and_accuracy(photos, tmp_path):
     trained(configured(photos), tmp_path / "run")
     rows = [row for row in metrics_log.read(tmp_path / "run" / "metrics.jsonl") if "images_per_second" in row]
     assert [row["stage"] for row in rows] == [name for name, count in ROWS_PER_STAGE.items() for _ in range(count)]
@@ -164,26 +150,19 @@ def test_the_journal_shows_stages_turns_and_accuracy(photos, tmp_path):
         assert 0 <= row.get("figure/discriminator/accuracy", 0) <= 1
 
 
-def test_a_resting_encoder_keeps_weights_and_statistics(photos, tmp_path):
+def test_a_frozen_encoder_keeps_weights_and_statistics(photos, tmp_path):
     settings = configured(photos)
-    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
-    before = {key: value.clone() for key, value in prepared.recipe.generator.state_dict().items()}
-    setup.start(prepared, settings.tree, tmp_path / "run", Limits(max_steps=2), None)
-    after = prepared.recipe.generator.state_dict()
+    before = prepared(settings).recipe.generator.state_dict()
+    after = trained(settings, tmp_path / "run", max_steps=2).generator.state_dict()
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert changed
     assert not {key for key in changed if key.startswith("encoder.")}
 
 
-def test_a_resting_generator_keeps_weights_and_statistics(photos, tmp_path):
+def test_a_frozen_generator_keeps_weights_and_statistics(photos, tmp_path):
     settings = configured(photos)
-    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
-    setup.start(prepared, settings.tree, tmp_path / "run", Limits(max_steps=4), None)
-    after_pretraining = {key: value.clone() for key, value in prepared.recipe.generator.state_dict().items()}
-    resumed = setup.prepare(settings.recipe, settings.config, "cpu")
-    setup.resume(resumed, setup.RunDirectory.open(tmp_path / "run"), Limits(max_steps=6), None)
-    for key, value in resumed.recipe.generator.state_dict().items():
-        assert torch.equal(value, after_pretraining[key]), key
+    after_pretraining = trained(settings, tmp_path / "run", max_steps=4).generator
+    assert_same_weights(trained(settings, tmp_path / "run", max_steps=6).generator, after_pretraining)
 
 
 def test_the_parts_are_exported_as_one_network_and_resume_bit_for_bit(photos, tmp_path):
@@ -193,30 +172,14 @@ def test_the_parts_are_exported_as_one_network_and_resume_bit_for_bit(photos, tm
     assert set(stored.exports) == {"generator"}
     assert stored.tensors["generator"].keys() == whole.generator.state_dict().keys()
     assert {path.stem for path in (tmp_path / "whole" / "weights").iterdir()} >= {*ROWS_PER_STAGE, "best", "last"}
-    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
-    setup.start(prepared, settings.tree, tmp_path / "part", Limits(max_steps=7), None)
-    resumed = setup.prepare(settings.recipe, settings.config, "cpu")
-    setup.resume(resumed, setup.RunDirectory.open(tmp_path / "part"), Limits(), None)
+    for max_steps in (7, None):
+        trained(settings, tmp_path / "part", max_steps)
     newest = [state.newest(tmp_path / name / "checkpoints")[1] for name in ("whole", "part")]
     assert set(newest[0]["networks"]) == {"encoder_early", "encoder_late", "decoder", "critic"}
-    for part in ("networks", "average"):
-        ours, theirs = (one[part] if part == "networks" else one[part]["average"] for one in newest)
-        for name, values in ours.items():
-            for key, value in values.items():
-                assert torch.equal(value, theirs[name][key]), f"{name}.{key}"
+    assert_equal_states(*newest)
 
 
-def test_weights_start_a_new_run(photos, tmp_path):
-    settings = configured(photos)
-    trained(settings, tmp_path / "run")
-    file = tmp_path / "run" / "weights" / "last.safetensors"
-    prepared = setup.prepare(settings.recipe, settings.config, "cpu", init_from=file)
-    stored = weights.load(file).tensors["generator"]
-    for key, value in prepared.recipe.generator.state_dict().items():
-        assert torch.equal(value, stored[key]), key
-
-
-def test_colour_figures_belong_to_gray_inputs(photos, tmp_path):
+def test_colour_metrics_belong_to_gray_inputs(photos, tmp_path):
     trained(configured(photos, "data.degradations=[{name: gray}]"), tmp_path / "run")
     row = [row for row in metrics_log.read(tmp_path / "run" / "metrics.jsonl") if "validation/psnr_rgb" in row][-1]
     assert {
@@ -229,16 +192,16 @@ def test_colour_figures_belong_to_gray_inputs(photos, tmp_path):
     assert row["validation/input_ab_l1"] > 0
 
 
-def test_in_the_game_the_resting_network_is_in_eval_mode(photos):
+def test_in_adversarial_training_the_frozen_network_is_in_eval_mode(photos):
     """As fastai's GANLearner has it: no dropout in the critic that only judges, running statistics in the generator."""
     settings = configured(photos, "model.critic.dropout=0.15")
-    recipe = setup.prepare(settings.recipe, settings.config, "cpu").recipe
+    recipe = prepared(settings).recipe
     (*_, stage) = recipe.stages()
-    play = StageTrainer(
+    trainer = StageTrainer(
         recipe, stage, settings.config.stages.adversarial.optimizers, Runtime(torch.device("cpu"), "fp32")
     )
     for learning in stage.players:
-        play._set_trainable([learning])
+        trainer._set_trainable([learning])
         for name, player in stage.players.items():
             modules = [module for network in player.networks.values() for module in network.modules()]
             assert {module.training for module in modules} == {name == learning}

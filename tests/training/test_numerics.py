@@ -7,55 +7,21 @@ import torch
 from torch.nn import functional
 
 from gantools import api
-from gantools.data.loading import loader
-from gantools.data.loading.batches import to_network
 from gantools.errors import NonFiniteError
-from gantools.training import setup
 from gantools.training.device.runtime import Runtime
 from gantools.training.recipe import LossTerms, Player, Stage
 from gantools.training.step import StageTrainer
-from gantools.training.stopping import Limits
 from gantools.training.turns import Alternate
+from tests.training.by_hand import assert_same_weights, batches, first, trained
 
 STEPS = 4
 
 
-def batches(settings: api.Settings):
-    data = settings.recipe.dataset(settings.config, "training")
-    seed, images = settings.config.seed, settings.config.data.batch_images
-    channels_last = settings.config.train.memory_format == "channels_last"
-    stream = loader.batches(data, batch_images=images, start_batch=0, seed=seed, workers=0)
-    return (to_network(batch, "cpu", channels_last=channels_last) for batch in stream)
-
-
-def built(settings: api.Settings):
-    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
-    for network in (prepared.recipe.generator, prepared.recipe.discriminator):
-        prepared.runtime.place(network)
-        network.train()
-    return prepared.recipe
-
-
-def trained(settings: api.Settings, tmp_path, name: str):
-    prepared = setup.prepare(settings.recipe, settings.config, "cpu")
-    setup.start(prepared, settings.tree, tmp_path / name, Limits(), None)
-    return prepared.recipe
-
-
-def assert_same_weights(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
-    for (name, mine), other in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
-        assert torch.equal(mine, other), f"{name}: differs by {(mine - other).abs().max()}"
-
-
-def freeze(network: torch.nn.Module, frozen: bool) -> None:
-    network.requires_grad_(not frozen)
-
-
 def test_pix2pix_steps_equal_a_hand_written_loop(tiny, tmp_path):
     settings = tiny("pix2pix/shoes-64", f"stages.adversarial.steps={STEPS}", "train.ema_decay=null")
-    ours = trained(settings, tmp_path, "run")
+    ours = trained(settings, tmp_path / "run")
 
-    hand = built(settings)
+    hand = first(settings)
     g, d = hand.generator, hand.discriminator
     g_adam = torch.optim.Adam(g.parameters(), 4e-4, (0.5, 0.999), fused=True)
     d_adam = torch.optim.Adam(d.parameters(), 1e-4, (0.5, 0.999), fused=True)
@@ -67,12 +33,12 @@ def test_pix2pix_steps_equal_a_hand_written_loop(tiny, tmp_path):
         d_adam.zero_grad()
         d_loss.backward()
         d_adam.step()
-        freeze(d, True)
+        d.requires_grad_(False)
         g_loss = ((d(torch.cat((batch.source, fake), 1)) - 1) ** 2).mean() + 100 * (fake - batch.target).abs().mean()
         g_adam.zero_grad()
         g_loss.backward()
         g_adam.step()
-        freeze(d, False)
+        d.requires_grad_(True)
 
     assert_same_weights(ours.generator, g)
     assert_same_weights(ours.discriminator, d)
@@ -87,9 +53,9 @@ def test_srgan_stages_equal_a_hand_written_loop(tiny, tmp_path):
         "model.adversarial={name: vanilla}",
         "train.ema_decay=null",
     )
-    ours = trained(settings, tmp_path, "run")
+    ours = trained(settings, tmp_path / "run")
 
-    hand = built(settings)
+    hand = first(settings)
     g, d, stream = hand.generator, hand.discriminator, batches(settings)
     adam = torch.optim.Adam(g.parameters(), 5e-4, (0.9, 0.999), fused=True)
     for _ in range(2):
@@ -108,7 +74,7 @@ def test_srgan_stages_equal_a_hand_written_loop(tiny, tmp_path):
         d_adam.zero_grad()
         (real_side + fake_side).backward()
         d_adam.step()
-        freeze(d, True)
+        d.requires_grad_(False)
         logits = d(fake)
         adversarial = functional.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
         g_adam.zero_grad()
@@ -117,7 +83,7 @@ def test_srgan_stages_equal_a_hand_written_loop(tiny, tmp_path):
         lattice = (by_place - by_place.mean(dim=2, keepdim=True)).square().mean()
         (0.02 * adversarial + 0.3 * (fake - batch.high).abs().mean() + 2000 * lattice).backward()
         g_adam.step()
-        freeze(d, False)
+        d.requires_grad_(True)
 
     assert_same_weights(ours.generator, g)
     assert_same_weights(ours.discriminator, d)

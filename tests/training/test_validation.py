@@ -189,7 +189,7 @@ def test_the_middle_fits_the_network_and_is_never_below_what_it_is_trained_on(la
     assert cut.clean.shape == (1, kept, kept, 3)
 
 
-def test_a_run_validates_and_draws_no_larger_images_than_it_is_told(tiny, tmp_path, monkeypatch):
+def test_a_run_validates_and_draws_no_larger_images_than_it_is_reported(tiny, tmp_path, monkeypatch):
     """48 px photos, enlarged by four from 12 px: at most 32 px, from 8 px."""
     seen = []
     honest = Srgan.validate
@@ -227,15 +227,6 @@ def test_no_memory_in_validation_is_one_line_that_names_the_setting_and_the_work
     assert state.steps(tmp_path / "run" / "checkpoints") == [2]
     monkeypatch.undo()
     assert api.resume(tmp_path / "run", overrides=["train.validation_px=24"], device="cpu").ending == "finished"
-
-
-def test_other_failures_of_validation_are_not_taken_for_want_of_memory(tiny, tmp_path, monkeypatch):
-    def fails(_self, _batch):
-        raise RuntimeError("The size of tensor a (3) must match")
-
-    monkeypatch.setattr(Srgan, "validate", fails)
-    with pytest.raises(RuntimeError, match="must match"):
-        api.train(tiny("srgan/compact"), run_dir=tmp_path / "run", device="cpu")
 
 
 def test_the_machine_of_a_validation_is_the_runs(tiny):

@@ -51,7 +51,7 @@ RANDOM = ("model.generator.dropout=0.5", "model.generator.norm=batch", "model.po
 
 
 def settings(spec: str, pictures: Path, *overrides: str) -> api.Settings:
-    """A tiny configuration of ``spec`` on pictures that are drawn where they are not there."""
+    """A tiny configuration of ``spec`` on images that are drawn where they are not there."""
     recipe = spec.partition("/")[0]
     folder = pictures / recipe
     if not folder.exists():

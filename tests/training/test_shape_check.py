@@ -43,7 +43,7 @@ def test_every_generator_says_the_shape_of_what_it_makes(name: str) -> None:
         (SrganDiscriminatorOptions(crop_px=32, spectral_norm=True), 64),
     ],
 )
-def test_a_discriminator_for_larger_pictures_is_refused_in_one_line(
+def test_a_discriminator_for_larger_images_is_refused_in_one_line(
     options: PatchGanOptions | CriticOptions | SrganDiscriminatorOptions, side_px: int
 ) -> None:
     network = DISCRIMINATORS.build(options, in_channels=3)

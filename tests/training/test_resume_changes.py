@@ -137,7 +137,7 @@ def test_fine_tuning_says_so_and_begins_anew_from_the_same_weights(tiny, tmp_pat
     assert last_weights(api.resume(run.path)) == last_weights(whole)
 
 
-def test_other_pictures_than_before_are_noticed(tiny, drawn, tmp_path):
+def test_other_images_than_before_are_noticed(tiny, drawn, tmp_path):
     shutil.copytree(drawn / "shoes", tmp_path / "shoes")
     run = api.train(tiny(SPEC, f"data.dir={tmp_path / 'shoes'}"), run_dir=tmp_path / "run", max_steps=1)
     os.rename(tmp_path / "shoes" / "00000.png", tmp_path / "shoes" / "00099.png")
