@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def make_ready(model: str | Path) -> None:
-    """Where ``model`` is a run whose newest checkpoint has no weights yet, write them into its folder, and say so.
+    """Where ``model`` is a run whose newest checkpoint has no weights yet, write them into its folder, with a warning.
 
     Raises UsageError where they are needed and cannot be written. A run that is being trained is left alone.
     """

@@ -1,4 +1,4 @@
-"""What a run's ``data`` section says of the scale that its networks learn. No torch."""
+"""The scale that networks learn, from a run's ``data`` section. No torch."""
 
 from __future__ import annotations
 

@@ -125,23 +125,23 @@ def _json(value: Any) -> bytes:
 
 def _manifest(step: int, sums: dict[str, str]) -> bytes:
     """The manifest: what the checksums of the files are, and of all this itself."""
-    said = {"schema": SCHEMA, "step": step, "sha256": sums}
-    return _json({**said, "self": hashlib.sha256(_json(said)).hexdigest()})
+    content = {"schema": SCHEMA, "step": step, "sha256": sums}
+    return _json({**content, "self": hashlib.sha256(_json(content)).hexdigest()})
 
 
 def _read_manifest(folder: Path) -> dict[str, str]:
     """Each file's checksum. Raises ModelFileError unless the manifest is, to the byte, one that was written here."""
     with (folder / MANIFEST).open("rb") as stream:
         text = stream.read(LARGEST_MANIFEST_BYTES)
-    said = json.loads(text)
-    if said["schema"] != SCHEMA:
-        raise ModelFileError(f"{folder}: written in schema {said['schema']}, this gantools reads {SCHEMA}")
-    sums = {name: str(said["sha256"][name]) for name in (TENSORS, TREE)}
-    if text != _manifest(said["step"], sums):
+    content = json.loads(text)
+    if content["schema"] != SCHEMA:
+        raise ModelFileError(f"{folder}: written in schema {content['schema']}, this gantools reads {SCHEMA}")
+    sums = {name: str(content["sha256"][name]) for name in (TENSORS, TREE)}
+    if text != _manifest(content["step"], sums):
         raise ModelFileError(f"{folder / MANIFEST}: damaged (its checksum differs from its content's)")
     match = NAME.fullmatch(folder.name)
-    if match and int(match[1]) != said["step"]:
-        raise ModelFileError(f"{folder}: holds the checkpoint of step {said['step']}")
+    if match and int(match[1]) != content["step"]:
+        raise ModelFileError(f"{folder}: holds the checkpoint of step {content['step']}")
     return sums
 
 

@@ -61,6 +61,6 @@ def _header(ordered: Mapping[str, Tensor], metadata: Mapping[str, str] | None) -
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:
-    """A tensor's values as they lie in memory; on the processor, and in order already, they are not copied."""
+    """A tensor's values as they lie in memory; on the CPU and contiguous they are not copied."""
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     return flat.view(torch.uint8).numpy().data

@@ -1,4 +1,4 @@
-"""Self-describing weights: one safetensors file whose header says what every network in it is and how to run it."""
+"""Self-describing weights: one safetensors file whose header describes every network in it and how to run it."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Export:
     ``network`` is its name in the recipe, ``options`` its table entry and constructor arguments. Output side =
     ``scale`` × input side; sides are padded to at least ``minimum_size_px`` and to multiples of ``size_multiple``.
     ``mode`` is how it runs: ``eval`` (fixed statistics, no dropout) or ``train`` (batch statistics and dropout, as
-    pix2pix's authors test). ``trained_px`` is the side of its training pictures. ``takes`` is what it is given: a whole
-    ``picture``, or one that is ``masked``, whose hole it fills. ``gray``: a gray picture is kept gray, or ``color`` is
-    what it gets.
+    pix2pix's authors test). ``trained_px`` is the side of its training images. ``takes`` is what it is given: a whole
+    ``picture``, or one that is ``masked``, whose missing part it fills. ``gray``: results of gray images are kept gray,
+    or get ``color``.
 
     ``resized_px`` is the short side that its training images were resized to; None: squares were cut from images at
     their own size. ``applied_at`` says whether an image is brought to that side first (``trained``) or is put through
@@ -124,7 +124,7 @@ def _open(path: Path, *, with_tensors: bool) -> Weights:
 
 
 def _older_scale(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What weights say of their scale that were written before they said it themselves."""
+    """The scale of weights from before it was written into them."""
     data = (about.get("config") or {}).get("data")
     return learnt_scale(data) if isinstance(data, dict) else {}
 

@@ -106,7 +106,7 @@ class CheckpointManager:
         if final or self._failures >= MOST_FAILURES:
             times = "" if final else f", {self._failures} times in a row"
             raise TrainingError(f"{what}{times}; {newest}; make room, then go on with --resume")
-        self._reporter.message(f"{what}; {newest}; training goes on")
+        self._reporter.message(f"{what}; {newest}; training continues")
 
     def restore(self, open_stage: Callable[[Stage], StageTrainer]) -> tuple[Progress, StageTrainer | None]:
         """Load the newest intact checkpoint: how far the run is, and the stage it is in.

@@ -16,7 +16,7 @@ class ImagePool:
 
     While the pool fills every fake is kept and shown. Afterwards a fake is shown itself, or, with probability one half,
     changes places with a random kept one. With capacity 0 every fake is shown. The choices come from a random stream of
-    the pool's own: ``stream`` tells the pools of a run apart.
+    the pool's own: ``stream`` gives each pool of a run its own.
     Paper: Shrivastava 2017, arXiv 1612.07828; as in CycleGAN (Zhu 2017, arXiv 1703.10593), there with capacity 50.
     """
 

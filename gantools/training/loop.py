@@ -74,7 +74,7 @@ class Loop:
 
     @contextmanager
     def _session(self, limits: Limits) -> Iterator[Stopping]:
-        """Log, data and signal handlers of a training. ``run.json`` tells how it ended.
+        """Log, data and signal handlers of a training. ``run.json`` records how it ended.
 
         A run that stops early leaves what a finished one does: a checkpoint, weights and a sample sheet.
         """

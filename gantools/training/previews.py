@@ -13,7 +13,7 @@ from gantools.images.io import writer
 from gantools.images.ops.grid import grid
 from gantools.training.validation import Validation
 
-PICTURES = 6
+SHOWN_IMAGES = 6
 FIRST_SECONDS = 20.0
 """When the first sheet of a training is due, if its first ``preview_every_steps`` take longer."""
 LARGEST_SHARE = 0.05
@@ -54,7 +54,7 @@ class Previews:
         return self.folder / f"{step:06d}.png"
 
     def _write(self, step: int) -> Path | None:
-        count = min(PICTURES, len(self.validation.data))
+        count = min(SHOWN_IMAGES, len(self.validation.data))
         if not count:
             return None
         with self.validation.at_rest():

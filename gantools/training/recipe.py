@@ -1,4 +1,4 @@
-"""What a recipe says and nothing of how it is carried out: stages, players, losses, exports.
+"""What a recipe defines: stages, players, losses, exports. How these are trained is the loop's.
 
 A recipe reads like its paper. Optimizers, devices, precision, files and logs belong to the loop. This module and the
 recipes themselves do not import torch when they are imported, so that they can be listed and checked quickly.
@@ -84,8 +84,8 @@ class Judged:
     """A validation image beside its ground truth, and metrics only the recipe can give.
 
     ``vectors`` are for metrics of the whole split, where no image has a ground truth: per metric one or several pairs
-    of what a feature network says of something made and of something real (Shapes: [C] each). The metric is the Fréchet
-    distance of all made from all real ones, the mean over its pairs.
+    of the features of generated and of real images (Shapes: [C] each). The metric is the Fréchet
+    distance between all generated and all real ones, the mean over its pairs.
     """
 
     fake: Tensor
@@ -118,7 +118,7 @@ class Best:
 
     @classmethod
     def by(cls, metric: str) -> Best:
-        """By a known metric, whose direction the table of metrics says. Raises UsageError for an unknown one."""
+        """By a known metric, whose direction is in the table of metrics. Raises UsageError for an unknown one."""
         return cls(metric, higher_is_better(metric))
 
     def beats(self, value: float, other: float) -> bool:
@@ -128,7 +128,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of training: its name in the configuration, whose turn it is, who plays, what is best.
+    """A stage of training: its name in the configuration, turn policy, players and the metric of its best weights.
 
     ``frozen`` are networks that are used and do not learn in it: frozen, in eval mode (a pretrained encoder, a
     generator that only provides the fakes).
@@ -282,15 +282,15 @@ def describe_generator(
     mode: Literal["eval", "train"] = "eval",
     data: Options | None = None,
 ) -> Export:
-    """The export of a generator, from what its options, the network itself and the run's ``data`` section say."""
+    """The export of a generator, from its options, the network itself and the run's ``data`` section."""
     export: type[Export] = import_module("gantools.checkpoint.weights").Export
-    says = cast("Generator", network)
+    generator = cast("Generator", network)
     return export(
         network=name,
         options=options.model_dump(mode="json"),
-        scale=says.scale,
-        size_multiple=says.size_multiple,
-        minimum_size_px=says.minimum_size_px,
+        scale=generator.scale,
+        size_multiple=generator.size_multiple,
+        minimum_size_px=generator.minimum_size_px,
         mode=mode,
         trained_px=trained_px,
         **(learnt_scale(data.model_dump(mode="json")) if data is not None else {}),

@@ -57,7 +57,7 @@ class LogWindow:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Time spent within does not count: validation, sample sheets and checkpoints say nothing of the speed."""
+        """Time spent within does not count: validation, sample sheets and checkpoints are not part of the speed."""
         start = time.monotonic()
         yield
         self._start += time.monotonic() - start
@@ -153,7 +153,7 @@ class Recorder:
                 export.write(path, state.recipe, state.networks, state.config, step, self._validation.latest)
 
     def try_weights(self, name: str, step: int) -> bool:
-        """``save_weights`` where training goes on without them; whether they were written."""
+        """``save_weights`` where training continues without them; whether they were written."""
         return self._try(f"weights '{name}' of step {step}", lambda: self.save_weights(name, step))
 
     def _try(self, what: str, write: Callable[[], object]) -> bool:
@@ -161,7 +161,7 @@ class Recorder:
         try:
             write()
         except (OSError, ImageError) as error:
-            self._reporter.message(f"{what} could not be written ({error}); training goes on")
+            self._reporter.message(f"{what} could not be written ({error}); training continues")
             return False
         return True
 

@@ -1,4 +1,4 @@
-"""What the loop tells while it works. The command line prints it; from Python it is silent unless one is passed."""
+"""What the loop reports. The command line prints it; from Python nothing is printed unless a reporter is passed."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ class Reporter(Protocol):
     """Receives a run's progress; all calls come from the loop's own thread."""
 
     def stage(self, name: str, steps: int, done: int) -> None:
-        """A stage of ``steps`` steps begins (or goes on) with ``done`` of them done."""
+        """A stage of ``steps`` steps begins (or is resumed) with ``done`` of them done."""
 
     def step(self, done: int) -> None:
         """``done`` steps of the stage are done."""
 
     def metrics(self, row: Mapping[str, object]) -> None:
-        """A journal row was written."""
+        """A log row was written."""
 
     def message(self, text: str) -> None:
-        """One line worth telling."""
+        """One line for the user."""
 
 
 class Silent:
-    """Tells nothing."""
+    """Reports nothing."""
 
     def stage(self, name: str, steps: int, done: int) -> None:
         pass

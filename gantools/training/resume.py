@@ -80,7 +80,7 @@ def apply_changes(loop: Loop, revision: Revision | None) -> None:
 
 
 def _with_history(before: str, after: str, step: int) -> str:
-    """``after`` below the comments that said where the settings came from before."""
+    """``after`` below the comments that give the previous origins of the settings."""
     comments = [line for line in before.splitlines() if line.startswith("#")]
     lines = after.splitlines()
     new = [f"{line} (from step {step} on)" for line in lines if line.startswith("#")][1:]  # less "resolved from"

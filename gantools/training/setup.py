@@ -110,7 +110,7 @@ def _facts(spec: RunSpec) -> dict[str, Any]:
 
 
 def _load_weights(recipe: Recipe[Any, Any], path: Path) -> dict[str, Any]:
-    """Start the exported generators from a weights file (fine-tuning). Returns what ``run.json`` says of it."""
+    """Start the exported generators from a weights file (fine-tuning). Returns its entry in ``run.json``."""
     stored = weights.load(path)
     networks = exported_networks(recipe, networks_of(list(recipe.stages())))
     for name in recipe.exports():

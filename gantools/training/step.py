@@ -134,5 +134,5 @@ class StageTrainer:
         self.stage.policy.load_state(state["policy"])
         self._totals = dict(state["totals"])
         skipped = state["skipped"]
-        # Old checkpoints have one number for all players, which says nothing of any of them.
+        # Old checkpoints have one number for all players, which belongs to none of them.
         self._skipped = {name: skipped[name] if isinstance(skipped, dict) else 0 for name in self.stage.players}

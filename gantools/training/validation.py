@@ -76,7 +76,7 @@ class Validation:
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
-        """Exported weights in the mode that their export says, without gradients.
+        """Exported weights in the mode of their export, without gradients.
 
         Random streams and running statistics go on afterwards as if nothing had been. The next training step sets the
         networks' modes again.
@@ -96,7 +96,7 @@ class Validation:
 
     @contextmanager
     def _training_mode(self) -> Iterator[None]:
-        """Networks that are exported in train mode are in it, contiguous as at inference: their dropout draws alike."""
+        """Networks exported in train mode are in it, contiguous as at inference, so that dropout draws the same."""
         networks = [self._layout.place(network.train()) for network in self._kept_in_training_mode]
         kept = [(buffer, buffer.clone()) for network in networks for buffer in network.buffers()]
         try:
@@ -117,7 +117,7 @@ class Validation:
         return replace(self.runtime, channels_last=self.runtime.channels_last and not self._kept_in_training_mode)
 
     def apply(self, look: Callable[[Any], T], index: int) -> T:
-        """What ``look``, the recipe's ``validate`` or ``preview``, says of a fixed image, within ``at_rest``.
+        """``look``, the recipe's ``validate`` or ``preview``, of a fixed image, within ``at_rest``.
 
         Dropout, where an exported network keeps it, draws the same numbers for every image, as at inference.
         Raises TrainingError where the image does not fit into memory.
@@ -167,7 +167,7 @@ class Validation:
         return True
 
     def forget_best(self) -> None:
-        """A new stage is judged by its own metric."""
+        """A new stage has a best metric of its own."""
         self.best, self.stale = None, 0
 
     def state(self) -> dict[str, Any]:
@@ -175,7 +175,7 @@ class Validation:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         self.best, self.latest = state["best"], state["latest"]
-        self.stale = state.get("stale", 0)  # checkpoints of old do not say
+        self.stale = state.get("stale", 0)  # old checkpoints lack it
 
 
 def _middle_of(side_px: int, most_px: int, multiple: int) -> range:
@@ -193,7 +193,7 @@ def _no_memory(batch: Any) -> str:
 
 
 def _on_cpu(vectors: Mapping[str, Sequence[tuple[Tensor, Tensor]]]) -> Vectors:
-    """Vectors as other processes can be told them."""
+    """Vectors that can be sent to other processes."""
     return {
         name: [(made.cpu().double(), real.cpu().double()) for made, real in pairs] for name, pairs in vectors.items()
     }

@@ -85,7 +85,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_until_the_third_time(manage
             checkpoints.write(4)
     assert len(listener.said) == 2
     assert listener.said[0].startswith(f"checkpoint of step 2 not saved: {DISK_FULL} ('{folder}': 0.1 MB needed, ")
-    assert listener.said[0].endswith(" MB free); the newest checkpoint is of step 1; training goes on")
+    assert listener.said[0].endswith(" MB free); the newest checkpoint is of step 1; training continues")
     assert [path.name for path in folder.iterdir()] == ["step-000000001"]
     assert torch.equal(state.newest(folder)[1]["weights"], STATE["weights"])
 

@@ -306,7 +306,7 @@ def test_weights_that_cannot_be_written_are_a_failed_save(tiny, tmp_path):
         api.train(settings, run_dir=run, device="cpu", reporter=reporter)
     told = [line for line in reporter.said if "not saved" in line]
     assert [line.partition(":")[0] for line in told] == [f"weights of step {step} not saved" for step in (2, 3)]
-    assert told[0].endswith("the newest checkpoint is of step 2; training goes on")
+    assert told[0].endswith("the newest checkpoint is of step 2; training continues")
     assert saved_step(run) == 4
     with files.observed(FullDisk(str(tmp_path / "other" / "weights"))), pytest.raises(TrainingError, match="--resume"):
         api.train(tiny(SPEC, *SELDOM), run_dir=tmp_path / "other", device="cpu", max_steps=1)

@@ -94,7 +94,7 @@ class _Backend:
             lowered = self._lower(graph, inputs, self._options)
             _Backend.made += 1
             return lowered
-        except Exception as error:  # a compiler can fail in any way, and training goes on without it
+        except Exception as error:  # a compiler can fail in any way, and training continues without it
             if not self._warned:
                 self._warned = True
                 reason = " ".join(str(error).split())[:200] or type(error).__name__

@@ -38,7 +38,7 @@ def settle(
 ) -> tuple[Runtime, str | None]:
     """The runtime with what ``auto`` comes to, and one line where that was measured. The first rank decides for all.
 
-    ``before`` is what ``run.json`` says of a run that goes on. What was asked for is taken without measuring.
+    ``before`` is the ``run.json`` of a run that is resumed. What the settings ask for is not measured.
     """
     chosen, line = runtime.ranks.broadcast(lambda: _decide(runtime, recipe, config, data, before))
     return replace(runtime, precision=chosen.precision, channels_last=chosen.channels_last), line
@@ -103,7 +103,7 @@ def _measured(choices: list[Choice], recipe: Recipe[Any, Any], config: RunConfig
 
 
 def _ratios(choices: list[Choice], recipe: Recipe[Any, Any], config: RunConfig, data: Dataset) -> dict[str, float]:
-    """Of steps of the run's last stage. Where bf16 gains nothing in a convolution, that is what is said of it.
+    """Of steps of the run's last stage. Where bf16 gains nothing in a convolution, its ratio is reported.
 
     Where a step takes long the convolution decides between fp32 and bf16, in the usual layout.
     """
@@ -156,7 +156,7 @@ def _contenders(
 
 
 def _first_images(data: Dataset, config: RunConfig) -> Batch:
-    """Files that cannot be read are told of when the run comes to them."""
+    """Unreadable files are reported when the run comes to them."""
     count, seed = config.data.batch_images, config.seed
     stream = loader.batches(data, batch_images=count, start_batch=0, seed=seed, workers=0, warn=lambda _: None)
     with closing(stream):

@@ -45,7 +45,7 @@ class Runtime:
         compile.prepare(compile.roots(networks, composed), self.compiled)
 
     def begin_step(self) -> None:
-        """Tell CUDA graphs, where there are any, that the last step's results are done with."""
+        """Let CUDA graphs, where there are any, reuse the memory of the last step's results."""
         if self.compiled == "graphs":
             compile.begin_step()
 

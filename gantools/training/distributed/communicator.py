@@ -275,5 +275,5 @@ def _is_handled(number: signal.Signals) -> bool:
 
 
 def _first_sentence(error: RuntimeError) -> str:
-    """The first sentence of what torch says, without the line of its source."""
+    """The first sentence of torch's message, without the line of its source."""
     return re.sub(r"^\[\S*\] *", "", " ".join(str(error).split())).partition(". ")[0][:200]

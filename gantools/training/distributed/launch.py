@@ -84,7 +84,7 @@ def outcome(failures: Sequence[ProcessFailure], received: int = 0) -> tuple[int,
 
 
 def environment(rank: int, count: int, port: int) -> dict[str, str]:
-    """What ``torchrun`` would tell ``rank`` of ``count`` on this computer, which meet at ``port``."""
+    """``torchrun``'s variables for ``rank`` of ``count`` on this computer, which meet at ``port``."""
     shared = {"OMP_NUM_THREADS": str(max(1, available_cores() // count))}
     if sys.platform in LOOPBACK:
         shared["GLOO_SOCKET_IFNAME"] = LOOPBACK[sys.platform]

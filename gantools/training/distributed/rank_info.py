@@ -1,4 +1,4 @@
-"""What ``torchrun`` or ``--nproc`` tells a process by its environment, and the error it leaves for them. No torch."""
+"""What ``torchrun`` or ``--nproc`` sets in the environment, and the error file it reads. No torch."""
 
 from __future__ import annotations
 

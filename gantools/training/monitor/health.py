@@ -71,7 +71,7 @@ class Health:
         self._warned: set[str] = set()
 
     def begin(self, step: int) -> None:
-        """A stage begins, or goes on, at ``step``: its metrics are not those of the one before."""
+        """A stage begins, or is resumed, at ``step``: its metrics are not those of the one before."""
         self._first_step = step
         self._best, self._undecided = float("inf"), 0.0
         self._wrong.clear()
@@ -207,7 +207,7 @@ class WeightUpdateRatio:
         self.begin()
 
     def begin(self) -> None:
-        """A stage begins, or goes on: earlier updates do not count."""
+        """A stage begins, or is resumed: earlier updates do not count."""
         self._before = self._sample()
         self._ratios: deque[Tensor] = deque(maxlen=KEPT_RATIOS)
 

@@ -88,7 +88,7 @@ def rewind(path: Path, step: int) -> None:
 
 
 def _rows(content: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Each whole line with what it says."""
+    """Each whole line with its row."""
     for line in content.splitlines(keepends=True):
         with suppress(ValueError):
             row = json.loads(line)
