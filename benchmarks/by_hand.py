@@ -57,7 +57,7 @@ def _pix2pix(recipe: Any, optimizers: Any) -> Step:
 
 
 def _cyclegan(recipe: Any, optimizers: Any) -> Step:
-    a_to_b, b_to_a, judge_a, judge_b = recipe.a_to_b, recipe.b_to_a, recipe.judge_a, recipe.judge_b
+    a_to_b, b_to_a, judge_a, judge_b = recipe.a_to_b, recipe.b_to_a, recipe.discriminator_a, recipe.discriminator_b
     gan, options = recipe.gan, recipe.options
     slow, fast = _adam(optimizers.generator, a_to_b, b_to_a), _adam(optimizers.discriminator, judge_a, judge_b)
 
@@ -78,7 +78,7 @@ def _cyclegan(recipe: Any, optimizers: Any) -> Step:
         _improve(slow, made)
         for judge in (judge_a, judge_b):
             judge.requires_grad_(True)
-        old_a, old_b = recipe.history_a.swap(fake_a.detach()), recipe.history_b.swap(fake_b.detach())
+        old_a, old_b = recipe.pool_a.swap(fake_a.detach()), recipe.pool_b.swap(fake_b.detach())
         judged = gan.judge(judge_a(batch.a), judge_a(old_a)) + gan.judge(judge_b(batch.b), judge_b(old_b))
         _improve(fast, options.discriminator_weight * judged)
         return {"generator": made.detach(), "discriminator": options.discriminator_weight * judged.detach()}

@@ -137,16 +137,14 @@ class CycleGan(Recipe["Unpaired", Fakes]):
         self.config, self.options = config, config.model
         self.a_to_b, self.b_to_a = (GENERATORS.build(self.options.generator) for _ in range(2))
         channels = self.options.generator.out_channels
-        self.judge_a, self.judge_b = (
+        self.discriminator_a, self.discriminator_b = (
             DISCRIMINATORS.build(self.options.discriminator, in_channels=channels) for _ in range(2)
         )
         self._require_fit(config.data.crop_px)
-        initialize(self.options.initialization, self.a_to_b, self.b_to_a, self.judge_a, self.judge_b)
+        initialize(self.options.initialization, self.a_to_b, self.b_to_a, self.discriminator_a, self.discriminator_b)
         self.gan = ADVERSARIAL.build(self.options.adversarial)
         self.distance = RECONSTRUCTION.build(self.options.reconstruction)
-        self.history_a, self.history_b = (
-            ImagePool(self.options.pool_images, config.seed, stream) for stream in range(2)
-        )
+        self.pool_a, self.pool_b = (ImagePool(self.options.pool_images, config.seed, stream) for stream in range(2))
         features = self.options.perceptual
         self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
         self.share = 0.5 if self.options.directions == "mean" else 1.0
@@ -156,7 +154,7 @@ class CycleGan(Recipe["Unpaired", Fakes]):
 
         shape = (2, 3, crop_px, crop_px)
         shape_check.check_shapes("model.generator", self.a_to_b, shape, wanted=shape)
-        shape_check.check_shapes("model.discriminator", self.judge_a, shape)
+        shape_check.check_shapes("model.discriminator", self.discriminator_a, shape)
 
     def stages(self) -> Iterator[Stage]:
         yield Stage(
@@ -164,7 +162,10 @@ class CycleGan(Recipe["Unpaired", Fakes]):
             Alternate("generator", "discriminator"),
             {
                 "generator": Player({"a_to_b": self.a_to_b, "b_to_a": self.b_to_a}, self.generator_loss),
-                "discriminator": Player({"judge_a": self.judge_a, "judge_b": self.judge_b}, self.discriminator_loss),
+                # The names in checkpoints.
+                "discriminator": Player(
+                    {"judge_a": self.discriminator_a, "judge_b": self.discriminator_b}, self.discriminator_loss
+                ),
             },
             best=Best.by("frechet") if self.perceptual else None,
         )
@@ -174,7 +175,7 @@ class CycleGan(Recipe["Unpaired", Fakes]):
         return Fakes(a=fake_a, b=fake_b, back_a=self.b_to_a(fake_b), back_b=self.a_to_b(fake_a))
 
     def generator_loss(self, batch: Unpaired, fake: Fakes) -> LossTerms:
-        fooled = self.gan.fool(self.judge_a(fake.a)) + self.gan.fool(self.judge_b(fake.b))
+        fooled = self.gan.fool(self.discriminator_a(fake.a)) + self.gan.fool(self.discriminator_b(fake.b))
         cycle = self.distance(fake.back_a, batch.a) + self.distance(fake.back_b, batch.b)
         terms = {"adversarial": self.share * fooled, "cycle": self.share * self.options.cycle_weight * cycle}
         if self.options.identity_weight:
@@ -186,10 +187,10 @@ class CycleGan(Recipe["Unpaired", Fakes]):
         return self.distance(self.b_to_a(batch.a), batch.a) + self.distance(self.a_to_b(batch.b), batch.b)
 
     def discriminator_loss(self, batch: Unpaired, fake: Fakes) -> LossTerms:
-        old_a, old_b = self.history_a.swap(fake.a.detach()), self.history_b.swap(fake.b.detach())
+        old_a, old_b = self.pool_a.swap(fake.a.detach()), self.pool_b.swap(fake.b.detach())
         weight = self.options.discriminator_weight
-        in_a = self.judge_a(batch.a), self.judge_a(old_a)
-        in_b = self.judge_b(batch.b), self.judge_b(old_b)
+        in_a = self.discriminator_a(batch.a), self.discriminator_a(old_a)
+        in_b = self.discriminator_b(batch.b), self.discriminator_b(old_b)
         terms = LossTerms(a=weight * self.gan.judge(*in_a), b=weight * self.gan.judge(*in_b))
         real_logit, fake_logit = ((one.mean() + other.mean()) / 2 for one, other in zip(in_a, in_b, strict=True))
         return terms.with_metrics(real_logit=real_logit, fake_logit=fake_logit)
@@ -260,11 +261,11 @@ class CycleGan(Recipe["Unpaired", Fakes]):
         }
 
     def extra_state(self) -> dict[str, Any]:
-        return {"history_a": self.history_a.state(), "history_b": self.history_b.state()}
+        return {"history_a": self.pool_a.state(), "history_b": self.pool_b.state()}
 
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
-        self.history_a.load_state(state["history_a"])
-        self.history_b.load_state(state["history_b"])
+        self.pool_a.load_state(state["history_a"])
+        self.pool_b.load_state(state["history_b"])
 
 
 def _l1(made: Tensor, real: Tensor) -> float:

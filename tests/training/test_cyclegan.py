@@ -14,7 +14,7 @@ from gantools.training.run import metrics_log
 from tests.training.by_hand import assert_same_weights, batches, first, trained
 
 SPEC = "cyclegan/apple2orange-64"
-NETWORKS = ("a_to_b", "b_to_a", "judge_a", "judge_b")
+NETWORKS = ("a_to_b", "b_to_a", "discriminator_a", "discriminator_b")
 STEPS = 4
 
 
@@ -74,7 +74,7 @@ def test_no_identity_costs_no_forward_pass(tiny, weight, passes):
     for name in NETWORKS:
         getattr(recipe, name).register_forward_hook(lambda *_, name=name: counts.update({name: counts[name] + 1}))
     terms = recipe.generator_loss(batch, recipe.forward(batch)).terms
-    assert counts == {"a_to_b": passes, "b_to_a": passes, "judge_a": 1, "judge_b": 1}
+    assert counts == {"a_to_b": passes, "b_to_a": passes, "discriminator_a": 1, "discriminator_b": 1}
     assert ("identity" in terms) == bool(weight)
 
 
