@@ -28,7 +28,7 @@ from tests.training import together
 from tests.training.test_resume import assert_equal_states
 
 EQUAL = ("pix2pix/paper", "srgan/mse", "restore/crappify-64")
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 900
 
 pytestmark = pytest.mark.filterwarnings("ignore:model.encoder_weights")
 
