@@ -59,12 +59,23 @@ def _lines(found: Sequence[ErrorDetails], schema: type[Options], tree: Tree) -> 
     messages: dict[Path_, list[str]] = {}
     for detail in found:
         path, group = _locate(detail, schema, tree.values)
-        messages.setdefault(path, []).append(_message(detail, group, path))
+        hint = _renamed_group(path, tree) if detail["type"] == "extra_forbidden" else ""
+        messages.setdefault(path, []).append(hint or _message(detail, group, path))
     inner = [path for path in messages if not any(path == other[: len(path)] for other in messages if other != path)]
     return [
         f"{tree.origin(path)}: {'.'.join(map(str, path)) or 'the configuration'}: {_joined(messages[path])}"
         for path in sorted(inner, key=tree.position)
     ]
+
+
+def _renamed_group(path: Path_, tree: Tree) -> str:
+    """How to leave out an option of a file's group whose name an override has changed; else nothing."""
+    group, name = path[:-1], tree.origins.get((*path[:-1], "name"), "")
+    if not name.startswith("command line") or tree.origin(path).startswith("command line"):
+        return ""
+    key = ".".join(map(str, group))
+    new = name.rpartition("=")[2]
+    return f"belongs to another name; write {key}={{name: {new}}} to replace the whole group"
 
 
 def _joined(messages: Sequence[str]) -> str:

@@ -181,6 +181,17 @@ def test_settings_that_contradict_each_other() -> None:
     )
 
 
+def test_a_group_whose_name_alone_is_changed_says_how_to_replace_all_of_it() -> None:
+    found = problems("pix2pix/paper", "stages.adversarial.schedule.name=constant")
+    assert len(found) == 2
+    for line, key in zip(found, ("constant_epochs", "decay_epochs"), strict=True):
+        assert line.endswith(
+            f"stages.adversarial.schedule.{key}: belongs to another name; write "
+            "stages.adversarial.schedule={name: constant} to replace the whole group"
+        )
+    api.configure("pix2pix/paper", overrides=["stages.adversarial.schedule={name: constant}"])
+
+
 def test_the_wrong_recipe_is_said_with_its_line(tmp_path: Path) -> None:
     line = 1 + PRESET.read_text(encoding="utf-8").splitlines().index("recipe: pix2pix")
     assert problems("srgan", file=PRESET) == (f"{PRESET}:{line}: recipe: this file is for 'pix2pix', not for 'srgan'",)
