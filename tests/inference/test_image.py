@@ -471,33 +471,6 @@ def test_a_bad_picture_costs_nothing_but_itself(same: Model, mixed: list[Job], t
     assert (tmp_path / "out" / "a.png").read_bytes() == (tmp_path / "out" / "e.png").read_bytes()
 
 
-def test_fail_fast_stops_at_the_first_failure(same: Model, mixed: list[Job]) -> None:
-    results = run_jobs(same, mixed, InferOptions(fail_fast=True))
-    assert [result.status for result in results] == ["done", "failed"]
-
-
-def test_skipped_pictures_are_not_touched(same: Model, mixed: list[Job]) -> None:
-    results = run_jobs(same, [replace(job, skip=True) for job in mixed], PLAIN)
-    assert {result.status for result in results} == {"skipped"}
-
-
-def test_a_format_that_cannot_hold_the_picture_is_a_refusal(same: Model, tmp_path: Path) -> None:
-    writer.write(picture(alpha=samples(20, 12, 1)), tmp_path / "in.png")
-    job = Job("in.png", tmp_path / "in.png", tmp_path / "out.jpg", "jpeg")
-    (result,) = run_jobs(same, [job], PLAIN)
-    assert (result.status, result.exit_code) == ("failed", 2)
-    assert "--alpha drop" in str(result.error)
-    (dropped,) = run_jobs(same, [job], InferOptions(alpha="drop"))
-    assert dropped.status == "done"
-
-
-def test_without_an_output_file_the_content_is_handed_over(same: Model, tmp_path: Path) -> None:
-    writer.write(picture(), tmp_path / "in.webp")
-    (result,) = run_jobs(same, [Job("in.webp", tmp_path / "in.webp", None, None)], PLAIN)
-    assert result.content is not None
-    assert reader.probe(result.content).format == "webp"
-
-
 def test_a_result_that_cannot_be_written_leaves_nothing(same: Model, tmp_path: Path) -> None:
     writer.write(picture(), tmp_path / "in.png")
     long = tmp_path / "out" / f"{'x' * 300}.png"

@@ -209,10 +209,6 @@ def refused(model: Path, tmp_path: Path, size: tuple[int, int] = (40, 30), **set
     return result.error
 
 
-def test_no_hole(full: Path, tmp_path: Path) -> None:
-    assert refused(full, tmp_path).startswith("what is missing? give --mask FILE")
-
-
 @pytest.mark.parametrize(
     ("hole", "said"),
     [
@@ -223,12 +219,6 @@ def test_no_hole(full: Path, tmp_path: Path) -> None:
 )
 def test_masks_that_do_not_fit(full: Path, tmp_path: Path, hole: np.ndarray, said: str) -> None:
     assert said in refused(full, tmp_path, mask=saved_mask(tmp_path / "mask.png", hole))
-
-
-def test_a_hole_too_large_for_the_middle(center: Path, tmp_path: Path) -> None:
-    mask = saved_mask(tmp_path / "mask.png", square_hole(40, 30, CENTER_PX + 1))
-    said = refused(center, tmp_path, mask=mask)
-    assert said.startswith("a missing part of 13×13 px at (3, 2) is larger than the 12×12 px that this network fills")
 
 
 def test_a_folder_of_masks_goes_by_name(full: Path, tmp_path: Path) -> None:
@@ -278,14 +268,6 @@ def test_what_a_network_takes_is_checked(tmp_path: Path) -> None:
     weights.save(tmp_path / "odd.safetensors", "demo", {"generator": export}, {"generator": network}, {})
     with pytest.raises(ModelFileError, match="takes 'sound', which this gantools cannot give"):
         opened(tmp_path / "odd.safetensors")
-
-
-def test_a_jobs_result_names_the_sizes(full: Path, tmp_path: Path) -> None:
-    writer.write(Image(samples(20, 10)), tmp_path / "in.png")
-    job = Job("in.png", tmp_path / "in.png", None, "png")
-    (result,) = run_jobs(opened(full), [job], InferOptions(mask="center"))
-    assert (result.input_size, result.output_size) == ((20, 10), (20, 10))
-    assert result.content
 
 
 def test_what_a_full_network_makes_of_known_pixels_does_not_matter() -> None:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL.Image
 import pytest
+import torch
 
 import gantools
 from gantools import infer, load_model
 from gantools.errors import ModelFileError, UsageError
 from gantools.images.image import Image
 from gantools.images.io import reader, writer
-from gantools.inference.options import InferOptions
+from gantools.inference import dry_run
+from gantools.inference.dry_run import estimate
+from gantools.inference.model import open_model
+from gantools.inference.options import DEFAULTS, InferOptions
 
 
 @pytest.fixture
@@ -92,6 +97,17 @@ def test_outlines_of_photos_are_drawn_for_a_model_that_learned_from_drawings(pho
     assert photo.with_name("photo.png").read_bytes() != photo.with_name("drawing.png").read_bytes()
     with pytest.raises(UsageError, match=r"--from photo: .* was not trained on outlines"):
         infer("srgan", photo, source="photo", output=photo.with_name("x.png"), device="cpu")
+
+
+def test_time_grows_with_the_pixels_that_the_network_sees(identity: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dry_run, "_trial_seconds", lambda model, options: dry_run.TRIAL_PX**2 * 1e-5)
+    model = open_model(identity, export=None, device=torch.device("cpu"))
+    assert "1 image, 0.12 megapixels through the network: about 1.2 s" in estimate([(400, 300)], model, DEFAULTS)
+    two = estimate([(400, 300), (800, 600)], model, DEFAULTS)
+    assert "2 images, 0.60 megapixels through the network: about 6.0 s" in two
+    assert "about 3 min 20 s" in estimate([(5000, 4000)], model, DEFAULTS)
+    small = replace(model, export=replace(model.export, resized_px=30, applied_at="trained"))
+    assert "0.00 megapixels through the network: about 0.0 s" in estimate([(400, 300)], small, DEFAULTS)
 
 
 # Arrays and Pillow images.

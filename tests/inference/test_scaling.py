@@ -17,17 +17,14 @@ from gantools.data.degrade.edges import outline
 from gantools.data.options.datasets import EdgeOptions
 from gantools.errors import ImageError, ModelFileError, UsageError
 from gantools.images.image import Image, Pixels
-from gantools.images.io import writer
 from gantools.images.ops.color import with_luminance
 from gantools.images.ops.resize import MOST_OBLONG, resized, size_at
 from gantools.inference import inpainting
 from gantools.inference.image import ImageTranslator
 from gantools.inference.model import Model, open_model
 from gantools.inference.options import InferOptions, parse_scale_to
-from gantools.inference.plan import Job
 from gantools.inference.scaling import Scaling, described
 from gantools.pretrained import catalogue
-from tests.inference.running import run_jobs
 
 SIDE_PX = 8
 
@@ -121,17 +118,6 @@ def test_transparency_gray_and_depth_stay(same: Model) -> None:
     assert gray.gray
     through = ImageTranslator(same, InferOptions(alpha="process"))(given)
     assert (through.alpha != alpha).any()
-
-
-def test_a_folder_gives_the_bytes_of_each_image_alone(same: Model, tmp_path: Path) -> None:
-    for number in range(5):
-        writer.write(Image(image(seed=number)), tmp_path / f"{number}.png")
-    made = {}
-    for batch in (1, 5):
-        jobs = [Job(str(number), tmp_path / f"{number}.png", None, "png") for number in range(5)]
-        made[batch] = [result.content for result in run_jobs(same, jobs, InferOptions(batch=batch, io_workers=0))]
-    assert made[1] == made[5]
-    assert None not in made[1]
 
 
 def test_lines_stay_lines() -> None:
