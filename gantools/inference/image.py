@@ -102,7 +102,7 @@ class ImageTranslator:
         return translate(pixels, self.model, tile=self.options.tile, tta=self.options.tta)
 
     def _colours(self, image: Image) -> Pixels:
-        """The colours, without those that nobody sees, unless they come to light."""
+        """The colours, without hidden ones, unless dropping alpha shows them."""
         return image.pixels if self.options.alpha == "drop" else spread(image)
 
     def _alpha(self, image: Image) -> Pixels | None:

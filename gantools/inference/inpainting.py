@@ -33,7 +33,7 @@ def fill_by_center(pixels: Pixels, mask: Mask, predict: Predict, side_px: int, m
     """Fill each missing part in the middle of a window of ``side_px``, the size that the network was trained on.
 
     What of the window lies outside of the image is its reflection. Later parts see the earlier ones filled.
-    Raises UsageError when a part is larger than ``mask_px``, the square that the network has learnt to fill.
+    Raises UsageError when a part is larger than ``mask_px``, the square that the network was trained to fill.
     """
     filled, missing = pixels.copy(), mask.copy()
     boxes = list(_boxes(mask))
@@ -107,7 +107,7 @@ def _fill_box(
     rows, columns = missing.shape
     window = np.ix_(reflected_indices(y, y + side_px, rows), reflected_indices(x, x + side_px, columns))
     hidden = missing[window]
-    hidden[central_square(side_px, side_px, mask_px)] = True  # it has learnt to guess from a square, whole
+    hidden[central_square(side_px, side_px, mask_px)] = True  # it was trained on whole squares
     predicted = predict(mean_filled(filled[window], hidden))
     inside = np.s_[max(0, top - 1) : top + height + 1, max(0, left - 1) : left + width + 1]
     y0, x0 = max(0, top - 1) - y, max(0, left - 1) - x

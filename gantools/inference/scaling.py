@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preparation:
-    """What turns an image into one of the kind that a network learned from, such as a photo into an outline drawing.
+    """What turns an image into one of the kind that a network was trained on, such as a photo into an outline drawing.
 
     ``at`` says at which size: the image's ``original`` one, or when it is ``resized`` to the network's.
     """
@@ -33,12 +33,12 @@ class Preparation:
 def short_side_px(export: Export, scale_to: ScaleTo) -> int | None:
     """The short side that images are brought to before the network sees them; None: they keep their size.
 
-    Raises UsageError for ``trained`` where a network learnt from images at their own size.
+    Raises UsageError for ``trained`` where a network was trained on images at their own size.
     """
     if isinstance(scale_to, int):
         return scale_to
     if scale_to == "trained" and export.resized_px is None:
-        raise UsageError("--scale-to trained: this network learnt from images at their own size; leave it out")
+        raise UsageError("--scale-to trained: this network was trained on images at their own size; leave it out")
     if scale_to == "trained" or (scale_to == "auto" and export.applied_at == "trained"):
         return export.resized_px
     return None
@@ -99,7 +99,7 @@ class Scaling:
         return (height, width) if self.side_px is None else size_at(height, width, self.side_px)
 
     def seen(self, pixels: Pixels) -> Pixels:
-        """What the network sees of an image: without its colours, where it learnt to give colours to gray ones.
+        """What the network sees of an image: without its colours, where it was trained to colour gray ones.
 
         Shapes: [H, W, 3] → [h, w, 3].
         """

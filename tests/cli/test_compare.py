@@ -87,7 +87,7 @@ def test_blends_stand_beside_the_model(gantools, small_pictures, here):
 def test_a_size_that_a_model_has_not_got_is_refused(gantools, small_pictures, here):
     refused = gantools("compare", "colorize", "srgan", "low", "-o", "c.png", "--scale-to", "trained")
     assert (refused.code, (here / "c.png").exists()) == (2, False)
-    assert refused.only_error.startswith("--scale-to trained: this network learnt from images at their own size")
+    assert refused.only_error.startswith("--scale-to trained: this network was trained on images at their own size")
 
 
 def test_a_picture_of_all(gantools, small_pictures, here):

@@ -67,7 +67,7 @@ def files() -> list[str]:
     return sorted(str(path) for path in Path().rglob("*") if path.is_file())
 
 
-def test_one_picture(doubling: str) -> None:
+def test_one_image(doubling: str) -> None:
     photo("in.jpg")
     done = run(doubling, "in.jpg")
     assert (done.exit_code, done.stdout) == (0, "in.doubling.jpg\n")
@@ -75,7 +75,7 @@ def test_one_picture(doubling: str) -> None:
     assert (reader.read("in.doubling.jpg").width, reader.read("in.doubling.jpg").height) == (10, 6)
 
 
-def test_it_says_at_what_size_the_network_sees_pictures() -> None:
+def test_it_says_at_what_size_the_network_sees_images() -> None:
     photo("in.png")
     done = run("colorize", "in.png", "-o", "trained.png")
     assert (done.exit_code, done.stderr.count("scale: ")) == (0, 1), done.stderr
@@ -87,13 +87,13 @@ def test_it_says_at_what_size_the_network_sees_pictures() -> None:
     assert (trained != native).any()
     refused = run("srgan", "in.png", "--scale-to", "trained")
     assert (refused.exit_code, refused.stdout) == (2, "")
-    assert "--scale-to trained: this network learnt from images at their own size" in refused.stderr
+    assert "--scale-to trained: this network was trained on images at their own size" in refused.stderr
 
 
-def test_a_folder_with_bad_pictures_is_partly_done(doubling: str) -> None:
+def test_a_folder_with_bad_images_is_partly_done(doubling: str) -> None:
     for name in ("a.png", "sub/c.png"):
         photo(f"in/{name}")
-    Path("in/b.png").write_text("no picture")
+    Path("in/b.png").write_text("no image")
     Path("in/d.png").write_bytes(Path("in/a.png").read_bytes()[:-30])
     done = run(doubling, "in", "-o", "out", "-r")
     assert (done.exit_code, done.stdout) == (3, "out/a.png\nout/sub/c.png\n")
@@ -106,7 +106,7 @@ def test_a_folder_with_bad_pictures_is_partly_done(doubling: str) -> None:
 
 def test_json_lines(doubling: str) -> None:
     photo("in/a.png")
-    Path("in/b.png").write_text("no picture")
+    Path("in/b.png").write_text("no image")
     done = run(doubling, "in", "-o", "out", "--json")
     first, second, last = (json.loads(line) for line in done.stdout.splitlines())
     assert done.exit_code == 3
@@ -182,14 +182,14 @@ def test_names_that_end_with_a_carriage_return_are_names(doubling: str) -> None:
     assert (refused.exit_code, "looks like UTF-16 but is not" in refused.stderr) == (2, True)
 
 
-def test_when_every_picture_fails_so_does_the_command(doubling: str) -> None:
-    Path("in.png").write_text("no picture")
+def test_when_every_image_fails_so_does_the_command(doubling: str) -> None:
+    Path("in.png").write_text("no image")
     done = run(doubling, "in.png")
     assert (done.exit_code, done.stdout, files()) == (1, "", ["in.png"])
 
 
 def test_fail_fast(doubling: str) -> None:
-    Path("a.png").write_text("no picture")
+    Path("a.png").write_text("no image")
     photo("b.png")
     assert run(doubling, "a.png", "b.png", "-o", "out", "--fail-fast").exit_code == 1
     assert files() == ["a.png", "b.png"]
@@ -217,7 +217,7 @@ def test_a_dry_run_writes_nothing(doubling: str) -> None:
     assert (row["status"], row["output"]) == ("planned", "out/a.png")
 
 
-def test_a_format_that_cannot_hold_the_picture_is_exit_2(doubling: str) -> None:
+def test_a_format_that_cannot_hold_the_image_is_exit_2(doubling: str) -> None:
     photo("in.png", alpha=np.zeros((3, 5), np.uint8))
     refused = run(doubling, "in.png", "-o", "out.jpg")
     assert (refused.exit_code, files()) == (2, ["in.png"])
@@ -367,7 +367,7 @@ def test_mistakes_are_found_without_torch(doubling: str) -> None:
 def test_names_are_bytes_and_stdout_may_be_closed(doubling: str) -> None:
     name = os.fsdecode(b"\xff\x1b[31m.png")
     os.rename(photo("in.png"), name)
-    Path("zz.png").write_text("no picture")
+    Path("zz.png").write_text("no image")
     done = process(doubling, name, "zz.png", "-o", "out", capture_output=True)
     assert (done.returncode, done.stdout) == (3, b"out/\xff\x1b[31m.png\n")
     assert b"\x1b" not in done.stderr
@@ -403,7 +403,7 @@ def test_results_of_different_models_do_not_collide() -> None:
 def test_a_dry_run_refuses_what_the_run_would_refuse(doubling: str) -> None:
     photo("in/a.png")
     writer.write(Image(np.zeros((30, 40, 3), np.uint8)), Path("in/large.png"))
-    Path("in/text.png").write_text("no picture")
+    Path("in/text.png").write_text("no image")
     options = ("-o", "out", "--max-pixels", "1000")
     rehearsed, done = run(doubling, "in", *options, "-n"), run(doubling, "in", *options)
     assert (rehearsed.exit_code, rehearsed.stdout) == (3, "out/a.png\n")
@@ -436,7 +436,7 @@ def test_help_says_the_limit() -> None:
     assert "134,217,728" in run("--help").stdout
 
 
-def test_skipped_pictures_do_not_look_like_speed(doubling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_skipped_images_do_not_look_like_speed(doubling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
         photo(f"in/{number}.png")
     for number in range(3):
@@ -480,7 +480,7 @@ def test_a_stopped_run_says_how_to_go_on(
     assert done.exit_code == 130
     assert done.stderr.splitlines()[-1] == says
     photo("one.png")
-    assert "stopped" not in run(doubling, "one.png").stderr, "a single picture needs no such line"
+    assert "stopped" not in run(doubling, "one.png").stderr, "a single image needs no such line"
 
 
 def test_torchvision_is_not_imported(doubling: str) -> None:

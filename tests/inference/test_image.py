@@ -38,7 +38,7 @@ def samples(width: int, height: int, channels: int, bits: str = "8", seed: int =
     return np.random.default_rng(seed).integers(0, LARGEST[bits] + 1, shape, dtype)
 
 
-def picture(width: int = 20, height: int = 12, bits: str = "8", **kept: Any) -> Image:
+def an_image(width: int = 20, height: int = 12, bits: str = "8", **kept: Any) -> Image:
     return Image(samples(width, height, 3, bits), **kept)
 
 
@@ -138,7 +138,7 @@ def test_orientation_is_applied_once(twice: Model, tmp_path: Path, orientation: 
 
 def test_metadata_is_kept_or_stripped(same: Model, tmp_path: Path) -> None:
     icc = b"\0" * 16 + b"RGB " + b"\0" * 108
-    writer.write(picture(metadata=Metadata(icc=icc, xmp=b"<x/>", dpi=(300, 300))), tmp_path / "in.tif")
+    writer.write(an_image(metadata=Metadata(icc=icc, xmp=b"<x/>", dpi=(300, 300))), tmp_path / "in.tif")
     kept = carried_out(same, tmp_path / "in.tif", tmp_path / "kept.tif")
     assert (kept.metadata.icc, kept.metadata.xmp, kept.metadata.dpi) == (icc, b"<x/>", (300, 300))
     stripped = carried_out(same, tmp_path / "in.tif", tmp_path / "stripped.tif", InferOptions(metadata="strip"))
@@ -149,7 +149,7 @@ def test_metadata_is_kept_or_stripped(same: Model, tmp_path: Path) -> None:
 
 
 def test_enlargement_is_the_networks(twice: Model) -> None:
-    given = picture()
+    given = an_image()
     values = torch.from_numpy(given.pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
     large = nn.functional.interpolate(values, scale_factor=2, mode="bilinear", align_corners=False)
     expected = torch.floor((large.clamp(-1, 1) + 1) * 127.5 + 0.5)[0].permute(1, 2, 0).numpy()
@@ -171,13 +171,13 @@ def test_enlargement_is_the_networks(twice: Model) -> None:
 )
 def test_every_network_gives_exact_sizes(save_weights: Any, options: Any, size: tuple[int, int]) -> None:
     model = opened(save_weights(options))
-    made = ImageTranslator(model)(picture(*size))
+    made = ImageTranslator(model)(an_image(*size))
     assert (made.width, made.height) == (model.export.scale * size[0], model.export.scale * size[1])
 
 
 @pytest.mark.parametrize(("bits", "alpha"), list(itertools.product(("8", "16"), ("keep", "process", "drop"))))
 def test_alpha(twice: Model, same: Model, bits: str, alpha: Any) -> None:
-    given = picture(bits=bits, alpha=samples(20, 12, 1, bits, seed=1))
+    given = an_image(bits=bits, alpha=samples(20, 12, 1, bits, seed=1))
     settings = InferOptions(alpha=alpha)
     made, unchanged = ImageTranslator(twice, settings)(given), ImageTranslator(same, settings)(given)
     seen = given.pixels if alpha == "drop" else spread(given)
@@ -295,7 +295,7 @@ def test_colours_of_dropped_transparency_are_the_files(same: Model, tmp_path: Pa
 
 def test_what_is_hidden_is_not_seen_beside_a_hole(save_weights: Any) -> None:
     """A mask's hole is filled from what is visible; colours under transparency stay in the file."""
-    given = picture(64, 64, alpha=np.full((64, 64), 255, np.uint8))
+    given = an_image(64, 64, alpha=np.full((64, 64), 255, np.uint8))
     given.alpha[:, :20] = 0
     other = replace(given, pixels=given.pixels.copy())
     other.pixels[:, :20] = 255 - other.pixels[:, :20]
@@ -333,7 +333,7 @@ def test_gray_stays_gray_and_says_what_that_costs(same: Model) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_weights_that_learnt_to_give_colours_give_them_unless_told_otherwise(same: Model) -> None:
+def test_weights_trained_to_colour_give_colours_unless_told_otherwise(same: Model) -> None:
     gray = Image(np.zeros((4, 4, 3), np.uint8), gray=True)
     model = with_network(same, Tint())
     tinting = replace(model, export=replace(model.export, gray="color"))
@@ -353,7 +353,7 @@ def test_every_gray_value_survives(same: Model, bits: str) -> None:
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (1, 3)])
 def test_networks_with_one_channel(save_weights: Any, inputs: int, outputs: int) -> None:
     options = CompactSROptions(scale=1, channels=4, blocks=1, in_channels=inputs, out_channels=outputs)
-    given = picture()
+    given = an_image()
     made = ImageTranslator(opened(save_weights(options)), PLAIN)(given)
     np.testing.assert_array_equal(made.pixels[..., 2], cv2.cvtColor(given.pixels, cv2.COLOR_RGB2GRAY))
     assert made.gray == (outputs == 1)
@@ -362,11 +362,11 @@ def test_networks_with_one_channel(save_weights: Any, inputs: int, outputs: int)
 def test_networks_of_other_channels_are_refused(save_weights: Any) -> None:
     options = CompactSROptions(scale=1, channels=4, blocks=1, in_channels=4, out_channels=4)
     with pytest.raises(UsageError, match="reads 4 channels"):
-        ImageTranslator(opened(save_weights(options)), PLAIN)(picture())
+        ImageTranslator(opened(save_weights(options)), PLAIN)(an_image())
 
 
 def test_a_photo_is_prepared_first(same: Model, tmp_path: Path) -> None:
-    given = picture()
+    given = an_image()
     writer.write(given, tmp_path / "in.png")
     jobs = [Job("in.png", tmp_path / "in.png", None, "png")] * 2
     inverted = Preparation(lambda photo: replace(photo, pixels=255 - photo.pixels))
@@ -381,7 +381,7 @@ def test_too_large_results_are_refused_before_the_network_runs(same: Model) -> N
     with pytest.raises(
         ImageError, match=r"40×24 would be 960 pixels, over the limit of 956; raise it with --max-pixels"
     ):
-        ImageTranslator(same, InferOptions(max_pixels=239))(picture(40, 24))
+        ImageTranslator(same, InferOptions(max_pixels=239))(an_image(40, 24))
 
 
 # Arithmetic.
@@ -406,13 +406,13 @@ class NoMemory(Tint):
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_what_overflows_in_a_small_type_is_computed_again(identity: Path, precision: Any) -> None:
-    given = picture()
+    given = an_image()
     model = with_network(opened(identity, precision=precision), OverflowsInHalf())
     np.testing.assert_array_equal(ImageTranslator(model)(given).pixels, given.pixels)
 
 
 def test_nan_is_never_written(same: Model, tmp_path: Path) -> None:
-    writer.write(picture(), tmp_path / "in.png")
+    writer.write(an_image(), tmp_path / "in.png")
     job = Job("in.png", tmp_path / "in.png", tmp_path / "out.png", "png")
     (result,) = run_jobs(with_network(same, AlwaysNan()), [job], PLAIN)
     assert (result.status, result.error) == ("failed", "the network's result has NaN or infinite values")
@@ -421,13 +421,13 @@ def test_nan_is_never_written(same: Model, tmp_path: Path) -> None:
 
 def test_a_lack_of_memory_is_one_line(same: Model) -> None:
     with pytest.raises(ImageError, match="not enough memory for 20×12 px"):
-        ImageTranslator(with_network(same, NoMemory()), PLAIN)(picture())
+        ImageTranslator(with_network(same, NoMemory()), PLAIN)(an_image())
 
 
 def test_bf16_is_close_and_16_bits_are_computed_in_float32(save_weights: Any) -> None:
     path = save_weights(SRResNetOptions(channels=8, blocks=1, scale=2, tanh=True))
     exact, fast = opened(path), opened(path, precision="bf16")
-    shallow, deep = picture(), picture(bits="16")
+    shallow, deep = an_image(), an_image(bits="16")
     difference = ImageTranslator(exact)(shallow).pixels.astype(int) - ImageTranslator(fast)(shallow).pixels
     assert 0 < np.abs(difference).max() <= 8
     np.testing.assert_array_equal(ImageTranslator(exact)(deep).pixels, ImageTranslator(fast)(deep).pixels)
@@ -436,7 +436,7 @@ def test_bf16_is_close_and_16_bits_are_computed_in_float32(save_weights: Any) ->
 def test_dropout_and_batch_statistics_do_not_depend_on_what_came_before(save_weights: Any) -> None:
     options = UNetOptions(downs=4, base_channels=4, max_channels=8)
     playing, fixed = opened(save_weights(options, mode="train")), opened(save_weights(options, "eval.safetensors"))
-    first, other = picture(), Image(samples(31, 9, 3, seed=5))
+    first, other = an_image(), Image(samples(31, 9, 3, seed=5))
     alone = ImageTranslator(playing)(first).pixels
     ImageTranslator(playing)(other)
     torch.rand(7)
@@ -447,21 +447,21 @@ def test_dropout_and_batch_statistics_do_not_depend_on_what_came_before(save_wei
     assert torch.equal(torch.random.get_rng_state(), state), "the program's own random numbers are left alone"
 
 
-# Many pictures.
+# Many images.
 
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> list[Job]:
-    """Good pictures around a text file, a truncated picture and one that is not there."""
+    """Good images around a text file, a truncated image and one that is not there."""
     for name in ("a.png", "c.png", "e.png"):
-        writer.write(picture(), tmp_path / name)
-    (tmp_path / "b.png").write_text("no picture at all")
+        writer.write(an_image(), tmp_path / name)
+    (tmp_path / "b.png").write_text("no image at all")
     (tmp_path / "d.png").write_bytes((tmp_path / "a.png").read_bytes()[:-200])
     names = ["a.png", "b.png", "c.png", "d.png", "e.png", "gone.png"]
     return [Job(name, tmp_path / name, tmp_path / "out" / name, "png") for name in names]
 
 
-def test_a_bad_picture_costs_nothing_but_itself(same: Model, mixed: list[Job], tmp_path: Path) -> None:
+def test_a_bad_image_costs_nothing_but_itself(same: Model, mixed: list[Job], tmp_path: Path) -> None:
     results = list(run_jobs(same, mixed, PLAIN))
     assert [result.status for result in results] == ["done", "failed", "done", "failed", "done", "failed"]
     assert results[1].error == "not a PNG, JPEG, WebP, TIFF, BMP or PPM image"
@@ -472,7 +472,7 @@ def test_a_bad_picture_costs_nothing_but_itself(same: Model, mixed: list[Job], t
 
 
 def test_a_result_that_cannot_be_written_leaves_nothing(same: Model, tmp_path: Path) -> None:
-    writer.write(picture(), tmp_path / "in.png")
+    writer.write(an_image(), tmp_path / "in.png")
     long = tmp_path / "out" / f"{'x' * 300}.png"
     (result,) = run_jobs(same, [Job("in.png", tmp_path / "in.png", long, "png")], PLAIN)
     assert (result.status, result.exit_code) == ("failed", 1)

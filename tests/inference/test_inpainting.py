@@ -21,12 +21,10 @@ from gantools.inference import inpainting
 from gantools.inference.image import ImageTranslator
 from gantools.inference.model import Model, open_model
 from gantools.inference.options import InferOptions
-from gantools.inference.plan import Job
 from gantools.inference.tiling import forward
 from gantools.models import GENERATORS
 from gantools.models.options import CompactSROptions, ContextEncoderOptions, GeneratorOptions
 from gantools.training.recipe import describe_generator
-from tests.inference.running import run_jobs
 
 SIDE_PX = 32
 CENTER = ContextEncoderOptions(region="center", overlap_px=2, downs=3, base_channels=4, bottleneck_channels=8)
@@ -167,7 +165,7 @@ def test_thick_holes_are_seen_smaller_and_nothing_of_them_leaks(full: Path) -> N
 
 
 def test_on_its_own_size_the_center_is_the_networks(center: Path) -> None:
-    """A hole that is the trained square, in a picture of the trained size: the network's output, but for the seam."""
+    """A hole that is the trained square, in an image of the trained size: the network's output, but for the seam."""
     model, pixels = opened(center), samples(SIDE_PX, SIDE_PX)
     hole = square_hole(SIDE_PX, SIDE_PX, CENTER_PX, 10, 10)
     plain = forward.translate(mean_filled(pixels, hole), model)
@@ -255,7 +253,7 @@ def test_a_missing_mask_is_refused_before_any_work(full: Path, tmp_path: Path) -
         infer(full, tmp_path / "in.png", mask=tmp_path / "none.png")
 
 
-def test_networks_for_whole_pictures_take_no_mask(identity: Path, tmp_path: Path) -> None:
+def test_networks_for_whole_images_take_no_mask(identity: Path, tmp_path: Path) -> None:
     writer.write(Image(samples(8, 8)), tmp_path / "in.png")
     with pytest.raises(UsageError, match="demo takes whole images; it fills in no missing parts"):
         infer(identity, tmp_path / "in.png", device="cpu", mask="center")

@@ -57,9 +57,9 @@ def test_opened_weights_compute_what_the_saved_network_did(save_weights: Any, ki
     torch.manual_seed(0)
     saved = GENERATORS.build(SMALL[kind]).eval()
     model = open_model(path, export=None, device=CPU)
-    picture = torch.rand(1, 3, 32, 64) * 2 - 1
+    image = torch.rand(1, 3, 32, 64) * 2 - 1
     with torch.no_grad():
-        torch.testing.assert_close(model.network(picture), saved(picture))
+        torch.testing.assert_close(model.network(image), saved(image))
     assert not model.network.training
     assert not any(tensor.is_meta for tensor in model.network.state_dict().values())
     assert model.recipe == "demo"

@@ -43,7 +43,7 @@ def unchanged(image: Image, name: str) -> Image:
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> list[Job]:
-    """Ten pictures of different sizes."""
+    """Ten images of different sizes."""
     for number in range(10):
         writer.write(Image(noise(20 + number, 10)), tmp_path / f"{number}.png")
     return [
@@ -102,7 +102,7 @@ def decoder() -> Iterator[ProcessDecoder]:
 
 
 def anything(size: int) -> None:
-    """Room for every picture."""
+    """Room for every image."""
 
 
 def test_decoders_read_as_the_reader_does(decoder: ProcessDecoder, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_decoders_read_as_the_reader_does(decoder: ProcessDecoder, tmp_path: Pat
     assert (decoded.metadata, decoded.format) == (read.metadata, "tiff")
 
 
-def test_large_pictures_ask_for_room_first(decoder: ProcessDecoder, tmp_path: Path) -> None:
+def test_large_images_ask_for_room_first(decoder: ProcessDecoder, tmp_path: Path) -> None:
     asked: list[int] = []
     writer.write(Image(np.zeros((1000, 1200, 3), np.uint8)), tmp_path / "large.png")
     writer.write(Image(np.zeros((10, 12, 3), np.uint8)), tmp_path / "small.png")
@@ -128,7 +128,7 @@ def test_large_pictures_ask_for_room_first(decoder: ProcessDecoder, tmp_path: Pa
 
 
 def test_failures_are_the_readers_own(decoder: ProcessDecoder, tmp_path: Path) -> None:
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     with pytest.raises(ImageError, match="'in': not a PNG, JPEG, WebP, TIFF, BMP or PPM image"):
         decoder.decode(Job("in", tmp_path / "text.png", None, None), anything)
     with pytest.raises(ImageError, match="'in': cannot be read: No such file or directory"):
@@ -136,9 +136,7 @@ def test_failures_are_the_readers_own(decoder: ProcessDecoder, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("kind", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT])
-def test_a_decoder_that_crashes_costs_one_picture(
-    decoder: ProcessDecoder, jobs: list[Job], kind: signal.Signals
-) -> None:
+def test_a_decoder_that_crashes_costs_one_image(decoder: ProcessDecoder, jobs: list[Job], kind: signal.Signals) -> None:
     decoder.decode(jobs[0], anything)
     os.kill(decoder._process.pid, kind)
     with pytest.raises(ImageError, match=rf"its decoder crashed \({kind.name}\)"):
@@ -146,7 +144,7 @@ def test_a_decoder_that_crashes_costs_one_picture(
     assert decoder.decode(jobs[2], anything).image.width == 22
 
 
-def test_a_decoder_that_never_ends_costs_one_picture(decoder: ProcessDecoder, jobs: list[Job]) -> None:
+def test_a_decoder_that_never_ends_costs_one_image(decoder: ProcessDecoder, jobs: list[Job]) -> None:
     decoder.decode(jobs[0], anything)
     os.kill(decoder._process.pid, signal.SIGSTOP)
     decoder.options = InferOptions(timeout_seconds=0.1)
@@ -231,7 +229,7 @@ def test_decoding_runs_ahead_by_so_many_bytes_but_the_next_always_fits(
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_results_come_in_order(jobs: list[Job], tmp_path: Path, workers: int) -> None:
     mixed = [replace(job, skip=number % 4 == 1) for number, job in enumerate(jobs)]
-    Path(tmp_path / "6.png").write_bytes(b"no picture")
+    Path(tmp_path / "6.png").write_bytes(b"no image")
     results = list(run_with(unchanged, mixed, replace(PLAIN, io_workers=workers)))
     assert [result.input for result in results] == [job.input for job in jobs]
     assert [result.status[0] for result in results] == list("dsdddsfdds")
@@ -240,8 +238,8 @@ def test_results_come_in_order(jobs: list[Job], tmp_path: Path, workers: int) ->
         np.testing.assert_array_equal(reader.read(tmp_path / "out" / f"{number}.png").pixels, noise(20 + number, 10))
 
 
-def test_a_crash_in_the_middle_costs_one_picture(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fifth picture makes its decoder read from address 0."""
+def test_a_crash_in_the_middle_costs_one_image(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fifth image makes its decoder read from address 0."""
     monkeypatch.setattr(
         decoders,
         "_PROGRAM",
@@ -305,11 +303,11 @@ def test_what_is_made_waits_only_so_long(jobs: list[Job], monkeypatch: pytest.Mo
     made = []
     monkeypatch.setattr(encode, "write", lambda image, job, options: made.append(job.input))
     assert next(with_results).input == "1.png"
-    assert made == ["1.png"], "every picture is written before the next is made"
+    assert made == ["1.png"], "every image is written before the next is made"
     with_results.close()
 
 
-def test_the_changes_failure_is_the_pictures(jobs: list[Job]) -> None:
+def test_the_changes_failure_is_the_images(jobs: list[Job]) -> None:
     def change(image: Image, name: str) -> Image:
         if image.width == 22:
             raise MemoryError("too large")

@@ -97,7 +97,7 @@ def test_files_and_folders_mix() -> None:
 
 @pytest.mark.parametrize("inputs", [["in"], ["in/a.png", "in/b.png"]])
 @pytest.mark.parametrize("output", [None, "-"])
-def test_several_pictures_need_a_folder(inputs: list[str], output: str | None) -> None:
+def test_several_images_need_a_folder(inputs: list[str], output: str | None) -> None:
     touch("in/a.png", "in/b.png")
     with pytest.raises(UsageError, match="-o DIR"):
         plan(inputs, label="demo", output=output)
@@ -162,7 +162,7 @@ def test_missing_inputs_are_named_together() -> None:
         plan(["a.png", "b.png", "c"], label="demo", output="out")
 
 
-def test_a_folder_without_pictures_is_refused() -> None:
+def test_a_folder_without_images_is_refused() -> None:
     touch("in/notes.txt", "in/sub/a.png")
     with pytest.raises(UsageError, match=r"no images in it .* -r looks into its sub-folders too"):
         plan(["in"], label="demo", output="out")

@@ -36,7 +36,7 @@ def opened(path: Path, **says: Any) -> Model:
 
 @pytest.fixture
 def same(identity: Path) -> Model:
-    """A network that changes nothing and learnt from images of eight pixels."""
+    """A network that changes nothing and was trained on images of eight pixels."""
     return opened(identity, resized_px=SIDE_PX, applied_at="trained")
 
 
@@ -59,7 +59,7 @@ def luminance(pixels: Pixels) -> Pixels:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_the_network_sees_images_at_the_size_that_it_learnt(same: Model, dtype: type) -> None:
+def test_the_network_sees_images_at_the_size_that_it_was_trained_at(same: Model, dtype: type) -> None:
     given = Image(image(dtype=dtype))
     made = ImageTranslator(same, InferOptions())(given).pixels
     assert Scaling.of(same.export, "auto").size(20, 33) == (SIDE_PX, 13)
@@ -76,13 +76,13 @@ def test_the_user_chooses(same: Model, scale_to: Any, side_px: int) -> None:
     assert np.array_equal(made, given.pixels) == (scale_to == "native")
 
 
-def test_what_learnt_from_crops_sees_images_at_their_own_size(identity: Path, doubling: Path) -> None:
+def test_what_was_trained_on_crops_sees_images_at_their_own_size(identity: Path, doubling: Path) -> None:
     given = Image(image())
     native = opened(identity, resized_px=SIDE_PX)
     np.testing.assert_array_equal(ImageTranslator(native, InferOptions())(given).pixels, given.pixels)
     enlarged = ImageTranslator(opened(doubling), InferOptions(scale_to=10))(given)
     assert (enlarged.height, enlarged.width) == (40, 66)
-    with pytest.raises(UsageError, match=r"^--scale-to trained: this network learnt from images at their own size"):
+    with pytest.raises(UsageError, match=r"^--scale-to trained: this network was trained on images at their own size"):
         ImageTranslator(opened(doubling), InferOptions(scale_to="trained"))(given)
 
 
@@ -252,7 +252,7 @@ def test_one_line_says_what_is_done(same: Model, doubling: Path) -> None:
 # --- outlines of photos
 
 
-def test_outlines_are_drawn_at_the_size_that_was_learnt() -> None:
+def test_outlines_are_drawn_at_the_training_size() -> None:
     path = catalogue.shipped_folder() / "pix2pix.safetensors"
     preparation = api.photo_preparation(path)
     photo = image(200, 130)
