@@ -85,7 +85,8 @@ class Run:
         if self.options.mask is not None and model.export.takes != "masked":
             raise UsageError(f"--mask: {self.recipe} takes whole images; it fills in no missing parts")
         translator = ImageTranslator(model, self.options, preparation)
-        batches = None if model.export.takes == "masked" else BatchRunner(translator)
+        todo = sum(not job.skip for job in self.jobs)
+        batches = None if model.export.takes == "masked" else BatchRunner(translator, todo)
         return translator, batches, [*notes, *([measured] if measured else [])]
 
     def dry_run(self) -> Results:

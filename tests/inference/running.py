@@ -21,7 +21,9 @@ def run_jobs(
     model: Model, jobs: Sequence[Job], options: InferOptions = DEFAULTS, preparation: Preparation | None = None
 ) -> Results:
     translator = ImageTranslator(model, options, preparation)
-    return run_with(translator, jobs, options, None if model.export.takes == "masked" else BatchRunner(translator))
+    return run_with(
+        translator, jobs, options, None if model.export.takes == "masked" else BatchRunner(translator, len(jobs))
+    )
 
 
 def run_with(

@@ -108,11 +108,17 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-def test_without_being_asked_images_go_alone(tmp_path: Path, counted: list[int]) -> None:
+def test_without_being_asked_only_many_small_images_go_together(tmp_path: Path, counted: list[int]) -> None:
     small = model_of(CompactSROptions(channels=4, blocks=1))
-    results = list(run_jobs(small, jobs(tmp_path, [(8, 8)] * 10), PLAIN))
-    assert {result.status for result in results} == {"done"}
-    assert counted == [1] * 10
+    many = jobs(tmp_path, [(8, 8)] * 66)
+    assert {result.status for result in run_jobs(small, many, PLAIN)} == {"done"}
+    assert counted == [8, *[1] * 8, *[8] * 7, 1, 1], "the first batch is proven, and what is left goes alone"
+    counted.clear()
+    assert {result.status for result in run_jobs(small, many[:63], PLAIN)} == {"done"}
+    assert counted == [1] * 63
+    runner = BatchRunner(ImageTranslator(small), images=1000)
+    sizes = [(64, 128), (64, 129), (640, 480)]
+    assert [runner.size(Image(np.zeros((*each, 3), np.uint8))) for each in sizes] == [8, 1, 1]
 
 
 def test_only_neighbours_of_one_shape_go_together(tmp_path: Path, counted: list[int]) -> None:

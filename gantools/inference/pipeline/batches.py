@@ -24,6 +24,9 @@ Translate: TypeAlias = Callable[[Image, str], Image]
 Wait: TypeAlias = Callable[[], "list[Image] | None"]
 """Finishes a batch that was started; None: its images have to be translated one by one."""
 
+AUTO_BATCH, AUTO_PX, AUTO_IMAGES = 8, 1 << 13, 64
+"""On a CPU, images of so few pixels in runs of so many images go in batches; of fewer the proof costs too much."""
+
 FAST_IMAGES = 64
 FAST_PX = 1 << 22
 _FAST_CPU_IMAGES = 8
@@ -32,15 +35,17 @@ _CACHED_BYTES = 8 << 20
 
 
 class BatchRunner:
-    """Runs images of one shape together: with ``fast``, or as many as ``batch`` says if none changes by it.
+    """Runs images of one shape together: with ``fast``, or where none changes by it: ``batch`` of them, or small ones.
 
     A batch may be computed by other kernels than an image alone, which changes last digits. So without ``fast`` the
     images of the first batch of each shape and size are also computed alone; where one differs, that shape's images
     are run one by one. On CUDA one batch (of one image, if nothing is asked) is copied while another is computed.
     """
 
-    def __init__(self, translator: ImageTranslator) -> None:
+    def __init__(self, translator: ImageTranslator, images: int = 1) -> None:
+        """``images`` are to be run in all."""
         self.translator, self.model, self.options = translator, translator.model, translator.options
+        self.images = images
         self.overlaps = self.model.device.type == "cuda"
         self._exact: dict[tuple[object, ...], bool] = {}
 
@@ -49,10 +54,13 @@ class BatchRunner:
         options = self.options
         if self.model.network.training or (not options.fast and self._exact.get(_shape(image)) is False):
             return 1  # batch statistics are an image's own
-        if options.batch is not None or not options.fast:
-            return options.batch or 1
+        if options.batch is not None:
+            return options.batch
         height, width = self.translator.scaling.size(image.height, image.width)
-        if self.model.device.type == "cpu":
+        on_cpu = self.model.device.type == "cpu"
+        if not options.fast:
+            return AUTO_BATCH if on_cpu and height * width <= AUTO_PX and self.images >= AUTO_IMAGES else 1
+        if on_cpu:
             return self._cached_images(height * width)
         context = ExecutionContext(self.model, self.model.autocast, None, options.tta, memory_of(self.model.device))
         fitting_px = min(FAST_PX, int(context.memory.preferred_bytes() / context.activation_bytes_per_px()))
@@ -84,7 +92,7 @@ class BatchRunner:
             return self._finished(prepared, translate_batch(inputs, self.model, tile=options.tile, tta=options.tta))
         proven = translate_proven(inputs, self.model, tile=options.tile, tta=options.tta)
         self._exact[shape if proven is None else (*shape, len(images))] = proven is not None
-        if proven is None:
+        if proven is None and options.batch is not None:
             warnings.warn("batched output differs bitwise; running images singly (--fast batches)", stacklevel=2)
         return self._finished(prepared, proven)
 
