@@ -34,7 +34,7 @@ class Degradation(Enum):
     missing = "missing"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Edges(ChangingAtRandom):
     """What is typed after ``data edges``."""
 
@@ -60,7 +60,7 @@ def edges(asked: Edges) -> None:
     asked.apply("edges", Outline(options, asked.size_px, asked.fit), asked.seed)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Crappify(ChangingAtRandom):
     """What is typed after ``data crappify``."""
 
@@ -84,7 +84,7 @@ def crappify(asked: Crappify) -> None:
     asked.apply("crappify", change.Crappify(options.degradations()), asked.seed)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Blur(ChangingAtRandom):
     """What is typed after ``data blur``."""
 
@@ -119,7 +119,7 @@ def _weights(kinds: Sequence[BlurKind], kernels: Sequence[str]) -> dict[str, Any
     return {**weights, "kernel_files": list(kernels) or None}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Mask(ChangingAtRandom):
     """What is typed after ``data mask``."""
 
@@ -142,7 +142,7 @@ def mask(asked: Mask) -> None:
     asked.apply("mask", change.Mask(options.chosen(), asked.alone), asked.seed)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class LowRes(Changing):
     """What is typed after ``data lowres``."""
 

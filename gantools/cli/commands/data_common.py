@@ -1,4 +1,7 @@
-"""What the data commands share: options, settings as KEY=VALUE, and working through a folder."""
+"""What the data commands share: options, settings as KEY=VALUE, and working through a folder.
+
+The options are dataclasses without comparison or representation: defining those takes time in every start-up.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Number of processes; r
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results, the tree kept.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Writing:
     """Options of every command that writes into a folder."""
 
@@ -68,7 +71,7 @@ class Writing:
         raise typer.Exit(printer.conclude({"command": command, "seed": seed, **left}))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class WritingImages(Writing):
     """Options of every command that writes images."""
 
@@ -84,7 +87,7 @@ class WritingImages(Writing):
         return None if self.format == "keep" else self.format
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Changing(WritingImages):
     """Options of every command that makes one image of each."""
 
@@ -101,7 +104,7 @@ class Changing(WritingImages):
         self.carry_out(command, planned, work, output=self.output, seed=seed, source=self.source)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ChangingAtRandom(Changing):
     """Options of every command whose changes are random."""
 

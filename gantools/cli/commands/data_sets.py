@@ -30,7 +30,7 @@ def chosen(kind: KindOrAuto, folder: Path) -> Kind:
     return kind_of(folder) if kind == "auto" else kind
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Pairs(WritingImages):
     """What is typed after ``data pairs``."""
 
@@ -54,7 +54,7 @@ def pairs(asked: Pairs) -> None:
     asked.carry_out("pairs", combined, pairs.Combine(asked.quality), output=output)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Split(Writing):
     """What is typed after ``data split``."""
 
