@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +25,9 @@ FASTEST_BF16 = {"fp32": 1.0, "fp32 channels_last": 1.05, "bf16": 1.2, "bf16 chan
 
 
 @pytest.fixture(autouse=True)
-def _measured_and_not_kept(monkeypatch: pytest.MonkeyPatch, real_speed: None) -> None:
-    monkeypatch.setattr(speed, "_keep", lambda found, options: None)
-    monkeypatch.setattr(speed, "_kept", lambda subject, options: None)
+def _measured_and_not_kept(monkeypatch: pytest.MonkeyPatch, real_speed: None, tmp_path: Path) -> None:
+    monkeypatch.setenv("GANTOOLS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(speed, "is_quiet", lambda: False)
 
 
 def prepared(settings: api.Settings, **before: str) -> RunSpec:
