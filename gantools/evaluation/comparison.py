@@ -72,8 +72,8 @@ class Comparison:
             data=f"{len(self.inputs)} images",
             inputs="as given",
             reference="the truth",
-            metrics=self.measurement.instruments.protocols,
-            protocol=tuple(self.measurement.instruments.lines()),
+            metrics=self.measurement.metrics.protocols,
+            protocol=tuple(self.measurement.metrics.lines()),
             rows=tuple(self.measurement.rows),
         )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from gantools.evaluation.examples import Examples
-    from gantools.metrics.instruments import Instruments
+    from gantools.metrics.loading import LoadedMetrics
 
 Names: TypeAlias = tuple[str, ...]
 
@@ -110,7 +110,7 @@ def evaluate_pairs(
 
 
 def _measured(
-    examples: Examples, instruments: Instruments, subject: Mapping[str, str], sheet: Path | None, progress: Progress
+    examples: Examples, metrics: LoadedMetrics, subject: Mapping[str, str], sheet: Path | None, progress: Progress
 ) -> Evaluation:
     from gantools.evaluation.measurement import measure
     from gantools.images.image import Image
@@ -118,7 +118,7 @@ def _measured(
 
     if not len(examples):
         raise DataError("--data: no images are left to be measured")
-    found = measure(examples, instruments, progress)
+    found = measure(examples, metrics, progress)
     if sheet is not None:
         writer.write(Image(found.sheet()), sheet)
     return Evaluation(
@@ -126,8 +126,8 @@ def _measured(
         examples.describe(),
         examples.inputs,
         examples.reference,
-        instruments.protocols,
-        tuple(instruments.lines()),
+        metrics.protocols,
+        tuple(metrics.lines()),
         tuple(found.rows),
         tuple(found.failures),
         found.distances(),
@@ -163,9 +163,9 @@ def choose_metrics(
 
 def load_metrics(
     metrics: Sequence[MetricProtocol], feature_weights: Sequence[Path], device: torch.device
-) -> Instruments:
+) -> LoadedMetrics:
     """Load what the metrics need. Raises UsageError for missing feature networks, ModelFileError for unusable ones."""
-    from gantools.metrics.instruments import FeatureFiles, prepare
+    from gantools.metrics.loading import FeatureFiles, prepare
 
     return prepare(metrics, FeatureFiles(feature_weights), device)
 

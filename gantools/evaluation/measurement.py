@@ -16,7 +16,7 @@ from gantools.images.image import Pixels
 from gantools.images.ops.grid import grid
 from gantools.metrics.example import TRUTH, Example
 from gantools.metrics.frechet import Vectors, frechet
-from gantools.metrics.instruments import Instruments, Judge
+from gantools.metrics.loading import LoadedMetrics, MetricFunction
 
 SHEET_PX, SHEET_ROWS = 160, 6
 """Side of the crops on a sheet, and how many images it shows."""
@@ -26,7 +26,7 @@ SHEET_PX, SHEET_ROWS = 160, 6
 class Measurement:
     """Collects rows of metrics as examples come in; for distances of sets each image's vector; crops for a sheet."""
 
-    instruments: Instruments
+    metrics: LoadedMetrics
     rows: list[Row] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     vectors: dict[str, dict[str, list[Vectors]]] = field(default_factory=dict)
@@ -35,15 +35,15 @@ class Measurement:
 
     def add(self, example: Example) -> list[Row]:
         """Measure every candidate of an example. Raises ImageError, and then keeps nothing of it."""
-        judges, has_truth = self.instruments.judges, example.reference is None
-        rows = [Row(example.name, name, _values(judges, made, example)) for name, made in example.candidates.items()]
-        undirected = {name: judges[name] for name in self.instruments.undirected}
+        functions, has_truth = self.metrics.functions, example.reference is None
+        rows = [Row(example.name, name, _values(functions, made, example)) for name, made in example.candidates.items()]
+        undirected = {name: functions[name] for name in self.metrics.undirected}
         if undirected and has_truth:
             rows.append(Row(example.name, TRUTH, _values(undirected, example.truth, example)))
         wanted = example.truth if example.reference is None else example.reference
         embedded = {
             metric: {name: embedder.embed(made) for name, made in {TRUTH: wanted, **example.candidates}.items()}
-            for metric, embedder in self.instruments.embedders.items()
+            for metric, embedder in self.metrics.embedders.items()
         }
         for metric, vectors in embedded.items():
             for candidate, vector in vectors.items():
@@ -71,9 +71,9 @@ class Measurement:
         return grid(self.crops, self.titles)
 
 
-def measure(examples: Examples, instruments: Instruments, progress: Callable[[int, int], None]) -> Measurement:
+def measure(examples: Examples, metrics: LoadedMetrics, progress: Callable[[int, int], None]) -> Measurement:
     """Measure all examples; those whose images cannot be used are failures. ``progress`` gets (done, total)."""
-    measurement = Measurement(instruments)
+    measurement = Measurement(metrics)
     for index in range(len(examples)):
         try:
             measurement.add(examples[index])
@@ -83,8 +83,8 @@ def measure(examples: Examples, instruments: Instruments, progress: Callable[[in
     return measurement
 
 
-def _values(judges: Mapping[str, Judge], made: Pixels, example: Example) -> dict[str, float]:
-    return {name: judge(made, example.truth, example.mask) for name, judge in judges.items()}
+def _values(functions: Mapping[str, MetricFunction], made: Pixels, example: Example) -> dict[str, float]:
+    return {name: function(made, example.truth, example.mask) for name, function in functions.items()}
 
 
 def _middle(pixels: Pixels) -> Pixels:

@@ -14,7 +14,7 @@ from gantools.errors import ImageError
 from gantools.metrics import pair_metric
 from gantools.metrics.features import recognise
 from gantools.metrics.frechet import FrechetDistance, frechet
-from gantools.metrics.instruments import FeatureFiles, prepare
+from gantools.metrics.loading import FeatureFiles, prepare
 from gantools.metrics.lpips import Lpips
 from gantools.metrics.protocols import find
 
@@ -75,15 +75,15 @@ def backbones(tmp_path_factory) -> dict[str, Path]:
 def test_lpips(short, network, backbones, monkeypatch):
     made, truth = pictures(64)
     assert recognise(backbones[network]) == network
-    judge = prepare([find(f"lpips_{short}")], FeatureFiles([backbones[network]]), "cpu").judges[f"lpips_{short}"]
+    function = prepare([find(f"lpips_{short}")], FeatureFiles([backbones[network]]), "cpu").functions[f"lpips_{short}"]
     theirs = _LPIPS(net=short, pnet_rand=True)
     state = torch.load(backbones[network], weights_only=True)
     ordered = [value for key, value in state.items() if key.startswith("features.")]
     theirs.net.load_state_dict(dict(zip(theirs.net.state_dict(), ordered, strict=True)))
     expected = float(theirs(batch(made).float() / 127.5 - 1, batch(truth).float() / 127.5 - 1))
     assert expected > 0
-    assert judge(made, truth, None) == pytest.approx(expected, rel=1e-4)
-    assert judge(truth, truth, None) == 0
+    assert function(made, truth, None) == pytest.approx(expected, rel=1e-4)
+    assert function(truth, truth, None) == 0
 
 
 def test_lpips_with_its_authors_own_weights(shared_data, backbones):
@@ -96,7 +96,7 @@ def test_lpips_with_its_authors_own_weights(shared_data, backbones):
     assert (
         0
         < ours(made, truth)
-        == prepare([find("lpips_squeeze")], given, "cpu").judges["lpips_squeeze"](made, truth, None)
+        == prepare([find("lpips_squeeze")], given, "cpu").functions["lpips_squeeze"](made, truth, None)
     )
 
 

@@ -14,7 +14,7 @@ from gantools.errors import ModelFileError, UsageError
 from gantools.metrics import protocols
 from gantools.metrics.features import recognise
 from gantools.metrics.inception import CLASSES, InceptionVectors, Repooled, _average_of_what_is_there, _maximum, layers
-from gantools.metrics.instruments import FeatureFiles, prepare
+from gantools.metrics.loading import FeatureFiles, prepare
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +62,12 @@ def test_every_pooling_block_is_replaced_and_the_classifier_left_out():
 
 def test_pictures_of_any_size_become_2048_values(weights):
     assert recognise(weights) == "inception_fid"
-    instruments = prepare([protocols.find("fid")], FeatureFiles([weights]), "cpu")
-    vector = instruments.embedders["fid"].embed(np.random.default_rng(0).integers(0, 256, (40, 64, 3), np.uint8))
+    loaded = prepare([protocols.find("fid")], FeatureFiles([weights]), "cpu")
+    vector = loaded.embedders["fid"].embed(np.random.default_rng(0).integers(0, 256, (40, 64, 3), np.uint8))
     assert vector.shape == (2048,)
     assert np.isfinite(vector).all()
     assert vector.std() > 0
-    assert "299×299" in instruments.lines()[0]
+    assert "299×299" in loaded.lines()[0]
 
 
 def test_other_weights_are_refused(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from gantools.errors import ModelFileError, UsageError
 from gantools.metrics import PAIR_METRICS, pair_metric, protocols
-from gantools.metrics.instruments import FeatureFiles, prepare
+from gantools.metrics.loading import FeatureFiles, prepare
 
 RNG = np.random.default_rng(3)
 TRUTH = RNG.integers(40, 200, (40, 44, 3), np.uint8)
@@ -62,15 +62,15 @@ def test_directions_come_from_the_table():
 
 def test_every_metric_without_a_network_is_called_in_one_way():
     ready = [metric for metric in protocols.METRICS.values() if not metric.networks and metric.name != "ms_ssim"]
-    instruments = prepare(ready, FeatureFiles(), "cpu")
+    loaded = prepare(ready, FeatureFiles(), "cpu")
     hole = np.zeros(TRUTH.shape[:2], np.bool_)
     hole[3:9, 4:20] = True
-    figures = {name: judge(NEAR, TRUTH, hole) for name, judge in instruments.judges.items()}
+    figures = {name: function(NEAR, TRUTH, hole) for name, function in loaded.functions.items()}
     assert figures["psnr_rgb"] == pair_metric("psnr_rgb")(NEAR, TRUTH)
     assert figures["hole_psnr"] != figures["psnr_rgb"]
-    assert len(instruments.lines()) == len(ready) == len(figures)
+    assert len(loaded.lines()) == len(ready) == len(figures)
     with pytest.raises(UsageError, match="nothing is missing here"):
-        instruments.judges["hole_psnr"](NEAR, TRUTH, None)
+        loaded.functions["hole_psnr"](NEAR, TRUTH, None)
 
 
 def test_a_missing_network_is_named_with_the_remedy(tmp_path, monkeypatch):

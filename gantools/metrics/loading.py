@@ -1,4 +1,4 @@
-"""Metrics made ready for use: each with the feature network it needs, all called in one way."""
+"""Load metrics: each with the feature network it needs, all called in one way."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 LPIPS_HEADS: Mapping[str, str] = {"alexnet": "alex", "vgg16": "vgg", "squeezenet1_1": "squeeze"}
 
 
-class Judge(Protocol):
-    """Gives one metric for one result. ``hole`` is what was missing from the image, where something was."""
+class MetricFunction(Protocol):
+    """Computes one metric of one result. ``hole`` is True where pixels were missing, if any were."""
 
     def __call__(self, made: Pixels, truth: Pixels, hole: Mask | None) -> float: ...
 
 
 @dataclass(frozen=True)
-class Instruments:
-    """What metrics are taken with: ``judges`` for single images, ``embedders`` for whole sets, by metric.
+class LoadedMetrics:
+    """Metrics by name: ``functions`` for single images, ``embedders`` for whole sets.
 
     ``networks`` says which feature network a metric uses.
     """
 
     protocols: tuple[MetricProtocol, ...]
-    judges: Mapping[str, Judge]
+    functions: Mapping[str, MetricFunction]
     embedders: Mapping[str, Embedder] = field(default_factory=dict)
     networks: Mapping[str, str] = field(default_factory=dict)
 
@@ -98,24 +98,24 @@ def _heads_of_torchmetrics(short: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def prepare(protocols: Iterable[MetricProtocol], files: FeatureFiles, device: torch.device | str) -> Instruments:
+def prepare(protocols: Iterable[MetricProtocol], files: FeatureFiles, device: torch.device | str) -> LoadedMetrics:
     """Make metrics ready. Raises UsageError when a feature network is missing, ModelFileError when it is unfit."""
     wanted = tuple(protocols)
-    judges: dict[str, Judge] = {}
+    functions: dict[str, MetricFunction] = {}
     embedders: dict[str, Embedder] = {}
     networks: dict[str, str] = {}
     for protocol in wanted:
         arguments: tuple[Any, ...] = ()
         if protocol.networks:
-            networks[protocol.name], arguments = _looking(protocol, files)
+            networks[protocol.name], arguments = _feature_network(protocol, files)
         if protocol.takes == "sets":
             embedders[protocol.name] = _attribute(protocol)(*arguments, device)
         else:
-            judges[protocol.name] = _judge(protocol, arguments, device)
-    return Instruments(wanted, judges, embedders, networks)
+            functions[protocol.name] = _function(protocol, arguments, device)
+    return LoadedMetrics(wanted, functions, embedders, networks)
 
 
-def _looking(protocol: MetricProtocol, files: FeatureFiles) -> tuple[str, tuple[Any, ...]]:
+def _feature_network(protocol: MetricProtocol, files: FeatureFiles) -> tuple[str, tuple[Any, ...]]:
     """The network that a metric looks with, and what its class is made of."""
     network, path = files.choose(protocol)
     if protocol.name.startswith("lpips"):
@@ -123,7 +123,7 @@ def _looking(protocol: MetricProtocol, files: FeatureFiles) -> tuple[str, tuple[
     return network, (path, network) if protocol.takes == "sets" else (path,)
 
 
-def _judge(protocol: MetricProtocol, arguments: tuple[Any, ...], device: torch.device | str) -> Judge:
+def _function(protocol: MetricProtocol, arguments: tuple[Any, ...], device: torch.device | str) -> MetricFunction:
     """One way to call every kind of metric."""
     measure = _attribute(protocol)
     if protocol.takes == "hole":
