@@ -34,3 +34,16 @@ DISCRIMINATORS: Registry[nn.Module] = Registry(
         "nogan": "gantools.models.discriminators.nogan:NoGanCritic",
     },
 )
+
+LATENT_GENERATORS: Registry[nn.Module] = Registry(
+    "latent generator",
+    {
+        "mlp": "gantools.models.latent.mlp:MlpGenerator",
+        "dcgan": "gantools.models.latent.dcgan:DcganGenerator",
+        "dense_conv": "gantools.models.latent.dense_conv:DenseConvGenerator",
+        "laplacian": "gantools.models.latent.laplacian:LaplacianGenerator",
+        "progressive": "gantools.models.latent.progressive:ProgressiveGenerator",
+        "stack": "gantools.models.latent.stack:StackGenerator",
+    },
+)
+"""Networks from a latent vector, and a condition where they read one, to an image."""

@@ -1,0 +1,1 @@
+"""Networks that make images from a latent vector, each with its discriminator, one paper per file."""
