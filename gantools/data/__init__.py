@@ -17,6 +17,7 @@ DATASETS: Registry[Dataset] = Registry(
         "masked": "gantools.data.datasets.inpainting:InpaintingDataset",
         "blurred": "gantools.data.datasets.deblurring:DeblurringDataset",
         "unpaired": "gantools.data.datasets.unpaired:UnpairedDataset",
+        "labelled": "gantools.data.datasets.labelled:LabelledDataset",
         "restoration": "gantools.data.datasets.restoration:RestorationDataset",
     },
 )

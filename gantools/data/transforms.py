@@ -26,6 +26,27 @@ def square(image: Pixels, side_px: int, fit: Fit) -> Pixels:
     return np.asarray(cv2.resize(image, (side_px, side_px), interpolation=method), np.uint8)
 
 
+def fitted(image: Pixels, size: tuple[int, int], fit: Fit, pad_value: int = 255) -> Pixels:
+    """Bring ``image`` to a height and width: stretched, its middle in that shape, or padded to it."""
+    height, width = image.shape[:2]
+    factors = size[0] / height, size[1] / width
+    inner = size
+    if fit == "crop":
+        image = centre(
+            image,
+            *(min(side, round(wanted / max(factors))) for side, wanted in zip((height, width), size, strict=True)),
+        )
+    elif fit == "pad":
+        inner = min(size[0], round(height * min(factors))), min(size[1], round(width * min(factors)))
+    if image.shape[:2] != inner:
+        method = cv2.INTER_AREA if image.shape[0] * image.shape[1] >= inner[0] * inner[1] else cv2.INTER_LINEAR
+        image = np.asarray(cv2.resize(image, inner[::-1], interpolation=method), np.uint8)
+    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    edges = (top, size[0] - inner[0] - top, left, size[1] - inner[1] - left)
+    value = (pad_value,) * 3
+    return np.asarray(cv2.copyMakeBorder(image, *edges, cv2.BORDER_CONSTANT, value=value), np.uint8)
+
+
 def short_side(image: Pixels, side_px: int) -> Pixels:
     """``image`` in its proportions, its shorter side ``side_px`` long."""
     height, width = image.shape[:2]

@@ -33,6 +33,8 @@ class Item:
 
     name: str
     files: tuple[Path, ...]
+    number: int | None = None
+    """Its place in a file that holds many; such a file was read when the folder was looked at."""
 
 
 @dataclass(frozen=True)

@@ -106,13 +106,30 @@ class Masked(Batch):
         return (self.mask + 1) / 2
 
 
+@dataclass(frozen=True)
+class LabelledImages(Batch):
+    """Images and what they show: one-hot labels or text vectors.
+
+    Shapes: ``image`` as in every batch, of 1 or 3 channels; ``condition`` (N, K) float32, K = 0 for neither.
+    """
+
+    image: Tensor
+    condition: Tensor
+    names: tuple[str, ...]
+
+    def shuffled(self) -> LabelledImages:
+        """The same batch with its conditions in a random order."""
+        order = torch.randperm(len(self.condition), device=self.condition.device)
+        return replace(self, condition=self.condition[order])
+
+
 def to_network(batch: B, device: torch.device | str, *, channels_last: bool = False) -> B:
     """Move a loader's batch to ``device`` as bytes (a quarter of the traffic) and convert it there.
 
     Only to CUDA the copy does not block: on Metal such copies read memory that is given away by then (PyTorch issue
     139550).
-    Range: uint8 [0, 255] → float [-1, 1].
+    Range: uint8 [0, 255] → float [-1, 1]; tensors of other types are not images and stay as they are.
     """
     layout = torch.channels_last if channels_last else torch.contiguous_format
     moved = batch.to(device, non_blocking=torch.device(device).type == "cuda")
-    return moved.map_tensors(lambda t: ranges.batch_to_float(t, layout))
+    return moved.map_tensors(lambda t: ranges.batch_to_float(t, layout) if t.dtype == torch.uint8 else t)

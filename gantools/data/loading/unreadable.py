@@ -56,7 +56,7 @@ def require_readable(dataset: Dataset) -> None:
     failed: list[Unreadable] = []
     for item in sampled(dataset.items):
         try:
-            for file in item.files:
+            for file in item.files if item.number is None else ():
                 reader.probe(file)
         except ImageError as error:
             failed.append(Unreadable(item.name, str(error)))

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from gantools import files
 from gantools.data.loading import sampler
-from gantools.data.synthetic import fruit, scenes, shoes
+from gantools.data.synthetic import digits, fruit, scenes, shoes
 from gantools.images.image import Image
 from gantools.images.io import writer
 
-Kind = Literal["shoes", "fruit", "scenes"]
+Kind = Literal["shoes", "fruit", "scenes", "digits", "captioned-shoes"]
 Draw: TypeAlias = Callable[[np.random.Generator, int], npt.NDArray[np.uint8]]
 
 # Sub-folder of the data set ("" is the folder itself) → what is drawn there.
@@ -22,15 +27,18 @@ _FOLDERS: dict[Kind, dict[str, Draw]] = {
     "shoes": {"": shoes.draw},
     "fruit": {"trainA": fruit.apples, "trainB": fruit.oranges},
     "scenes": {"": scenes.draw},
+    "digits": {str(digit): partial(digits.draw, digit=digit) for digit in range(10)},
+    "captioned-shoes": {"": lambda rng, side_px: shoes.draw_described(rng, side_px)[0]},
 }
+CAPTIONS = "captions.csv"
 
 
 def draw_dataset(
     kind: Kind, folder: Path, count: int, size_px: int, seed: int, *, suffix: Literal[".png", ".jpg"] = ".png"
 ) -> list[Path]:
-    """Draw ``count`` square images (of fruit: of each sort) into ``folder`` and return their paths.
+    """Draw ``count`` square images (of fruit: of each sort; of digits: of each) into ``folder``; return their paths.
 
-    Image ``i`` depends on kind, seed and ``i`` alone.
+    Image ``i`` depends on kind, seed and ``i`` alone. Captioned shoes have captions and attributes in captions.csv.
     """
     written = []
     for domain, (name, draw) in enumerate(_FOLDERS[kind].items()):
@@ -38,7 +46,21 @@ def draw_dataset(
             path = folder / name / f"{index:05d}{suffix}"
             writer.write(Image(draw(sampler.sample_rng(seed, domain, index), size_px)), path)
             written.append(path)
+    if kind == "captioned-shoes":
+        files.write_bytes(folder / CAPTIONS, _captions(written, seed).encode())
     return written
+
+
+def _captions(paths: list[Path], seed: int) -> str:
+    """A row for every shoe: file, caption, and the attributes that it was drawn with."""
+    stream = io.StringIO()
+    names = [field.name for field in fields(shoes.Attributes)]
+    table = csv.writer(stream, lineterminator="\n")
+    table.writerow(("file", "caption", *names))
+    for index, path in enumerate(paths):
+        attributes = shoes.draw_described(sampler.sample_rng(seed, 0, index), 16)[1]
+        table.writerow((path.name, attributes.caption(), *(getattr(attributes, name) for name in names)))
+    return stream.getvalue()
 
 
 def draw_image(kind: Kind, index: int, size_px: int, seed: int) -> npt.NDArray[np.uint8]:

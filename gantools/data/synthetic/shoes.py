@@ -32,12 +32,70 @@ class Last:
         return np.asarray(GROUND - self.sole - self.lift * rise * rise * (3 - 2 * rise) - 0.025 * spring**2)
 
 
+KINDS = ("sneaker", "high-top", "boot", "loafer", "pump")
+NAMED_COLOURS: dict[str, tuple[float, float, float]] = {
+    "black": (0.12, 0.12, 0.12),
+    "white": (0.93, 0.93, 0.93),
+    "gray": (0.55, 0.55, 0.56),
+    "red": (0.82, 0.13, 0.14),
+    "orange": (0.95, 0.52, 0.10),
+    "yellow": (0.94, 0.82, 0.18),
+    "green": (0.16, 0.55, 0.24),
+    "blue": (0.14, 0.32, 0.78),
+    "purple": (0.48, 0.22, 0.66),
+    "pink": (0.95, 0.55, 0.70),
+    "brown": (0.45, 0.27, 0.14),
+}
+SOLES = {"white": (0.90, 0.90, 0.90), "black": (0.14, 0.14, 0.14), "tan": (0.72, 0.52, 0.33)}
+_JITTER = 0.03
+"""How far each channel of a named colour varies."""
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What a drawn shoe is, in words: its kind, the colours of its parts, and whether it has a separate heel."""
+
+    kind: str
+    main: str
+    sole: str
+    accent: str
+    heel: bool
+
+    def caption(self) -> str:
+        """A sentence: ``a red boot with blue details, a white sole and a heel``."""
+        article = "an" if self.main[0] in "aeiou" else "a"
+        parts = (
+            f"{self.accent} details, a {self.sole} sole and a heel"
+            if self.heel
+            else (f"{self.accent} details and a {self.sole} sole")
+        )
+        return f"{article} {self.main} {self.kind} with {parts}"
+
+
 def draw(rng: np.random.Generator, side_px: int) -> npt.NDArray[np.uint8]:
     """One shoe. Shapes: (side_px, side_px, 3) uint8."""
-    canvas = Canvas(side_px, WHITE)
-    kind = str(rng.choice(["sneaker", "high-top", "boot", "loafer", "pump"], p=[0.42, 0.16, 0.16, 0.14, 0.12]))
+    kind = str(rng.choice(KINDS, p=[0.42, 0.16, 0.16, 0.14, 0.12]))
     last = _last(kind, rng)
-    colours = _scheme(rng)
+    return _drawn(kind, last, _scheme(rng), side_px, rng)
+
+
+def draw_described(rng: np.random.Generator, side_px: int) -> tuple[npt.NDArray[np.uint8], Attributes]:
+    """One shoe whose colours have names, and its attributes. All kinds and colours are equally frequent."""
+    kind, main, accent = (str(rng.choice(names)) for names in (KINDS, list(NAMED_COLOURS), list(NAMED_COLOURS)))
+    sole = str(rng.choice(list(SOLES)))
+    last = _last(kind, rng)
+    named = {"main": NAMED_COLOURS[main], "accent": NAMED_COLOURS[accent], "sole": SOLES[sole]}
+    colours: dict[str, Colour] = {
+        part: np.clip(np.asarray(colour) + rng.uniform(-_JITTER, _JITTER, 3), 0, 1) for part, colour in named.items()
+    }
+    colours["lining"] = np.asarray(colours["main"]) * 0.35
+    return _drawn(kind, last, colours, side_px, rng), Attributes(kind, main, sole, accent, last.heel > 0)
+
+
+def _drawn(
+    kind: str, last: Last, colours: dict[str, Colour], side_px: int, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    canvas = Canvas(side_px, WHITE)
     upper = canvas.shape(_upper_outline(last))
     _shadow(canvas, last)
     _sole(canvas, last, colours, rng)

@@ -1,8 +1,9 @@
-"""Folders packed into tar files: images are read out of them at random, as if they lay in the folder.
+"""Folders packed into tar files, and ZIP files: images are read out of them as if they lay in a folder.
 
 A packed folder holds tar files and nothing else to look at (WebDataset's layout: plain uncompressed members; the files
 of one sample have one stem and follow each other). ``DIR/trainA/3.png`` then names a member of one of ``DIR``'s tars.
 Where members lie is kept in ``shards.json``; without it, or when a tar has another size, the tars are scanned once.
+A ZIP file is a folder by itself: ``set.zip/00/3.png`` names a member of it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import io
 import json
 import os
 import tarfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +37,8 @@ class Member:
     shard: Path
     offset: int
     size_bytes: int
+    name: str | None = None
+    """Its name within a ZIP file, by which it is read, compressed or not; None in a tar."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,9 @@ class Packed:
 def find(path: Path) -> tuple[Packed, str] | None:
     """The packed folder that ``path`` is or lies in, and the name within it ("" for itself)."""
     for folder in (path, *path.parents):
-        if folder.is_dir():
-            packed = _opened(folder, folder.stat().st_mtime_ns)
+        zipped = folder.suffix.lower() == ".zip" and folder.is_file()
+        if zipped or folder.is_dir():
+            packed = (_opened_zip if zipped else _opened)(folder, folder.stat().st_mtime_ns)
             name = path.relative_to(folder).as_posix()
             return (packed, "" if name == "." else name) if packed else None
     return None
@@ -103,6 +108,8 @@ def opened(path: Path) -> BinaryIO:
         member = _member(path)
         if member is None:
             raise
+    if member.name is not None:
+        return io.BytesIO(_zip(member.shard, os.getpid()).read(member.name))
     with member.shard.open("rb") as stream:
         stream.seek(member.offset)
         return io.BytesIO(stream.read(member.size_bytes))
@@ -125,8 +132,35 @@ def _opened(folder: Path, _changed: int) -> Packed | None:
         with suppress(OSError):
             write_index(folder)  # for the next time, where the folder can be written
     members = {name: Member(folder / tar, *place) for tar, held in places.items() for name, place in held.items()}
+    return Packed(folder, members, _parents(members))
+
+
+@lru_cache(maxsize=64)
+def _opened_zip(path: Path, _changed: int) -> Packed:
+    """What a ZIP file holds. Raises DataError when it is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = [each for each in archive.infolist() if not each.is_dir()]
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"'{path}': not an intact ZIP file ({error})") from error
+    members = {
+        each.filename: Member(path, each.header_offset, each.file_size, each.filename)
+        for each in infos
+        if not any(map(passed_over, each.filename.split("/")))
+    }
+    return Packed(path, members, _parents(members))
+
+
+@lru_cache(maxsize=8)
+def _zip(path: Path, _process: int) -> zipfile.ZipFile:
+    """An open ZIP file; each process has its own, for they would share its position."""
+    return zipfile.ZipFile(path)
+
+
+def _parents(members: Mapping[str, Member]) -> frozenset[str]:
+    """Every folder that members lie in; "" is the packed one itself."""
     folders = {parent.as_posix() for name in members for parent in PurePosixPath(name).parents}
-    return Packed(folder, members, frozenset(folders - {"."} | {""}))
+    return frozenset(folders - {"."} | {""})
 
 
 def _tars(folder: Path) -> list[Path]:
