@@ -26,6 +26,26 @@ _KEY = "gantools"
 
 
 @dataclass(frozen=True)
+class Latent:
+    """What an image is made from: a vector of noise, its codes, and a condition beside it.
+
+    ``size`` values in all, ``normal`` or ``uniform`` on [-1, 1]. ``categorical`` are the sizes of one-hot codes and
+    ``continuous`` the number of uniform codes at the vector's end, in this order. The condition is a one-hot label
+    (``classes`` names them), a text vector of ``text_size`` values (``vocabulary`` are the words it may have), or none.
+    """
+
+    size: int
+    distribution: Literal["normal", "uniform"] = "normal"
+    categorical: tuple[int, ...] = ()
+    continuous: int = 0
+    classes: tuple[str, ...] = ()
+    text_size: int = 0
+    vocabulary: tuple[str, ...] = ()
+    levels: int = 1
+    """How many sizes the generator goes through; above 1 it has ``steps``."""
+
+
+@dataclass(frozen=True)
 class Export:
     """What a user must know of a generator to run it; nothing has to be typed again at inference.
 
@@ -41,6 +61,8 @@ class Export:
     at its own size (``native``), unless the user chooses. ``shrunk_by``: by ``area``, or to the ``darkest`` of the
     pixels, so that thin lines stay. ``luminance``: ``made`` by the network, or ``kept`` from the input, of which
     the network sees a gray version, and which gets only its colours.
+
+    What ``takes`` a ``latent`` makes images of ``image_px`` (height, width) from nothing, as ``latent`` says.
     """
 
     network: str
@@ -50,12 +72,14 @@ class Export:
     minimum_size_px: int = 1
     mode: Literal["eval", "train"] = "eval"
     trained_px: int | None = None
-    takes: Literal["picture", "masked"] = "picture"
+    takes: Literal["picture", "masked", "latent"] = "picture"
     gray: Literal["keep", "color"] = "keep"
     resized_px: int | None = None
     applied_at: Literal["trained", "native"] = "native"
     shrunk_by: Literal["area", "darkest"] = "area"
     luminance: Literal["made", "kept"] = "made"
+    latent: Latent | None = None
+    image_px: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +132,7 @@ def _open(path: Path, *, with_tensors: bool) -> Weights:
             if header["schema"] != SCHEMA:
                 raise ModelFileError(f"{path}: weights of schema {header['schema']}, this gantools reads {SCHEMA}")
             scale = _older_scale(header["about"])
-            exports = {name: Export(**{**scale, **fields}) for name, fields in header["exports"].items()}
+            exports = {name: _export({**scale, **fields}) for name, fields in header["exports"].items()}
             tensors: dict[str, dict[str, Tensor]] = {name: {} for name in exports}
             for full in stored.keys() if with_tensors else ():
                 name, _, key = full.partition("/")
@@ -121,6 +145,17 @@ def _open(path: Path, *, with_tensors: bool) -> Weights:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileError(f"{path}: a safetensors file, but not gantools weights (no description in it)") from error
     return Weights(header["recipe"], exports, header["about"], tensors)
+
+
+def _export(fields: dict[str, Any]) -> Export:
+    """An export from its JSON, which has lists for tuples."""
+    latent, image_px = fields.pop("latent", None), fields.pop("image_px", None)
+    if latent is not None:
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in latent.items()
+        }
+        latent = Latent(**plain)
+    return Export(**fields, latent=latent, image_px=tuple(image_px) if image_px else None)
 
 
 def _older_scale(about: Mapping[str, Any]) -> dict[str, Any]:

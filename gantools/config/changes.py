@@ -10,7 +10,7 @@ from gantools.config.options import Options
 from gantools.config.schema import RunConfig, StageOptions
 from gantools.errors import UsageError
 
-_AMOUNT = re.compile(r"([1-9]\d*)(steps?|epochs?)?")
+_AMOUNT = re.compile(r"([1-9]\d*)(steps?|epochs?|kimg)?")
 
 
 class Change(NamedTuple):
@@ -50,12 +50,13 @@ def extension(config: RunConfig, amount: str) -> str:
     """
     match = _AMOUNT.fullmatch(amount)
     if not match:
-        raise UsageError(f"--extend {amount}: write how many steps more (500), or epochs (2epochs)")
+        raise UsageError(f"--extend {amount}: write how many steps more (500), or epochs (2epochs), or kimg (50kimg)")
     name, stage = _last_stage(config.stages)
-    unit = "epochs" if (match[2] or "steps").startswith("epoch") else "steps"
+    typed = match[2] or "steps"
+    unit = typed if typed == "kimg" else f"{typed.removesuffix('s')}s"
     length: float | None = getattr(stage, unit)
     if length is None:
-        other = "steps" if unit == "epochs" else "epochs"
+        other = next(each for each in ("steps", "epochs", "kimg") if getattr(stage, each) is not None)
         raise UsageError(f"--extend {amount}: stage {name} is {getattr(stage, other):g} {other} long; give {other}")
     return f"stages.{name}.{unit}={length + int(match[1]):g}"
 

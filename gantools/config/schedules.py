@@ -91,11 +91,22 @@ class CosineSchedule(Options):
         return _half_cosine(1.0, self.end_factor, done)
 
 
+class ExponentialSchedule(Options):
+    """Multiply the rate by ``factor`` after every step (Goodfellow 2014: divided by 1.000004, from 0.1 to 1e-6)."""
+
+    name: Literal["exponential"] = "exponential"
+    factor: float = setting(1 / 1.000004, "what the rate is multiplied by after each step", gt=0, le=1)
+    end_factor: float = setting(1e-5, "smallest rate, relative to the base rate", ge=0)
+
+    def rate_factor(self, progress: StageProgress) -> float:
+        return max(self.end_factor, self.factor**progress.step)
+
+
 def _half_cosine(start: float, end: float, done: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 
 ScheduleOptions = Annotated[
-    ConstantSchedule | LinearDecaySchedule | StepSchedule | OneCycleSchedule | CosineSchedule,
+    ConstantSchedule | LinearDecaySchedule | StepSchedule | OneCycleSchedule | CosineSchedule | ExponentialSchedule,
     Field(discriminator="name"),
 ]

@@ -40,7 +40,18 @@ class AdamWOptions(Options):
     )
 
 
-OptimizerOptions = Annotated[AdamOptions | AdamWOptions, Field(discriminator="name")]
+class SgdOptions(Options):
+    """Gradient descent with momentum, as the first GANs were trained."""
+
+    name: Literal["sgd"] = "sgd"
+    lr: float = setting(0.1, "learning rate", gt=0, plausible=(1e-5, 1))
+    momentum: float = setting(0.5, "momentum", ge=0, lt=1)
+    clip_norm: float | None = setting(
+        None, "largest gradient norm; null leaves gradients alone", gt=0, plausible=(1e-3, 1e4)
+    )
+
+
+OptimizerOptions = Annotated[AdamOptions | AdamWOptions | SgdOptions, Field(discriminator="name")]
 
 
 class GeneratorOnly(Options):
@@ -66,13 +77,14 @@ class StageOptions(Options, Generic[P]):
 
     steps: int | None = setting(None, "length in steps (or give epochs)", ge=1)
     epochs: float | None = setting(None, "length in epochs (or give steps)", gt=0)
+    kimg: float | None = setting(None, "length in thousands of training images (give this, steps or epochs)", gt=0)
     optimizers: P = setting(..., "one optimizer per player")
     schedule: ScheduleOptions = setting(ConstantSchedule(), "learning-rate schedule of the stage, for all players")
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give the stage's length either as steps or as epochs")
+        if [self.steps, self.epochs, self.kimg].count(None) != 2:
+            raise ValueError("give the stage's length either as steps or as epochs, or as kimg")
         return self
 
 

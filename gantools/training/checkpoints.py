@@ -136,7 +136,7 @@ class CheckpointManager:
         shares = [{"streams": content["streams"], "extra": content["extra"]}, *content["peers"]]
         if len(shares) != ranks.world_size:
             self._report_world_size(len(shares))
-            in_epochs = state.options(stage).epochs is not None
+            in_epochs = state.options(stage).steps is None
             progress = progress.for_world_size(len(shares), ranks.world_size, in_epochs=in_epochs)
         trainer = open_stage(stage) if progress.stage_step else None
         if trainer:

@@ -15,7 +15,7 @@ from gantools.training.device.loader import DeviceLoader
 from gantools.training.monitor import finite
 from gantools.training.monitor.health import Health
 from gantools.training.progress import Progress
-from gantools.training.recipe import Stage
+from gantools.training.recipe import Stage, StepInfo
 from gantools.training.recorder import LogWindow, Recorder
 from gantools.training.reporter import Reporter
 from gantools.training.run.directory import RunDirectory
@@ -58,6 +58,7 @@ class Loop:
                     batches = self._next_batches(window)
                     names = [name for batch in batches for name in batch.names]
                     rate_factor = self._rate_factor(stage, self.progress.stage_step, length)
+                    self._announce(stage, self.progress.stage_step, length)
                     try:
                         losses = trainer.step(self.progress.stage_step, batches, rate_factor)
                     except NonFiniteError as error:
@@ -118,6 +119,11 @@ class Loop:
         self.reporter.stage(stage.name, length, self.progress.stage_step)
         self.health.begin(self.progress.step)
         return trainer, length, LogWindow(self.progress.step)
+
+    def _announce(self, stage: Stage, stage_step: int, length: int) -> None:
+        """Tell the recipe which step begins."""
+        images = stage_step * self.loader.images_per_step
+        self.state.recipe.begin_step(StepInfo(stage.name, stage_step, length, images))
 
     def _rate_factor(self, stage: Stage, stage_step: int, length: int) -> float:
         options: StageOptions[Any] = self.state.options(stage)
@@ -201,6 +207,7 @@ class Loop:
         """Train one step of every stage, as a dry run; yields the names of the stages that went well."""
         with closing(self._loader()) as loader:
             for stage in self.state.stages:
+                self.state.recipe.begin_step(StepInfo(stage.name, 0, 1, 0))
                 self._open(stage).step(0, loader.step(), 1.0)
                 yield stage.name
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from gantools.config.schema import AdamOptions, AdamWOptions
+from gantools.config.schema import AdamOptions, AdamWOptions, SgdOptions
 
-OptimizerOptions = AdamOptions | AdamWOptions
+OptimizerOptions = AdamOptions | AdamWOptions | SgdOptions
 
 
 def build(
@@ -23,6 +23,8 @@ def build(
     ]
     if isinstance(options, AdamWOptions):
         return torch.optim.AdamW(groups, options.lr, options.betas, options.eps, options.weight_decay, fused=True)
+    if isinstance(options, SgdOptions):
+        return torch.optim.SGD(groups, options.lr, options.momentum, fused=True)
     return torch.optim.Adam(groups, options.lr, options.betas, options.eps, fused=True)
 
 

@@ -110,6 +110,16 @@ class Player:
 
 
 @dataclass(frozen=True)
+class StepInfo:
+    """Where a run is: the stage's name, its step counted from 0, its length, and the images seen in it by all ranks."""
+
+    stage: str
+    stage_step: int
+    stage_steps: int
+    stage_images: int
+
+
+@dataclass(frozen=True)
 class Best:
     """The validation metric that chooses a stage's best weights, and whether more of it is better."""
 
@@ -195,7 +205,7 @@ class Recipe(ABC, Generic[B, O]):
     default_preset: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]] = ()
     evaluation: ClassVar[EvalDefaults] = EvalDefaults()
-    drawings: ClassVar[Literal["shoes", "fruit", "scenes"]] = "scenes"
+    drawings: ClassVar[Literal["shoes", "fruit", "scenes", "digits", "captioned-shoes"]] = "scenes"
     quick_preset: ClassVar[str | None] = None
     bench_settings: ClassVar[tuple[str, ...]] = ()
 
@@ -206,6 +216,14 @@ class Recipe(ABC, Generic[B, O]):
     @abstractmethod
     def stages(self) -> Iterator[Stage]:
         """The stages in the order they are played."""
+
+    def begin_step(self, at: StepInfo) -> None:
+        """Called before every step: for what depends on the time, such as a level that fades in."""
+
+    @classmethod
+    def completed(cls, config: Any, training: Dataset) -> Any:  # noqa: ARG003
+        """The configuration with what only the data know filled in (names of classes, a vocabulary)."""
+        return config
 
     @abstractmethod
     def forward(self, batch: B) -> O:

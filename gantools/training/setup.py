@@ -55,7 +55,9 @@ def prepare(
     """
     chosen = runtime.choose(device, config.train.precision, config.train.memory_format, config.train.compile)
     chosen = replace(chosen, ranks=communicator.join(chosen.device))
-    training, validation = kind.dataset(config, "training"), kind.dataset(config, "validation")
+    training = kind.dataset(config, "training")
+    config = kind.completed(config, training)
+    validation = kind.dataset(config, "validation")
     for data in (training, validation):
         require_readable(data)
     rng.seed(config.seed)

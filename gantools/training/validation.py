@@ -139,7 +139,7 @@ class Validation:
         """
         if self.largest_px is None:
             return batch
-        shapes = [value.shape for value in vars(batch).values() if isinstance(value, Tensor)]
+        shapes = [value.shape for value in vars(batch).values() if isinstance(value, Tensor) and value.ndim == 4]
         height, width = (min(shape[axis] for shape in shapes) for axis in (1, 2))
         exports, scale = self.recipe.exports().values(), max(shape[1] for shape in shapes) // height
         most = max(self.largest_px // scale, *(export.trained_px or 0 for export in exports))
@@ -147,6 +147,8 @@ class Validation:
         rows, columns = (_middle_of(side, most, multiple) for side in (height, width))
 
         def cut(images: Tensor) -> Tensor:
+            if images.ndim != 4:
+                return images
             times = images.shape[1] // height
             return images[:, times * rows.start : times * rows.stop, times * columns.start : times * columns.stop]
 

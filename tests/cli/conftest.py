@@ -93,6 +93,33 @@ SMALL = {
         "stages.adversarial.steps=2",
     ],
 }
+_DENSE = ["model.generator.dense_units=8", "model.generator.noise_size=6", "model.generator.channels=[4, 4]"]
+_TWO_STEPS = ["stages.adversarial.epochs=null", "stages.adversarial.steps=2"]
+_PHASES = [f"{phase}_{side}" for side in (8, 16, 32, 64, 128, 256) for phase in ("fade", "stay")]
+SMALL |= {
+    "cgan": [*_DENSE, *_TWO_STEPS],
+    "dcgan": ["data.image_px=[16, 16]", "model.generator.base_channels=2", *_TWO_STEPS],
+    "gan": _TWO_STEPS,
+    "infogan": [*_DENSE, *_TWO_STEPS],
+    "lapgan": [
+        *("model.generator.units=8", "model.generator.features=4"),
+        *(
+            f"stages.{stage}.{length}"
+            for stage in ("coarse", "detail_1", "detail_2")
+            for length in ("epochs=null", "steps=2")
+        ),
+    ],
+    "progan": [
+        "data.image_px=[8, 8]",
+        *("model.generator.latent_size=8", "model.generator.channel_base=64", "model.generator.max_channels=8"),
+        *(f"stages.{stage}.{length}" for stage in ("stay_4", *_PHASES[:2]) for length in ("kimg=null", "steps=2")),
+    ],
+    "stackgan": [
+        *("data.image_px=[16, 16]", "model.generator.first_doublings=1", "model.generator.second_doublings=3"),
+        *("model.generator.base_channels=4", "model.generator.discriminator_channels=4"),
+        *(f"stages.{stage}.{length}" for stage in ("sketch", "refine") for length in ("epochs=null", "steps=2")),
+    ],
+}
 _DEBLUR_GAME = [
     "model.discriminator.base_channels=2",
     "model.discriminator.downs=1",
@@ -103,6 +130,8 @@ _DEBLUR_GAME = [
 ]
 _FROZEN = [f"stages.generator_pretraining_frozen.{length}" for length in ("epochs=null", "steps=2")]
 SMALL_PRESET = {
+    "progan/paper-256": [f"stages.{stage}=null" for stage in _PHASES[2:]],
+    "progan/shoes-64": [f"stages.{stage}=null" for stage in _PHASES[2:8]],
     "pix2pix/facades": ["data.layout=photos"],
     "pix2pix/facades-64": ["data.layout=photos"],
     "restore/colorize": _FROZEN,

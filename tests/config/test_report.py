@@ -162,7 +162,7 @@ def test_lists_and_unions(override: str, said: str) -> None:
 def test_a_stage_has_one_length(override: str) -> None:
     line = 1 + PRESET.read_text(encoding="utf-8").splitlines().index("  adversarial:")
     assert problems("pix2pix/shoes-64", override) == (
-        f"{PRESET}:{line}: stages.adversarial: give the stage's length either as steps or as epochs",
+        f"{PRESET}:{line}: stages.adversarial: give the stage's length either as steps or as epochs, or as kimg",
     )
 
 

@@ -52,11 +52,11 @@ class DeviceLoader:
         return to_network(batch, self._runtime.device, channels_last=self._runtime.channels_last)
 
     def length(self, options: StageOptions[Any]) -> int:
-        """A stage's length in steps, also where it is given in epochs."""
+        """A stage's length in steps, also where it is given in epochs or thousands of images."""
         if options.steps is not None:
             return options.steps
-        assert options.epochs is not None
-        return max(1, math.ceil(options.epochs * self._images / self.images_per_step))
+        images = options.epochs * self._images if options.epochs is not None else 1000 * (options.kimg or 0)
+        return max(1, math.ceil(images / self.images_per_step))
 
     def stage_progress(self, stage_step: int, length: int) -> StageProgress:
         """How far a stage is, for its schedule."""

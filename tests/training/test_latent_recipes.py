@@ -1,0 +1,408 @@
+"""GAN, DCGAN, cGAN, InfoGAN, LAPGAN, ProGAN and StackGAN on the shared loop: steps by hand, resuming, exports."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gantools import api
+from gantools.checkpoint import weights
+from gantools.data.loading import loader
+from gantools.data.loading.batches import LabelledImages, to_network
+from gantools.data.synthetic import digits, shoes
+from gantools.errors import ConfigError, DataError
+from gantools.generation.latents import Sample, vector_of
+from gantools.generation.model import open_model
+from gantools.images.image import Image
+from gantools.images.io import writer
+from gantools.models.latent import laplacian, progressive
+from gantools.training import rng, setup
+from gantools.training.stopping import Limits
+
+SHARED = (
+    "data.batch_images=4",
+    "data.workers=0",
+    "data.validation_share=0.25",
+    "train.precision=fp32",
+    "train.log_every_steps=1",
+    "train.ema_decay=null",
+)
+DENSE = ("model.generator.dense_units=8", "model.generator.channels=[4, 4]", "model.generator.noise_size=6")
+PHASES = ("stay_4", "fade_8", "stay_8", "fade_16", "stay_16")
+SMALL = {
+    "gan/mnist": (),
+    "dcgan/mnist-32": ("model.generator.base_channels=2", "data.image_px=[16, 8]", "model.generator.start=[4, 2]"),
+    "cgan/mnist": DENSE,
+    "infogan/mnist": DENSE,
+    "lapgan/fashion-32": (
+        "model.generator.units=8",
+        "model.generator.features=4",
+        *(f"stages.{stage}.steps=3" for stage in ("coarse", "detail_1", "detail_2")),
+    ),
+    "progan/shoes-64": (
+        "data.image_px=[16, 16]",
+        "model.generator.latent_size=8",
+        "model.generator.channel_base=64",
+        "model.generator.max_channels=8",
+        *(f"stages.{phase}_{side}=null" for side in (32, 64) for phase in ("fade", "stay")),
+        *(f"stages.{phase}.steps=2" for phase in PHASES),
+    ),
+    "stackgan/shoes-64": (
+        "data.image_px=[16, 16]",
+        "model.generator.first_doublings=1",
+        "model.generator.second_doublings=3",
+        "model.generator.base_channels=4",
+        "model.generator.discriminator_channels=4",
+        "model.generator.residual_blocks=1",
+        "stages.sketch.steps=3",
+        "stages.refine.steps=3",
+    ),
+}
+ONE_STAGE = ("gan/mnist", "dcgan/mnist-32", "cgan/mnist", "infogan/mnist")
+STEPS = 3
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of drawn digits, one a class, and of drawn shoes with captions."""
+    folder = tmp_path_factory.mktemp("latent")
+    for number in range(16):
+        random = np.random.default_rng(number)
+        pixels = digits.draw(random, 28, number % 3)
+        writer.write(Image(pixels), folder / "digits" / str(number % 3) / f"{number}.png")
+    with (folder / "shoes.csv").open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(("file", "caption"))
+        for number in range(16):
+            pixels, attributes = shoes.draw_described(np.random.default_rng(number), 16)
+            writer.write(Image(pixels), folder / "shoes" / f"{number}.png")
+            table.writerow((f"{number}.png", attributes.caption()))
+    (folder / "shoes.csv").rename(folder / "shoes" / "captions.csv")
+    return folder
+
+
+@pytest.fixture
+def small(drawn: Path) -> Callable[..., api.Settings]:
+    """``small(preset, *overrides)``: the preset's configuration at toy size."""
+
+    def configure(spec: str, *overrides: str) -> api.Settings:
+        length = (f"stages.adversarial.steps={STEPS}",) if spec in ONE_STAGE else ()
+        data = drawn / ("shoes" if spec.startswith("stackgan") else "digits")
+        return api.configure(spec, data=[str(data)], overrides=[*SHARED, *SMALL[spec], *length, *overrides])
+
+    return configure
+
+
+def trained(settings: api.Settings, folder: Path, limits: Limits = Limits()):  # noqa: B008
+    spec = setup.prepare(settings.recipe, settings.config, "cpu")
+    setup.start(spec, settings.tree, folder, limits, None)
+    return spec.recipe
+
+
+def batches(settings: api.Settings, config) -> Iterator[LabelledImages]:
+    data = settings.recipe.dataset(config, "training")
+    stream = loader.batches(data, batch_images=4, start_batch=0, seed=config.seed, workers=0)
+    return (to_network(batch, "cpu") for batch in stream)
+
+
+def bce(logits: Tensor, label: float) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
+
+
+class Hand:
+    """A recipe built anew with Adam written out: D first, then G, one forward pass for both."""
+
+    def __init__(self, settings: api.Settings) -> None:
+        spec = setup.prepare(settings.recipe, settings.config, "cpu")
+        self.recipe, self.batches = spec.recipe, batches(settings, spec.config)
+        rng.separate_ranks(settings.config.seed, 0, 0)
+
+    def train(
+        self,
+        generator: list[nn.Module],
+        discriminator: list[nn.Module],
+        costs: Callable[[LabelledImages], tuple[Tensor, Callable[[], Tensor], Callable[[], Tensor]]],
+        *,
+        steps: int = STEPS,
+        rates: tuple[float, float] = (2e-4, 2e-4),
+        betas: tuple[float, float] = (0.5, 0.999),
+    ) -> None:
+        """``costs(batch)`` makes the fakes and returns them with the two costs, each computed when it is due."""
+        nets = (generator, discriminator)
+        adams = [
+            torch.optim.Adam([p for net in own for p in net.parameters()], rate, betas, fused=True)
+            for own, rate in zip(nets, rates, strict=True)
+        ]
+        for net in (*generator, *discriminator):
+            net.train()
+        for _, batch in zip(range(steps), self.batches, strict=False):
+            for own, learns in zip(nets, (True, False), strict=True):
+                for net in own:
+                    net.requires_grad_(learns)
+            _, d_cost, g_cost = costs(batch)
+            for turn, cost in ((1, d_cost), (0, g_cost)):
+                for own, learns in zip(nets, (turn == 0, turn == 1), strict=True):
+                    for net in own:
+                        net.requires_grad_(learns)
+                adams[turn].zero_grad()
+                cost().backward()
+                adams[turn].step()
+
+
+def assert_same(ours: nn.Module, theirs: nn.Module) -> None:
+    for (name, mine), other in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
+        assert torch.equal(mine, other), f"{name}: differs by {(mine.float() - other.float()).abs().max()}"
+
+
+def assert_near(ours: nn.Module, theirs: nn.Module) -> None:
+    """As ``assert_same``, where sums are written in another order: Adam makes whole steps of the rounding of gradients
+    that are nearly zero, so that single weights may differ.
+    """
+    mine, others = (
+        torch.cat([value.float().flatten() for value in net.state_dict().values()]) for net in (ours, theirs)
+    )
+    assert (mine - others).norm() < 1e-3 * others.norm()
+
+
+@pytest.mark.parametrize("spec", ["gan/mnist", "dcgan/mnist-32"])
+def test_gan_and_dcgan_steps_equal_a_hand_written_loop(small, tmp_path: Path, spec: str) -> None:
+    ours = trained(small(spec), tmp_path / "run")
+    hand = Hand(small(spec))
+    g, d = hand.recipe.generator, hand.recipe.discriminator
+
+    def costs(batch):
+        fake = g(torch.cat((torch.randn(4, 100), torch.rand(4, 0)), 1))
+        return fake, lambda: bce(d(batch.image), 1) + bce(d(fake.detach()), 0), lambda: bce(d(fake), 1)
+
+    hand.train([g], [d], costs)
+    assert_same(ours.generator, g)
+    assert_same(ours.discriminator, d)
+
+
+def test_cgan_steps_equal_a_hand_written_loop(small, tmp_path: Path) -> None:
+    ours = trained(small("cgan/mnist"), tmp_path / "run")
+    hand = Hand(small("cgan/mnist"))
+    g, d = hand.recipe.generator, hand.recipe.discriminator
+
+    def costs(batch):
+        labels = batch.condition[torch.randperm(4)]
+        fake = g(2 * torch.rand(4, 6) - 1, labels)
+        return (
+            fake,
+            lambda: bce(d(batch.image, batch.condition), 1) + bce(d(fake.detach(), labels), 0),
+            lambda: bce(d(fake, labels), 1),
+        )
+
+    hand.train([g], [d], costs)
+    assert_same(ours.generator, g)
+    assert_same(ours.discriminator, d)
+
+
+def test_infogan_steps_equal_a_hand_written_loop(small, tmp_path: Path) -> None:
+    ours = trained(small("infogan/mnist"), tmp_path / "run")
+    hand = Hand(small("infogan/mnist"))
+    g, d, q = hand.recipe.generator, hand.recipe.discriminator, hand.recipe.reader
+
+    def costs(batch):
+        noise = 2 * torch.rand(4, 6) - 1
+        one_hot = functional.one_hot(torch.randint(10, (4,)), 10).float()
+        continuous = 2 * torch.rand(4, 2) - 1
+        fake = g(torch.cat((noise, one_hot, continuous), 1))
+
+        def information(features: Tensor) -> Tensor:
+            read = q(features)
+            gaussian = 0.5 * (read[:, 10:] - continuous).square().sum(1).mean()  # unit variance, up to a constant
+            return functional.cross_entropy(read[:, :10], one_hot.argmax(1)) + gaussian
+
+        def d_cost() -> Tensor:
+            real, features = d(batch.image), d.features(fake.detach())
+            return bce(real, 1) + bce(d.logit(features), 0) + information(features)
+
+        def g_cost() -> Tensor:
+            features = d.features(fake)
+            return bce(d.logit(features), 1) + information(features)
+
+        return fake, d_cost, g_cost
+
+    hand.train([g], [d, q], costs, rates=(1e-3, 2e-4))
+    for mine, theirs in ((ours.generator, g), (ours.discriminator, d), (ours.reader, q)):
+        assert_near(mine, theirs)
+
+
+def test_lapgan_levels_learn_alone_from_real_coarse_images(small, tmp_path: Path) -> None:
+    settings = small("lapgan/fashion-32")
+    ours = trained(settings, tmp_path / "run")
+    hand = Hand(settings)
+    made, judges = hand.recipe.generators, hand.recipe.discriminators
+
+    def coarse(batch):
+        real = laplacian.pyramid(batch.image, 3)[0]
+        fake = made[0](2 * torch.rand(4, 100) - 1)
+        return fake, lambda: bce(judges[0](real), 1) + bce(judges[0](fake.detach()), 0), lambda: bce(judges[0](fake), 1)
+
+    def detail(level):
+        def costs(batch):
+            images = laplacian.pyramid(batch.image, 3)
+            noise = 2 * torch.rand(4, 1, *images[level].shape[2:]) - 1
+            up = laplacian.enlarge(images[level - 1])
+            fake, judge = up + made[level](noise, up), judges[level]
+            return (
+                fake,
+                lambda: bce(judge(images[level]), 1) + bce(judge(fake.detach()), 0),
+                lambda: bce(judge(fake), 1),
+            )
+
+        return costs
+
+    hand.train([made[0]], [judges[0]], coarse)
+    for level in (1, 2):
+        hand.train([made[level]], [judges[level]], detail(level))
+    for mine, theirs in zip((*ours.generators, *ours.discriminators), (*made, *judges), strict=True):
+        assert_near(mine, theirs)
+
+
+def test_progan_fades_in_what_it_makes_and_what_it_sees(small, tmp_path: Path) -> None:
+    settings = small("progan/shoes-64")
+    ours = trained(settings, tmp_path / "run")
+    hand = Hand(settings)
+    g, d = hand.recipe.generator, hand.recipe.discriminator
+    at = {"level": 0, "step": 0, "fades": False}
+
+    def costs(batch):
+        alpha = at["step"] / 2 if at["fades"] else 1.0
+        at["step"] += 1
+        for net in (g, d):
+            net.grow(at["level"], alpha)
+        real = functional.avg_pool2d(batch.image, 4 >> at["level"]) if at["level"] < 2 else batch.image
+        real = progressive.faded(real, alpha) if alpha < 1 else real
+        fake = g(torch.cat((torch.randn(4, 8), torch.rand(4, 0)), 1))
+
+        def d_cost() -> Tensor:
+            scores = d(real)
+            cost = d(fake.detach()).mean() - scores.mean()
+            share = torch.rand(4, 1, 1, 1)
+            between = real.lerp(fake.detach(), share).requires_grad_()
+            (gradient,) = torch.autograd.grad(d(between).sum(), between, create_graph=True)
+            cost = cost + 10 * (torch.linalg.vector_norm(gradient.flatten(1), dim=1) - 1).square().mean()
+            return cost + 0.001 * scores.square().mean()
+
+        return fake, d_cost, lambda: -d(fake).mean()
+
+    for phase in PHASES:
+        at.update(level={"4": 0, "8": 1, "16": 2}[phase.split("_")[1]], step=0, fades=phase.startswith("fade"))
+        hand.train([g], [d], costs, steps=2, rates=(1e-3, 1e-3), betas=(0.0, 0.99))
+    for mine, theirs in ((ours.generator, g), (ours.discriminator, d)):
+        assert_near(mine, theirs)
+
+
+def test_stackgan_is_told_of_wrong_sentences(small, tmp_path: Path) -> None:
+    settings = small("stackgan/shoes-64", "stages.refine.steps=1")
+    ours = trained(settings, tmp_path / "run", Limits(max_steps=STEPS))
+    hand = Hand(settings)
+    first, judge = hand.recipe.generator.first, hand.recipe.discriminators[0]
+
+    def costs(batch):
+        text, real = batch.condition, functional.avg_pool2d(batch.image, 2)
+        latent = torch.cat((torch.randn(4, hand.recipe.latent.size), torch.rand(4, 0)), 1)[:, : first.latent_size]
+        fake, code = first.draw(latent, text)
+        wrong = text.roll(-1, 0)  # all captions of these batches differ
+        assert (wrong != text).any(1).all()
+
+        def d_cost() -> Tensor:
+            right, made = judge(real, text), judge(fake.detach(), text)
+            return (bce(right, 1) + bce(made, 0)) / 2 + (bce(right, 1) + bce(judge(real, wrong), 0)) / 2
+
+        def g_cost() -> Tensor:
+            variance = (2 * code.log_deviation).exp()
+            divergence = 0.5 * (code.mean**2 + variance - 1 - variance.log()).mean()
+            return bce(judge(fake, text), 1) + 2.0 * divergence
+
+        return fake, d_cost, g_cost
+
+    hand.train([first], [judge], costs)
+    for mine, theirs in ((ours.generator.first, first), (ours.discriminators[0], judge)):
+        assert_near(mine, theirs)
+
+
+def test_the_second_stage_leaves_the_first_as_it_is(small, tmp_path: Path) -> None:
+    sketch = weights.load(_after(small, "stackgan/shoes-64", tmp_path / "a", 3))
+    whole = weights.load(_after(small, "stackgan/shoes-64", tmp_path / "b", 6))
+    tensors = sketch.tensors["generator"].items()
+    for key, value in tensors:
+        same = torch.equal(value, whole.tensors["generator"][key])
+        assert same == key.startswith("first.") or not value.is_floating_point() or "running" in key
+
+
+def _after(small, spec: str, folder: Path, steps: int) -> Path:
+    trained(small(spec), folder, Limits(max_steps=steps))
+    return folder / "weights" / "last.safetensors"
+
+
+@pytest.mark.parametrize("spec", SMALL)
+def test_a_run_that_stopped_goes_on_bit_for_bit(small, tmp_path: Path, spec: str) -> None:
+    settings = small(spec, "train.ema_decay=0.9")
+    stop = {"progan/shoes-64": 3, "lapgan/fashion-32": 5, "stackgan/shoes-64": 4}.get(spec, 2)
+    trained(settings, tmp_path / "whole")
+    trained(settings, tmp_path / "halves", Limits(max_steps=stop))
+    api.resume(tmp_path / "halves", device="cpu")
+    whole, halves = (weights.load(tmp_path / run / "weights" / "last.safetensors") for run in ("whole", "halves"))
+    for key, value in whole.tensors["generator"].items():
+        assert torch.equal(value, halves.tensors["generator"][key]), key
+
+
+@pytest.mark.parametrize("spec", SMALL)
+def test_exports_generate_without_the_recipe(small, tmp_path: Path, spec: str) -> None:
+    recipe = trained(small(spec), tmp_path / "run")
+    model = open_model(tmp_path / "run" / "weights" / "last.safetensors")
+    latent = model.latent
+    assert latent == recipe.latent
+    condition = None
+    if latent.classes or latent.text_size:
+        condition = np.eye(len(latent.classes) or latent.text_size, dtype=np.float32)[0]
+    (image,) = model.images([Sample("seed0000", vector_of(latent, 0), condition)])
+    assert image.shape[:2] == model.export.image_px == recipe.image_px
+    assert len(model.steps(Sample("seed0000", vector_of(latent, 0), condition))) == latent.levels
+
+
+def test_classes_and_words_belong_to_a_run(small, tmp_path: Path) -> None:
+    trained(small("cgan/mnist"), tmp_path / "digits")
+    trained(small("stackgan/shoes-64"), tmp_path / "shoes")
+    assert api.read_config(tmp_path / "digits" / "config.yaml").config.data.classes == ("0", "1", "2")
+    assert "sole" in api.read_config(tmp_path / "shoes" / "config.yaml").config.data.vocabulary
+
+
+def test_only_wanted_digits_are_learnt(small, tmp_path: Path) -> None:
+    recipe = trained(small("cgan/mnist", 'data.classes=["2", "0"]'), tmp_path / "run")
+    assert recipe.latent.classes == ("2", "0")
+
+
+@pytest.mark.parametrize(
+    ("spec", "override", "message"),
+    [
+        ("dcgan/mnist-32", "data.image_px=[24, 8]", "is not 4x2 .* nearest are"),
+        ("lapgan/fashion-32", "data.image_px=[30, 32]", "multiples of 4"),
+        ("lapgan/fashion-32", "model.generator.levels=2", "2 levels .* have coarse, detail_1"),
+        ("progan/shoes-64", "data.image_px=[16, 8]", "makes squares of"),
+        ("progan/shoes-64", "data.image_px=[32, 32]", "32 px have stay_4"),
+        ("stackgan/shoes-64", "data.image_px=[64, 64]", "makes 16x16 px"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(small, spec: str, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        small(spec, override)
+
+
+def test_missing_labels_and_captions_are_refused(small, drawn: Path) -> None:
+    shoes_only = [str(drawn / "shoes")]
+    for spec, needs in {"cgan/mnist": "needs classes", "stackgan/shoes-64": "needs captions"}.items():
+        data = shoes_only if spec.startswith("cgan") else [str(drawn / "digits")]
+        settings = api.configure(spec, data=data, overrides=[*SHARED, *SMALL[spec]])
+        with pytest.raises(DataError, match=needs):
+            setup.prepare(settings.recipe, settings.config, "cpu")
