@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -31,6 +31,7 @@ from gantools.config.command import with_changes
 from gantools.config.schema import RunConfig
 from gantools.config.source import Tree, read_yaml
 from gantools.errors import ConfigError, UsageError
+from gantools.generation.options import GenerateOptions
 from gantools.inference.options import DEFAULTS, InferOptions
 from gantools.registry import did_you_mean
 from gantools.training.options import TrainingOptions
@@ -38,10 +39,12 @@ from gantools.training.options import TrainingOptions
 if TYPE_CHECKING:
     from gantools.evaluation.compare import compare
     from gantools.evaluation.evaluate import evaluate, evaluate_pairs
+    from gantools.generation.run import Generation
     from gantools.images.image import Image
     from gantools.inference.arrays import LoadedModel
     from gantools.inference.pipeline.results import Results
     from gantools.inference.scaling import Preparation
+    from gantools.jobs.result import Result
     from gantools.training.recipe import Recipe
     from gantools.training.reporter import Reporter
     from gantools.training.setup import Outcome
@@ -59,9 +62,11 @@ __all__ = [
     "evaluate_pairs",
     "export_tensorboard",
     "export_weights",
+    "generate",
     "infer",
     "inspect",
     "load_model",
+    "plan_generation",
     "preview_data",
     "read_config",
     "report",
@@ -107,6 +112,25 @@ def infer(
         exporting.make_ready(model)
     run = plan_run(model, inputs, options)
     return run.dry_run() if options.dry_run else run.start(photo_preparation)
+
+
+def generate(model: str | Path, options: GenerateOptions | None = None, **changes: Any) -> Iterator[Result]:
+    """Make images with a model that starts from noise, a class, codes or a text; one result for each file.
+
+    ``changes`` are options of ``gantools generate`` by name, such as ``seeds=(0, 1)``, ``label=["8"]`` or
+    ``output="digits"``. Raises UsageError before anything is written.
+    """
+    return plan_generation(model, with_changes(options or GenerateOptions(), changes, "generate")).run()
+
+
+def plan_generation(model: str | Path, options: GenerateOptions) -> Generation:
+    """What ``generate`` would make, and where it would be written. Raises UsageError and ModelFileError."""
+    from gantools.generation.run import plan
+    from gantools.inference import find_weights
+
+    exporting.make_ready(model)
+    path = find_weights.resolve(model)
+    return plan(path, find_weights.label_of(model), options)
 
 
 def estimate(model: str | Path, inputs: Name | Iterable[Name], options: InferOptions | None = None) -> str | None:

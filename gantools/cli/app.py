@@ -13,6 +13,7 @@ from gantools.cli.commands import (
     demo,
     doctor,
     eval,
+    generate,
     infer,
     recipes,
     runs,
@@ -23,7 +24,7 @@ from gantools.cli.output import console
 
 app = typer.Typer(
     name="gantools",
-    help="Image-to-image GAN recipes: train, resume, run over files and folders.",
+    help="GAN recipes: train, resume, run over files and folders, generate.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -36,6 +37,7 @@ app.command("check")(recipes.check)
 app.command("schema")(recipes.schema)
 app.command("train")(train.train)
 app.command("infer")(infer.infer)
+app.command("generate")(generate.generate)
 app.command("eval")(eval.evaluate)
 app.command("compare")(compare.compare)
 app.command("report")(runs.report)

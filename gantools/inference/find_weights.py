@@ -121,6 +121,18 @@ def scale_of(path: Path, export: str | None) -> int:
     return scale if isinstance(scale, int) and scale > 0 else 1
 
 
+def takes(path: Path, export: str | None) -> str:
+    """What a network is given, ``picture``, ``masked`` or ``latent``: the only one, or ``export``."""
+    exports = _header(path).get("exports", {})
+    return str(exports.get(export or next(iter(exports), ""), {}).get("takes", "picture"))
+
+
+def require_image_model(path: Path, export: str | None) -> None:
+    """Raise UsageError for a network that starts from noise: it takes no image."""
+    if takes(path, export) == "latent":
+        raise UsageError(f"{str(path)!r} ({recipe_of(path)}) makes images from noise; use: gantools generate {path}")
+
+
 def recipe_of(path: Path) -> str:
     """Return the recipe that a weights file says it is from. Raises ModelFileError for what is not a weights file."""
     recipe = _header(path).get("recipe")

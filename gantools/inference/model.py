@@ -20,7 +20,7 @@ from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export
 from gantools.devices import set_speed
 from gantools.errors import ModelFileError, UsageError
-from gantools.inference.find_weights import resolve
+from gantools.inference.find_weights import require_image_model, resolve
 from gantools.inference.kernels.select import Layout, NetworkVariants, why_not_compiled
 from gantools.inference.options import LARGEST_SIDE_PX, Precision
 from gantools.models import GENERATORS
@@ -94,6 +94,7 @@ def open_model(
     set_speed(device, fast=fast)
     described = weights.describe(path)
     name = _chosen(described.exports, export, path)
+    require_image_model(path, name)
     options = _options(described.exports[name], path)
     network = _empty_network(options, _stored_shapes(path, name), described.exports[name], path)
     tensors = weights.load(path).tensors[name]

@@ -111,7 +111,7 @@ def synth(
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same images.")] = 0,
     json_lines: Json = False,
 ) -> None:
-    """Draw images to try a recipe with: shoes for pix2pix, fruit for cyclegan, textured scenes for srgan."""
+    """Draw images to try a recipe with: shoes, fruit, textured scenes, digits by class, shoes with captions."""
     from gantools import recipes
     from gantools.data.synthetic import drawing
 

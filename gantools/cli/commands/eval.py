@@ -153,7 +153,8 @@ def _print(found: Evaluation, json_lines: bool) -> None:
         console.message("--scale-to trained|native|N changes the size at which the network sees images")
     if not found.rows:
         return
-    console.result(f"mean of {found.images} images, compared with {found.reference}")
+    mean = "mean of " if found.samples is None else ""
+    console.result(f"{mean}{found.images} images, compared with {found.reference}")
     tables.print_metrics(found.means(), found.metrics)
     console.result(f"inputs: {found.inputs}")
     for line in found.protocol:

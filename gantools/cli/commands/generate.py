@@ -1,0 +1,49 @@
+"""``gantools generate``: images from noise, classes, codes and texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from gantools.cli.options import options_command
+from gantools.cli.output import console
+from gantools.cli.output.progress import progress
+from gantools.cli.output.results import Json, ResultPrinter
+from gantools.generation.options import GenerateOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked(GenerateOptions):
+    """What is typed: the options of generation, and those that the command line alone has."""
+
+    model: Annotated[
+        str, typer.Argument(metavar="RECIPE|RUN|WEIGHTS", help="Installed weights, a run's folder, or a file.")
+    ]
+    print0: Annotated[bool, typer.Option("--print0", help="End the names on stdout with NUL, for xargs -0.")] = False
+    json_lines: Json = False
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No messages and no progress; failures only.")] = False
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="A line for every image, with the time it took.")] = (
+        False
+    )
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours; so does the variable NO_COLOR.")] = False
+
+
+@console.guarded
+@options_command(Asked)
+def generate(asked: Asked) -> None:
+    """Make images with a model that starts from noise. Exit codes: 0 all done, 1 failed, 2 invalid command."""
+    from gantools import api
+
+    console.choose(quiet=asked.quiet, verbose=asked.verbose, color=not asked.no_color)
+    planned = api.plan_generation(asked.model, asked)
+    console.message(f"weights: {console.quoted(str(planned.weights))} ({planned.recipe})")
+    printer = ResultPrinter(asked.json_lines, len(planned.outputs), "\0" if asked.print0 else "\n")
+    total = len(planned.outputs) - len(planned.kept)
+    with progress("images") as update:
+        for result in planned.run():
+            printer.tell(result)
+            if result.status != "skipped":
+                update(printer.counts["done"] + printer.counts["failed"], total)
+    raise typer.Exit(printer.conclude({"weights": str(planned.weights), "recipe": planned.recipe}))

@@ -1,0 +1,216 @@
+"""``gantools generate`` from what was asked to its files."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gantools import files
+from gantools.checkpoint import weights
+from gantools.checkpoint.weights import Latent
+from gantools.errors import UsageError
+from gantools.generation import latents
+from gantools.generation.latents import Sample
+from gantools.generation.options import GenerateOptions
+from gantools.images.image import Image, Pixels
+from gantools.images.io import writer
+from gantools.images.ops.grid import grid
+from gantools.jobs import outputs
+from gantools.jobs.outputs import Existing
+from gantools.jobs.result import Result, failed
+
+if TYPE_CHECKING:
+    from gantools.generation.model import LatentModel
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file to be written and the samples that it shows."""
+
+    input: str
+    output: Path
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A planned run: the weights' header was read, nothing was written."""
+
+    weights: Path
+    recipe: str
+    outputs: tuple[Output, ...]
+    options: GenerateOptions
+    kept: frozenset[Path]
+
+    def run(self) -> Iterator[Result]:
+        """Make and write what is planned; one result for each file, in order."""
+        from gantools.devices import choose_device
+        from gantools.generation.model import open_model
+
+        files.remove_abandoned({each.output.parent for each in self.outputs})
+        wanted = [each for each in self.outputs if each.output not in self.kept]
+        yield from (Result(each.input, each.output, "skipped") for each in self.outputs if each.output in self.kept)
+        if wanted:
+            model = open_model(self.weights, self.options.export, choose_device(self.options.device))
+            make = self._moving if self.options.interpolate else self._still
+            yield from make(model, wanted)
+
+    def _still(self, model: LatentModel, wanted: Sequence[Output]) -> Iterator[Result]:
+        single = not self.options.grid
+        size = self.options.batch if single else 1
+        for number in range(0, len(wanted), size):
+            batch = wanted[number : number + size]
+            began = time.perf_counter()
+            shown = (
+                self._sheet(model, batch[0])
+                if not single
+                else [self._image(model, batch[0])]
+                if self.options.steps
+                else model.images([each.samples[0] for each in batch])
+            )
+            for each, pixels in zip(batch, shown, strict=True):
+                yield _written(each, pixels, (time.perf_counter() - began) / len(batch))
+
+    def _image(self, model: LatentModel, output: Output) -> Pixels:
+        """An image at every level, side by side."""
+        return grid([[_rgb(image) for image in model.steps(output.samples[0])]])
+
+    def _sheet(self, model: LatentModel, output: Output) -> list[Pixels]:
+        images = [model.images([sample])[0] for sample in output.samples]
+        _, columns = self.options.grid or (1, 1)
+        rows = [[_rgb(image) for image in images[at : at + columns]] for at in range(0, len(images), columns)]
+        return [grid(rows)]
+
+    def _moving(self, model: LatentModel, wanted: Sequence[Output]) -> Iterator[Result]:
+        from gantools.generation import walk
+
+        (only,) = wanted
+        began = time.perf_counter()
+        frames = (model.images([sample])[0] for sample in only.samples)
+        first = next(frames)
+        try:
+            walk.write(itertools.chain([first], frames), only.output, fps=self.options.fps, loop=self.options.loop)
+        except Exception as error:
+            yield failed(only, error, time.perf_counter() - began, None)
+            return
+        yield _done(only, first, time.perf_counter() - began)
+
+
+def plan(path: Path, label: str, options: GenerateOptions) -> Generation:
+    """Settle what is made and where it goes. Raises UsageError, and ModelFileError for other files."""
+    described = weights.describe(path)
+    export = described.exports.get(options.export or next(iter(described.exports), ""))
+    if export is None or export.takes != "latent" or export.latent is None:
+        raise UsageError(f"'{path}' ({described.recipe}) changes images; use: gantools infer {path} IMAGE")
+    chosen = _samples(export.latent, options)
+    if options.steps and export.latent.levels == 1:
+        raise UsageError(f"--steps: the network of {described.recipe} has a single level; leave it out")
+    planned = _outputs(chosen, export.latent, label, options)
+    claims = [(each.input, each.output) for each in planned]
+    existing: Existing = "overwrite" if options.overwrite else "skip" if options.skip_existing else "refuse"
+    return Generation(path, described.recipe, tuple(planned), options, outputs.settle(claims, (), existing))
+
+
+def _samples(latent: Latent, options: GenerateOptions) -> list[Sample]:
+    texts = [*(options.text or ()), *(_lines(options.texts) if options.texts else ())]
+    if options.latents is not None:
+        return _stored(latent, options)
+    codes = latents.parse_codes(options.code or ())
+    several = any(first != last for first, last in codes.values())
+    seeds = options.seeds or tuple(range(options.count))
+    if several and not options.seeds:
+        seeds = (0,) * options.count  # a range of a code is shown on one seed
+    found = latents.samples(latent, seeds, options.label or (), texts, codes)
+    if several and not options.seeds:
+        found = [Sample(f"{each.name}-{at:02d}", each.latent, each.condition) for at, each in enumerate(found)]
+    return found
+
+
+def _stored(latent: Latent, options: GenerateOptions) -> list[Sample]:
+    """Vectors from a NumPy file: ``z`` of an .npz, or a .npy. Raises UsageError."""
+    path = Path(str(options.latents))
+    try:
+        with path.open("rb") as stream:
+            held = np.load(stream, allow_pickle=False)
+            vectors = np.asarray(held["z"] if isinstance(held, np.lib.npyio.NpzFile) else held, np.float32)
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"--latents {path}: no NumPy file with an array z ({error})") from error
+    if vectors.ndim != 2 or vectors.shape[1] != latent.size or not np.isfinite(vectors).all():
+        raise UsageError(f"--latents {path}: has the shape {vectors.shape}, the model takes (N, {latent.size})")
+    template = latents.samples(latent, (0,), options.label or (), options.text or (), {})
+    return [
+        Sample(f"{each.name.removesuffix('seed0000')}latent{at:04d}", vector, each.condition)
+        for each in template
+        for at, vector in enumerate(vectors)
+    ]
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--texts {path}: cannot be read ({error})") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _outputs(chosen: Sequence[Sample], latent: Latent, label: str, options: GenerateOptions) -> list[Output]:
+    given = Path(options.output) if options.output else None
+    if options.interpolate:
+        return _walk_outputs(chosen, latent, given or Path(f"{label}-walk.webp"), options)
+    if options.grid:
+        rows, columns = options.grid
+        path = given or Path(f"{label}-grid.png")
+        if len(chosen) > rows * columns:
+            raise UsageError(f"--grid {rows}x{columns}: has {rows * columns} places for {len(chosen)} images")
+        return [Output(f"{len(chosen)} images", _image_path(path), tuple(chosen))]
+    if len(chosen) == 1 and (given is None or given.suffix):
+        path = given or Path(f"{label}-{chosen[0].name}.png")
+        return [Output(chosen[0].name, _image_path(path), (chosen[0],))]
+    folder = given or Path(f"{label}-images")
+    if given is not None and given.suffix and not given.is_dir():
+        raise UsageError(f"-o {given}: is one image, and there are {len(chosen)}; give a folder, or --grid RxC")
+    return [Output(each.name, folder / f"{each.name}.{options.format}", (each,)) for each in chosen]
+
+
+def _walk_outputs(chosen: Sequence[Sample], latent: Latent, path: Path, options: GenerateOptions) -> list[Output]:
+    from gantools.generation import walk
+
+    if len(chosen) < 2:
+        raise UsageError("--interpolate: goes from one image to another; give at least two seeds, labels or texts")
+    normal = latent.distribution == "normal"
+    frames = latents.between(chosen, options.frames, normal=normal, loop=options.loop)
+    if path.suffix:
+        walk.require_format(path)
+        return [Output(f"{len(frames)} frames", path, tuple(frames))]
+    raise UsageError(f"-o {path}: a walk is one file; name it with one of {', '.join(walk.SUFFIXES)}")
+
+
+def _image_path(path: Path) -> Path:
+    from gantools.images.formats import FORMATS
+
+    if path.suffix.lower().lstrip(".") not in FORMATS:
+        raise UsageError(f"-o {path}: no image format has this suffix; use one such as .png")
+    return path
+
+
+def _written(output: Output, pixels: Pixels, seconds: float) -> Result:
+    try:
+        output.output.parent.mkdir(parents=True, exist_ok=True)
+        writer.write(Image(_rgb(pixels), gray=pixels.shape[2] == 1), output.output)
+    except Exception as error:
+        return failed(output, error, seconds, None)
+    return _done(output, pixels, seconds)
+
+
+def _done(output: Output, pixels: Pixels, seconds: float) -> Result:
+    return Result(output.input, output.output, "done", seconds, output_size=(pixels.shape[1], pixels.shape[0]))
+
+
+def _rgb(pixels: Pixels) -> Pixels:
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
