@@ -63,6 +63,12 @@ def evaluate(
     path = find_weights.resolve(model)
     require_folder(Path(data), "--data")
     recipe = find_weights.recipe_of(path)
+    if find_weights.takes(path, export) == "latent":
+        if metrics or feature_weights or overrides or sheet or blend is not None:
+            raise UsageError(f"{recipe} starts from noise: only --data, --device, --fail-under and -o apply to it")
+        from gantools.evaluation import generated
+
+        return generated.evaluate(path, Path(data), device=device, progress=progress)
     chosen = choose_metrics(recipe, metrics, extra_metrics, feature_weights)
     blended = find_weights.resolve_blend(path, blend, blend_with)
     from gantools.devices import choose_device
@@ -150,8 +156,11 @@ def choose_metrics(
     for path in feature_weights:
         if not path.is_file():
             raise UsageError(f"--feature-weights {path}: no such file")
+    asked = protocols.find_all([*metrics, *extra])
+    if of_samples := [metric.name for metric in asked if metric.takes == "samples"]:
+        raise UsageError(f"{', '.join(of_samples)}: measured of models that start from noise")
     if metrics:
-        return protocols.find_all([*metrics, *extra])
+        return asked
     names, feature_names = OF_FOLDERS
     if recipe is not None:
         defaults = recipes.find(recipe).evaluation

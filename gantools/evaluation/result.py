@@ -57,11 +57,13 @@ class Evaluation:
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...] = ()
     distances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    samples: int | None = None
+    """How many were made, of a model that starts from noise: its metrics are ``distances`` only."""
 
     @property
     def images(self) -> int:
         """How many images were measured."""
-        return len({row.image for row in self.rows})
+        return len({row.image for row in self.rows}) if self.samples is None else self.samples
 
     def means(self) -> dict[str, dict[str, float]]:
         """Candidate → metric → mean over the images; for metrics of whole sets, the distance."""
@@ -87,7 +89,7 @@ class Evaluation:
 
     def as_csv(self) -> str:
         """Every row as CSV with a header."""
-        names = [metric.name for metric in self.metrics if metric.takes != "sets"]
+        names = [metric.name for metric in self.metrics if metric.takes not in ("sets", "samples")]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["picture", "candidate", *names])

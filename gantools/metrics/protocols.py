@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from gantools.errors import UsageError
 from gantools.registry import did_you_mean
 
-Takes: TypeAlias = Literal["pair", "hole", "result", "features", "class", "sets"]
+Takes: TypeAlias = Literal["pair", "hole", "result", "features", "class", "sets", "samples"]
 Better: TypeAlias = Literal["higher", "lower", "neither"]
 
 DISTRIBUTIONS = {"opencv": ("opencv-python-headless", "opencv-python")}
@@ -23,9 +23,9 @@ class MetricProtocol:
     """How a metric is computed.
 
     ``takes``: a ``pair`` of result and truth, a pair and its ``hole``, the ``result`` alone, a pair as a feature
-    network sees it (``features``), the result as its classifier sees it (``class``), or all results against all truths
-    (``sets``). ``networks`` are the feature networks it can be had with, one of which is needed. ``libraries`` compute
-    it, besides gantools.
+    network sees it (``features``), the result as its classifier sees it (``class``), all results against all truths
+    (``sets``), or samples of a model that starts from noise against real images (``samples``). ``networks`` are the
+    feature networks it can be had with, one of which is needed. ``libraries`` compute it, besides gantools.
     """
 
     name: str
@@ -158,6 +158,41 @@ _TABLE = (
         resize="to 299×299 px, bilinear without antialiasing",
         networks=("inception_fid",),
         libraries=("numpy", "torch", "torchvision"),
+    ),
+    MetricProtocol(
+        "frechet_classifier",
+        "",
+        "Fréchet distance of samples to held-out images, 84 features of a classifier trained on the training images",
+        "samples",
+        "lower",
+        libraries=("numpy", "torch"),
+    ),
+    MetricProtocol(
+        "label_accuracy",
+        "",
+        "share of samples that the same classifier takes for the class that was asked for",
+        "samples",
+        libraries=("torch",),
+    ),
+    MetricProtocol(
+        "code_accuracy",
+        "",
+        "share of samples whose class is the one that their categorical code stands for, by the best assignment",
+        "samples",
+        libraries=("torch",),
+    ),
+    MetricProtocol(
+        "classes_seen", "", "classes that the same classifier finds among the samples", "samples", libraries=("torch",)
+    ),
+    MetricProtocol("diversity", "", "mean distance of two samples, divided by that of two held-out images", "samples"),
+    MetricProtocol(
+        "nearest_training",
+        "",
+        "median distance to the nearest training image (RMS, 0 to 255): far below that of held-out images is memorised",
+        "samples",
+        "neither",
+        resize="to 16×16 px",
+        libraries=("numpy", "opencv"),
     ),
 )
 
