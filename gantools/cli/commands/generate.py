@@ -43,7 +43,7 @@ def generate(asked: Asked) -> None:
     total = len(planned.outputs) - len(planned.kept)
     with progress("images") as update:
         for result in planned.run():
-            printer.tell(result)
+            printer.print(result)
             if result.status != "skipped":
                 update(printer.counts["done"] + printer.counts["failed"], total)
     raise typer.Exit(printer.conclude({"weights": str(planned.weights), "recipe": planned.recipe}))
