@@ -37,7 +37,7 @@ _observer: Observer | None = None
 
 @contextmanager
 def observed(observer: Observer) -> Iterator[None]:
-    """Within the context ``observer`` is told of every file event of this process just before it happens.
+    """Within the context ``observer`` is called for every file event of this process just before it happens.
 
     What it raises happens in place of the event: so the disk can be full, or the process end, at any one of them.
     """
@@ -49,7 +49,7 @@ def observed(observer: Observer) -> Iterator[None]:
         _observer = previous
 
 
-def tell(event: Event, path: Path) -> None:
+def notify(event: Event, path: Path) -> None:
     """Announce an event; for modules that write in a way of their own."""
     if _observer is not None:
         _observer(event, path)
@@ -64,7 +64,7 @@ class NewFile:
     """A file being written for the first time; ``close`` makes it durable, ``sha256`` is then its content's digest."""
 
     def __init__(self, path: Path) -> None:
-        tell("create", path)
+        notify("create", path)
         self.path, self._digest, self._small = path, hashlib.sha256(), bytearray()
         self._stream = path.open("xb", buffering=0)
 
@@ -84,7 +84,7 @@ class NewFile:
             self._write(memoryview(small))
 
     def _write(self, part: memoryview) -> None:
-        tell("write", self.path)
+        notify("write", self.path)
         self._digest.update(part)
         while part:
             part = part[self._stream.write(part) :]
@@ -98,7 +98,7 @@ class NewFile:
         """Sync the file and close it; it is closed also where syncing fails."""
         with self._stream:
             self._flush()
-            tell("sync", self.path)
+            notify("sync", self.path)
             os.fsync(self._stream.fileno())
 
     def abandon(self) -> None:
@@ -137,7 +137,7 @@ def write_new(path: Path, content: bytes) -> None:
     try:
         with new_file(temporary) as stream:
             stream.write(content)
-        tell("rename", path)
+        notify("rename", path)
         os.link(temporary, path)
         sync_folder(path.parent)
     finally:
@@ -167,7 +167,7 @@ def staged_folder(path: Path) -> Iterator[Path]:
     if path.exists():
         raise FileExistsError(f"{path} exists already")
     with _staged(path) as temporary:
-        tell("create", temporary)
+        notify("create", temporary)
         temporary.mkdir()
         yield temporary
         sync_folder(temporary)
@@ -188,7 +188,7 @@ def _staged(path: Path) -> Iterator[Path]:
 
 def promote(finished: Path, path: Path) -> None:
     """Give what is finished and synced its name, durably."""
-    tell("rename", path)
+    notify("rename", path)
     os.replace(finished, path)
     sync_folder(path.parent)
 
@@ -224,13 +224,13 @@ def _lock_byte(stream: IO[Any]) -> None:
 
 def sync(path: Path) -> None:
     """fsync a file."""
-    tell("sync", path)
+    notify("sync", path)
     _fsync(path)
 
 
 def sync_folder(path: Path) -> None:
     """fsync a folder, so that the names in it are durable."""
-    tell("sync folder", path)
+    notify("sync folder", path)
     if os.name != "nt":  # Windows opens no folders
         _fsync(path)
 
@@ -257,7 +257,7 @@ def free_bytes(folder: Path) -> int:
 def remove_folder(path: Path) -> None:
     """Remove a folder so that its name never stands for half of it."""
     leaving = _beside(path)
-    tell("rename", path)
+    notify("rename", path)
     os.rename(path, leaving)
     discard(leaving)
 
@@ -265,7 +265,7 @@ def remove_folder(path: Path) -> None:
 def discard(path: Path) -> None:
     """Remove a staged file or folder as far as that can be done: a failure to clean up is none of the write's."""
     with suppress(OSError):
-        tell("remove", path)
+        notify("remove", path)
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:

@@ -1,4 +1,4 @@
-"""The game between generator and discriminator, as costs on the discriminator's logits.
+"""Adversarial objectives of generator and discriminator, as costs on the discriminator's logits.
 
 ``judge`` is what the discriminator minimises: the cost of the real logits plus that of the fake ones (the recipes
 halve it where their paper does). ``fool`` is what the generator minimises. Both average over every logit, so they serve

@@ -54,9 +54,9 @@ class MetricProtocol:
         """Whether ``value`` is the better of two values."""
         return value < other if self.better == "lower" else value > other
 
-    def best_of(self, figures: Mapping[str, Mapping[str, float]]) -> str | None:
+    def best_of(self, candidates: Mapping[str, Mapping[str, float]]) -> str | None:
         """Which of several candidates has the best value of this metric; None where no value is better."""
-        known = {name: values[self.name] for name, values in figures.items() if self.name in values}
+        known = {name: values[self.name] for name, values in candidates.items() if self.name in values}
         if self.better == "neither" or len(set(known.values())) < 2:
             return None
         return min(known, key=known.__getitem__) if self.better == "lower" else max(known, key=known.__getitem__)

@@ -33,8 +33,8 @@ class ChannelAffine(nn.Module):
         self.register_buffer("scale", torch.tensor([scale for scale, _ in channels]).view(-1, 1, 1))
         self.register_buffer("shift", torch.tensor([shift for _, shift in channels]).view(-1, 1, 1))
 
-    def forward(self, picture: Tensor) -> Tensor:
-        return picture * self.scale + self.shift
+    def forward(self, image: Tensor) -> Tensor:
+        return image * self.scale + self.shift
 
 
 class BasicBlock(nn.Module):
@@ -87,8 +87,8 @@ class ResNetEncoder(nn.Module):
         self.late = nn.ModuleDict({"layer3": layers[2], "layer4": layers[3]})
         _initialize(self)
 
-    def forward(self, picture: Tensor) -> list[Tensor]:
-        normalised = self.early["normalise"](picture)
+    def forward(self, image: Tensor) -> list[Tensor]:
+        normalised = self.early["normalise"](image)
         stem = self.early["bn1"](self.early["conv1"](normalised)).relu()
         maps = [normalised, stem]
         features = nn.functional.max_pool2d(stem, 3, 2, 1)

@@ -52,7 +52,7 @@ class CganConfig(RunConfig):
 
 
 class Cgan(LatentRecipe):
-    """A generator and a discriminator that are told the class."""
+    """A generator and a discriminator that are given the class."""
 
     config_type: ClassVar[type[RunConfig]] = CganConfig
     default_preset = "mnist"

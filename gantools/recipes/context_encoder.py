@@ -242,17 +242,17 @@ class ContextEncoder(Recipe["Masked", Generated]):
         l1_percent and l2_percent are the paper's, of the predicted middle; without one, of the filled image.
         """
         made = self.generator(hidden(batch)).float()
-        figures = self._hole_figures(batch, made.clamp(-1, 1))
-        return Judged(self.judged(self.shown(batch, made)), self.judged(batch.image), figures)
+        metrics = self._hole_metrics(batch, made.clamp(-1, 1))
+        return Judged(self.judged(self.shown(batch, made)), self.judged(batch.image), metrics)
 
-    def _hole_figures(self, batch: Masked, made: Tensor) -> dict[str, float]:
+    def _hole_metrics(self, batch: Masked, made: Tensor) -> dict[str, float]:
         from gantools.images import ranges
         from gantools.images.ops import masks  # need numpy, cv2 and torch
         from gantools.metrics import pixels as measure
 
         truth, hole = ranges.from_tensor(batch.image), batch.missing[0, 0].bool().cpu().numpy()
         ours, telea = ranges.from_tensor(filled(batch, made)), masks.telea(truth, hole)
-        figures = {
+        metrics = {
             "hole_psnr": measure.hole_psnr(ours, truth, hole),
             "hole_l1_percent": measure.hole_l1_percent(ours, truth, hole),
             "mean_fill_hole_psnr": measure.hole_psnr(masks.mean_filled(truth, hole), truth, hole),
@@ -260,8 +260,8 @@ class ContextEncoder(Recipe["Masked", Generated]):
         }
         if self.perceptual:
             for name, pixels in (("perceptual", ours), ("telea_perceptual", telea)):
-                figures[name] = float(self.perceptual(ranges.to_tensor(pixels, made.device), batch.image))
-        return figures
+                metrics[name] = float(self.perceptual(ranges.to_tensor(pixels, made.device), batch.image))
+        return metrics
 
     @classmethod
     def example(cls, sample: Any, model: RunModel) -> Example:

@@ -220,12 +220,12 @@ class CycleGan(Recipe["Unpaired", Fakes]):
         made = self.forward(batch)
         cycle = (_l1(made.back_a, batch.a) + _l1(made.back_b, batch.b)) / 2
         identity = (_l1(self.b_to_a(batch.a), batch.a) + _l1(self.a_to_b(batch.b), batch.b)) / 2
-        figures = {"cycle_l1": cycle, "cycle_l1_percent": 100 * cycle, "identity_l1_percent": 100 * identity}
+        metrics = {"cycle_l1": cycle, "cycle_l1_percent": 100 * cycle, "identity_l1_percent": 100 * identity}
         if self.perceptual is None:
-            return Judged(made.back_a, batch.a, figures)
+            return Judged(made.back_a, batch.a, metrics)
         pairs = ((made.a, batch.a), (made.b, batch.b))
         vectors = [(self._vector(fake), self._vector(real)) for fake, real in pairs]
-        return Judged(made.back_a, batch.a, figures, {"frechet": vectors})
+        return Judged(made.back_a, batch.a, metrics, {"frechet": vectors})
 
     def _vector(self, image: Tensor) -> Tensor:
         """The mean of the deepest feature layer over all positions. Shapes: (1, C, H, W) → (C)."""

@@ -228,10 +228,10 @@ class Deblur(Recipe["Restoration", Generated]):
 
         fake = self._restored(batch.degraded)
         unchanged = pair_metric("psnr_rgb")(ranges.from_tensor(batch.degraded), ranges.from_tensor(batch.clean))
-        figures = {"input_psnr_rgb": unchanged}
+        metrics = {"input_psnr_rgb": unchanged}
         if self.perceptual:
-            figures["perceptual"] = float(self.perceptual(fake, batch.clean))
-        return Judged(fake, batch.clean, figures)
+            metrics["perceptual"] = float(self.perceptual(fake, batch.clean))
+        return Judged(fake, batch.clean, metrics)
 
     def preview(self, batch: Restoration) -> Mapping[str, Tensor]:
         return {"degraded": batch.degraded, "restored": self._restored(batch.degraded), "clean": batch.clean}

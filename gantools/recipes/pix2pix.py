@@ -185,11 +185,11 @@ class Pix2Pix(Recipe["Paired", Generated]):
         ``l1_and_features`` adds up the result's distance in percent and its feature distance: L1 alone prefers blur.
         """
         fake = self.generator(batch.source).float().clamp(-1, 1)
-        figures = {"input_l1_percent": _l1_percent(batch.source, batch.target)}
+        metrics = {"input_l1_percent": _l1_percent(batch.source, batch.target)}
         if self.perceptual:
-            figures["perceptual"] = float(self.perceptual(fake, batch.target))
-            figures["l1_and_features"] = _l1_percent(fake, batch.target) + figures["perceptual"]
-        return Judged(fake, batch.target, figures)
+            metrics["perceptual"] = float(self.perceptual(fake, batch.target))
+            metrics["l1_and_features"] = _l1_percent(fake, batch.target) + metrics["perceptual"]
+        return Judged(fake, batch.target, metrics)
 
     def frozen(self) -> Mapping[str, nn.Module]:
         return {"perceptual": self.perceptual} if self.perceptual else {}

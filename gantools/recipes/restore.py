@@ -246,22 +246,22 @@ class Restore(Recipe["Restoration", Generated]):
     def validate(self, batch: Restoration) -> Judged:
         """``input_…`` is the same metric of the degraded image itself: what doing nothing would give."""
         fake = self.generator(batch.degraded).float().clamp(-1, 1)
-        figures = self._figures(batch.degraded, batch.clean, "input_")
-        figures |= {key: value for key, value in self._figures(fake, batch.clean, "").items() if key != "psnr_rgb"}
-        return Judged(fake, batch.clean, figures)
+        metrics = self._metrics(batch.degraded, batch.clean, "input_")
+        metrics |= {key: value for key, value in self._metrics(fake, batch.clean, "").items() if key != "psnr_rgb"}
+        return Judged(fake, batch.clean, metrics)
 
-    def _figures(self, image: Tensor, truth: Tensor, prefix: str) -> dict[str, float]:
+    def _metrics(self, image: Tensor, truth: Tensor, prefix: str) -> dict[str, float]:
         from gantools.images import ranges  # recipes are listed and checked without torch
         from gantools.metrics import pair_metric
         from gantools.metrics.pixels import colorfulness
 
         pixels, clean = ranges.from_tensor(image), ranges.from_tensor(truth)
-        figures = {"psnr_rgb": pair_metric("psnr_rgb")(pixels, clean)}
+        metrics = {"psnr_rgb": pair_metric("psnr_rgb")(pixels, clean)}
         if self.perceptual:
-            figures["perceptual"] = float(self.perceptual(image, truth))
+            metrics["perceptual"] = float(self.perceptual(image, truth))
         if self.loses_color:
-            figures |= {"ab_l1": pair_metric("ab_l1")(pixels, clean), "colorfulness": colorfulness(pixels)}
-        return {f"{prefix}{name}": value for name, value in figures.items()}
+            metrics |= {"ab_l1": pair_metric("ab_l1")(pixels, clean), "colorfulness": colorfulness(pixels)}
+        return {f"{prefix}{name}": value for name, value in metrics.items()}
 
     def preview(self, batch: Restoration) -> Mapping[str, Tensor]:
         return {"degraded": batch.degraded, "restored": self.generator(batch.degraded), "clean": batch.clean}

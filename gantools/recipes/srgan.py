@@ -212,8 +212,8 @@ class Srgan(Recipe["LowHigh", Generated]):
     def validate(self, batch: LowHigh) -> Judged:
         """``perceptual`` is the adversarial stage's feature distance, where it has one."""
         fake = self.generator(batch.low).float().clamp(-1, 1)
-        figures = {"perceptual": float(self.perceptual(fake, batch.high))} if self.perceptual else {}
-        return Judged(fake, batch.high, figures)
+        metrics = {"perceptual": float(self.perceptual(fake, batch.high))} if self.perceptual else {}
+        return Judged(fake, batch.high, metrics)
 
     def preview(self, batch: LowHigh) -> Mapping[str, Tensor]:
         return {"low": batch.low, "generated": self.generator(batch.low), "truth": batch.high}

@@ -70,7 +70,7 @@ class StackganConfig(RunConfig):
 
 
 @dataclass(frozen=True)
-class Told(Drawn):
+class Described(Drawn):
     """Images with the code of the sentence that they were drawn from."""
 
     code: Code = field(kw_only=True)
@@ -141,7 +141,7 @@ class Stackgan(LatentRecipe):
         """The present stage's."""
         return self.discriminators[self.level]
 
-    def forward(self, batch: LabelledImages) -> Told:
+    def forward(self, batch: LabelledImages) -> Described:
         from gantools.models.latent.stack import CODE_SIZE  # needs torch
 
         text, generator = batch.condition, self.generator
@@ -149,7 +149,7 @@ class Stackgan(LatentRecipe):
         image, code = generator.first.draw(latent[:, : generator.first.latent_size], text)
         if self.level and generator.second is not None:
             image, code = generator.second(image.detach(), latent[:, -CODE_SIZE:], text)
-        return Told(image, latent, text, code=code)
+        return Described(image, latent, text, code=code)
 
     def real(self, batch: LabelledImages) -> Tensor:
         """Real images at the present stage's size."""
@@ -158,17 +158,17 @@ class Stackgan(LatentRecipe):
         shrink = 1 if self.level else batch.image.shape[-1] // self.generator.first.out_px[0]
         return avg_pool2d(batch.image, shrink) if shrink > 1 else batch.image
 
-    def generator_loss(self, batch: LabelledImages, told: Told) -> LossTerms:  # noqa: ARG002 (a player's)
+    def generator_loss(self, batch: LabelledImages, described: Described) -> LossTerms:  # noqa: ARG002 (a player's)
         return LossTerms(
-            adversarial=self.gan.fool(self.discriminator(told.fake, told.condition)),
-            divergence=self.options.divergence_weight * divergence(told.code),
+            adversarial=self.gan.fool(self.discriminator(described.fake, described.condition)),
+            divergence=self.options.divergence_weight * divergence(described.code),
         )
 
-    def discriminator_loss(self, batch: LabelledImages, told: Told) -> LossTerms:
+    def discriminator_loss(self, batch: LabelledImages, described: Described) -> LossTerms:
         """Matching-aware: a real image with another's sentence counts as fake, with half the weight."""
         image, (other, wrong) = self.real(batch), mismatched(batch.condition)
         real = self.discriminator(image, batch.condition)
-        fake = self.discriminator(told.fake.detach(), told.condition)
+        fake = self.discriminator(described.fake.detach(), described.condition)
         terms = {"adversarial": self.gan.judge(real, fake) / 2}
         if len(wrong):
             terms["mismatch"] = self.gan.judge(real, self.discriminator(image[wrong], other[wrong])) / 2

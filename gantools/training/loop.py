@@ -121,7 +121,7 @@ class Loop:
         return trainer, length, LogWindow(self.progress.step)
 
     def _announce(self, stage: Stage, stage_step: int, length: int) -> None:
-        """Tell the recipe which step begins."""
+        """Let the recipe know which step begins."""
         images = stage_step * self.loader.images_per_step
         self.state.recipe.begin_step(StepInfo(stage.name, stage_step, length, images))
 

@@ -53,9 +53,9 @@ def save(image: Image, path: Path, *, format: str | None = None, **options: Unpa
     """
     encoder = _encoder(image, _known(format or format_of(path)), repr(str(path)), options)
     with files.staged_file(path) as staged:
-        files.tell("create", staged)
+        files.notify("create", staged)
         with staged.open("xb") as out:
-            files.tell("write", staged)
+            files.notify("write", staged)
             encoder(out)
 
 

@@ -46,8 +46,8 @@ class NoGanCritic(nn.Module):
         self.features = nn.Sequential(*layers)
         self.score = parametrizations.spectral_norm(nn.Conv2d(channels, 1, 4, bias=False))
 
-    def forward(self, picture: Tensor) -> Tensor:
-        return cast(Tensor, self.score(self.features(picture)))
+    def forward(self, image: Tensor) -> Tensor:
+        return cast(Tensor, self.score(self.features(image)))
 
 
 class _Dense(nn.Module):

@@ -54,8 +54,8 @@ class ResNetUNet(nn.Module):
         layers = _Layers(weight_norm, blur)
         self.decoder = Decoder(layers, self.encoder.channels, self_attention, output_range)
 
-    def forward(self, picture: Tensor) -> Tensor:
-        return cast(Tensor, self.decoder(self.encoder(picture)))
+    def forward(self, image: Tensor) -> Tensor:
+        return cast(Tensor, self.decoder(self.encoder(image)))
 
 
 class Decoder(nn.Module):
@@ -87,11 +87,11 @@ class Decoder(nn.Module):
         self.to_picture = ChannelAffine(FROM_NORMALISED)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        picture, *skips, deepest = maps
+        image, *skips, deepest = maps
         features = self.middle(deepest)
         for up, skip in zip(self.ups, reversed(skips), strict=True):
             features = up(features, skip)
-        features = torch.cat((self.enlarge(features), picture), dim=1)
+        features = torch.cat((self.enlarge(features), image), dim=1)
         stretched = self.last(self.refine(features)).sigmoid() * (self.high - self.low) + self.low
         return cast(Tensor, self.to_picture(stretched))
 

@@ -37,7 +37,7 @@ class MetricsLog:
         """Make the rows durable, as the checkpoint of their step is about to be."""
         self._flush()
         try:
-            files.tell("sync", self._path)
+            files.notify("sync", self._path)
             os.fsync(self._stream.fileno())
         except OSError as error:
             self._report(f"{self._path.name}: {error.strerror or error}; its last rows may not outlive a power cut")
@@ -61,7 +61,7 @@ class MetricsLog:
         self._report_state(failing=False, why="written again")
 
     def _append(self, content: bytes) -> None:
-        files.tell("write", self._path)
+        files.notify("write", self._path)
         rest = memoryview(content)
         while rest:
             rest = rest[self._stream.write(rest) :]
