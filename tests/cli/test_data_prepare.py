@@ -162,7 +162,7 @@ def test_preview_shows_what_any_recipe_is_fed(recipe: str, gantools: Any, here: 
     shown = gantools("data", "preview", recipe, "--data", "set", "-o", "grid.png", "-n", "2")
     assert (shown.code, shown.out) == (0, "grid.png\n")
     sheet = reader.read_rgb8("grid.png")
-    assert min(sheet.shape[:2]) > 64
+    assert min(sheet.shape[:2]) > 28
     assert len(np.unique(sheet)) > 20
     again = gantools("data", "preview", recipe, "--data", "set", "-o", "grid.png")
     assert (again.code, again.only_error) == (2, "exists already: 'grid.png'; --overwrite replaces it")

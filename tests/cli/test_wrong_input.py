@@ -276,7 +276,7 @@ def test_check_finds_problems(arguments: tuple[str, ...], said: str, refused: Re
 def test_check_reads_a_file(gantools: Any, refused: Refused, here: Path) -> None:
     (here / "nobody.yaml").write_text("seed: 1\n")
     assert refused("check", "nobody.yaml").startswith(
-        "nobody.yaml: recipe: None is no recipe; known: context_encoder, cyclegan, deblur,"
+        "nobody.yaml: recipe: None is no recipe; known: cgan, context_encoder, cyclegan,"
     )
     (here / "list.yaml").write_text("- 1\n")
     assert refused("check", "list.yaml") == "list.yaml: a configuration is a mapping of keys to values, this is a list"

@@ -20,6 +20,7 @@ from gantools.data.options.datasets import (
     UnpairedData,
 )
 from gantools.data.options.degradations import JpegOptions
+from gantools.data.options.labelled import LabelledData
 from gantools.data.options.masks import RandomBlockMask, RandomRegionMask
 
 
@@ -76,7 +77,7 @@ def test_the_defaults_are_the_sources() -> None:
 def test_every_entry_of_the_table_exists_under_its_options_name() -> None:
     names = {
         group().name: group
-        for group in (PairedData, ResolutionData, MaskedData, UnpairedData, BlurredData, RestorationData)
+        for group in (PairedData, ResolutionData, MaskedData, UnpairedData, BlurredData, RestorationData, LabelledData)
     }
     assert set(DATASETS.names()) == set(names)
     for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from gantools import recipes
 from gantools.data.folders import layout
-from gantools.data.synthetic import drawing
+from gantools.data.synthetic import drawing, shoes
 from gantools.images.io import reader
 
 KINDS = ("shoes", "fruit", "scenes")
@@ -66,7 +67,28 @@ def test_scenes_are_richer_in_detail_than_shoes() -> None:
 
 def test_each_recipe_has_data_to_try(tmp_path: Path) -> None:
     kinds = {name: recipes.find(name).drawings for name in recipes.names()}
-    assert set(kinds.values()) == {"scenes", "shoes", "fruit"}
+    assert set(kinds.values()) == {"scenes", "shoes", "fruit", "digits", "captioned-shoes"}
     assert (kinds["pix2pix"], kinds["cyclegan"]) == ("shoes", "fruit")
     drawing.draw_dataset("shoes", tmp_path, 2, 16, 0)
     assert layout.find(tmp_path).kind == "photos"
+
+
+def test_drawn_digits_lie_in_class_folders_and_differ(tmp_path: Path) -> None:
+    drawing.draw_dataset("digits", tmp_path, 2, 28, 0)
+    folders = sorted(path.name for path in tmp_path.iterdir())
+    assert folders == [str(digit) for digit in range(10)]
+    images = [reader.read_rgb8(path) for path in sorted(tmp_path.rglob("*.png"))]
+    assert len({image.tobytes() for image in images}) == 20
+    assert all((image[..., 0] == image[..., 1]).all() and image[0, 0, 0] == 0 < image.max() for image in images)
+
+
+def test_captions_say_what_was_drawn(tmp_path: Path) -> None:
+    drawing.draw_dataset("captioned-shoes", tmp_path, 12, 64, 3)
+    rows = list(csv.DictReader((tmp_path / "captions.csv").open()))
+    assert [row["file"] for row in rows] == sorted(path.name for path in tmp_path.glob("*.png"))
+    for row in rows:
+        assert {row["kind"], row["main"], row["sole"], row["accent"]} <= set(row["caption"].replace(",", "").split())
+        assert ("heel" in row["caption"]) == (row["heel"] == "True")
+        pixels = reader.read_rgb8(tmp_path / row["file"]).reshape(-1, 3) / 255
+        wanted = np.asarray(shoes.NAMED_COLOURS[row["main"]])
+        assert np.abs(pixels - wanted).max(axis=1).min() < 0.12  # some of it is in the colour that the caption names
