@@ -140,7 +140,11 @@ def _print_result(run: TrainingRun, *, json: bool) -> None:
         console.result_json({"event": "summary", **summary})
     else:
         console.result(str(run.path))
-    weights = f"weights: {run.path / 'weights' / 'last.safetensors'}; try: gantools infer {run.path} IMAGE"
+    from gantools.inference import find_weights
+
+    path = run.path / "weights" / "last.safetensors"
+    noise = path.is_file() and find_weights.takes(path, None) == "latent"
+    weights = f"weights: {path}; try: gantools {f'generate {run.path}' if noise else f'infer {run.path} IMAGE'}"
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in run.validation.items())
     ending = f"{run.ending} at step {run.step}{': ' + metrics if metrics else ''}"
     if run.ending == "finished":
