@@ -44,6 +44,11 @@ class Latent:
     levels: int = 1
     """How many sizes the generator goes through; above 1 it has ``steps``."""
 
+    @property
+    def noise_size(self) -> int:
+        """How many values of the vector are noise; the codes stand behind them."""
+        return self.size - sum(self.categorical) - self.continuous
+
 
 @dataclass(frozen=True)
 class Export:

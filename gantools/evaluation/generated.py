@@ -118,7 +118,7 @@ def _wanted(samples: Sequence[Sample], model: LatentModel) -> npt.NDArray[np.int
     if latent.classes:
         return np.asarray([int(each.condition.argmax()) for each in samples if each.condition is not None])
     if latent.categorical:
-        first = latent.size - sum(latent.categorical) - latent.continuous
+        first = latent.noise_size
         return np.asarray([int(each.latent[first : first + latent.categorical[0]].argmax()) for each in samples])
     return np.full(len(samples), -1)
 
@@ -130,11 +130,11 @@ def _measured(sets: _Sets, model: LatentModel, subject: Mapping[str, str], data:
     notes = []
     if (sets.training_classes >= 0).all():
         notes.append(_judge(sets, model.latent, made, real))
-    made["diversity"] = _spread(sets.made) / max(_spread(sets.held_out), 1e-9)
+    small, small_held_out, known = _small(sets.made), _small(sets.held_out), _small(sets.training)
+    made["diversity"] = _spread(small) / max(_spread(small_held_out), 1e-9)
     real["diversity"] = 1.0
-    known = _small(sets.training)
-    made["nearest_training"] = float(np.median(_nearest(_small(sets.made), known)))
-    real["nearest_training"] = float(np.median(_nearest(_small(sets.held_out), known)))
+    made["nearest_training"] = float(np.median(_nearest(small, known)))
+    real["nearest_training"] = float(np.median(_nearest(small_held_out, known)))
     protocols = tuple(METRICS[name] for name in made)
     return Evaluation(
         subject,
@@ -181,9 +181,8 @@ def _small(images: Sequence[Pixels]) -> npt.NDArray[np.float32]:
     )
 
 
-def _spread(images: Sequence[Pixels]) -> float:
+def _spread(vectors: npt.NDArray[np.float32]) -> float:
     """The mean distance of one image from the next."""
-    vectors = _small(images)
     return float(np.sqrt(np.square(vectors - np.roll(vectors, 1, axis=0)).mean(axis=1)).mean())
 
 

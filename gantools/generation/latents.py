@@ -87,9 +87,8 @@ def samples(
 def vector_of(latent: Latent, seed: int) -> Vectors:
     """The latent vector of a seed, as NVIDIA's tools draw theirs; codes are drawn after the noise. Shapes: [size]."""
     random = np.random.RandomState(seed)
-    noise_size = latent.size - sum(latent.categorical) - latent.continuous
     normal = latent.distribution == "normal"
-    parts = [random.randn(noise_size) if normal else random.uniform(-1, 1, noise_size)]
+    parts = [random.randn(latent.noise_size) if normal else random.uniform(-1, 1, latent.noise_size)]
     parts += [np.eye(size)[random.randint(size)] for size in latent.categorical]
     parts += [random.uniform(-1, 1, latent.continuous)]
     return np.concatenate(parts).astype(np.float32)
@@ -98,7 +97,7 @@ def vector_of(latent: Latent, seed: int) -> Vectors:
 def _with_codes(vector: Vectors, latent: Latent, values: Mapping[str, float]) -> Vectors:
     """The vector with codes set: c1, c2 … are the categorical ones, then the continuous ones."""
     changed = vector.copy()
-    at = latent.size - sum(latent.categorical) - latent.continuous
+    at = latent.noise_size
     for number in range(len(latent.categorical) + latent.continuous):
         size = latent.categorical[number] if number < len(latent.categorical) else 1
         value = values.get(f"c{number + 1}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gantools.config.options import Options, setting
@@ -12,13 +11,10 @@ from gantools.losses import ADVERSARIAL
 from gantools.losses.options import VanillaOptions
 from gantools.models.latent.options import DenseConvOptions
 from gantools.models.options import Initialization
-from gantools.training.latent import Drawn, LatentRecipe, with_logits
-from gantools.training.recipe import LossTerms, Player, Stage, initialize
-from gantools.training.turns import Alternate
+from gantools.training.latent import Drawn, LatentRecipe
+from gantools.training.recipe import initialize
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from gantools.checkpoint.weights import Latent
     from gantools.data.loading.batches import LabelledImages
 
@@ -85,28 +81,9 @@ class Cgan(LatentRecipe):
 
         return Latent(self.options.generator.noise_size, "uniform", classes=self.config.data.classes or ())
 
-    def stages(self) -> Iterator[Stage]:
-        yield Stage(
-            "adversarial",
-            Alternate("discriminator", "generator"),
-            {
-                "generator": Player({"generator": self.generator}, self.generator_loss),
-                "discriminator": Player({"discriminator": self.discriminator}, self.discriminator_loss),
-            },
-        )
-
     def forward(self, batch: LabelledImages) -> Drawn:
         """Fakes get the batch's labels in another order: drawn from the data's own distribution."""
         return super().forward(batch.shuffled())
-
-    def generator_loss(self, batch: LabelledImages, drawn: Drawn) -> LossTerms:  # noqa: ARG002 (a player's)
-        return LossTerms(adversarial=self.gan.fool(self.discriminator(drawn.fake, drawn.condition)))
-
-    def discriminator_loss(self, batch: LabelledImages, drawn: Drawn) -> LossTerms:
-        """Each image is seen with its own label: a fake with the one that it was asked to show."""
-        real: Tensor = self.discriminator(batch.image, batch.condition)
-        fake: Tensor = self.discriminator(drawn.fake.detach(), drawn.condition)
-        return with_logits(LossTerms(adversarial=self.gan.judge(real, fake)), real, fake)
 
 
 RECIPE = Cgan

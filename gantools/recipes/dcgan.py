@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
@@ -14,13 +13,11 @@ from gantools.losses import ADVERSARIAL
 from gantools.losses.options import HingeOptions, LeastSquaresOptions, VanillaOptions
 from gantools.models.latent.options import DcganOptions
 from gantools.models.options import Initialization
-from gantools.training.latent import Drawn, LatentRecipe, with_logits
-from gantools.training.recipe import LossTerms, Player, Stage, initialize
-from gantools.training.turns import Alternate
+from gantools.training.latent import LatentRecipe
+from gantools.training.recipe import initialize
 
 if TYPE_CHECKING:
     from gantools.checkpoint.weights import Latent
-    from gantools.data.loading.batches import LabelledImages
 
 
 class DcganModel(Options):
@@ -94,24 +91,6 @@ class Dcgan(LatentRecipe):
         from gantools.checkpoint.weights import Latent  # needs torch
 
         return Latent(self.options.generator.latent_size, self.options.latent_distribution)
-
-    def stages(self) -> Iterator[Stage]:
-        yield Stage(
-            "adversarial",
-            Alternate("discriminator", "generator"),
-            {
-                "generator": Player({"generator": self.generator}, self.generator_loss),
-                "discriminator": Player({"discriminator": self.discriminator}, self.discriminator_loss),
-            },
-        )
-
-    def generator_loss(self, batch: LabelledImages, drawn: Drawn) -> LossTerms:  # noqa: ARG002 (a player's)
-        return LossTerms(adversarial=self.gan.fool(self.discriminator(drawn.fake)))
-
-    def discriminator_loss(self, batch: LabelledImages, drawn: Drawn) -> LossTerms:
-        """Real and fake images go through BatchNorm apart, as in the paper."""
-        real, fake = self.discriminator(batch.image), self.discriminator(drawn.fake.detach())
-        return with_logits(LossTerms(adversarial=self.gan.judge(real, fake)), real, fake)
 
 
 RECIPE = Dcgan

@@ -13,7 +13,7 @@ from gantools.losses.options import VanillaOptions
 from gantools.models.latent.options import DenseConvOptions
 from gantools.models.options import Initialization
 from gantools.training.latent import Drawn, LatentRecipe, with_logits
-from gantools.training.recipe import LossTerms, Player, Stage, initialize
+from gantools.training.recipe import LossTerms, Stage, initialize
 from gantools.training.turns import Alternate
 
 if TYPE_CHECKING:
@@ -93,14 +93,8 @@ class InfoGan(LatentRecipe):
 
     def stages(self) -> Iterator[Stage]:
         judges = {"discriminator": self.discriminator, "reader": self.reader}
-        yield Stage(
-            "adversarial",
-            Alternate("discriminator", "generator"),
-            {
-                "generator": Player({"generator": self.generator}, self.generator_loss),
-                "discriminator": Player(judges, self.discriminator_loss),
-            },
-        )
+        players = self.players({"generator": self.generator}, judges)
+        yield Stage("adversarial", Alternate("discriminator", "generator"), players)
 
     def generator_loss(self, batch: LabelledImages, drawn: Drawn) -> LossTerms:  # noqa: ARG002 (a player's)
         fake, read = self.read(drawn.fake)

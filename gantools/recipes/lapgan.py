@@ -14,8 +14,8 @@ from gantools.losses import ADVERSARIAL
 from gantools.losses.options import VanillaOptions
 from gantools.models.latent.options import LaplacianOptions
 from gantools.models.options import Initialization
-from gantools.training.latent import Drawn, LatentRecipe, with_logits
-from gantools.training.recipe import LossTerms, Player, Stage, StepInfo, initialize
+from gantools.training.latent import Drawn, LatentRecipe
+from gantools.training.recipe import Stage, StepInfo, initialize
 from gantools.training.turns import Alternate
 
 if TYPE_CHECKING:
@@ -118,10 +118,7 @@ class Lapgan(LatentRecipe):
 
     def stages(self) -> Iterator[Stage]:
         for name, generator, discriminator in zip(LEVELS, self.generators, self.discriminators, strict=False):
-            players = {
-                "generator": Player({f"{name}_generator": generator}, self.generator_loss),
-                "discriminator": Player({f"{name}_discriminator": discriminator}, self.discriminator_loss),
-            }
+            players = self.players({f"{name}_generator": generator}, {f"{name}_discriminator": discriminator})
             yield Stage(name, Alternate("discriminator", "generator"), players)
 
     def composed(self) -> Mapping[str, nn.Module]:
@@ -152,15 +149,10 @@ class Lapgan(LatentRecipe):
 
         return pyramid(batch.image, self.options.generator.levels)
 
-    def generator_loss(self, batch: LabelledImages, drawn: Drawn) -> LossTerms:  # noqa: ARG002 (a player's)
-        return LossTerms(adversarial=self.gan.fool(self.discriminators[self.level](drawn.fake, drawn.condition)))
-
-    def discriminator_loss(self, batch: LabelledImages, drawn: Drawn) -> LossTerms:
-        """Sees sums of detail and enlarged image, the same coarse image for real and fake."""
-        discriminator = self.discriminators[self.level]
-        real = discriminator(self.real(batch), drawn.condition)
-        fake = discriminator(drawn.fake.detach(), drawn.condition)
-        return with_logits(LossTerms(adversarial=self.gan.judge(real, fake)), real, fake)
+    @property
+    def discriminator(self) -> nn.Module:
+        """The present level's: it sees sums of detail and enlarged image, the same coarse image for real and fake."""
+        return self.discriminators[self.level]
 
 
 RECIPE = Lapgan

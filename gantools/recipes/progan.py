@@ -14,7 +14,7 @@ from gantools.losses import ADVERSARIAL
 from gantools.losses.options import WassersteinOptions
 from gantools.models.latent.options import ProgressiveOptions
 from gantools.training.latent import Drawn, LatentRecipe, with_logits
-from gantools.training.recipe import LossTerms, Player, Stage, StepInfo
+from gantools.training.recipe import LossTerms, Stage, StepInfo
 from gantools.training.turns import Alternate
 
 if TYPE_CHECKING:
@@ -112,10 +112,7 @@ class Progan(LatentRecipe):
     def stages(self) -> Iterator[Stage]:
         for name, stage in self.config.stages:
             if stage is not None:
-                players = {
-                    "generator": Player({"generator": self.generator}, self.generator_loss),
-                    "discriminator": Player({"discriminator": self.discriminator}, self.discriminator_loss),
-                }
+                players = self.players({"generator": self.generator}, {"discriminator": self.discriminator})
                 yield Stage(name, Alternate("discriminator", "generator"), players)
 
     def begin_step(self, at: StepInfo) -> None:
@@ -135,9 +132,6 @@ class Progan(LatentRecipe):
         shrink = self.config.data.image_px[0] // SIDES[int(self.generator.level)]
         image = avg_pool2d(image, shrink) if shrink > 1 else image
         return faded(image, alpha) if alpha < 1 else image
-
-    def generator_loss(self, batch: LabelledImages, drawn: Drawn) -> LossTerms:  # noqa: ARG002 (a player's)
-        return LossTerms(adversarial=self.gan.fool(self.discriminator(drawn.fake)))
 
     def discriminator_loss(self, batch: LabelledImages, drawn: Drawn) -> LossTerms:
         from gantools.losses.penalties import gradient_penalty  # needs torch

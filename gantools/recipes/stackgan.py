@@ -125,10 +125,7 @@ class Stackgan(LatentRecipe):
 
     def _players(self, stage: str, generator: nn.Module, level: int) -> Mapping[str, Player]:
         discriminator = self.discriminators[level]
-        return {
-            "generator": Player({f"{stage}_generator": generator}, self.generator_loss),
-            "discriminator": Player({f"{stage}_discriminator": discriminator}, self.discriminator_loss),
-        }
+        return self.players({f"{stage}_generator": generator}, {f"{stage}_discriminator": discriminator})
 
     def composed(self) -> Mapping[str, nn.Module]:
         return {"generator": self.generator}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from gantools.config.schema import RunConfig
 from gantools.data import DATASETS
 from gantools.models import LATENT_GENERATORS
-from gantools.training.recipe import Judged, LossTerms, Recipe
+from gantools.training.recipe import Judged, LossTerms, Player, Recipe, Stage
+from gantools.training.turns import Alternate
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gantools.checkpoint.weights import Export, Latent
     from gantools.data.loading.batches import LabelledImages
     from gantools.data.loading.dataset import Dataset
+    from gantools.losses.adversarial import AdversarialLoss
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,14 @@ class Drawn:
 
 
 class LatentRecipe(Recipe["LabelledImages", Drawn]):
-    """A recipe with one ``generator`` from latent vectors to images; ``latent`` is what it is given."""
+    """A recipe with one ``generator`` from latent vectors to images; ``latent`` is what it is given.
+
+    Unless a recipe says otherwise it has one stage, in which ``discriminator`` and generator take turns at ``gan``.
+    """
 
     generator: nn.Module
+    discriminator: Any
+    gan: AdversarialLoss
     config: Any
     level = -1
     """Which of the generator's sizes is trained at present; the last one unless a recipe says otherwise."""
@@ -49,6 +56,28 @@ class LatentRecipe(Recipe["LabelledImages", Drawn]):
     @abstractmethod
     def latent(self) -> Latent:
         """What the generator makes images from."""
+
+    def stages(self) -> Iterator[Stage]:
+        networks = {"generator": self.generator}, {"discriminator": self.discriminator}
+        yield Stage("adversarial", Alternate("discriminator", "generator"), self.players(*networks))
+
+    def players(
+        self, generator: Mapping[str, nn.Module], discriminator: Mapping[str, nn.Module]
+    ) -> Mapping[str, Player]:
+        """The two players with their networks."""
+        return {
+            "generator": Player(generator, self.generator_loss),
+            "discriminator": Player(discriminator, self.discriminator_loss),
+        }
+
+    def generator_loss(self, batch: LabelledImages, drawn: Any) -> LossTerms:  # noqa: ARG002 (a player's)
+        return LossTerms(adversarial=self.gan.fool(self.discriminator(drawn.fake, drawn.condition)))
+
+    def discriminator_loss(self, batch: LabelledImages, drawn: Any) -> LossTerms:
+        """Real and fake images go through the network apart, each with its own label, where there is one."""
+        real = self.discriminator(self.real(batch), self.condition_of(batch))
+        fake = self.discriminator(drawn.fake.detach(), drawn.condition)
+        return with_logits(LossTerms(adversarial=self.gan.judge(real, fake)), real, fake)
 
     @property
     def image_px(self) -> tuple[int, int]:
@@ -144,9 +173,12 @@ def _assembled(latent: Latent, count: int, device: torch.device, generator: torc
     import torch
 
     options: dict[str, Any] = {"device": device, "generator": generator}
-    noise_size = latent.size - sum(latent.categorical) - latent.continuous
     normal = latent.distribution == "normal"
-    noise = torch.randn(count, noise_size, **options) if normal else 2 * torch.rand(count, noise_size, **options) - 1
+    noise = (
+        torch.randn(count, latent.noise_size, **options)
+        if normal
+        else 2 * torch.rand(count, latent.noise_size, **options) - 1
+    )
     codes = [
         torch.nn.functional.one_hot(torch.randint(size, (count,), **options), size).float()
         for size in latent.categorical

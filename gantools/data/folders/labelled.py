@@ -8,7 +8,7 @@ import io
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -170,8 +170,3 @@ def chosen(items: Sequence[Item], classes: Sequence[str] | None, *, all_needed: 
 def natural(name: str) -> tuple[bool, int, str]:
     """Sorts 2 before 10."""
     return (not name.isdigit(), int(name) if name.isdigit() else 0, name)
-
-
-def without_labels(items: Sequence[LabelledItem]) -> tuple[LabelledItem, ...]:
-    """The items as if they had no classes."""
-    return tuple(replace(item, label=None) for item in items)
