@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import typer
 
 from gantools.cli.options import options_command
 from gantools.cli.output import console
 from gantools.cli.output.progress import progress
-from gantools.cli.output.results import Json, ResultPrinter
+from gantools.cli.output.results import Json, ModelName, NoColor, Print0, Quiet, ResultPrinter, Verbose
 from gantools.generation.options import GenerateOptions
 
 
@@ -18,16 +17,12 @@ from gantools.generation.options import GenerateOptions
 class Asked(GenerateOptions):
     """What is typed: the options of generation, and those that the command line alone has."""
 
-    model: Annotated[
-        str, typer.Argument(metavar="RECIPE|RUN|WEIGHTS", help="Installed weights, a run's folder, or a file.")
-    ]
-    print0: Annotated[bool, typer.Option("--print0", help="End the names on stdout with NUL, for xargs -0.")] = False
+    model: ModelName
+    print0: Print0 = False
     json_lines: Json = False
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No messages and no progress; failures only.")] = False
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="A line for every image, with the time it took.")] = (
-        False
-    )
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colours; so does the variable NO_COLOR.")] = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+    no_color: NoColor = False
 
 
 @console.guarded

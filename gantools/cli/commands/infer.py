@@ -13,7 +13,7 @@ from gantools.cli.commands.infer_names import check_streams, inputs_of
 from gantools.cli.options import options_command
 from gantools.cli.output import console, results
 from gantools.cli.output.progress import progress
-from gantools.cli.output.results import Json, ResultPrinter
+from gantools.cli.output.results import Json, ModelName, NoColor, Print0, Quiet, ResultPrinter, Verbose
 from gantools.inference.options import InferOptions
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 class Asked(InferOptions):
     """What is typed: the options of inference, and those that the command line alone has."""
 
-    model: Annotated[
-        str, typer.Argument(metavar="RECIPE|RUN|WEIGHTS", help="Installed weights, a run's folder, or a file.")
-    ]
+    model: ModelName
     inputs: Annotated[
         list[str] | None, typer.Argument(metavar="INPUT...", help="Images, folders, or - for standard input.")
     ] = None
@@ -36,13 +34,11 @@ class Asked(InferOptions):
     null: Annotated[
         bool, typer.Option("-0", "--null", help="--files-from: names end with NUL, as find -print0 has them.")
     ] = False
-    print0: Annotated[bool, typer.Option("--print0", help="End the names on stdout with NUL, for xargs -0.")] = False
+    print0: Print0 = False
     json_lines: Json = False
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No messages and no progress; failures only.")] = False
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="A line for every image, with the time it took.")] = (
-        False
-    )
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colours; so does the variable NO_COLOR.")] = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+    no_color: NoColor = False
 
 
 @console.guarded

@@ -25,6 +25,13 @@ PARTLY_FAILED = 3
 SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Leave existing results as they are.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Only print what would be written.")]
+ModelName = Annotated[
+    str, typer.Argument(metavar="RECIPE|RUN|WEIGHTS", help="Installed weights, a run's folder, or a file.")
+]
+Print0 = Annotated[bool, typer.Option("--print0", help="End the names on stdout with NUL, for xargs -0.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No messages and no progress; failures only.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for every image, with the time it took.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colours; so does the variable NO_COLOR.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
 
 
