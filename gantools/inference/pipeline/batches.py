@@ -12,7 +12,7 @@ from typing import TypeAlias
 from gantools.images.image import Image, Pixels
 from gantools.inference.image import ImageTranslator
 from gantools.inference.memory import memory_of
-from gantools.inference.pipeline.decode_pool import DecodedJob
+from gantools.inference.pipeline.decoder import DecodedJob
 from gantools.inference.pipeline.encode import Translated
 from gantools.inference.tiling.context import ExecutionContext
 from gantools.inference.tiling.forward import start_batch, translate_batch, translate_proven

@@ -10,13 +10,11 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
-from gantools.images.image import Image
 from gantools.inference.options import InferOptions
 from gantools.inference.pipeline import ipc
-from gantools.inference.pipeline.decoder import Decoder, LocalDecoder, ProcessDecoder
+from gantools.inference.pipeline.decoder import DecodedJob, Decoder, ProcessDecoder
 from gantools.inference.plan import Job
 
 AHEAD_IMAGES = 32
@@ -27,17 +25,6 @@ _PATIENCE_SECONDS = 0.5
 
 class Closed(Exception):
     """Nobody wants the image any more."""
-
-
-@dataclass(frozen=True, eq=False)
-class DecodedJob:
-    """A job with its image or with what went wrong, and the seconds that decoding took."""
-
-    job: Job
-    image: Image | None
-    error: Exception | None
-    seconds: float
-    warnings: tuple[str, ...] = ()
 
 
 class DecodePool:
@@ -63,19 +50,17 @@ class DecodePool:
     def __iter__(self) -> Iterator[DecodedJob]:
         """Each job in turn, as soon as it is decoded; its decoder's warnings are issued first."""
         for number in range(len(self.jobs)):
-            decoded = self._take(number)
+            with self._changed:
+                while number not in self._decoded:
+                    self._changed.wait()
+                decoded = self._decoded.pop(number)
+                self._bytes.pop(number, None)
+                self._first = number + 1
+                self._changed.notify_all()
             for text in decoded.warnings:
                 warnings.warn(text, stacklevel=2)
             yield decoded
             del decoded  # while the next is awaited only its user holds the image
-
-    def _take(self, number: int) -> DecodedJob:
-        with self._changed:
-            self._changed.wait_for(lambda: number in self._decoded)
-            self._bytes.pop(number, None)
-            self._first = number + 1
-            self._changed.notify_all()
-            return self._decoded.pop(number)
 
     def close(self) -> None:
         """Stop decoding and end the decoders. A thread that waits for standard input is left behind."""
@@ -92,7 +77,12 @@ class DecodePool:
             with suppress(Closed):
                 while (number := next(self._numbers)) < len(self.jobs):
                     self._reserve(number, 0)
-                    self._deliver(number, self._decode(number, decoder))
+                    decoded = self._decode(number, decoder)
+                    with self._changed:
+                        self._bytes[number] = 0 if decoded.image is None else decoded.image.nbytes
+                        self._decoded[number] = decoded
+                        self._changed.notify_all()
+                    del decoded
         finally:
             decoder.close()
 
@@ -113,22 +103,15 @@ class DecodePool:
     def _decode(self, number: int, decoder: Decoder) -> DecodedJob:
         job, started = self.jobs[number], time.perf_counter()
         try:
-            decoded = decoder.decode(job, partial(self._reserve, number))
+            return decoder.decode(job, partial(self._reserve, number))
         except Exception as error:  # whatever an image makes a library raise is this image's failure
             return DecodedJob(job, None, error, time.perf_counter() - started)
-        return DecodedJob(job, decoded.image, None, decoded.seconds, decoded.warnings)
-
-    def _deliver(self, number: int, decoded: DecodedJob) -> None:
-        with self._changed:
-            self._bytes[number] = 0 if decoded.image is None else decoded.image.nbytes
-            self._decoded[number] = decoded
-            self._changed.notify_all()
 
 
 def _decoders(options: InferOptions, images: int) -> list[Decoder]:
     wanted = options.io_workers
     if wanted == 0 or not ipc.POSSIBLE:
-        return [LocalDecoder(options)]
+        return [Decoder(options)]
     # The network wants the processors too: half of them decode, and none that would have nothing to do is started.
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     count = max(1, min(cores // 2, _MOST_DECODERS)) if wanted is None else wanted

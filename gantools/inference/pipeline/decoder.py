@@ -1,11 +1,10 @@
-"""Decoders: in a process each, so that a file that crashes or hangs its decoder costs one image, or in this process."""
+"""Decoders: in this process, or in a process each, so that a file that crashes or hangs its decoder costs one image."""
 
 from __future__ import annotations
 
 import os
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from gantools.errors import ImageError, UsageError
 from gantools.images.formats import sniff
@@ -37,78 +36,88 @@ Reserve: TypeAlias = Callable[[int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
-    """A decoded image, the decoder's warnings, and the seconds that it took."""
+class DecodedJob:
+    """A job with its image or with what went wrong, the seconds that decoding took, and the decoder's warnings."""
 
-    image: Image
+    job: Job
+    image: Image | None
+    error: Exception | None
+    seconds: float
     warnings: tuple[str, ...] = ()
-    seconds: float = 0.0
 
 
-class Decoder(Protocol):
-    """Something that decodes, one image at a time."""
-
-    def decode(self, job: Job, reserve: Reserve) -> Decoded:
-        """Decode a job's image. Raises ImageError or UsageError."""
-        ...
-
-    def interrupt(self) -> None:
-        """Let a ``decode`` in another thread return, if that is possible."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class ProcessDecoder:
-    """One decoder process, started at once and replaced when it ends before its time. For one thread at a time."""
+class Decoder:
+    """Decodes in the thread that asks, one image at a time: no protection from a file that crashes it."""
 
     def __init__(self, options: InferOptions) -> None:
         self.options = options
+
+    def decode(self, job: Job, reserve: Reserve) -> DecodedJob:  # noqa: ARG002 - decoder processes ask for room
+        """Decode a job's image. Raises ImageError and UsageError."""
+        started = time.perf_counter()
+        image = reader.read(_source(job), name=job.input, **self._read_options())
+        return DecodedJob(job, image, None, time.perf_counter() - started)
+
+    def _read_options(self) -> dict[str, Any]:
+        return {
+            "max_pixels": self.options.max_pixels or reader.MAX_PIXELS,
+            "allow_truncated": self.options.allow_truncated,
+            "first_frame": self.options.frames == "first",
+        }
+
+    def interrupt(self) -> None:
+        """Let a ``decode`` in another thread return, if that is possible."""
+
+    def close(self) -> None:
+        """Let go of what is held."""
+
+
+class ProcessDecoder(Decoder):
+    """One decoder process, started at once and replaced when it ends before its time."""
+
+    def __init__(self, options: InferOptions) -> None:
+        super().__init__(options)
         self._process, self._channel = _start()
 
-    def decode(self, job: Job, reserve: Reserve) -> Decoded:
+    def decode(self, job: Job, reserve: Reserve) -> DecodedJob:
         """Decode a job's image; a large one first asks ``reserve`` for its bytes.
 
         Raises ImageError: what ``reader.read`` raises, and for a decoder that crashed or took too long.
         """
-        content = _piped_content(job)
+        source = _source(job)
+        request = {
+            "name": job.input,
+            "source": os.path.realpath(source) if isinstance(source, Path) else source,
+            "options": self._read_options(),
+        }
         try:
-            answer, image = self._ask(job, content, reserve)
+            answer, image = self._ask(request, reserve)
         except TimeoutError as error:
             self._replace()
             raise ImageError("decoding it took too long; --timeout SECONDS gives it more") from error
-        except (EOFError, OSError, ValueError, KeyError) as error:
+        except (EOFError, OSError, ValueError, KeyError, TypeError) as error:
             raise ImageError(f"its decoder crashed ({self._replace()})") from error
         except MemoryError:  # what was not read is still under way
             self._replace()
             raise
         if image is None:
-            raise _failure(answer)
-        return Decoded(image, tuple(answer["warnings"]), float(answer["seconds"]))
+            failure = (UsageError if answer.get("kind") == "UsageError" else ImageError)(str(answer.get("error")))
+            failure.add_note(str(answer.get("traceback", "")))
+            raise failure
+        return DecodedJob(job, image, None, float(answer["seconds"]), tuple(answer["warnings"]))
 
-    def _ask(self, job: Job, content: bytes | None, reserve: Reserve) -> tuple[Message, Image | None]:
-        seconds, options = self.options.timeout_seconds, self.options
-        request = {
-            "name": job.input,
-            "path": os.path.realpath(job.source) if job.source is not None and content is None else None,
-            "max_pixels": options.max_pixels or reader.MAX_PIXELS,
-            "allow_truncated": options.allow_truncated,
-            "first_frame": options.frames == "first",
-            "seconds": seconds,
-        }
+    def _ask(self, request: Message, reserve: Reserve) -> tuple[Message, Image | None]:
+        seconds = self.options.timeout_seconds
         self._channel.settimeout(seconds)
-        self._channel.send(request, content or b"")
-        answer = self._receive(seconds)
+        self._channel.send({**request, "seconds": seconds})
+        answer = self._channel.receive()
         if "bytes" in answer:
             reserve(int(answer["bytes"]))
             seconds += SECONDS_PER_MEGAPIXEL * float(answer["pixels"]) / 1e6
+            self._channel.settimeout(seconds)
             self._channel.send({"seconds": seconds})
-            answer = self._receive(seconds)
+            answer = self._channel.receive()
         return answer, self._channel.receive_image(answer["image"]) if "image" in answer else None
-
-    def _receive(self, seconds: float) -> Message:
-        self._channel.settimeout(seconds)
-        return self._channel.receive()[0]
 
     def _replace(self) -> str:
         """Put a fresh process in the place of one that has ended or is to; how it ended."""
@@ -122,7 +131,6 @@ class ProcessDecoder:
         return signal.Signals(-code).name if code < 0 else f"exit status {code}"
 
     def interrupt(self) -> None:
-        """End the process, so that a ``decode`` in another thread returns."""
         self._process.kill()
 
     def close(self) -> None:
@@ -130,31 +138,6 @@ class ProcessDecoder:
         self._channel.close()
         self._process.kill()
         self._process.wait()
-
-
-class LocalDecoder:
-    """Decodes in the thread that asks: nothing to start, and no protection from a decoder that crashes."""
-
-    def __init__(self, options: InferOptions) -> None:
-        self.options = options
-
-    def decode(self, job: Job, reserve: Reserve) -> Decoded:  # noqa: ARG002 - as in the protocol
-        """Decode a job's image. Raises ImageError."""
-        started = time.perf_counter()
-        image = reader.read(
-            _standard_content() if job.source is None else job.source,
-            name=job.input,
-            max_pixels=self.options.max_pixels or reader.MAX_PIXELS,
-            allow_truncated=self.options.allow_truncated,
-            first_frame=self.options.frames == "first",
-        )
-        return Decoded(image, seconds=time.perf_counter() - started)
-
-    def interrupt(self) -> None:
-        """Nothing can be ended."""
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def _start() -> tuple[subprocess.Popen[bytes], Channel]:
@@ -176,40 +159,22 @@ def _start() -> tuple[subprocess.Popen[bytes], Channel]:
     return process, Channel(ours)
 
 
-def _failure(answer: Message) -> Exception:
-    error = (UsageError if answer.get("kind") == "UsageError" else ImageError)(str(answer.get("error")))
-    error.add_note(str(answer.get("traceback", "")))
-    return error
-
-
-def _piped_content(job: Job) -> bytes | None:
-    """The bytes of what only this process can read, such as a pipe; None for a file that has a place.
+def _source(job: Job) -> Path | bytes:
+    """The file of a job; the content of what only this process can read, such as a pipe.
 
     What is no image is not read to its end, which may never come. Raises ImageError.
     """
-    if job.source is not None and not _is_pipe(job.source):
-        return None
+    path = job.source
+    if path is not None and (os.path.isfile(path) or os.path.isdir(path) or not os.path.exists(path)):
+        return path  # what is wrong with a folder or with no file says the reader
     try:
-        with _standard_input() if job.source is None else job.source.open("rb", buffering=0) as stream:
+        with _standard_input() if path is None else path.open("rb", buffering=0) as stream:
             head = b""
             while len(head) < _HEAD_BYTES and (part := stream.read(_HEAD_BYTES)):
                 head += part
-            if sniff(head) is None:
-                return head
-            parts = [head]
-            while part := stream.read(1 << 20):
-                parts.append(part)
-            return b"".join(parts)
+            return head if sniff(head) is None else head + stream.read()
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror or error}") from error
-
-
-def _is_pipe(path: Path) -> bool:
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False  # the decoder says what is wrong
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _standard_input() -> AbstractContextManager[BinaryIO]:
@@ -218,8 +183,3 @@ def _standard_input() -> AbstractContextManager[BinaryIO]:
         return cast(BinaryIO, open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))
     except (OSError, ValueError):  # something else in its place, such as a test's
         return nullcontext(sys.stdin.buffer)
-
-
-def _standard_content() -> bytes:
-    with _standard_input() as stream:
-        return stream.read()

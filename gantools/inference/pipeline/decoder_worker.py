@@ -7,6 +7,7 @@ import socket
 import time
 import traceback
 import warnings
+from contextlib import suppress
 
 from gantools.errors import GantoolsError, ImageError, UsageError
 from gantools.images.image import Image
@@ -25,65 +26,49 @@ def serve(descriptor: int) -> None:
     # Ctrl-C reaches every process of a terminal; the parent decides what becomes of this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = Channel(socket.socket(fileno=descriptor))
-    while True:
-        try:
-            _answer(channel)
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            return
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            _answer(channel, channel.receive())
 
 
-def _answer(channel: Channel) -> None:
-    request, content = channel.receive()
+def _answer(channel: Channel, request: Message) -> None:
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            image, waited = _decode(channel, request, content if request["path"] is None else str(request["path"]))
+            image, waited = _decode(channel, request)
         except Exception as error:  # whatever a library raises is this file's failure
-            channel.send(_failure(error))
+            kind = "UsageError" if isinstance(error, UsageError) else "ImageError"
+            text = str(error) if isinstance(error, GantoolsError) else f"{type(error).__name__}: {error}"
+            channel.send({"error": " ".join(text.split()), "kind": kind, "traceback": traceback.format_exc()})
             return
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            _end_after(0)
     texts = [str(each.message) for each in caught if each.category is UserWarning]
     channel.send_image(image, {"warnings": texts, "seconds": time.perf_counter() - started - waited})
 
 
-def _decode(channel: Channel, request: Message, source: bytes | str) -> tuple[Image, float]:
-    """Decode what is asked for; also the seconds spent waiting for memory.
+def _decode(channel: Channel, request: Message) -> tuple[Image, float]:
+    """Decode what is asked for; also the seconds spent waiting for memory."""
+    source, name, options, waited = request["source"], request["name"], request["options"], 0.0
+    _end_after(request["seconds"] + GRACE_SECONDS)
+    with suppress(ImageError):  # of a header that cannot be read ``read`` says why
+        header = reader.probe(source, name=name)
+        pixels = header.width * header.height
+        size = pixels * 4 * header.bits // 8
+        if size >= ANNOUNCED_BYTES and pixels <= options["max_pixels"]:
+            _end_after(0)
+            started = time.perf_counter()
+            channel.send({"bytes": size, "pixels": pixels})
+            allowed = channel.receive()
+            waited = time.perf_counter() - started
+            _end_after(allowed["seconds"] + GRACE_SECONDS)
+    return reader.read(source, name=name, **options), waited
+
+
+def _end_after(seconds: float) -> None:
+    """Let this process end in so many seconds; 0: not at all.
 
     Only the alarm's default action, the end of the process, also ends a decoder that never returns to Python.
     """
-    waited = 0.0
-    signal.setitimer(signal.ITIMER_REAL, request["seconds"] + GRACE_SECONDS)
-    pixels, size = _stated_size(source, request["name"])
-    if size >= ANNOUNCED_BYTES and pixels <= request["max_pixels"]:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        started = time.perf_counter()
-        channel.send({"bytes": size, "pixels": pixels})
-        allowed, _ = channel.receive()
-        waited = time.perf_counter() - started
-        signal.setitimer(signal.ITIMER_REAL, allowed["seconds"] + GRACE_SECONDS)
-    image = reader.read(
-        source,
-        name=request["name"],
-        max_pixels=request["max_pixels"],
-        allow_truncated=request["allow_truncated"],
-        first_frame=request["first_frame"],
-    )
-    return image, waited
-
-
-def _stated_size(source: bytes | str, name: str) -> tuple[int, int]:
-    """Pixels and bytes of an image by its header; 0 where the header cannot be read, of which ``read`` says why."""
-    try:
-        header = reader.probe(source, name=name)
-    except ImageError:
-        return 0, 0
-    pixels = header.width * header.height
-    return pixels, pixels * 4 * header.bits // 8
-
-
-def _failure(error: Exception) -> Message:
-    kind = "UsageError" if isinstance(error, UsageError) else "ImageError"
-    text = str(error) if isinstance(error, GantoolsError) else f"{type(error).__name__}: {error}"
-    return {"error": " ".join(text.split()), "kind": kind, "traceback": traceback.format_exc()}
+    signal.setitimer(signal.ITIMER_REAL, seconds)

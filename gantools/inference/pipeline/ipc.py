@@ -1,4 +1,4 @@
-"""Messages between a decoder process and the one that asks it: a line of JSON, then the samples as they are.
+"""Messages between a decoder process and the one that asks it: a line of JSON, then an image's samples as they are.
 
 What comes back from a decoder is read as numbers and bytes, never unpickled: a hostile file may have taken it over.
 """
@@ -10,68 +10,45 @@ import os
 import signal
 import socket
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from gantools.images.image import Image, Metadata
+from gantools.images.image import Image, Metadata, Pixels
 
 Message: TypeAlias = dict[str, Any]
-T = TypeVar("T")
-
-_READ_BYTES = 1 << 16
-_GRACE_SECONDS = 1.0
+"""Values for JSON, and bytes."""
 
 POSSIBLE = os.name == "posix" and hasattr(signal, "setitimer")
 """Whether there can be decoder processes, which end themselves in time: not on Windows."""
 
 
 class Channel:
-    """One end of a socket to another process."""
+    """One end of a socket to another process. After a TimeoutError it can only be closed."""
 
     def __init__(self, line: socket.socket) -> None:
-        self._line, self._unread = line, b""
+        self._socket, self._reader = line, line.makefile("rb")
 
     def settimeout(self, seconds: float) -> None:
         """Let everything raise TimeoutError after so long without progress."""
-        self._line.settimeout(seconds)
+        self._socket.settimeout(seconds)
 
-    def send(self, message: Mapping[str, Any], content: bytes = b"") -> None:
-        """Send a message and ``content`` after it. Raises OSError when nobody listens any more."""
-        self._line.sendall(json.dumps({**message, "content_bytes": len(content)}).encode() + b"\n")
-        self._line.sendall(content)
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message. Raises OSError when nobody listens any more."""
+        line = json.dumps(message, default=lambda content: {"base64": b64encode(content).decode()})
+        self._socket.sendall(line.encode() + b"\n")
 
-    def receive(self) -> tuple[Message, bytes]:
-        """Wait for a message and its content. Raises EOFError when the other side is gone."""
-        while (end := self._unread.find(b"\n")) < 0:
-            part = self._patiently(lambda: self._line.recv(_READ_BYTES))
-            if not part:
-                raise EOFError
-            self._unread += part
-        line, self._unread = self._unread[:end], self._unread[end + 1 :]
-        message = json.loads(line)
-        content = bytearray(int(message["content_bytes"]))
-        self._fill(memoryview(content))
-        return message, bytes(content)
-
-    def _fill(self, view: memoryview) -> None:
-        """Read as many bytes as ``view`` has."""
-        count = min(len(view), len(self._unread))
-        view[:count], self._unread = self._unread[:count], self._unread[count:]
-        while view := view[count:]:
-            count = self._patiently(partial(self._line.recv_into, view))
-            if not count:
-                raise EOFError
-
-    def _patiently(self, read: Callable[[], T]) -> T:
-        try:
-            return read()
-        except TimeoutError:
-            self._line.settimeout(_GRACE_SECONDS)  # it may have come while this whole program was stopped
-            return read()
+    def receive(self) -> Message:
+        """Wait for a message. Raises EOFError when the other side is gone."""
+        line = self._reader.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError
+        message: Message = json.loads(
+            line, object_hook=lambda found: b64decode(found["base64"]) if "base64" in found else found
+        )
+        return message
 
     def send_image(self, image: Image, message: Mapping[str, Any]) -> None:
         """Send a message and an image with it."""
@@ -82,43 +59,32 @@ class Channel:
             "gray": image.gray,
             "format": image.format,
             "lossless": image.lossless,
-            "metadata": _encoded(asdict(image.metadata)),
+            "metadata": asdict(image.metadata),
         }
         self.send({**message, "image": described})
         for samples in (image.pixels, image.alpha):
             if samples is not None:
-                self._line.sendall(np.ascontiguousarray(samples).data.cast("B"))
+                self._socket.sendall(np.ascontiguousarray(samples).data.cast("B"))
 
     def receive_image(self, described: Mapping[str, Any]) -> Image:
         """Read the image that a message of ``receive`` describes. Raises as ``receive``."""
-        height, width, _ = shape = tuple(int(side) for side in described["shape"])
+        height, width, channels = (int(side) for side in described["shape"])
         dtype = np.dtype({"uint8": np.uint8, "uint16": np.uint16}[described["dtype"]])
-        pixels = np.empty(shape, dtype)
-        self._fill(pixels.reshape(-1).data.cast("B"))
-        alpha = np.empty((height, width), dtype) if described["alpha"] else None
-        if alpha is not None:
-            self._fill(alpha.reshape(-1).data.cast("B"))
-        kept = {name: _decoded(value) for name, value in described["metadata"].items()}
+        pixels = self._samples((height, width, channels), dtype)
+        alpha = self._samples((height, width), dtype) if described["alpha"] else None
+        kept = described["metadata"]
         dpi = None if kept["dpi"] is None else (float(kept["dpi"][0]), float(kept["dpi"][1]))
         others = tuple((str(name), content) for name, content in kept["others"])
         metadata = Metadata(kept["exif"], kept["icc"], kept["xmp"], dpi, others)
         gray, lossless = bool(described["gray"]), bool(described["lossless"])
         return Image(pixels, alpha, gray, metadata, str(described["format"]), lossless)
 
+    def _samples(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
+        samples = np.empty(shape, dtype)
+        if self._reader.readinto(samples.reshape(-1).data.cast("B")) < samples.nbytes:
+            raise EOFError
+        return samples
+
     def close(self) -> None:
-        self._line.close()
-
-
-def _encoded(value: Any) -> Any:
-    """A value for JSON, its bytes as a word that says so."""
-    if isinstance(value, bytes):
-        return {"base64": b64encode(value).decode()}
-    if isinstance(value, Mapping):
-        return {name: _encoded(each) for name, each in value.items()}
-    return [_encoded(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def _decoded(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return b64decode(value["base64"])
-    return [_decoded(each) for each in value] if isinstance(value, list) else value
+        self._reader.close()
+        self._socket.close()
