@@ -19,13 +19,14 @@ from gantools.inference.tiling.forward import start_batch, translate
 from gantools.models.options import CompactSROptions, GeneratorOptions
 from tests.faults import ground
 from tests.gpu.conftest import DEVICE, NAME, NEEDS_CUDA, ON_CUDA
-from tests.inference.test_batching import NETWORKS, model_of, noise
+from tests.inference.networks import build_model
+from tests.inference.test_batching import NETWORKS, noise
 
 DTYPES = pytest.mark.parametrize("dtype", [None, torch.bfloat16], ids=["fp32", "bf16"])
 
 
 def on_gpu(options: GeneratorOptions, dtype: torch.dtype | None = None) -> Any:
-    model = model_of(options, dtype)
+    model = build_model(options, dtype)
     return replace(model, network=model.network.to(DEVICE))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 from torch import nn
 
 from gantools.images.image import Pixels
-from gantools.inference.model import Model
+from gantools.inference.model import Model, open_model
 from gantools.models import GENERATORS
 from gantools.models.options import ContextEncoderOptions, ResNetUNetOptions
 from gantools.training.recipe import describe_generator
 
+CPU = torch.device("cpu")
 SEES_EVERYTHING: list[Any] = [
     ResNetUNetOptions(encoder="resnet18", base_channels=8),
     ContextEncoderOptions(downs=2, base_channels=4, bottleneck_channels=8),
@@ -45,9 +47,14 @@ def build_network(options: Any) -> Any:
     return network.requires_grad_(False).eval()
 
 
-def build_model(options: Any, *, mode: str = "eval", autocast: torch.dtype | None = None) -> Model:
+def build_model(options: Any, autocast: torch.dtype | None = None, *, mode: str = "eval") -> Model:
     network = build_network(options).train(mode == "train")
     return Model("demo", describe_generator("generator", network, options, 64, mode), options, network, autocast)
+
+
+def opened(path: Path, **given: Any) -> Model:
+    """The model of a weights file, on the CPU."""
+    return open_model(path, **{"export": None, "device": CPU, **given})
 
 
 def image(width: int, height: int, dtype: Any = np.uint8, seed: int = 0) -> Pixels:

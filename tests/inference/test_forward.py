@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from gantools.images.image import Pixels
 from gantools.inference.memory import CpuMemory
 from gantools.inference.model import Model
 from gantools.inference.tiling import context as tiling_context
-from gantools.inference.tiling import forward, tile_io
+from gantools.inference.tiling import forward
 from gantools.inference.tiling.context import ExecutionContext, Tiling
 from gantools.inference.tiling.forward import start_batch, translate, translate_batch
 from gantools.inference.tiling.tile_io import TileIO
@@ -79,10 +80,9 @@ def test_tiles_equal_the_whole_image(options: Any, size: tuple[int, int], monkey
         assert off.max() <= (tile < 110)  # torch computes very small maps with other kernels: the last digit may differ
 
 
-@pytest.mark.parametrize("options", LOCAL[:3], ids=label)
-def test_tiles_of_16_bit_images_equal_the_whole(options: Any) -> None:
-    model, pixels = build_model(options, autocast=torch.bfloat16), image(50, 40, np.uint16)
-    difference = translate(pixels, model, tile=16).astype(int) - translate(pixels, model, tile=0)
+def test_tiles_of_16_bit_images_are_computed_in_float32() -> None:
+    model, pixels = build_model(LOCAL[0], torch.bfloat16), image(50, 40, np.uint16)
+    difference = translate(pixels, model, tile=16).astype(int) - translate(pixels, replace(model, autocast=None))
     assert np.abs(difference).max() <= 1
 
 
@@ -94,16 +94,12 @@ def test_networks_that_see_everything_are_not_cut(options: Any) -> None:
     assert np.array_equal(translate(pixels, model, tile=100), translate(pixels, model))
     with pytest.raises(ImageError, match=r"not enough memory for 70×40 px: every output pixel .* whole image"):
         translate(pixels, model, memory=LimitedMemory(1000))
-
-
-def test_networks_in_training_mode_are_not_cut() -> None:
-    model = build_model(UNetOptions(downs=2, base_channels=4), mode="train")
     with pytest.raises(UsageError, match="keeps dropout and batch statistics"):
-        translate(image(40, 40), model, tile=16)
+        translate(image(40, 40), build_model(UNetOptions(downs=2, base_channels=4), mode="train"), tile=16)
 
 
 def test_values_that_overflow_a_small_type_are_computed_in_float32() -> None:
-    model = build_model(CompactSROptions(channels=8, blocks=1), autocast=torch.float16)
+    model = build_model(CompactSROptions(channels=8, blocks=1), torch.float16)
     model.network.last.weight.mul_(1e6)  # type: ignore[operator, union-attr]
     exact, pixels = replace(model, autocast=None), image(50, 40)
     assert np.array_equal(translate(pixels, model, tile=16), translate(pixels, exact, tile=16))
@@ -183,26 +179,22 @@ def test_a_tile_out_of_memory_is_halved_and_computed_again(error: Exception, fai
     assert max(network.sides[-1]) < max(network.sides[0])
 
 
-def test_a_kernel_that_fails_for_a_small_image_is_not_taken_for_too_little_memory() -> None:
-    """A broken cuDNN fails at every size; that it is not about memory must be said."""
-    model, broken = build_model(SAME_KERNELS), RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED")
-    failing = replace(model, network=Failing(model.network, set(range(3, 99)), broken))
-    with pytest.raises(RuntimeError, match="CUDNN_STATUS_NOT_INITIALIZED"):
-        translate(image(90, 70), failing, memory=LimitedMemory(1 << 40, unchecked_px=1 << 10))
-
-
 @pytest.mark.parametrize(
-    ("error", "kind", "said"),
+    ("error", "unchecked_px", "kind", "said"),
     [
-        (MemoryError(), ImageError, "not enough memory for 20×20 px, not even in the smallest tiles"),
-        (RuntimeError("shapes differ"), RuntimeError, "shapes differ"),
+        (MemoryError(), 1 << 20, ImageError, "not enough memory for 20×20 px, not even in the smallest tiles"),
+        (RuntimeError("shapes differ"), 1 << 20, RuntimeError, "shapes differ"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"), 1 << 8, RuntimeError, "NOT_INITIALIZED"),
     ],
-)
-def test_a_network_that_always_fails(error: Exception, kind: type[Exception], said: str) -> None:
-    model = build_model(CompactSROptions(channels=8, blocks=1))
-    failing = replace(model, network=Failing(model.network, set(range(1000)), error))
+)  # a broken cuDNN fails at every size: for a small image that is not about memory
+def test_a_network_that_always_fails(error: Exception, unchecked_px: int, kind: type[Exception], said: str) -> None:
+    model = build_model(SAME_KERNELS)
+    network = Failing(model.network, set(range(1000)), error)
+    tiling_context._known_bytes[network] = {None: 1.0}
     with pytest.raises(kind, match=said):
-        translate(image(20, 20), failing, memory=LimitedMemory(1 << 40, unchecked_px=1 << 20))
+        translate(
+            image(20, 20), replace(model, network=network), memory=LimitedMemory(1 << 40, unchecked_px=unchecked_px)
+        )
 
 
 @pytest.mark.parametrize(("tile", "said"), [(64, "in tiles of 64 px"), (0, "at once")])
@@ -235,16 +227,6 @@ def test_a_tile_is_named_whenever_one_fits(side_px: int, share: float) -> None:
 # The self-ensemble
 
 
-@pytest.mark.parametrize("options", LOCAL[:8], ids=label)
-def test_the_ensemble_turns_with_the_image(options: Any) -> None:
-    model, pixels = build_model(options), image(32, 64)
-    result = translate(pixels, model, tta=True).astype(int)
-    for turn in (lambda some: some[::-1], lambda some: some[:, ::-1], lambda some: some.transpose(1, 0, 2)):
-        turned = translate(np.ascontiguousarray(turn(pixels)), model, tta=True)
-        assert np.abs(turn(result) - turned).max() <= 1
-    assert np.abs(result - translate(pixels, model)).max() > 0
-
-
 @pytest.mark.parametrize("options", LOCAL[2:8], ids=label)
 def test_the_ensemble_in_tiles_is_that_of_the_whole(options: Any) -> None:
     model, pixels = build_model(options), image(67, 41)
@@ -252,12 +234,13 @@ def test_the_ensemble_in_tiles_is_that_of_the_whole(options: Any) -> None:
     assert np.abs(translate(pixels, model, tta=True, tile=20) - whole).max() <= 1
 
 
-def test_the_ensemble_is_averaged_before_rounding() -> None:
+@pytest.mark.parametrize("options", [LOCAL[1], LOCAL[2], LOCAL[8]], ids=label)
+def test_the_ensemble_is_the_mean_of_eight_before_rounding(options: Any) -> None:
     """Eight roundings and another would be off by one here and there."""
-    model, pixels = build_model(CompactSROptions(channels=4, blocks=1, scale=1)), image(16, 16)
+    model, pixels = build_model(options), image(24, 16)
     given = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1
     outputs = []
-    for turn, flip in [(turn, flip) for turn in range(4) for flip in (False, True)]:
+    for turn, flip in itertools.product(range(4), (False, True)):
         turned = torch.rot90(given.flip(-1) if flip else given, turn, (-2, -1))
         back = torch.rot90(model.network(turned), -turn, (-2, -1))
         outputs.append(back.flip(-1) if flip else back)
@@ -265,7 +248,8 @@ def test_the_ensemble_is_averaged_before_rounding() -> None:
     expected = ((mean.clamp(-1, 1) + 1) * 127.5 + 0.5).floor()[0].permute(1, 2, 0).numpy()
     result = translate(pixels, model, tta=True)
     assert np.abs(expected - result).max() <= 1
-    assert (expected != result).mean() < 0.001
+    assert (expected != result).mean() < 0.002
+    assert (result != translate(pixels, model)).any()
 
 
 # Batches
@@ -298,10 +282,8 @@ def test_dropout_draws_the_same_numbers_for_every_image() -> None:
 @pytest.mark.parametrize("options", [LOCAL[0], LOCAL[4], LOCAL[5], SAME_KERNELS], ids=label)
 def test_a_pending_batch_of_one_equals_its_image(options: Any, tta: bool, size: tuple[int, int]) -> None:
     model, pixels = build_model(options), image(*size)
-    pending = start_batch([pixels], model, tta=tta)
-    assert pending is not None
-    (result,) = pending.wait() or [None]
-    assert np.array_equal(result, translate(pixels, model, tta=tta))
+    pending: Any = start_batch([pixels], model, tta=tta)
+    assert np.array_equal(pending.wait(), [translate(pixels, model, tta=tta)])
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
@@ -314,16 +296,6 @@ def test_what_must_not_be_batched_is_not_started(mode: str) -> None:
 
 
 def test_a_pending_batch_that_is_not_finite_has_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = build_model(SAME_KERNELS)
     monkeypatch.setattr(ExecutionContext, "run", lambda _, given: torch.full_like(given, torch.nan))
-    pending = start_batch([image(24, 24)], model)
-    assert pending is not None
+    pending: Any = start_batch([image(24, 24)], build_model(SAME_KERNELS))
     assert pending.wait() is None
-
-
-def test_copies_to_and_from_the_cpu_are_the_samples() -> None:
-    samples = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    uploaded = tile_io.upload(samples, torch.device("cpu"))
-    doubled, finite = tile_io.download((uploaded * 2, torch.tensor(True)))()
-    assert np.array_equal(doubled.numpy(), samples * 2)
-    assert finite

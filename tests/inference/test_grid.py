@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 
 from gantools.inference.tiling.grid import Grid, Tile
 
-steps = st.integers(1, 9)
-counts = st.integers(1, 30)
-
-
-def padded(rows: int, columns: int, step_px: int, halo_px: int) -> Grid:
-    return Grid(rows * step_px, columns * step_px, step_px, halo_px)
+grids = st.builds(
+    lambda rows, columns, step_px, halo_px: Grid(rows * step_px, columns * step_px, step_px, halo_px),
+    st.integers(1, 30),
+    st.integers(1, 30),
+    st.integers(1, 9),
+    st.integers(0, 40),
+)
+sides = st.integers(1, 400)
 
 
 def made_once(grid: Grid, tiles: list[Tile]) -> bool:
@@ -31,40 +33,31 @@ def check_context(grid: Grid, tile: Tile) -> None:
         assert 0 <= span.first <= span.start < span.stop <= span.last <= length
 
 
-@given(counts, counts, steps, st.integers(0, 40), st.integers(1, 400))
-def test_tiles_make_every_pixel_once_with_enough_context(
-    rows: int, columns: int, step_px: int, halo_px: int, side_px: int
-) -> None:
-    grid = padded(rows, columns, step_px, halo_px)
+@given(grids, sides)
+def test_tiles_make_every_pixel_once_with_enough_context(grid: Grid, side_px: int) -> None:
     tiles = grid.tiles(side_px)
     assert made_once(grid, tiles)
     for tile in tiles:
         check_context(grid, tile)
-        assert tile.side_px <= max(side_px, step_px)
+        assert tile.side_px <= max(side_px, grid.step_px)
 
 
-@given(counts, counts, steps, st.integers(0, 40), st.integers(1, 400))
-def test_a_tile_in_smaller_parts_is_the_same_tile(
-    rows: int, columns: int, step_px: int, halo_px: int, side_px: int
-) -> None:
-    grid = padded(rows, columns, step_px, halo_px)
+@given(grids, sides)
+def test_a_tile_in_smaller_parts_is_the_same_tile(grid: Grid, side_px: int) -> None:
     first, *others = grid.tiles(side_px)
     parts = grid.halves(first)
-    assert (parts == []) == (first.side_px <= step_px)
+    assert (parts == []) == (first.side_px <= grid.step_px)
     assert made_once(grid, [*(parts or [first]), *others])
     for part in parts:
         check_context(grid, part)
-        assert part.side_px <= max(step_px, first.side_px // 2)
+        assert part.side_px <= max(grid.step_px, first.side_px // 2)
 
 
-@given(counts, counts, steps, st.integers(0, 40), st.integers(1, 90_000))
-def test_the_largest_side_is_the_largest_that_fits(
-    rows: int, columns: int, step_px: int, halo_px: int, input_px: int
-) -> None:
-    grid = padded(rows, columns, step_px, halo_px)
+@given(grids, st.integers(1, 90_000))
+def test_the_largest_side_is_the_largest_that_fits(grid: Grid, input_px: int) -> None:
     side_px = grid.largest_side_px(input_px)
     most_px = max(tile.input_px for tile in grid.tiles(side_px))
-    assert most_px <= input_px or side_px == step_px
+    assert most_px <= input_px or side_px == grid.step_px
     assert side_px > 0 or grid.height * grid.width <= input_px
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +20,13 @@ from gantools.images.io import reader, writer
 from gantools.images.ops.resize import resize_bicubic
 from gantools.images.ops.transparency import spread
 from gantools.inference.image import ImageTranslator
-from gantools.inference.model import Model, open_model
+from gantools.inference.model import Model
 from gantools.inference.options import InferOptions
 from gantools.inference.plan import Job
 from gantools.inference.run import deconvolved
 from gantools.inference.scaling import Preparation
 from gantools.models.options import CompactSROptions, ResNetOptions, SRResNetOptions, UNetOptions
+from tests.inference.networks import opened
 from tests.inference.running import run_jobs
 
 PLAIN = InferOptions()
@@ -42,10 +44,6 @@ def an_image(width: int = 20, height: int = 12, bits: str = "8", **kept: Any) ->
     return Image(samples(width, height, 3, bits), **kept)
 
 
-def opened(path: Path, **given: Any) -> Model:
-    return open_model(path, export=None, device=torch.device("cpu"), **given)
-
-
 @pytest.fixture
 def same(identity: Path) -> Model:
     return opened(identity)
@@ -54,10 +52,6 @@ def same(identity: Path) -> Model:
 @pytest.fixture
 def twice(doubling: Path) -> Model:
     return opened(doubling)
-
-
-def with_network(model: Model, network: nn.Module) -> Model:
-    return replace(model, network=network)
 
 
 def carried_out(model: Model, source: Path, output: Path, settings: InferOptions = PLAIN) -> Image:
@@ -99,25 +93,11 @@ def test_nothing_is_lost_on_the_way(same: Model, tmp_path: Path, mode: str, suff
     write_mode(source, mode, *size)
     before, after = reader.read(source), carried_out(same, source, tmp_path / f"out.{suffix}")
     np.testing.assert_array_equal(after.pixels, before.pixels)
-    assert (after.pixels.dtype, after.gray) == (before.pixels.dtype, before.gray)
-    assert after.pixels.dtype == (np.uint16 if mode.endswith(";16") else np.uint8)
-    assert after.gray == (mode in ("L", "LA", "1", "L;16"))
-    if before.alpha is None:
-        assert after.alpha is None
-    else:
+    assert after.pixels.dtype == before.pixels.dtype == (np.uint16 if mode.endswith(";16") else np.uint8)
+    assert after.gray == before.gray == (mode in ("L", "LA", "1", "L;16"))
+    assert (after.alpha is None) == (before.alpha is None)
+    if before.alpha is not None:
         np.testing.assert_array_equal(after.alpha, before.alpha)
-
-
-@pytest.mark.parametrize(("mode", "suffix"), [("RGB", "jpg"), ("L", "jpg"), ("RGB", "webp"), ("RGBA", "webp")])
-@pytest.mark.parametrize("size", SIZES)
-def test_lossy_formats_keep_size_and_kind(
-    twice: Model, tmp_path: Path, mode: str, suffix: str, size: tuple[int, int]
-) -> None:
-    source = tmp_path / f"in.{suffix}"
-    write_mode(source, mode, *size)
-    before, after = reader.read(source), carried_out(twice, source, tmp_path / f"out.{suffix}")
-    assert (after.width, after.height) == (2 * size[0], 2 * size[1])
-    assert (after.gray, after.alpha is None) == (before.gray, before.alpha is None)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -254,7 +234,7 @@ def test_a_logo_gets_no_fringe(
     names = [f"{each}.{suffix}" for each in "ab"]
     for name in names:
         logo_file(tmp_path / name, kind)
-    model = with_network(twice if scale == 2 else same, Blur(scale))
+    model = replace(twice if scale == 2 else same, network=Blur(scale))
     jobs = [Job(name, tmp_path / name, tmp_path / f"out-{name}.png", "png") for name in names]
     for result in run_jobs(model, jobs, InferOptions(alpha=alpha, batch=batch, gray="keep", io_workers=0)):
         assert (result.status, result.error) == ("done", None)
@@ -283,14 +263,7 @@ def test_a_known_blur_is_undone_without_a_fringe(tmp_path: Path) -> None:
         options = InferOptions(alpha=alpha)
         made = deconvolved(given, "in.png", undo=lambda pixels: cv2.blur(pixels, (7, 7)), options=options)
         assert (made.pixels[given.alpha > 0].min() < 255) == dark
-        assert not made.pixels[0, 0].any()
-
-
-def test_colours_of_dropped_transparency_are_the_files(same: Model, tmp_path: Path) -> None:
-    """Without the transparency hidden colours come to light, so they are not replaced."""
-    logo_file(tmp_path / "in.png", "png")
-    made = carried_out(same, tmp_path / "in.png", tmp_path / "out.jpg", InferOptions(alpha="drop"))
-    assert made.pixels[0, 0].max() <= 2
+        assert not made.pixels[0, 0].any(), "hidden colours stay the file's"
 
 
 def test_what_is_hidden_is_not_seen_beside_a_hole(save_weights: Any) -> None:
@@ -320,26 +293,17 @@ class Tint(nn.Module):
         return torch.cat((torch.ones_like(image[:, :1]), image[:, 1:]), dim=1)
 
 
-def test_gray_stays_gray_and_says_what_that_costs(same: Model) -> None:
-    gray = Image(np.zeros((4, 4, 3), np.uint8), gray=True)
-    tinting = with_network(same, Tint())
-    with pytest.warns(UserWarning, match="--gray color"):
-        made = ImageTranslator(tinting)(gray)
-    assert made.gray
-    assert (made.pixels == 76).all(), "the luma of red"
-    coloured = ImageTranslator(tinting, InferOptions(gray="color"))(gray)
-    assert not coloured.gray
-    assert (coloured.pixels == (255, 0, 0)).all()
-
-
 @pytest.mark.filterwarnings("error")
-def test_weights_trained_to_colour_give_colours_unless_told_otherwise(same: Model) -> None:
+@pytest.mark.parametrize("trained", ["keep", "color"])
+def test_gray_stays_gray_and_says_what_that_costs_unless_weights_learned_colours(same: Model, trained: Any) -> None:
     gray = Image(np.zeros((4, 4, 3), np.uint8), gray=True)
-    model = with_network(same, Tint())
-    tinting = replace(model, export=replace(model.export, gray="color"))
-    assert (ImageTranslator(tinting)(gray).pixels == (255, 0, 0)).all()
-    with pytest.warns(UserWarning, match="--gray color"):
-        assert ImageTranslator(tinting, InferOptions(gray="keep"))(gray).gray
+    tinting = replace(same, network=Tint(), export=replace(same.export, gray=trained))
+    for wanted in ("auto", "keep", "color"):
+        keeps = "keep" in (wanted, trained if wanted == "auto" else "")
+        with pytest.warns(UserWarning, match="--gray color") if keeps else contextlib.nullcontext():
+            made = ImageTranslator(tinting, InferOptions(gray=wanted))(gray)
+        assert made.gray == keeps
+        assert (made.pixels == (76 if keeps else (255, 0, 0))).all(), "76 is the luminance of red"
 
 
 @pytest.mark.filterwarnings("error")
@@ -350,19 +314,15 @@ def test_every_gray_value_survives(same: Model, bits: str) -> None:
     np.testing.assert_array_equal(made.pixels[..., 1], values)
 
 
-@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (1, 3)])
-def test_networks_with_one_channel(save_weights: Any, inputs: int, outputs: int) -> None:
-    options = CompactSROptions(scale=1, channels=4, blocks=1, in_channels=inputs, out_channels=outputs)
-    given = an_image()
-    made = ImageTranslator(opened(save_weights(options)), PLAIN)(given)
-    np.testing.assert_array_equal(made.pixels[..., 2], cv2.cvtColor(given.pixels, cv2.COLOR_RGB2GRAY))
-    assert made.gray == (outputs == 1)
-
-
-def test_networks_of_other_channels_are_refused(save_weights: Any) -> None:
-    options = CompactSROptions(scale=1, channels=4, blocks=1, in_channels=4, out_channels=4)
+def test_networks_of_other_than_three_channels(save_weights: Any) -> None:
+    given, gray = an_image(), CompactSROptions(scale=1, channels=4, blocks=1, in_channels=1)
+    for outputs in (1, 3):
+        made = ImageTranslator(opened(save_weights(gray.model_copy(update={"out_channels": outputs}))))(given)
+        np.testing.assert_array_equal(made.pixels[..., 2], cv2.cvtColor(given.pixels, cv2.COLOR_RGB2GRAY))
+        assert made.gray == (outputs == 1)
+    four = CompactSROptions(scale=1, channels=4, blocks=1, in_channels=4, out_channels=4)
     with pytest.raises(UsageError, match="reads 4 channels"):
-        ImageTranslator(opened(save_weights(options)), PLAIN)(an_image())
+        ImageTranslator(opened(save_weights(four)))(given)
 
 
 def test_a_photo_is_prepared_first(same: Model, tmp_path: Path) -> None:
@@ -399,29 +359,18 @@ class AlwaysNan(Tint):
         return image * torch.nan
 
 
-class NoMemory(Tint):
-    def forward(self, image: Tensor) -> Tensor:
-        return torch.empty(2**60, device=image.device)
-
-
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_what_overflows_in_a_small_type_is_computed_again(identity: Path, precision: Any) -> None:
-    given = an_image()
-    model = with_network(opened(identity, precision=precision), OverflowsInHalf())
+    given, model = an_image(), replace(opened(identity, precision=precision), network=OverflowsInHalf())
     np.testing.assert_array_equal(ImageTranslator(model)(given).pixels, given.pixels)
 
 
 def test_nan_is_never_written(same: Model, tmp_path: Path) -> None:
     writer.write(an_image(), tmp_path / "in.png")
     job = Job("in.png", tmp_path / "in.png", tmp_path / "out.png", "png")
-    (result,) = run_jobs(with_network(same, AlwaysNan()), [job], PLAIN)
+    (result,) = run_jobs(replace(same, network=AlwaysNan()), [job], PLAIN)
     assert (result.status, result.error) == ("failed", "the network's result has NaN or infinite values")
     assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
-
-
-def test_a_lack_of_memory_is_one_line(same: Model) -> None:
-    with pytest.raises(ImageError, match="not enough memory for 20×12 px"):
-        ImageTranslator(with_network(same, NoMemory()), PLAIN)(an_image())
 
 
 def test_bf16_is_close_and_16_bits_are_computed_in_float32(save_weights: Any) -> None:
@@ -445,36 +394,3 @@ def test_dropout_and_batch_statistics_do_not_depend_on_what_came_before(save_wei
     state = torch.random.get_rng_state()
     ImageTranslator(playing)(first)
     assert torch.equal(torch.random.get_rng_state(), state), "the program's own random numbers are left alone"
-
-
-# Many images.
-
-
-@pytest.fixture
-def mixed(tmp_path: Path) -> list[Job]:
-    """Good images around a text file, a truncated image and one that is not there."""
-    for name in ("a.png", "c.png", "e.png"):
-        writer.write(an_image(), tmp_path / name)
-    (tmp_path / "b.png").write_text("no image at all")
-    (tmp_path / "d.png").write_bytes((tmp_path / "a.png").read_bytes()[:-200])
-    names = ["a.png", "b.png", "c.png", "d.png", "e.png", "gone.png"]
-    return [Job(name, tmp_path / name, tmp_path / "out" / name, "png") for name in names]
-
-
-def test_a_bad_image_costs_nothing_but_itself(same: Model, mixed: list[Job], tmp_path: Path) -> None:
-    results = list(run_jobs(same, mixed, PLAIN))
-    assert [result.status for result in results] == ["done", "failed", "done", "failed", "done", "failed"]
-    assert results[1].error == "not a PNG, JPEG, WebP, TIFF, BMP or PPM image"
-    assert "truncated" in str(results[3].error)
-    assert results[5].error == "cannot be read: No such file or directory"
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png", "e.png"]
-    assert (tmp_path / "out" / "a.png").read_bytes() == (tmp_path / "out" / "e.png").read_bytes()
-
-
-def test_a_result_that_cannot_be_written_leaves_nothing(same: Model, tmp_path: Path) -> None:
-    writer.write(an_image(), tmp_path / "in.png")
-    long = tmp_path / "out" / f"{'x' * 300}.png"
-    (result,) = run_jobs(same, [Job("in.png", tmp_path / "in.png", long, "png")], PLAIN)
-    assert (result.status, result.exit_code) == ("failed", 1)
-    assert str(result.error).endswith("cannot be written: File name too long")
-    assert list((tmp_path / "out").iterdir()) == []
