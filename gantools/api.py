@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -31,14 +30,15 @@ from gantools.config.command import with_changes
 from gantools.config.schema import RunConfig
 from gantools.config.source import Tree, read_yaml
 from gantools.errors import ConfigError, UsageError
+from gantools.evaluation.options import CompareOptions, EvalOptions
 from gantools.generation.options import GenerateOptions
 from gantools.inference.options import DEFAULTS, InferOptions
 from gantools.registry import did_you_mean
 from gantools.training.options import TrainingOptions
 
 if TYPE_CHECKING:
-    from gantools.evaluation.compare import compare
-    from gantools.evaluation.evaluate import evaluate, evaluate_pairs
+    from gantools.evaluation.compare import ComparisonResult
+    from gantools.evaluation.result import Evaluation
     from gantools.generation.run import Generation
     from gantools.images.image import Image
     from gantools.inference.arrays import LoadedModel
@@ -76,19 +76,6 @@ __all__ = [
 
 
 Name: TypeAlias = "str | os.PathLike[str]"
-
-_LAZY = {
-    "compare": "gantools.evaluation.compare",
-    "evaluate": "gantools.evaluation.evaluate",
-    "evaluate_pairs": "gantools.evaluation.evaluate",
-}
-"""Functions that are imported on first use: `gantools show` and `check` need none of what they need."""
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
 
 
 def infer(
@@ -368,6 +355,73 @@ def resume(
         revision = Revision(between(before.config, settings.config), to_yaml(settings.config, settings.tree))
         limits = Limits(options.max_steps, options.max_seconds)
         return _finished(setup.resume(spec, run, limits, reporter, revision))
+
+
+def evaluate(
+    model: str | Path,
+    data: Name,
+    options: EvalOptions | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+    **changes: Any,
+) -> Evaluation:
+    """Measure a model on the images in ``data``, beside baselines that need no model.
+
+    ``changes`` are options of ``gantools eval`` by name, such as ``metrics=["psnr_y"]`` (see ``docs/metrics.md``; by
+    default the recipe's own) or ``sheet="sheet.png"``. ``overrides`` (``KEY=VALUE``) change how inputs are made.
+    Raises UsageError (ConfigError, DataError, ModelFileError) before any work.
+
+    >>> from gantools import evaluate
+    >>> found = evaluate("srgan", "photos", metrics=["psnr_y", "ssim_y"])
+    >>> {name: list(means) for name, means in found.means().items()}
+    {'bicubic': ['psnr_y', 'ssim_y'], 'model': ['psnr_y', 'ssim_y']}
+    """
+    from gantools.evaluation import evaluate
+
+    options = with_changes(options or EvalOptions(), changes, "eval")
+    return evaluate.evaluate(model, Path(data), options, overrides, progress)
+
+
+def evaluate_pairs(
+    results: Name,
+    truths: Name,
+    options: EvalOptions | None = None,
+    *,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+    **changes: Any,
+) -> Evaluation:
+    """Measure the images of one folder against those of the same names in another. Raises UsageError.
+
+    Of the options of ``gantools eval`` those count that are not about a model.
+
+    >>> from gantools import evaluate_pairs
+    >>> evaluate_pairs("photos", "photos", metrics=["l1_percent"]).means()
+    {'result': {'l1_percent': 0.0}}
+    """
+    from gantools.evaluation import evaluate
+
+    options = with_changes(options or EvalOptions(), changes, "eval")
+    return evaluate.evaluate_pairs(Path(results), Path(truths), options, progress)
+
+
+def compare(
+    words: Sequence[str], output: Name, options: CompareOptions | None = None, **changes: Any
+) -> ComparisonResult:
+    """Run models over the same images and write ``output``, an HTML page or one image of all results.
+
+    ``words`` are models as for :func:`infer`, then images or folders. ``changes`` are options of ``gantools compare``
+    by name: ``truth="wanted"`` is a folder of images with matching names, with which ``metrics`` are measured (by
+    default the first model's own); for each of ``blends`` the first model is shown once more, blended.
+    Raises UsageError before any work, and DataError for folders that do not hold what they should.
+
+    >>> from gantools import compare
+    >>> compare(["srgan", "srgan/psnr", "photos"], "compared.html").shown
+    2
+    """
+    from gantools.evaluation import compare
+
+    return compare.compare(words, Path(output), with_changes(options or CompareOptions(), changes, "compare"))
 
 
 def export_weights(run_dir: str | Path, output: str | Path | None = None) -> Path:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from gantools.errors import UsageError
 from gantools.registry import did_you_mean
@@ -31,6 +32,42 @@ class Option:
     default: str | None = None
     parse: Callable[[str], Any] | None = None
     environment: str | None = None
+
+
+@dataclass(frozen=True)
+class CommandOptions:
+    """Base of a command's options: text is read as each ``Option`` says, and a value that is no choice refused."""
+
+    def __post_init__(self) -> None:
+        kind: Any = type(self)  # mypy takes the class of a dataclass for unhashable
+        for name, (parse, choices) in _checks(kind).items():
+            value = getattr(self, name)
+            if parse is not None and isinstance(value, str):
+                object.__setattr__(self, name, parse(value))
+            elif parse is None and choices and value not in choices:
+                raise UsageError(f"{name} {value!r}: give one of {', '.join(map(str, choices))}")
+
+
+@cache
+def _checks(options: Any) -> dict[str, tuple[Callable[[str], Any] | None, tuple[Any, ...]]]:
+    """How each field that is an ``Option`` is read from text, and the values that those of a few words may have."""
+    return {
+        name: (note.parse, choices_of(get_args(hint)[0]))
+        for name, hint in hints_of(options).items()
+        for note in getattr(hint, "__metadata__", ())
+        if isinstance(note, Option)
+    }
+
+
+@cache
+def hints_of(options: Any) -> dict[str, Any]:
+    """The types of the fields, with their notes."""
+    return get_type_hints(options, include_extras=True)
+
+
+def option_of(options: Any, name: str) -> Option:
+    """The option that a field of ``options`` is, for a command that shares it."""
+    return next(note for note in hints_of(options)[name].__metadata__ if isinstance(note, Option))
 
 
 def with_changes(options: O, changes: Mapping[str, Any], command: str) -> O:

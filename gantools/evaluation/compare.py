@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from gantools import exporting, files
 from gantools.errors import DataError, UsageError
 from gantools.evaluation.evaluate import choose_metrics, load_metrics, require_folder
+from gantools.evaluation.options import CompareOptions
 from gantools.evaluation.result import Evaluation, Failure
 from gantools.images.formats import FORMATS
 from gantools.inference import find_weights
-from gantools.inference.options import ScaleTo
 from gantools.jobs import image_files
 from gantools.pretrained import catalogue
 from gantools.pretrained.catalogue import SUFFIX
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from gantools.evaluation.comparison import Comparison
     from gantools.inference.model import Model
+    from gantools.metrics.protocols import MetricProtocol
 
 PAGES = (".html", ".htm")
 
@@ -51,56 +52,33 @@ class ModelsAndInputs:
     left_out: int = 0
 
 
-def compare(
-    words: Sequence[str],
-    output: str | Path,
-    *,
-    truth: Path | None = None,
-    mask: str | None = None,
-    metrics: Sequence[str] = (),
-    feature_weights: Sequence[Path] = (),
-    most: int = 12,
-    export: str | None = None,
-    scale_to: ScaleTo = "auto",
-    blends: Sequence[float] = (),
-    blend_with: str | None = None,
-    device: str = "auto",
-) -> ComparisonResult:
-    """Run models over the same images and write ``output``, an HTML page or one image of all results.
-
-    ``words`` are models as for :func:`gantools.infer`, then images or folders; of these the first ``most`` are shown.
-    ``truth`` is a folder of images with matching names: with it ``metrics`` (none: the first model's own) are measured.
-    For each of ``blends`` the first model is shown once more, blended as by ``infer --blend`` with ``blend_with``.
-    Raises UsageError before any work, and DataError for folders that do not hold what they should.
-
-    >>> from gantools import compare
-    >>> compare(["srgan", "srgan/psnr", "photos"], "compared.html").shown
-    2
-    """
-    output = Path(output)
-    suffix = output.suffix.lower()
-    if suffix not in PAGES and suffix.lstrip(".") not in FORMATS:
+def compare(words: Sequence[str], output: Path, options: CompareOptions) -> ComparisonResult:
+    """Run models over images and write ``output``, a page or an image: :func:`gantools.compare`."""
+    if output.suffix.lower() not in PAGES and output.suffix.lower().lstrip(".") not in FORMATS:
         raise UsageError(f"-o {output}: a comparison is a page (.html) or an image (.png)")
-    found = models_and_inputs(words, most)
-    blended = _blends(found, blends, blend_with)
-    measured = []
+    truth = Path(options.truth) if options.truth is not None else None
+    if options.metrics is not None and truth is None:
+        raise UsageError("--metrics compare with the truth: give --truth DIR")
+    found = models_and_inputs(words, options.most)
+    blended = _blends(found, options)
+    measured: tuple[MetricProtocol, ...] = ()
     if truth is not None:
         require_folder(truth, "--truth")
         recipe = find_weights.recipe_of(next(iter(found.models.values())))
-        measured = list(choose_metrics(recipe, metrics, (), feature_weights, single_images=True))
+        measured = choose_metrics(recipe, options, single_images=True)
         if unfit := [metric.name for metric in measured if metric.takes in ("hole", "sets")]:
             raise UsageError(f"{', '.join(unfit)}: compare shows single images; measure with gantools eval --data DIR")
     from gantools.devices import choose_device
-    from gantools.evaluation import comparison as comparisons  # imports torch
+    from gantools.evaluation.comparison import Comparison  # imports torch
     from gantools.evaluation.measurement import Measurement
     from gantools.inference.scaling import size_of
 
-    where = choose_device(device)
-    measurement = Measurement(load_metrics(measured, feature_weights, where)) if measured else None
-    models = _load(found, blended, export, where)
-    scales = {name: size_of(model.export, scale_to) for name, model in models.items()}
-    comparison = comparisons.Comparison(models, found.inputs, truth, mask, scale_to, measurement)
-    shown = _write_page(comparison, output) if suffix in PAGES else _write_image(comparison, output)
+    device = choose_device(options.device)
+    measurement = Measurement(load_metrics(measured, options, device)) if measured else None
+    models = _load(found, blended, options.export, device)
+    comparison = Comparison(models, found.inputs, truth, options.mask, options.scale_to, measurement)
+    shown = _write(comparison, output)
+    scales = {name: size_of(model.export, options.scale_to) for name, model in models.items()}
     return ComparisonResult(shown, found.left_out, tuple(comparison.failures), comparison.evaluation(), scales)
 
 
@@ -140,12 +118,12 @@ def _images(path: Path) -> list[Path]:
     return found
 
 
-def _blends(found: ModelsAndInputs, blends: Sequence[float], blend_with: str | None) -> dict[str, tuple[Path, float]]:
-    """What the first model is blended with, and its share, by the name it is shown under."""
+def _blends(found: ModelsAndInputs, options: CompareOptions) -> dict[str, tuple[Path, float]]:
+    """What the first model is blended with, and how much of its own is kept, by the name that is shown."""
     name, path = next(iter(found.models.items()))
-    shares: Sequence[float | None] = blends or ((None,) if blend_with else ())
-    labels = {f"{name} --blend {share:g}" if share is not None else name: share for share in shares}
-    settled = {label: find_weights.resolve_blend(path, share, blend_with) for label, share in labels.items()}
+    kept: Sequence[float | None] = options.blends or ((None,) if options.blend_with else ())
+    labels = {f"{name} --blend {part:g}" if part is not None else name: part for part in kept}
+    settled = {label: find_weights.resolve_blend(path, part, options.blend_with) for label, part in labels.items()}
     return {label: blend for label, blend in settled.items() if blend is not None}
 
 
@@ -162,26 +140,23 @@ def _load(
     return loaded | {other: open_model(path, export=export, device=device) for other, path in others}
 
 
-def _write_page(comparison: Comparison, output: Path) -> int:
-    """Write the page; how many images it shows. Nothing is written where none could be shown."""
-    from gantools.evaluation.gallery import Gallery
+def _write(comparison: Comparison, output: Path) -> int:
+    """Write the page or image; how many images it shows. Nothing is written where none could be shown."""
+    if output.suffix.lower() in PAGES:
+        from gantools.evaluation.gallery import Gallery
 
-    gallery = Gallery()
-    for compared in comparison.run():
-        gallery.add(compared)
-    if gallery.count:
-        text = gallery.page(" | ".join(comparison.models), comparison.evaluation(), comparison.failures)
-        files.write_bytes(output, text.encode(errors="xmlcharrefreplace"))
-    return gallery.count
-
-
-def _write_image(comparison: Comparison, output: Path) -> int:
+        gallery = Gallery()
+        for compared in comparison.run():
+            gallery.add(compared)
+        if gallery.count:
+            text = gallery.page(" | ".join(comparison.models), comparison.evaluation(), comparison.failures)
+            files.write_bytes(output, text.encode(errors="xmlcharrefreplace"))
+        return gallery.count
     from gantools.images.image import Image
     from gantools.images.io import writer
     from gantools.images.ops.grid import grid
 
-    compared = list(comparison.run())
-    if compared:
-        tiles = [list(each.tiles.values()) for each in compared]
-        writer.write(Image(grid(tiles, list(compared[0].tiles))), output)
-    return len(compared)
+    tiles = [each.tiles for each in comparison.run()]
+    if tiles:
+        writer.write(Image(grid([list(each.values()) for each in tiles], list(tiles[0]))), output)
+    return len(tiles)

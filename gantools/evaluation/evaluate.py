@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from gantools import exporting, recipes
 from gantools.errors import DataError, UsageError
-from gantools.evaluation.result import Evaluation
+from gantools.evaluation.options import EvalOptions, MetricOptions
+from gantools.evaluation.result import Evaluation, parse_limit
 from gantools.inference import find_weights
-from gantools.inference.options import ScaleTo
 from gantools.metrics import protocols
 from gantools.metrics.protocols import MetricProtocol
 
@@ -28,95 +28,58 @@ OF_FOLDERS: tuple[Names, Names] = (("psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y", 
 Progress = Callable[[int, int], None]
 
 
-def _silent(done: int, total: int) -> None: ...
-
-
 def evaluate(
-    model: str | Path,
-    data: str | Path,
-    *,
-    metrics: Sequence[str] = (),
-    extra_metrics: Sequence[str] = (),
-    feature_weights: Sequence[Path] = (),
-    overrides: Sequence[str] = (),
-    export: str | None = None,
-    scale_to: ScaleTo = "auto",
-    blend: float | None = None,
-    blend_with: str | Path | None = None,
-    device: str = "auto",
-    sheet: Path | None = None,
-    progress: Progress = _silent,
+    model: str | Path, data: Path, options: EvalOptions, overrides: Sequence[str], progress: Progress
 ) -> Evaluation:
-    """Measure a model on the images in ``data``, beside baselines that need no model.
-
-    ``metrics`` are names from ``docs/metrics.md`` (none: the recipe's own); ``extra_metrics`` are measured as well.
-    ``feature_weights`` are files of feature networks. ``overrides`` (``KEY=VALUE``) change how inputs are made.
-    ``export``, ``scale_to``, ``blend`` and ``blend_with`` are those of :func:`gantools.infer`. ``sheet``: where to draw
-    the first images side by side. Raises UsageError (ConfigError, DataError, ModelFileError) before any work.
-
-    >>> from gantools import evaluate
-    >>> found = evaluate("srgan", "photos", metrics=["psnr_y", "ssim_y"])
-    >>> {name: list(means) for name, means in found.means().items()}
-    {'bicubic': ['psnr_y', 'ssim_y'], 'model': ['psnr_y', 'ssim_y']}
-    """
+    """Measure a model on the images in ``data``, beside baselines that need no model: :func:`gantools.evaluate`."""
     exporting.make_ready(model)
     path = find_weights.resolve(model)
-    require_folder(Path(data), "--data")
+    require_folder(data, "--data")
     recipe = find_weights.recipe_of(path)
-    if find_weights.takes(path, export) == "latent":
-        if metrics or feature_weights or overrides or sheet or blend is not None:
+    if find_weights.takes(path, options.export) == "latent":
+        if options.metrics or options.feature_weights or overrides or options.sheet or options.blend is not None:
             raise UsageError(f"{recipe} starts from noise: only --data, --device, --fail-under and -o apply to it")
         from gantools.evaluation import generated
 
-        return generated.evaluate(path, Path(data), device=device, progress=progress)
-    chosen = choose_metrics(recipe, metrics, extra_metrics, feature_weights)
-    blended = find_weights.resolve_blend(path, blend, blend_with)
+        return generated.evaluate(path, data, device=options.device, progress=progress)
+    chosen = choose_metrics(recipe, options, _limited(options))
+    blended = find_weights.resolve_blend(path, options.blend, options.blend_with)
     from gantools.devices import choose_device
     from gantools.evaluation.examples import of_model  # imports torch
     from gantools.inference.model import Blend, open_model
     from gantools.inference.scaling import size_of
 
-    where = choose_device(device)
-    opened = open_model(path, export=export, device=where, blend=Blend(*blended) if blended else None)
-    examples = of_model(path, opened, Path(data), tuple(overrides), where, scale_to)
-    size = size_of(opened.export, scale_to)
+    device = choose_device(options.device)
+    opened = open_model(path, export=options.export, device=device, blend=Blend(*blended) if blended else None)
+    examples = of_model(path, opened, data, tuple(overrides), device, options.scale_to)
+    size = size_of(opened.export, options.scale_to)
     subject = {"weights": str(path), "recipe": recipe, "network": opened.export.network, "sees": size}
     subject |= {"blend": f"{blended[1]:g} with {blended[0]}"} if blended else {}
-    return _measured(examples, load_metrics(chosen, feature_weights, where), subject, sheet, progress)
+    return _measured(examples, load_metrics(chosen, options, device), subject, options, progress)
 
 
-def evaluate_pairs(
-    results: str | Path,
-    truths: str | Path,
-    *,
-    metrics: Sequence[str] = (),
-    extra_metrics: Sequence[str] = (),
-    feature_weights: Sequence[Path] = (),
-    device: str = "auto",
-    sheet: Path | None = None,
-    progress: Progress = _silent,
-) -> Evaluation:
-    """Measure the images of one folder against those of the same names in another. Raises UsageError.
-
-    >>> from gantools import evaluate_pairs
-    >>> evaluate_pairs("photos", "photos", metrics=["l1_percent"]).means()
-    {'result': {'l1_percent': 0.0}}
-    """
-    chosen = choose_metrics(None, metrics, extra_metrics, feature_weights)
+def evaluate_pairs(results: Path, truths: Path, options: EvalOptions, progress: Progress) -> Evaluation:
+    """Measure the images of one folder against those of another: :func:`gantools.evaluate_pairs`."""
+    chosen = choose_metrics(None, options, _limited(options))
     if of_masks := [metric.name for metric in chosen if metric.takes == "hole"]:
         raise UsageError(f"{', '.join(of_masks)}: two folders do not say what was missing; measure a model with --data")
     for folder in (results, truths):
-        require_folder(Path(folder), "--pairs")
+        require_folder(folder, "--pairs")
     from gantools.devices import choose_device
     from gantools.evaluation.examples import of_results
 
     subject = {"results": str(results), "truths": str(truths)}
-    loaded = load_metrics(chosen, feature_weights, choose_device(device))
-    return _measured(of_results(Path(results), Path(truths)), loaded, subject, sheet, progress)
+    loaded = load_metrics(chosen, options, choose_device(options.device))
+    return _measured(of_results(results, truths), loaded, subject, options, progress)
+
+
+def _limited(options: EvalOptions) -> list[str]:
+    """The metrics that have a limit. Raises UsageError for what is no limit."""
+    return [parse_limit(text)[0].name for text in options.fail_under or ()]
 
 
 def _measured(
-    examples: Examples, metrics: LoadedMetrics, subject: Mapping[str, str], sheet: Path | None, progress: Progress
+    examples: Examples, metrics: LoadedMetrics, subject: Mapping[str, str], options: EvalOptions, progress: Progress
 ) -> Evaluation:
     from gantools.evaluation.measurement import measure
     from gantools.images.image import Image
@@ -125,8 +88,8 @@ def _measured(
     if not len(examples):
         raise DataError("--data: no images are left to be measured")
     found = measure(examples, metrics, progress)
-    if sheet is not None:
-        writer.write(Image(found.sheet()), sheet)
+    if options.sheet is not None:
+        writer.write(Image(found.sheet()), Path(options.sheet))
     return Evaluation(
         subject,
         examples.describe(),
@@ -141,25 +104,20 @@ def _measured(
 
 
 def choose_metrics(
-    recipe: str | None,
-    metrics: Sequence[str],
-    extra: Sequence[str],
-    feature_weights: Sequence[Path],
-    *,
-    single_images: bool = False,
+    recipe: str | None, options: MetricOptions, extra: Sequence[str] = (), *, single_images: bool = False
 ) -> tuple[MetricProtocol, ...]:
     """The metrics that were asked for, else the recipe's own (``None``: those of two folders), and the ``extra`` ones.
 
     ``single_images``: only metrics of an image and its truth are the recipe's own, else those of two folders are taken.
     Raises UsageError for unknown metrics and for missing files.
     """
-    for path in feature_weights:
-        if not path.is_file():
-            raise UsageError(f"--feature-weights {path}: no such file")
-    asked = protocols.find_all([*metrics, *extra])
+    for file in options.feature_weights or ():
+        if not Path(file).is_file():
+            raise UsageError(f"--feature-weights {file}: no such file")
+    asked = protocols.find_all([*(options.metrics or ()), *extra])
     if of_samples := [metric.name for metric in asked if metric.takes == "samples"]:
         raise UsageError(f"{', '.join(of_samples)}: measured of models that start from noise")
-    if metrics:
+    if options.metrics:
         return asked
     names, feature_names = OF_FOLDERS
     if recipe is not None:
@@ -167,16 +125,14 @@ def choose_metrics(
         known = protocols.find_all([*defaults.metrics, *defaults.feature_metrics])
         if defaults.metrics and not (single_images and any(metric.takes in ("hole", "sets") for metric in known)):
             names, feature_names = defaults.metrics, defaults.feature_metrics
-    return protocols.find_all([*names, *(feature_names if feature_weights else ()), *extra])
+    return protocols.find_all([*names, *(feature_names if options.feature_weights else ()), *extra])
 
 
-def load_metrics(
-    metrics: Sequence[MetricProtocol], feature_weights: Sequence[Path], device: torch.device
-) -> LoadedMetrics:
+def load_metrics(metrics: Sequence[MetricProtocol], options: MetricOptions, device: torch.device) -> LoadedMetrics:
     """Load what the metrics need. Raises UsageError for missing feature networks, ModelFileError for unusable ones."""
     from gantools.metrics.loading import FeatureFiles, prepare
 
-    return prepare(metrics, FeatureFiles(feature_weights), device)
+    return prepare(metrics, FeatureFiles([Path(file) for file in options.feature_weights or ()]), device)
 
 
 def require_folder(folder: Path, option: str) -> None:

@@ -97,38 +97,29 @@ class Evaluation:
             writer.writerow([row.image, row.candidate, *(row.metrics.get(name, "") for name in names)])
         return text.getvalue()
 
-    def missed(self, limits: Iterable[Limit]) -> list[str]:
-        """One line for every limit that the model's means miss; NaN misses every limit."""
-        means = self.means()
-        judged = means[MODEL if MODEL in means else RESULT]
-        return [
-            f"{limit.metric.name} is {judged[limit.metric.name]:.4f}, worse than the limit of {limit.value:g}"
-            for limit in limits
-            if math.isnan(judged[limit.metric.name]) or limit.metric.beats(limit.value, judged[limit.metric.name])
-        ]
+    def missed(self, limits: Iterable[str]) -> list[str]:
+        """One line for every limit, as ``METRIC=NUMBER``, that the model's means miss; NaN misses every limit."""
+        means, lines = self.means(), []
+        for metric, limit in map(parse_limit, limits):
+            value = means[MODEL if MODEL in means else RESULT][metric.name]
+            if math.isnan(value) or metric.beats(limit, value):
+                lines.append(f"{metric.name} is {value:.4f}, worse than the limit of {limit:g}")
+        return lines
 
 
-@dataclass(frozen=True)
-class Limit:
-    """The worst mean of a metric that is accepted."""
-
-    metric: MetricProtocol
-    value: float
-
-    @classmethod
-    def parse(cls, text: str) -> Limit:
-        """A limit from ``METRIC=NUMBER``. Raises UsageError for other text and metrics without a better direction."""
-        name, equals, number = text.rpartition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            value = math.nan
-        if not equals or not math.isfinite(value):
-            raise UsageError(f"--fail-under {text}: a limit is METRIC=NUMBER, such as psnr_y=28")
-        metric = protocols.find(name)
-        if metric.better == "neither":
-            raise UsageError(f"--fail-under {text}: {metric.direction}, so it has no limit")
-        return cls(metric, value)
+def parse_limit(text: str) -> tuple[MetricProtocol, float]:
+    """A metric and its worst accepted mean, from ``METRIC=NUMBER``. Raises UsageError."""
+    name, equals, number = text.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not equals or not math.isfinite(value):
+        raise UsageError(f"--fail-under {text}: a limit is METRIC=NUMBER, such as psnr_y=28")
+    metric = protocols.find(name)
+    if metric.better == "neither":
+        raise UsageError(f"--fail-under {text}: {metric.direction}, so it has no limit")
+    return metric, value
 
 
 def _json(values: Mapping[str, float]) -> dict[str, float | str]:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from gantools.config.command import Option
+from gantools.config.command import CommandOptions, Option
 from gantools.errors import UsageError
 
 
@@ -25,7 +25,7 @@ def _seeds(given: str) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class GenerateOptions:
+class GenerateOptions(CommandOptions):
     """What is made, how, and where it is written."""
 
     output: Annotated[
@@ -59,10 +59,3 @@ class GenerateOptions:
     overwrite: Annotated[bool, Option("Replace existing files.")] = False
     export: Annotated[str | None, Option("Which network, where the weights hold several.", metavar="NAME")] = None
     device: Annotated[str, Option("auto, cpu, cuda, cuda:N or mps.", environment="GANTOOLS_DEVICE")] = "auto"
-
-    def __post_init__(self) -> None:
-        """Read what is given as text, as on the command line. Raises UsageError."""
-        for name, parse in (("seeds", _seeds), ("grid", parse_grid)):
-            value = getattr(self, name)
-            if isinstance(value, str):
-                object.__setattr__(self, name, parse(value))

@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, TypeAlias
 
-from gantools.config.command import Option, choices_of
+from gantools.config.command import CommandOptions, Option
 from gantools.errors import ImageError, UsageError
 from gantools.jobs.outputs import Existing, existing_policy
 
@@ -66,7 +65,7 @@ def _count(option: str, least: int) -> Callable[[str], int | None]:
 
 
 @dataclass(frozen=True)
-class InferOptions:
+class InferOptions(CommandOptions):
     """How images are found, read, put through a network and written. None stands for what the help calls auto."""
 
     output: Annotated[
@@ -184,14 +183,6 @@ class InferOptions:
     listed: bool = False
     """The inputs are from a list, which may happen to hold one name or none: ``output`` is a folder for them too."""
 
-    def __post_init__(self) -> None:
-        for name, (parse, allowed) in _checks().items():
-            value = getattr(self, name)
-            if parse is not None and isinstance(value, str):
-                object.__setattr__(self, name, parse(value))
-            elif allowed and value not in allowed:
-                raise UsageError(f"{name} {value!r}: give one of {', '.join(map(str, allowed))}")
-
     @property
     def existing(self) -> Existing:
         """What is done about results that exist. Raises UsageError."""
@@ -213,17 +204,6 @@ class InferOptions:
                 f"the result of {width}×{height} would be {width * height:,} pixels, over the limit of {limit:,}; "
                 "raise it with --max-pixels"
             )
-
-
-@cache
-def _checks() -> dict[str, tuple[Callable[[str], Any] | None, tuple[Any, ...]]]:
-    """How each field is read from text, and the values that those of a few words may have."""
-    found = {}
-    for name, hint in get_type_hints(InferOptions, include_extras=True).items():
-        kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
-        parse = next((note.parse for note in notes if isinstance(note, Option)), None)
-        found[name] = parse, () if parse else choices_of(kind)
-    return found
 
 
 DEFAULTS = InferOptions()

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from gantools.config.command import Option
+from gantools.config.command import CommandOptions, Option
 from gantools.errors import UsageError
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
@@ -22,7 +22,7 @@ def parse_duration(text: str) -> float:
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
+class TrainingOptions(CommandOptions):
     """Where a run is trained and how far; what it learns is in its settings."""
 
     run_dir: Annotated[str | None, Option("Folder of the run [runs/RECIPE/TIME].", metavar="DIR")] = None
@@ -33,7 +33,3 @@ class TrainingOptions:
         float | None,
         Option("Stop after this time; --resume continues.", "--max-time", "2h30m", parse=parse_duration),
     ] = None
-
-    def __post_init__(self) -> None:
-        if isinstance(self.max_seconds, str):
-            object.__setattr__(self, "max_seconds", parse_duration(self.max_seconds))

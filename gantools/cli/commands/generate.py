@@ -9,20 +9,15 @@ import typer
 from gantools.cli.options import options_command
 from gantools.cli.output import console
 from gantools.cli.output.progress import progress
-from gantools.cli.output.results import Json, ModelName, NoColor, Print0, Quiet, ResultPrinter, Verbose
+from gantools.cli.output.results import ModelName, Printing
 from gantools.generation.options import GenerateOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked(GenerateOptions):
+class Asked(GenerateOptions, Printing):
     """What is typed: the options of generation, and those that the command line alone has."""
 
     model: ModelName
-    print0: Print0 = False
-    json_lines: Json = False
-    quiet: Quiet = False
-    verbose: Verbose = False
-    no_color: NoColor = False
 
 
 @console.guarded
@@ -31,10 +26,10 @@ def generate(asked: Asked) -> None:
     """Make images with a model that starts from noise. Exit codes: 0 all done, 1 failed, 2 invalid command."""
     from gantools import api
 
-    console.choose(quiet=asked.quiet, verbose=asked.verbose, color=not asked.no_color)
+    asked.choose()
     planned = api.plan_generation(asked.model, asked)
     console.message(f"weights: {console.quoted(str(planned.weights))} ({planned.recipe})")
-    printer = ResultPrinter(asked.json_lines, len(planned.outputs), "\0" if asked.print0 else "\n")
+    printer = asked.printer(len(planned.outputs))
     total = len(planned.outputs) - len(planned.kept)
     with progress("images") as update:
         for result in planned.run():

@@ -13,7 +13,7 @@ from gantools.cli.commands.infer_names import check_streams, inputs_of
 from gantools.cli.options import options_command
 from gantools.cli.output import console, results
 from gantools.cli.output.progress import progress
-from gantools.cli.output.results import Json, ModelName, NoColor, Print0, Quiet, ResultPrinter, Verbose
+from gantools.cli.output.results import ModelName, Printing
 from gantools.inference.options import InferOptions
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked(InferOptions):
+class Asked(InferOptions, Printing):
     """What is typed: the options of inference, and those that the command line alone has."""
 
     model: ModelName
@@ -34,11 +34,6 @@ class Asked(InferOptions):
     null: Annotated[
         bool, typer.Option("-0", "--null", help="--files-from: names end with NUL, as find -print0 has them.")
     ] = False
-    print0: Print0 = False
-    json_lines: Json = False
-    quiet: Quiet = False
-    verbose: Verbose = False
-    no_color: NoColor = False
 
 
 @console.guarded
@@ -47,7 +42,7 @@ def infer(asked: Asked) -> None:
     """Put images through a model. Exit codes: 0 all done, 1 failed, 2 invalid command, 3 some inputs failed."""
     from gantools import api
 
-    console.choose(quiet=asked.quiet, verbose=asked.verbose, color=not asked.no_color)
+    asked.choose()
     inputs = inputs_of(asked.inputs or (), asked.files_from, asked.null)
     check_streams(asked.inputs or (), asked.output, json_lines=asked.json_lines, print0=asked.print0)
     options = replace(asked, listed=asked.files_from is not None)
@@ -65,7 +60,7 @@ def _print_all(found: Results, asked: Asked, inputs: Sequence[str]) -> int:
     for note in found.notes:
         console.message(console.quoted(note))
     left = results.left_out(inputs, asked.output, recursive=asked.recursive)
-    printer = ResultPrinter(asked.json_lines, len(found.jobs), "\0" if asked.print0 else "\n")
+    printer = asked.printer(len(found.jobs))
     total = sum(not job.skip for job in found.jobs)  # results that are there already shall not look like speed
     try:
         with progress("images") as update:

@@ -31,12 +31,6 @@ class Settings:
     color = True
 
 
-def choose(*, quiet: bool = False, verbose: bool = False, color: bool = True) -> None:
-    """Add a command's own flags to the global ones."""
-    Settings.quiet, Settings.verbose = Settings.quiet or quiet, Settings.verbose or verbose
-    Settings.color = Settings.color and color
-
-
 def result(line: str, end: str = "\n") -> None:
     """Print one line of results on stdout."""
     sys.stdout.write(line + end)

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,16 +28,35 @@ DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Only print what w
 ModelName = Annotated[
     str, typer.Argument(metavar="RECIPE|RUN|WEIGHTS", help="Installed weights, a run's folder, or a file.")
 ]
-Print0 = Annotated[bool, typer.Option("--print0", help="End the names on stdout with NUL, for xargs -0.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No messages and no progress; failures only.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for every image, with the time it took.")]
-NoColor = Annotated[bool, typer.Option("--no-color", help="No colours; so does the variable NO_COLOR.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
 
 
-def refuse_existing(files: Iterable[Path | None], overwrite: bool) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Printing:
+    """What ``infer`` and ``generate`` print."""
+
+    print0: Annotated[bool, typer.Option("--print0", help="End the names on stdout with NUL, for xargs -0.")] = False
+    json_lines: Json = False
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No messages and no progress; failures only.")] = False
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="A line for every image, with the time it took.")] = (
+        False
+    )
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours; so does the variable NO_COLOR.")] = False
+
+    def choose(self) -> None:
+        """Add the command's own flags to the global ones."""
+        console.Settings.quiet |= self.quiet
+        console.Settings.verbose |= self.verbose
+        console.Settings.color &= not self.no_color
+
+    def printer(self, total: int) -> ResultPrinter:
+        """The printer of ``total`` results."""
+        return ResultPrinter(self.json_lines, total, "\0" if self.print0 else "\n")
+
+
+def refuse_existing(files: Iterable[str | Path | None], overwrite: bool) -> None:
     """Raise UsageError when a result would replace a file without --overwrite."""
-    there = [str(file) for file in files if file is not None and file.exists()]
+    there = [str(file) for file in files if file is not None and Path(file).exists()]
     if there and not overwrite:
         raise UsageError(f"{', '.join(map(repr, there))}: exists already; --overwrite replaces it")
 
