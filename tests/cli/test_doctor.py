@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from gantools import doctor
 from gantools.cli.commands import doctor as command
-from gantools.doctor import Finding, Probe, Report, Requirement
+from gantools.doctor import Finding, Probe, Report
 from gantools.images.image import Image
 from gantools.images.io import writer
 
@@ -70,7 +70,6 @@ def test_a_hanging_import_is_given_up(tmp_path, monkeypatch):
     [
         ("cv2", "ImportError: libGL.so.1: cannot open shared object file", "opencv-python-headless"),
         ("cv2", "ModuleNotFoundError: No module named 'cv2'", "install opencv-python-headless"),
-        ("torch", "ModuleNotFoundError: No module named 'torch'", "install torch"),
         ("torchvision", "RuntimeError: operator torchvision::nms does not exist", "torch torchvision"),
     ],
 )
@@ -97,33 +96,22 @@ def test_an_unused_nvidia_driver_is_a_warning(tmp_path, monkeypatch, build, said
     assert said in finding.what
 
 
-def test_missing_old_and_quarrelling_packages(monkeypatch):
-    installed = {"gantools": "0.1", "torch": "2.11.0+cpu", "torchvision": "0.29", "numpy": "1.26.4"}
+def test_missing_old_and_conflicting_packages(monkeypatch):
+    installed = {"gantools": "0.1", "torch": "2.11.0+cpu", "numpy": "1.26.4"}
     installed |= {"opencv-python": "4.13", "opencv-python-headless": "4.13"}
-    wanted = {
-        "gantools": [
-            Requirement("torch", "2.11", False),
-            Requirement("numpy", "2.0", False),
-            Requirement("pillow", "13", False),
-            Requirement("pytest", "8", True),
-        ],
-        "torchvision": [Requirement("torch", "2.15.0", False)],
-    }
     monkeypatch.setattr(doctor, "version", installed.get)
-    monkeypatch.setattr(doctor, "requirements", lambda package="gantools": wanted[package])
-    told = [finding.what for finding in doctor.package_findings()]
-    assert told == [
+    monkeypatch.setattr(doctor, "requirements", lambda: {"torch": "2.11", "numpy": "2.0", "pillow": "13"})
+    assert [finding.what for finding in doctor.package_findings()] == [
         "numpy 1.26.4 is older than 2.0",
         "pillow is not installed",
-        "torchvision 0.29 was built for torch 2.15.0, here is torch 2.11.0+cpu",
         "opencv-python and opencv-python-headless share one cv2 folder; keep the headless one",
     ]
 
 
 def test_requirements_are_read_from_metadata(monkeypatch):
-    lines = ["torch>=2.11", "numpy", 'pytest (>=8.3) ; extra == "dev"', "pillow!=8.3.*,>=5.3"]
+    lines = ["torch>=2.11", "numpy", 'pytest (>=8.3) ; extra == "dev"', "pyyaml (>=6.0.1)"]
     monkeypatch.setattr(doctor.metadata, "requires", lambda _: lines)
-    assert doctor.requirements() == [Requirement("torch", "2.11", False), Requirement("pytest", "8.3", True)]
+    assert doctor.requirements() == {"torch": "2.11", "pyyaml": "6.0.1"}
 
 
 def test_little_room_is_a_warning(monkeypatch, tmp_path):
