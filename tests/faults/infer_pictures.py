@@ -15,7 +15,7 @@ from PIL import Image
 from tests.faults import ground
 from tests.faults.damage import encoded, saved
 from tests.faults.harness import Outcome, Row, Trial
-from tests.images.conftest import chunk, noise, png, printer_profile, tiff, upright
+from tests.images.make import chunk, noise, png, printer_profile, tiff, upright
 
 SIZES = ((1, 1), (2, 3), (17, 33), (40, 24), (64, 1))
 TURNED = {

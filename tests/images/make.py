@@ -1,18 +1,19 @@
-"""Files in every colour mode and format, made without the code under test."""
+"""Image files in every colour mode and format, made without the code under test."""
 
 from __future__ import annotations
 
 import io
 import struct
-import sys
+import warnings
 import zlib
-from types import ModuleType
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 
 import cv2
 import numpy as np
-import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms
 
 Pixels = np.ndarray
 
@@ -87,16 +88,8 @@ def blocks(height: int = 48, width: int = 80) -> Pixels:
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
 
 
-@pytest.fixture(scope="session")
-def make() -> ModuleType:
-    """The functions of this module."""
-    return sys.modules[__name__]
-
-
-@pytest.fixture(scope="session")
+@cache
 def srgb_profile() -> bytes:
-    from PIL import ImageCms
-
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -121,7 +114,11 @@ def printer_profile() -> bytes:
     return header.ljust(128, b"\0") + table + body
 
 
-@pytest.fixture(scope="session")
-def cmyk_profile() -> bytes:
-    """The profile of a printer."""
-    return printer_profile()
+@contextmanager
+def warned() -> Iterator[list[str]]:
+    """The texts of all warnings of a block, known after it."""
+    texts: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield texts
+    texts += [str(each.message) for each in caught]
