@@ -1,4 +1,4 @@
-"""Pictures of every format, damaged in many ways, and pictures made to hurt who opens them."""
+"""Images of every format, damaged in many ways, and decompression bombs."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def encoded(suffix: str, samples: np.ndarray) -> bytes:
 
 
 def intact() -> list[tuple[str, bytes]]:
-    """Pictures of every format and kind, as (suffix, content)."""
+    """Images of every format and kind, as (suffix, content)."""
     colour, deep = photo(), photo().astype(np.uint16) * 257
     image, alpha = Image.fromarray(colour), Image.fromarray(photo(channels=4))
     exif = Image.Exif()
-    exif[0x0112], exif[0x010E] = 6, "a picture"
+    exif[0x0112], exif[0x010E] = 6, "an image"
     found = [(suffix, saved(image, form)) for form, suffix in SUFFIXES.items()]
     found += [("png", saved(kind, "PNG", exif=exif)) for kind in (alpha, image.convert("L"), image.convert("P"))]
     found += [("jpg", saved(image, "JPEG", progressive=True, exif=exif)), ("jpg", saved(image.convert("CMYK"), "JPEG"))]
@@ -48,10 +48,10 @@ def intact() -> list[tuple[str, bytes]]:
     return found
 
 
-def mutated(rng: random.Random, pictures: list[tuple[str, bytes]]) -> tuple[str, bytes]:
-    """One picture of ``pictures``, damaged in one of the ways below."""
-    suffix, content = rng.choice(pictures)
-    _, other = rng.choice(pictures)
+def mutated(rng: random.Random, images: list[tuple[str, bytes]]) -> tuple[str, bytes]:
+    """One of ``images``, damaged in one of the ways below."""
+    suffix, content = rng.choice(images)
+    _, other = rng.choice(images)
     return suffix, rng.choice(_WAYS)(rng, content, other)
 
 
@@ -62,8 +62,20 @@ def _flipped(rng: random.Random, content: bytes, _other: bytes) -> bytes:
     return bytes(damaged)
 
 
+def _header(rng: random.Random, content: bytes, _other: bytes) -> bytes:
+    """Damage within the first bytes, which hold the size."""
+    damaged = bytearray(content)
+    for _ in range(rng.randrange(1, 5)):
+        damaged[rng.randrange(min(64, len(damaged)))] = rng.randrange(256)
+    return bytes(damaged)
+
+
 def _cut(rng: random.Random, content: bytes, _other: bytes) -> bytes:
     return content[: rng.randrange(len(content))]
+
+
+def _spliced(rng: random.Random, content: bytes, other: bytes) -> bytes:
+    return content[: rng.randrange(len(content))] + other[rng.randrange(len(other)) :]
 
 
 def _swapped(rng: random.Random, content: bytes, _other: bytes) -> bytes:
@@ -72,56 +84,47 @@ def _swapped(rng: random.Random, content: bytes, _other: bytes) -> bytes:
     return content[:a] + content[c:d] + content[b:c] + content[a:b] + content[d:]
 
 
-def _spliced(rng: random.Random, content: bytes, other: bytes) -> bytes:
-    return content[: rng.randrange(len(content))] + other[rng.randrange(len(other)) :]
-
-
 def _overwritten(rng: random.Random, content: bytes, _other: bytes) -> bytes:
     start = rng.randrange(len(content))
     stretch = rng.choice((b"\xff", b"\0", b"\x7f")) * rng.randrange(1, 16)
     return content[:start] + stretch + content[start + len(stretch) :]
 
 
-def _doubled(rng: random.Random, content: bytes, _other: bytes) -> bytes:
-    start, end = sorted((rng.randrange(len(content)), rng.randrange(len(content))))
-    return content[:end] + content[start:]
-
-
-def _header_only(rng: random.Random, content: bytes, _other: bytes) -> bytes:
-    """Damage within the first bytes, where the sizes stand."""
-    damaged = bytearray(content)
-    for _ in range(rng.randrange(1, 5)):
-        damaged[rng.randrange(min(64, len(damaged)))] = rng.randrange(256)
-    return bytes(damaged)
-
-
 _WAYS: tuple[Callable[[random.Random, bytes, bytes], bytes], ...] = (
-    _flipped, _cut, _swapped, _spliced, _overwritten, _doubled, _header_only,
+    _flipped, _header, _cut, _spliced, _swapped, _overwritten,
 )  # fmt: skip
 
 
-def chunk(kind: bytes, content: bytes) -> bytes:
+def _chunk(kind: bytes, content: bytes) -> bytes:
     """A PNG chunk."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def _png(width: int, height: int, data: bytes, before: bytes = b"", bits: int = 8, colour_type: int = 2) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + before + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + before + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 
 
-def bombs() -> Iterator[tuple[str, bytes]]:
-    """Small files that promise or unpack to far more than they are, as (suffix, content); each is to be refused."""
+def bombs() -> Iterator[tuple[str, str, bytes]]:
+    """Small files that claim or unpack to gigabytes, as (folder, suffix, content).
+
+    Those in the folder "in" are to be refused. Those in "texts" have a chunk that nobody needs and that unpacks to
+    100 MB; they are to be read without it.
+    """
+    yield from (("in", suffix, content) for suffix, content in _claims())
+    for kind, prefix in ((b"iCCP", b"x\0\0"), (b"zTXt", b"x\0\0"), (b"iTXt", b"x\0\1\0\0\0")):
+        text = prefix + zlib.compress(bytes(100_000_000), 9)
+        yield "texts", "png", _png(8, 8, zlib.compress(bytes(8 * 25)), _chunk(kind, text))
+
+
+def _claims() -> Iterator[tuple[str, bytes]]:
     zeros = zlib.compress(bytes(50_000_000), 9)
     for side in (12_000, 30_000, 65_535, 2**31 - 1):
         yield "png", _png(side, side, zeros)
         yield "png", _png(side, side, zeros, bits=16, colour_type=6)
         yield "png", _png(side, side, zeros, bits=1, colour_type=0)
-        yield "bmp", b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0)
-        yield (
-            "bmp",
-            b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, side, side, 1, 8, 1, 0, 0, 0, 0, 0) + bytes(99),
-        )
+        yield "bmp", _bmp(side, bits=24, packed=0)
+        yield "bmp", _bmp(side, bits=8, packed=1)
         yield "ppm", b"P6\n%d %d\n255\n" % (side, side) + bytes(1000)
         yield "ppm", b"P5\n%d %d\n65535\n" % (side, side) + bytes(1000)
         yield "tif", _tiff(side, side)
@@ -134,20 +137,9 @@ def bombs() -> Iterator[tuple[str, bytes]]:
         yield "jpg", _jpeg(side, progressive=True)
 
 
-def packed_chunks() -> Iterator[bytes]:
-    """PNGs with a chunk that nobody needs and that unpacks to far more than it is; each is to be read without it."""
-    for kind in (b"iCCP", b"zTXt", b"iTXt"):
-        yield _png(8, 8, zlib.compress(bytes(8 * 25)), chunk(kind, _packed_text(kind)))
-
-
-def _bmp(side: int, *, bits: int, packed: int = 0) -> bytes:
+def _bmp(side: int, bits: int, packed: int) -> bytes:
     header = struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, side, side, 1, bits, packed, 0, 0, 0, 0, 0)
-    return b"BM" + header + bytes(100)
-
-
-def _packed_text(kind: bytes) -> bytes:
-    prefix = {b"iCCP": b"x\0\0", b"zTXt": b"x\0\0", b"iTXt": b"x\0\1\0\0\0"}[kind]
-    return prefix + zlib.compress(bytes(100_000_000), 9)
+    return b"BM" + header + bytes(99)
 
 
 def _tiff(width: int, height: int, strips: int = 1) -> bytes:

@@ -1,4 +1,4 @@
-"""Checkpoints by somebody who means harm: refused in one line, and nothing of theirs runs."""
+"""Forged checkpoints: refused in one line, and nothing in them is executed."""
 
 from __future__ import annotations
 
@@ -43,13 +43,12 @@ class Bomb:
 
 
 def forged(trial: Trial) -> Outcome:
-    """Every forged checkpoint alone in a run: exit 2, one line, nothing executed, nothing left behind."""
+    """Every forged checkpoint alone in a run: exit code 2, one line, nothing executed."""
     outcome = Outcome()
     master = trial.folder / "master"
-    begun = run(
-        trial.folder / "said", *micro(trial.folder).start(master, "--max-steps", "2", "train.keep_checkpoints=2")
-    )
-    outcome.case(begun.code == 0, f"the training itself: {begun.err[-300:]}")
+    short = ("--max-steps", "2", "train.keep_checkpoints=2")
+    begun = run(trial.folder / "log", *micro(trial.folder).start(master, *short))
+    outcome.check(begun.code == 0, f"the training itself: {begun.err[-300:]}")
     mark = trial.folder / "executed"
     for name, forge in forgers(mark).items():
         folder = trial.folder / name.replace(" ", "-")
@@ -59,11 +58,10 @@ def forged(trial: Trial) -> Outcome:
             shutil.rmtree(saved.folder)
         forge(folder / "checkpoints", genuine)
         seen = trial.folder / f"{folder.name}.seen"
-        ended = run(folder.with_suffix(".said"), "train", "--resume", folder, prepare=lambda seen=seen: _listen(seen))
+        ended = run(folder.with_suffix(".log"), "train", "--resume", folder, prepare=lambda seen=seen: _listen(seen))
         ran = seen.read_text() if seen.exists() else ""
         kept = ended.code == 2 and ended.one_line and not ran and not mark.exists()
-        outcome.case(kept, f"{name}: exit {ended.code}, {'executed ' + ran if ran else ''}{ended.err[-300:]}")
-    outcome.figures["forged"] = str(outcome.cases - 1)
+        outcome.check(kept, f"{name}: exit {ended.code}, {'executed ' + ran if ran else ''}{ended.err[-300:]}")
     return outcome
 
 

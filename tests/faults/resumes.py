@@ -1,88 +1,72 @@
-"""Resume to the same bits, from any step of every recipe; and losses or weights that are no numbers."""
+"""Resumed runs end with the same bits; NaN and infinity stop a run; a learning rate that is too high is reported."""
 
 from __future__ import annotations
 
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gantools import api
 from gantools.checkpoint import state
 from gantools.training.loop import Loop
 from gantools.training.monitor import finite
+from gantools.training.run import metrics_log
 from tests.faults.harness import Outcome, Trial
-from tests.faults.micro import EPOCH_STEPS, SPECS, Micro, digest, micro, run
-from tests.faults.offspring import Ended
-from tests.faults.trainings import not_whole
+from tests.faults.micro import EPOCH_STEPS, SPECS, Micro, damaged, digest, micro, run
+from tests.faults.processes import Ended
 
 LOG_INTERVAL = 2
 
 
 def resumed(trial: Trial, specs: Sequence[str] = SPECS) -> Outcome:
-    """From the middle of an epoch and from its edge, with and without workers, every recipe: the same in every bit."""
+    """Every recipe, from within an epoch and from its end, with and without workers: the same bits."""
     outcome = Outcome()
-    workers = (0, 2)
     for number, spec in enumerate(specs):
-        training = micro(trial.folder, spec)
-        whole = trial.folder / spec.replace("/", "-")
-        ended = run(trial.folder / "said", *training.start(whole, "train.keep_checkpoints=99"))
+        training, whole = micro(trial.folder, spec), trial.folder / spec.replace("/", "-")
+        ended = run(trial.folder / "log", *training.start(whole, "train.keep_checkpoints=99"))
         if ended.code != 0:
-            outcome.case(False, f"{spec} itself: exit {ended.code}, {ended.err[-300:]}")
+            outcome.check(False, f"{spec} itself: exit {ended.code}, {ended.err[-300:]}")
             continue
         for step in (EPOCH_STEPS - 1, EPOCH_STEPS):
-            for count in workers if trial.long else workers[(number + step) % 2 :][:1]:
-                problem = _resumed_from(whole, step, count)
-                outcome.case(problem is None, f"{spec} from step {step} with {count} workers: {problem}")
-    outcome.figures["recipes"] = str(len(specs))
+            for workers in (0, 2) if trial.long else (2 * ((number + step) % 2),):
+                problem = _resumed_from(whole, step, workers)
+                outcome.check(problem is None, f"{spec} from step {step} with {workers} workers: {problem}")
     return outcome
 
 
 def _resumed_from(whole: Path, step: int, workers: int) -> str | None:
-    """Go on from one checkpoint of a finished run, in a copy of its folder; None where it ends in the same bits."""
+    """Resume a finished run from one of its checkpoints, in a copy. None if it ends with the same bits."""
     folder = whole.with_name(f"{whole.name}-{step}-{workers}")
     shutil.copytree(whole, folder)
     for saved in state.all_saved(folder / "checkpoints"):
         if saved.step > step:
             shutil.rmtree(saved.folder)
     shutil.rmtree(folder / "weights")
-    ended = run(folder.with_suffix(".said"), "train", "--resume", folder, f"data.workers={workers}")
+    ended = run(folder.with_suffix(".log"), "train", "--resume", folder, f"data.workers={workers}")
     if ended.code != 0 or not re.search(rf"from step {step} on|^finished", ended.err, re.MULTILINE):
         return f"exit {ended.code}: {ended.err[-300:]}"
-    same = digest(folder) == digest(whole)
-    shutil.rmtree(folder)
-    return None if same else "it ends in other bits"
+    return None if digest(folder) == digest(whole) else "it ends with other bits"
 
 
-# --- what is no number
+# --- NaN and infinity
+
+Spoil = Callable[[Loop, float], None]
 
 
-@dataclass(frozen=True)
-class Poison:
-    """One way to spoil a run at a step: what it does to the loop, and what the message must name."""
-
-    name: str
-    spoil: Callable[[Loop, float], None]
-    named: str
-
-
-def _first_parameter(loop: Loop, network: str) -> torch.nn.Parameter:
-    return next(iter(loop.state.networks[network].parameters()))
-
-
-def _weight(network: str) -> Callable[[Loop, float], None]:
+def _weight(network: str) -> Spoil:
     def spoil(loop: Loop, value: float) -> None:
-        _first_parameter(loop, network).data.view(-1)[0] = value
+        next(iter(loop.state.networks[network].parameters())).data.view(-1)[0] = value
 
     return spoil
 
 
-def _gradient(network: str) -> Callable[[Loop, float], None]:
+def _gradient(network: str) -> Spoil:
     def spoil(loop: Loop, value: float) -> None:
-        parameter = _first_parameter(loop, network)
+        parameter = next(iter(loop.state.networks[network].parameters()))
         parameter.requires_grad_(True)
         parameter.register_hook(lambda gradient: gradient + value)
 
@@ -103,12 +87,12 @@ def _average(loop: Loop, value: float) -> None:
 
 
 def _batch(loop: Loop, value: float) -> None:
-    """The next batch holds it, as a broken decoder's would."""
-    honest = loop.loader.step
+    """The next batch holds it, as one of a broken decoder would."""
+    original = loop.loader.step
 
     def spoiled() -> list[Any]:
-        loop.loader.step = honest  # type: ignore[method-assign]
-        batches = honest()
+        loop.loader.step = original  # type: ignore[method-assign]
+        batches = original()
         for tensor in (part for part in vars(batches[0]).values() if isinstance(part, torch.Tensor)):
             tensor.view(-1)[0] = value
         return batches
@@ -116,44 +100,45 @@ def _batch(loop: Loop, value: float) -> None:
     loop.loader.step = spoiled  # type: ignore[method-assign]
 
 
-POISONS = (
-    Poison("generator's weight", _weight("generator"), "generator"),
-    Poison("discriminator's weight", _weight("discriminator"), "discriminator"),
-    Poison("generator's gradient", _gradient("generator"), "generator"),
-    Poison("discriminator's gradient", _gradient("discriminator"), "discriminator"),
-    Poison("optimizers' moments", _moment, "generator|discriminator"),
-    Poison("moving average", _average, "average"),
-    Poison("batch", _batch, "generator|discriminator"),
+# What is spoiled, how, and what the message must name.
+POISONS: tuple[tuple[str, Spoil, str], ...] = (
+    ("generator's weight", _weight("generator"), "generator"),
+    ("discriminator's weight", _weight("discriminator"), "discriminator"),
+    ("generator's gradient", _gradient("generator"), "generator"),
+    ("discriminator's gradient", _gradient("discriminator"), "discriminator"),
+    ("optimizers' moments", _moment, "generator|discriminator"),
+    ("moving average", _average, "average"),
+    ("batch", _batch, "generator|discriminator"),
 )
 
 
 def not_numbers(trial: Trial) -> Outcome:
-    """NaN and infinities put in everywhere: found within a log interval, named, never saved, and the run goes on."""
+    """NaN and infinity anywhere: found within a log interval, named, never saved; the run can be resumed."""
     outcome, training = Outcome(), micro(trial.folder)
-    latest = 0
     for number in range(trial.count(len(POISONS), 100)):
-        poison, step = POISONS[number % len(POISONS)], 1 + (number // len(POISONS)) % 3
-        value = (float("nan"), float("inf"), -float("inf"))[number // len(POISONS) % 3]
+        turn, which = divmod(number, len(POISONS))
+        (name, spoil, named), step = POISONS[which], 1 + turn % 3
+        value = (float("nan"), float("inf"), -float("inf"))[turn % 3]
         folder = trial.folder / f"run-{number}"
-        ended = _poisoned(training, folder, poison, step, value)
+        ended = _spoiled(training, folder, spoil, step, value)
         found = re.search(r"step (\d+): ", ended.err)
-        late = int(found[1]) - step if found else 99
-        problem = _ending(ended, poison, late) or _left(folder)
-        outcome.case(problem is None, f"{value} in the {poison.name} before step {step}: {problem}")
-        latest = max(latest, late)
+        in_time = found is not None and int(found[1]) - step <= LOG_INTERVAL
+        reported = ended.one_line and re.search(named, ended.err) and "batch: 0" in ended.err
+        stopped = ended.code == 1 and in_time and reported
+        problem = _saved_or_stuck(folder) if stopped else f"exit {ended.code}: {ended.err[-400:]}"
+        outcome.check(problem is None, f"{value} in the {name} before step {step}: {problem}")
         shutil.rmtree(folder)
-    outcome.figures["found after at most"] = f"{latest} steps of a log interval of {LOG_INTERVAL}"
     return outcome
 
 
-def _poisoned(training: Micro, folder: Path, poison: Poison, step: int, value: float) -> Ended:
+def _spoiled(training: Micro, folder: Path, spoil: Spoil, step: int, value: float) -> Ended:
     def prepare() -> None:
-        honest = Loop._next_batches
+        original = Loop._next_batches
 
         def spoiling(loop: Loop, *arguments: Any) -> list[Any]:
             if loop.progress.step == step:
-                poison.spoil(loop, value)
-            return honest(loop, *arguments)
+                spoil(loop, value)
+            return original(loop, *arguments)
 
         Loop._next_batches = spoiling  # type: ignore[method-assign]
 
@@ -161,17 +146,43 @@ def _poisoned(training: Micro, folder: Path, poison: Poison, step: int, value: f
     return run(folder.with_suffix(".first"), *training.start(folder, *own), prepare=prepare)
 
 
-def _ending(ended: Ended, poison: Poison, late: int) -> str | None:
-    named = re.search(poison.named, ended.err) and "batch: 0" in ended.err
-    if ended.code != 1 or not ended.one_line or late > LOG_INTERVAL or not named:
-        return f"exit {ended.code}, {late} steps later: {ended.err[-400:]}"
-    return None
-
-
-def _left(folder: Path) -> str | None:
-    """Nothing that is no number in any checkpoint, and the run goes on."""
+def _saved_or_stuck(folder: Path) -> str | None:
     for saved in state.all_saved(folder / "checkpoints"):
         if any(finite.non_finite(state.load(saved.folder))):
             return f"{saved.folder.name} holds it"
-    ended = run(folder.with_suffix(".said"), "train", "--resume", folder)
-    return not_whole(folder) if ended.code == 0 else f"cannot go on: {ended.err[-300:]}"
+    ended = run(folder.with_suffix(".log"), "train", "--resume", folder)
+    return damaged(folder) if ended.code == 0 else f"cannot be resumed: {ended.err[-300:]}"
+
+
+# --- learning rates that are too high
+
+TOO_FAST = 100
+# A row every 20 steps, so that 160 steps are enough.
+LONG_RUN = (
+    "stages.adversarial.steps=160",
+    "train.log_every_steps=20",
+    "train.preview_every_steps=1000",
+    "train.validate_every_steps=1000",
+    "train.checkpoint_every_steps=1000",
+)
+
+
+def collapse(trial: Trial, specs: Sequence[str] = ("pix2pix/paper", "deblur/fpn")) -> Outcome:
+    """At 100 times the learning rate there is a warning, or NaN; at the preset's own there is none."""
+    outcome = Outcome()
+    for spec in specs:
+        stages = {name: stage for name, stage in dict(api.configure(spec).config.stages).items() if stage}
+        rates = [
+            f"stages.{name}.optimizers.{player}.lr={TOO_FAST * optimizer.lr:g}"
+            for name, stage in stages.items()
+            for player, optimizer in dict(stage.optimizers).items()
+        ]
+        for factor, own in ((TOO_FAST, rates), (1, [])):
+            folder = trial.folder / spec / f"x{factor}"
+            ended = run(folder.with_suffix(".log"), *micro(trial.folder, spec).start(folder, *LONG_RUN, *own))
+            rows = metrics_log.read(folder / "metrics.jsonl")
+            warned = [row["warning"] for row in rows if "warning" in row]
+            warned += ["NaN"] if ended.code == 1 and "NaN" in ended.err else []
+            kept = bool(warned) if factor == TOO_FAST else ended.code == 0 and not warned
+            outcome.check(kept, f"{spec}, {factor} times the rate: {warned}, {ended.err[-200:]}")
+    return outcome

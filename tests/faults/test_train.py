@@ -1,4 +1,4 @@
-"""The short form of every row of training, in processes of their own: the long form is ``scripts/faults train``."""
+"""The short form of every row of training, and that each notices what it is there to notice."""
 
 from __future__ import annotations
 
@@ -10,28 +10,35 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import ranks
+from tests.faults import broken_train, ranks
+from tests.faults.processes import REPOSITORY
 from tests.faults.train import ROWS
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED_MEMORY = Path("/dev/shm")
-# Rows that take longer than the others go to different processes.
-OWN = [row.name for row in ROWS if row not in ranks.ROWS]
-# Starting torchrun and the command line costs more than the rest: tests/cli/test_processes.py has the command line.
-RANKS = ["ranks-equal", "ranks-every-recipe", "ranks-killed", "ranks-signalled"]
-GROUPS = [*(OWN[start::3] for start in range(3)), RANKS]
+SHORT = [row.name for row in ROWS if row.name not in ranks.LONG_ONLY]
+VARIANTS = list(broken_train.VARIANTS)
 
 
-def memory_folder() -> str:
-    """A folder for small files that are synced thousands of times: in memory where there is room."""
-    roomy = SHARED_MEMORY.is_dir() and os.statvfs(SHARED_MEMORY).f_bavail * os.statvfs(SHARED_MEMORY).f_frsize > 1 << 30
-    return str(SHARED_MEMORY) if roomy else tempfile.gettempdir()
+def run(*command: object) -> str:
+    """Run Python in a process that may fork; its small files, synced thousands of times, are in memory if possible."""
+    room = os.statvfs(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else None
+    folder = str(SHARED_MEMORY) if room and room.f_bavail * room.f_frsize > 1 << 30 else tempfile.gettempdir()
+    own = {"TMPDIR": folder, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    command = (sys.executable, *map(str, command))
+    ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **own}, cwd=REPOSITORY)
+    assert ended.returncode == 0, ended.stdout + ended.stderr[-3000:]
+    return ended.stdout
 
 
-@pytest.mark.parametrize("rows", GROUPS, ids=["+".join(group) for group in GROUPS])
-def test_every_promise_is_kept(rows):
-    command = [sys.executable, REPOSITORY / "scripts" / "faults", "train", *rows, "--short"]
-    environment = {**os.environ, "TMPDIR": memory_folder(), "OMP_NUM_THREADS": "1"}
-    tried = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY)
-    assert tried.returncode == 0, tried.stdout + tried.stderr[-3000:]
-    assert [line.split()[:2] for line in tried.stdout.splitlines()] == [["ok", row] for row in rows]
+@pytest.mark.parametrize("rows", [SHORT[start::3] for start in range(3)], ids="+".join)
+def test_every_guarantee_is_kept(rows):
+    output = run(REPOSITORY / "scripts" / "faults", "train", *rows, "--short")
+    assert [line.split()[:2] for line in output.splitlines()] == [["ok", row] for row in rows]
+
+
+@pytest.mark.parametrize("names", [VARIANTS[0::2], VARIANTS[1::2]], ids=["one half", "the other"])
+def test_every_broken_variant_fails_its_row(names):
+    output = run("-m", "tests.faults.broken_train", *names)
+    assert [line.split()[:2] for line in output.splitlines() if line.startswith("fails ")] == [
+        ["fails", f"{name}:"] for name in names
+    ]

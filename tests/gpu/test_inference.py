@@ -17,7 +17,7 @@ from gantools.images.io import reader, writer
 from gantools.inference.options import InferOptions
 from gantools.inference.tiling.forward import start_batch, translate
 from gantools.models.options import CompactSROptions, GeneratorOptions
-from tests.faults import ground
+from tests.faults.infer import save_weights
 from tests.gpu.conftest import DEVICE, NAME, NEEDS_CUDA, ON_CUDA
 from tests.inference.networks import build_model
 from tests.inference.test_batching import NETWORKS, noise
@@ -60,7 +60,7 @@ GIVEN = [{}, {"batch": 2}, *([{"compile": True}, {"fast": True}] if ON_CUDA else
 
 @pytest.mark.parametrize("given", GIVEN, ids=str)
 def test_a_folder_is_its_pictures(given: dict[str, Any], tmp_path: Path) -> None:
-    path = ground.save_weights(tmp_path / "weights.safetensors", CompactSROptions(channels=8, blocks=1, scale=2))
+    path = save_weights(tmp_path / "weights.safetensors", CompactSROptions(channels=8, blocks=1, scale=2))
     (tmp_path / "in").mkdir()
     for number in range(9):
         writer.save(Image(noise(number, 24 + number // 3, 24)), tmp_path / "in" / f"{number}.png")
