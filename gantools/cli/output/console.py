@@ -87,6 +87,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             raise SystemExit(128 + signal.SIGINT) from None
         except (GantoolsError, OSError) as error:
             raise SystemExit(report(error)) from None
+        finally:
+            _end_at_once()
 
     return run
 
@@ -120,6 +122,13 @@ def _end_in_order() -> None:
     for number in existing_signals("SIGTERM", "SIGHUP"):
         if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _end)
+
+
+def _end_at_once() -> None:
+    """Give these signals back their usual effect: an exception would have no one to catch it while Python ends."""
+    for number in existing_signals("SIGTERM", "SIGHUP"):
+        if signal.getsignal(number) is _end:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _end(number: int, frame: object) -> None:  # noqa: ARG001 - the signature is Python's
