@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,9 +25,8 @@ from gantools.models.options import (
     UNetOptions,
 )
 from gantools.models.strided import StridedConv2d, StridedConvTranspose2d
-from tests.inference.networks import build_network
+from tests.inference.networks import CPU, build_network
 
-CPU = torch.device("cpu")
 NETWORKS: list[Any] = [
     UNetOptions(downs=4, base_channels=8, max_channels=16),
     UNetOptions(downs=4, base_channels=8, max_channels=16, norm="instance", skip_activation="leaky_relu"),
@@ -114,18 +114,12 @@ def test_the_original_keeps_its_weights_and_result(options: Any) -> None:
 
 
 def test_norms_are_folded_and_the_last_convolution_works_on_small_maps() -> None:
-    network = build_network(SRResNetOptions(channels=8, blocks=2))
-    made = fuse(network)
+    made = fuse(build_network(SRResNetOptions(channels=8, blocks=2)))
     assert not [module for module in made.modules() if isinstance(module, nn.BatchNorm2d | nn.PReLU)]
-    last = made.last[0]  # type: ignore[index, union-attr]
-    assert isinstance(last, nn.Conv2d)
-    assert (last.in_channels, last.out_channels, last.kernel_size) == (32, 12, (5, 5))
-
-
-def test_weight_norms_are_computed_once() -> None:
-    names = dict(fuse(build_network(ResNetUNetOptions(encoder="resnet18", base_channels=8))).named_parameters())
-    assert names
-    assert not [name for name in names if "parametrizations" in name]
+    last: Any = made.last[0]  # type: ignore[index, union-attr]
+    assert (type(last), last.in_channels, last.out_channels, last.kernel_size) == (nn.Conv2d, 32, 12, (5, 5))
+    normed = fuse(build_network(ResNetUNetOptions(encoder="resnet18", base_channels=8)))
+    assert not [name for name, _ in normed.named_parameters() if "parametrizations" in name], "computed once"
 
 
 def test_a_network_that_keeps_its_dropout_is_left_alone() -> None:
@@ -180,9 +174,13 @@ def test_maps_one_sample_wide_are_right_in_16_bits(
         torch.testing.assert_close(made, layer(given), atol=0.05, rtol=0)
 
 
+def packed(source: nn.Module, dtype: torch.dtype = torch.float32) -> Any:
+    return onednn.pack(nn.Sequential(nn.Sequential(source, nn.ReLU())), dtype)[0][0]  # type: ignore[index]
+
+
 @pytest.mark.parametrize(("make", "narrow_px"), [(StridedConv2d, 2), (StridedConvTranspose2d, 1)])
 def test_only_narrow_maps_are_computed_in_float32(make: Any, narrow_px: int, laid_out: list[torch.dtype]) -> None:
-    layer: Any = onednn.pack(nn.Sequential(make(4, 4, 4, 2, 1)), torch.bfloat16)[0]  # type: ignore[index]
+    layer = packed(make(4, 4, 4, 2, 1), torch.bfloat16)
     for side_px, dtype in {narrow_px: torch.float32, 8: torch.bfloat16}.items():
         given, (weight, bias) = layer.prepared(torch.randn(1, 4, side_px, side_px))
         assert {given.dtype, weight.dtype, bias.dtype} == {dtype}
@@ -194,7 +192,7 @@ def test_only_narrow_maps_are_computed_in_float32(make: Any, narrow_px: int, lai
 def test_weights_suit_every_size(make: Any, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     source = make(64, 32, 4, 2, 1).requires_grad_(False)
-    layer: Any = onednn.pack(nn.Sequential(nn.Sequential(source, nn.ReLU())), torch.float32)[0][0]  # type: ignore[index]
+    layer = packed(source)
     for height, width in ((3, 3), (5, 5), (6, 6), (7, 7), size):  # more sizes than layouts are kept
         given = torch.randn(1, 64, height, width)
         torch.testing.assert_close(layer(given), source(given).relu(), atol=1e-5, rtol=0)
@@ -205,10 +203,9 @@ def test_weights_suit_every_size(make: Any, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("make", [nn.Conv2d, nn.ConvTranspose2d])
 def test_weights_are_laid_out_once(make: Any, dtype: torch.dtype, laid_out: list[torch.dtype]) -> None:
     """Whether oneDNN is then content is measured by ``python -m benchmarks.inference layouts``."""
-    layer: Any = onednn.pack(nn.Sequential(make(4, 4, 4, 2, 1)), dtype)[0]  # type: ignore[index]
-    for _ in range(3):
-        layer.prepared(torch.randn(1, 4, 64, 64))
-        layer.prepared(torch.randn(1, 4, 48, 80))
+    layer = packed(make(4, 4, 4, 2, 1), dtype)
+    for side_px in (64, 48, 64, 48):
+        layer.prepared(torch.randn(1, 4, side_px, side_px))
     assert laid_out == [dtype]
 
 
@@ -230,13 +227,14 @@ def test_without_the_operations_the_modules_run(monkeypatch: pytest.MonkeyPatch)
     assert not isinstance(variants.variant(None), nn.Module)
 
 
-def test_operations_that_compute_something_else_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _asked_anew() -> Iterator[None]:
     onednn.is_supported.cache_clear()
-    monkeypatch.setattr(onednn, "pack", lambda network, _: lambda image: network(image) + 1)
-    assert not onednn.is_supported(torch.float32)
+    yield
     onednn.is_supported.cache_clear()
 
 
+@pytest.mark.usefixtures("_asked_anew")
 @pytest.mark.parametrize("kind", [onednn.PackedConv2d, onednn.PackedConvTranspose2d])
 @pytest.mark.parametrize("is_narrow", [True, False])
 @pytest.mark.parametrize("fails", [False, True])
@@ -261,13 +259,11 @@ def test_the_trial_has_strides_and_narrow_maps(
     monkeypatch.setattr(onednn.PackedLayer, "__init__", remember)
     for layer in (onednn.PackedConv2d, onednn.PackedConvTranspose2d):
         monkeypatch.setattr(layer, "forward", forward)
-    onednn.is_supported.cache_clear()
     assert not onednn.is_supported(dtype)
-    onednn.is_supported.cache_clear()
 
 
+@pytest.mark.usefixtures("_asked_anew")
 def test_asking_whether_they_work_leaves_the_random_numbers_alone() -> None:
-    onednn.is_supported.cache_clear()
     torch.manual_seed(5)
     wanted = torch.rand(1)
     torch.manual_seed(5)
