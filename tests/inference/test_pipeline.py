@@ -105,15 +105,16 @@ def anything(size: int) -> None:
     """Room for every image."""
 
 
+def job(path: Path) -> Job:
+    return Job(path.name, path, None, None)
+
+
 def test_decoders_read_as_the_reader_does(decoder: ProcessDecoder, tmp_path: Path) -> None:
     exif = PillowImage.Exif()
     exif[0x010E] = "told"
     name = os.fsdecode(b"\xff\n.tif")
     writer.write(Image(noise(1200, 1000, 3, np.uint16), metadata=Metadata(exif.tobytes())), tmp_path / name)
-    decoded, read = (
-        decoder.decode(Job(name, tmp_path / name, None, None), anything).image,
-        reader.read(tmp_path / name),
-    )
+    decoded, read = decoder.decode(job(tmp_path / name), anything).image, reader.read(tmp_path / name)
     np.testing.assert_array_equal(decoded.pixels, read.pixels)
     assert (decoded.metadata, decoded.format) == (read.metadata, "tiff")
 
@@ -123,32 +124,34 @@ def test_large_images_ask_for_room_first(decoder: ProcessDecoder, tmp_path: Path
     writer.write(Image(np.zeros((1000, 1200, 3), np.uint8)), tmp_path / "large.png")
     writer.write(Image(np.zeros((10, 12, 3), np.uint8)), tmp_path / "small.png")
     for name in ("large.png", "small.png"):
-        decoder.decode(Job(name, tmp_path / name, None, None), asked.append)
+        decoder.decode(job(tmp_path / name), asked.append)
     assert asked == [1000 * 1200 * 4]
 
 
 def test_failures_are_the_readers_own(decoder: ProcessDecoder, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image")
-    with pytest.raises(ImageError, match="'in': not a PNG, JPEG, WebP, TIFF, BMP or PPM image"):
-        decoder.decode(Job("in", tmp_path / "text.png", None, None), anything)
-    with pytest.raises(ImageError, match="'in': cannot be read: No such file or directory"):
-        decoder.decode(Job("in", tmp_path / "gone.png", None, None), anything)
+    with pytest.raises(ImageError, match=r"'text\.png': not a PNG, JPEG, WebP, TIFF, BMP or PPM image"):
+        decoder.decode(job(tmp_path / "text.png"), anything)
+    with pytest.raises(ImageError, match=r"'gone\.png': cannot be read: No such file or directory"):
+        decoder.decode(job(tmp_path / "gone.png"), anything)
 
 
-@pytest.mark.parametrize("kind", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT])
-def test_a_decoder_that_crashes_costs_one_image(decoder: ProcessDecoder, jobs: list[Job], kind: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("kind", "timeout_seconds", "said"),
+    [
+        (signal.SIGSEGV, 60, r"its decoder crashed \(SIGSEGV\)"),
+        (signal.SIGKILL, 60, r"its decoder crashed \(SIGKILL\)"),
+        (signal.SIGABRT, 60, r"its decoder crashed \(SIGABRT\)"),
+        (signal.SIGSTOP, 0.1, "too long; --timeout SECONDS gives it more"),
+    ],
+)
+def test_a_decoder_that_crashes_or_never_ends_costs_one_image(
+    decoder: ProcessDecoder, jobs: list[Job], kind: signal.Signals, timeout_seconds: float, said: str
+) -> None:
     decoder.decode(jobs[0], anything)
     os.kill(decoder._process.pid, kind)
-    with pytest.raises(ImageError, match=rf"its decoder crashed \({kind.name}\)"):
-        decoder.decode(jobs[1], anything)
-    assert decoder.decode(jobs[2], anything).image.width == 22
-
-
-def test_a_decoder_that_never_ends_costs_one_image(decoder: ProcessDecoder, jobs: list[Job]) -> None:
-    decoder.decode(jobs[0], anything)
-    os.kill(decoder._process.pid, signal.SIGSTOP)
-    decoder.options = InferOptions(timeout_seconds=0.1)
-    with pytest.raises(ImageError, match="too long; --timeout SECONDS gives it more"):
+    decoder.options = InferOptions(timeout_seconds=timeout_seconds)
+    with pytest.raises(ImageError, match=said):
         decoder.decode(jobs[1], anything)
     decoder.options = PLAIN
     assert decoder.decode(jobs[2], anything).image.width == 22
@@ -186,11 +189,10 @@ def test_pipes_are_read_here(decoder: ProcessDecoder, jobs: list[Job], tmp_path:
     content = (tmp_path / "3.png").read_bytes()
     writing = threading.Thread(target=(tmp_path / "pipe.png").write_bytes, args=(content,))
     writing.start()
-    assert decoder.decode(Job("pipe", tmp_path / "pipe.png", None, None), anything).image.width == 23
+    assert decoder.decode(job(tmp_path / "pipe.png"), anything).image.width == 23
     writing.join()
-    endless = Job("endless", Path("/dev/zero"), None, None)
-    with pytest.raises(ImageError, match="'endless': not a PNG"):
-        decoder.decode(endless, anything)
+    with pytest.raises(ImageError, match="'zero': not a PNG"):
+        decoder.decode(job(Path("/dev/zero")), anything)
 
 
 # Many of them.
@@ -213,8 +215,7 @@ def test_decoding_runs_ahead_by_so_many_bytes_but_the_next_always_fits(
     for number in range(4):
         writer.write(Image(np.zeros((1000, 1200 + number, 3), np.uint8)), tmp_path / f"{number}.png")
     monkeypatch.setattr(decode_pool, "AHEAD_BYTES", 1 << 20)
-    several = [Job(f"{number}", tmp_path / f"{number}.png", None, None) for number in range(4)]
-    pool = DecodePool(several, replace(PLAIN, io_workers=3))
+    pool = DecodePool([job(tmp_path / f"{number}.png") for number in range(4)], replace(PLAIN, io_workers=3))
     widths = []
     for each in pool:
         assert each.image is not None
@@ -253,8 +254,6 @@ def test_a_crash_in_the_middle_costs_one_image(jobs: list[Job], monkeypatch: pyt
 
 
 def test_warnings_are_told_in_order_and_once(jobs: list[Job], tmp_path: Path) -> None:
-    from PIL import Image as PillowImage
-
     for number in (2, 7):
         PillowImage.new("CMYK", (4, 4)).save(tmp_path / f"{number}.jpg")
     several = [jobs[0], *(Job(f"{n}", tmp_path / f"{n}.jpg", None, "png") for n in (2, 7)), jobs[1]]

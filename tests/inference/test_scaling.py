@@ -13,6 +13,7 @@ import torch
 
 from gantools import api
 from gantools.checkpoint import weights
+from gantools.checkpoint.weights import Export
 from gantools.data.degrade.edges import outline
 from gantools.data.options.datasets import EdgeOptions
 from gantools.errors import ImageError, ModelFileError, UsageError
@@ -21,28 +22,31 @@ from gantools.images.ops.color import with_luminance
 from gantools.images.ops.resize import MOST_OBLONG, resized, size_at
 from gantools.inference import inpainting
 from gantools.inference.image import ImageTranslator
-from gantools.inference.model import Model, open_model
+from gantools.inference.model import Model
 from gantools.inference.options import InferOptions, parse_scale_to
 from gantools.inference.scaling import Scaling, described
 from gantools.pretrained import catalogue
+from tests.inference.networks import opened
 
 SIDE_PX = 8
 
 
-def opened(path: Path, **says: Any) -> Model:
-    model = open_model(path, export=None, device=torch.device("cpu"))
+def saying(path: Path, **says: Any) -> Model:
+    """The model, whose weights say something else of themselves."""
+    model = opened(path)
     return replace(model, export=replace(model.export, **says))
 
 
 @pytest.fixture
 def same(identity: Path) -> Model:
     """A network that changes nothing and was trained on images of eight pixels."""
-    return opened(identity, resized_px=SIDE_PX, applied_at="trained")
+    return saying(identity, resized_px=SIDE_PX, applied_at="trained")
 
 
-def tinting(path: Path, **says: Any) -> Model:
-    """The same, but it makes everything darker, and red."""
-    model = opened(path, **says)
+@pytest.fixture
+def tinting(identity: Path) -> Model:
+    """The same, but it makes everything darker, and red, and keeps the luminance of what it is given."""
+    model = saying(identity, resized_px=SIDE_PX, applied_at="trained", luminance="kept", gray="color")
     *_, last = (each for each in model.network.modules() if isinstance(each, torch.nn.Conv2d))
     assert last.bias is not None
     last.bias.data += torch.tensor([0.1, -0.3, -0.3])
@@ -61,7 +65,7 @@ def luminance(pixels: Pixels) -> Pixels:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_the_network_sees_images_at_the_size_that_it_was_trained_at(same: Model, dtype: type) -> None:
     given = Image(image(dtype=dtype))
-    made = ImageTranslator(same, InferOptions())(given).pixels
+    made = ImageTranslator(same)(given).pixels
     assert Scaling.of(same.export, "auto").size(20, 33) == (SIDE_PX, 13)
     np.testing.assert_array_equal(made, resized(resized(given.pixels, (SIDE_PX, 13)), (20, 33)))
     assert (made != given.pixels).any()
@@ -78,8 +82,8 @@ def test_the_user_chooses(same: Model, scale_to: Any, side_px: int) -> None:
 
 def test_what_was_trained_on_crops_sees_images_at_their_own_size(identity: Path, doubling: Path) -> None:
     given = Image(image())
-    native = opened(identity, resized_px=SIDE_PX)
-    np.testing.assert_array_equal(ImageTranslator(native, InferOptions())(given).pixels, given.pixels)
+    native = saying(identity, resized_px=SIDE_PX)
+    np.testing.assert_array_equal(ImageTranslator(native)(given).pixels, given.pixels)
     enlarged = ImageTranslator(opened(doubling), InferOptions(scale_to=10))(given)
     assert (enlarged.height, enlarged.width) == (40, 66)
     with pytest.raises(UsageError, match=r"^--scale-to trained: this network was trained on images at their own size"):
@@ -88,24 +92,20 @@ def test_what_was_trained_on_crops_sees_images_at_their_own_size(identity: Path,
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("scale_to", ["trained", "native"])
-def test_coloured_images_keep_their_luminance_at_full_size(identity: Path, dtype: type, scale_to: Any) -> None:
-    model = tinting(identity, resized_px=SIDE_PX, applied_at="trained", luminance="kept", gray="color")
-    gray = np.repeat(image(dtype=dtype)[..., :1], 3, axis=2)
-    made = ImageTranslator(model, InferOptions(scale_to=scale_to))(Image(gray, gray=True))
-    step = np.iinfo(dtype).max / 255
+def test_coloured_images_keep_their_luminance_and_their_own_colours_are_not_seen(
+    tinting: Model, dtype: type, scale_to: Any
+) -> None:
+    translate, gray = ImageTranslator(tinting, InferOptions(scale_to=scale_to)), image(dtype=dtype)
+    gray[:] = gray[..., :1]
+    made, step = translate(Image(gray, gray=True)), np.iinfo(dtype).max / 255
     assert np.abs(luminance(made.pixels) - gray[..., 0]).max() <= 1.01 * step
     assert not made.gray
     assert (made.pixels[..., 0].astype(float) - made.pixels[..., 1]).min() > 20 * step, "red"
-
-
-@pytest.mark.parametrize("scale_to", ["trained", "native"])
-def test_a_colour_network_sees_no_colours(identity: Path, scale_to: Any) -> None:
-    model = tinting(identity, resized_px=SIDE_PX, applied_at="trained", luminance="kept", gray="color")
-    coloured = image()
-    gray = np.repeat(luminance(coloured)[..., None].astype(np.uint8), 3, axis=2)
-    made, expected = (ImageTranslator(model, InferOptions(scale_to=scale_to))(Image(each)) for each in (coloured, gray))
-    assert np.abs(made.pixels.astype(float) - expected.pixels).max() <= 2
-    assert np.ptp(coloured, axis=2).max() > 100, "it had colours"
+    coloured = image(dtype=dtype)
+    assert np.ptp(coloured, axis=2).max() > 100 * step
+    gray = np.repeat(luminance(coloured)[..., None].astype(dtype), 3, axis=2)
+    off = translate(Image(coloured)).pixels.astype(float) - translate(Image(gray)).pixels
+    assert np.abs(off).max() <= 2 * step
 
 
 def test_transparency_gray_and_depth_stay(same: Model) -> None:
@@ -114,7 +114,7 @@ def test_transparency_gray_and_depth_stay(same: Model) -> None:
     made = ImageTranslator(same, InferOptions(tta=True, tile=4))(given)
     assert made.pixels.dtype == np.uint16
     np.testing.assert_array_equal(made.alpha, alpha)
-    gray = ImageTranslator(same, InferOptions())(Image(np.repeat(image()[..., :1], 3, axis=2), gray=True))
+    gray = ImageTranslator(same)(Image(np.repeat(image()[..., :1], 3, axis=2), gray=True))
     assert gray.gray
     through = ImageTranslator(same, InferOptions(alpha="process"))(given)
     assert (through.alpha != alpha).any()
@@ -128,14 +128,11 @@ def test_lines_stay_lines() -> None:
     assert (resized(drawing, (16, 16), darkest=True) == 255).mean() > 0.8
 
 
-def test_strips_do_not_fill_the_memory() -> None:
+def test_strips_do_not_fill_the_memory(same: Model) -> None:
     assert size_at(1, 60_000, 64) == (1, 60_000)
     assert size_at(1, 100, 64) == (20, 64 * MOST_OBLONG)
     assert size_at(6000, 4000, 64) == (96, 64)
     assert size_at(1, 1, 64) == (64, 64)
-
-
-def test_a_side_that_would_grow_beyond_the_limit_is_refused(same: Model) -> None:
     with pytest.raises(ImageError, match=r"over the limit of .* raise it with --max-pixels"):
         ImageTranslator(same, InferOptions(scale_to=99_999))(Image(image()))
 
@@ -146,7 +143,7 @@ def test_bands_of_rows_leave_no_seam() -> None:
     np.testing.assert_array_equal(with_luminance(colours, given), np.vstack(halves))
 
 
-# --- holes
+# --- missing parts
 
 
 def test_known_pixels_stay_when_a_hole_is_filled_at_another_size() -> None:
@@ -192,51 +189,43 @@ SHIPPED = {
     "srgan/gan": ("native", None, "area", "made"),
     "srgan/psnr": ("native", None, "area", "made"),
 }
+NEW = [
+    ("pix2pix/shoes-64", [], ("trained", 64, "darkest", "made")),
+    ("pix2pix/facades-64", [], ("trained", 64, "area", "made")),
+    ("pix2pix/shoes-64", ["data.make=gray"], ("trained", 64, "area", "kept")),
+    ("cyclegan/apple2orange-64", [], ("trained", 64, "area", "made")),
+    ("restore/colorize-64", [], ("trained", 96, "area", "kept")),
+    ("restore/crappify-64", [], ("native", 128, "area", "made")),
+    ("context_encoder/center-64", [], ("native", 112, "area", "made")),
+    ("deblur/compact", [], ("native", None, "area", "made")),
+    ("srgan/mse", [], ("native", None, "area", "made")),
+]
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_weights_from_before_say_it_by_their_configuration(name: str) -> None:
-    path = catalogue.shipped_folder() / f"{name}.safetensors"
-    export = weights.describe(path).exports["generator"]
-    says = (export.applied_at, export.resized_px, export.shrunk_by, export.luminance)
-    assert says == SHIPPED[name]
-    card = catalogue.Installed(name, path, shipped=True).card()
-    assert card is not None
-    assert card.applied_at == export.applied_at
+def says(export: Export) -> tuple[object, ...]:
+    return export.applied_at, export.resized_px, export.shrunk_by, export.luminance
 
 
-def test_every_shipped_model_is_looked_at() -> None:
-    assert {each.name for each in catalogue.installed() if each.shipped} == set(SHIPPED)
+def test_weights_from_before_say_it_by_their_configuration() -> None:
+    shipped = {each.name: each for each in catalogue.installed() if each.shipped}
+    exports = {name: weights.describe(each.path).exports["generator"] for name, each in shipped.items()}
+    assert {name: says(export) for name, export in exports.items()} == SHIPPED
+    cards = {name: each.card() for name, each in shipped.items()}
+    assert {name: card and card.applied_at for name, card in cards.items()} == {n: s[0] for n, s in SHIPPED.items()}
 
 
-@pytest.mark.parametrize(
-    ("spec", "overrides", "says"),
-    [
-        ("pix2pix/shoes-64", [], (64, "trained", "darkest", "made")),
-        ("pix2pix/facades-64", [], (64, "trained", "area", "made")),
-        ("pix2pix/shoes-64", ["data.make=gray"], (64, "trained", "area", "kept")),
-        ("cyclegan/apple2orange-64", [], (64, "trained", "area", "made")),
-        ("restore/colorize-64", [], (96, "trained", "area", "kept")),
-        ("restore/crappify-64", [], (128, "native", "area", "made")),
-        ("context_encoder/center-64", [], (112, "native", "area", "made")),
-        ("deblur/compact", [], (None, "native", "area", "made")),
-        ("srgan/mse", [], (None, "native", "area", "made")),
-    ],
-)
-def test_new_weights_say_how_their_images_were_prepared(spec: str, overrides: list[str], says: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize(("spec", "overrides", "said"), NEW)
+def test_new_weights_say_how_their_images_were_prepared(spec: str, overrides: list[str], said: object) -> None:
     settings = api.configure(spec, overrides=overrides)
-    for export in settings.recipe(settings.config).exports().values():
-        assert (export.resized_px, export.applied_at, export.shrunk_by, export.luminance) == says
+    assert {says(export) for export in settings.recipe(settings.config).exports().values()} == {said}
 
 
-@pytest.mark.parametrize(
-    "says", [{"applied_at": "later"}, {"shrunk_by": "luck"}, {"luminance": "lost"}, {"resized_px": 0}]
-)
-def test_what_is_not_known_is_refused(same: Model, tmp_path: Path, says: dict[str, Any]) -> None:
-    path = tmp_path / "odd.safetensors"
-    weights.save(path, "demo", {"generator": replace(same.export, **says)}, {"generator": same.network}, {})
-    with pytest.raises(ModelFileError, match=next(iter(says))):
-        open_model(path, export=None, device=torch.device("cpu"))
+@pytest.mark.parametrize("name", ["applied_at", "shrunk_by", "luminance", "resized_px"])
+def test_what_is_not_known_is_refused(same: Model, tmp_path: Path, name: str) -> None:
+    export = replace(same.export, **{name: 0 if name == "resized_px" else "odd"})
+    weights.save(tmp_path / "odd.safetensors", "demo", {"generator": export}, {"generator": same.network}, {})
+    with pytest.raises(ModelFileError, match=name):
+        opened(tmp_path / "odd.safetensors")
 
 
 def test_one_line_says_what_is_done(same: Model, doubling: Path) -> None:

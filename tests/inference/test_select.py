@@ -9,18 +9,15 @@ import pytest
 import torch
 
 from gantools import infer, speed
+from gantools.images.image import Image
+from gantools.images.io import writer
 from gantools.inference.kernels import select
 from gantools.inference.kernels.select import fastest
-from gantools.inference.model import Model, open_model
 from gantools.models.options import CompactSROptions, ResNetOptions, UNetOptions
+from tests.inference.networks import CPU, image, opened
 from tests.measuring import measuring
 
-CPU = torch.device("cpu")
 PLAIN = CompactSROptions(scale=1, channels=4, blocks=1)
-
-
-def opened(path: Path, precision: Any = "auto", **given: Any) -> Model:
-    return open_model(path, export=None, device=CPU, precision=precision, **given)
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +79,7 @@ def test_fast_stays_in_fp32_where_bf16_is_slower(
 def test_what_was_asked_for_is_not_measured(save_weights: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = measuring(monkeypatch, bf16=2.0)
     path = save_weights(PLAIN)
-    for model in (opened(path, "bf16"), opened(path, "fp16"), opened(path, compile=True)):
+    for model in (opened(path, precision="bf16"), opened(path, precision="fp16"), opened(path, compile=True)):
         assert fastest(model, fast=False) == (model, None)
     assert not asked
 
@@ -100,11 +97,7 @@ def test_only_exact_layouts_are_tried_in_fp32(save_weights: Any, options: Any, l
     network = opened(save_weights(options)).network
     assert select.possible_layouts(network, None) == layouts
     assert select.usual_layout(network, CPU, None) in layouts
-
-
-def test_networks_that_keep_dropout_run_as_they_are(save_weights: Any) -> None:
-    network = opened(save_weights(UNetOptions(downs=2, base_channels=4), mode="train")).network
-    assert select.possible_layouts(network, None) == ("contiguous",)
+    assert select.possible_layouts(network.train(), None) == ("contiguous",), "dropout is kept: it runs as it is"
 
 
 def test_every_contender_can_be_run(save_weights: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,10 +119,7 @@ def test_every_contender_can_be_run(save_weights: Any, home: Path, monkeypatch: 
 def test_a_session_says_what_fast_came_to(
     save_weights: Any, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import cv2
-    import numpy as np
-
-    cv2.imwrite(str(tmp_path / "in.png"), np.zeros((16, 16, 3), np.uint8))
+    writer.write(Image(image(16, 16)), tmp_path / "in.png")
     measuring(monkeypatch, bf16=0.7, bf16_channels_last=0.6)
     path = save_weights(PLAIN)
     with infer(path, tmp_path / "in.png", output=tmp_path / "out.png", device="cpu", fast=True, io_workers=0) as run:
