@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,49 +12,39 @@ from torch.nn.utils.parametrize import is_parametrized
 from torchvision import models
 
 from gantools import api
-from gantools.config.schedules import OneCycleSchedule, StageProgress
+from gantools.config.schedules import OneCycleSchedule
 from gantools.errors import ModelFileError, UsageError
 from gantools.images.imagenet import DEVIATION, MEAN, normalised
 from gantools.models import GENERATORS
 from gantools.models.attention import SelfAttention
 from gantools.models.encoders import load_encoder_weights
 from gantools.models.options import ResNetUNetOptions
-from gantools.training.recipe import networks_of
+from gantools.training.recipe import Generated, networks_of
 from gantools.training.turns import Solo, ThresholdSwitch
+from tests.recipes import presets
 
 
 def built(spec: str, *overrides: str):
-    settings = api.configure(spec, data=["photos"], overrides=["model.encoder_weights=random", *overrides])
-    with torch.device("meta"), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return settings.recipe(settings.config)
-
-
-def millions(network: nn.Module) -> float:
-    return sum(parameter.numel() for parameter in network.parameters()) / 1e6
+        return presets.built(spec, "model.encoder_weights=random", *overrides)
 
 
 def test_the_networks_are_fastais():
     recipe = built("restore/crappify")
-    assert millions(recipe.generator.encoder) == pytest.approx(
-        millions(models.resnet34()) - 0.513, abs=1e-3
-    )  # no classes
-    assert millions(recipe.generator) == pytest.approx(41.414, abs=1e-3)
+    resnet_millions = presets.millions(models.resnet34()) - 0.513  # no classes
+    assert presets.millions(recipe.generator.encoder) == pytest.approx(resnet_millions, abs=1e-3)
+    assert presets.millions(recipe.generator) == pytest.approx(41.414, abs=1e-3)
     assert [up.outputs for up in recipe.generator.decoder.ups] == [512, 384, 256, 96]
     attention = [number for number, up in enumerate(recipe.generator.decoder.ups) if len(up.after) == 3]
     assert attention == [1]
-    convolutions = [one for one in recipe.generator.decoder.modules() if type(one).__name__.endswith("Conv2d")]
-    plain = {
-        id(layer)
-        for one in recipe.generator.decoder.modules()
-        if isinstance(one, SelfAttention)
-        for layer in one.modules()
-    }
-    assert all(is_parametrized(one, "weight") for one in convolutions if id(one) not in plain)
+    decoder = recipe.generator.decoder
+    unnormed = {layer for one in presets.of_type(decoder, SelfAttention) for layer in one.modules()}
+    convolutions = [one for one in decoder.modules() if type(one).__name__.endswith("Conv2d")]
+    assert all(is_parametrized(one, "weight") for one in convolutions if one not in unnormed)
     assert (recipe.generator.decoder.low, recipe.generator.decoder.high) == (-3, 3)
-    assert [one.p for one in recipe.critic.modules() if isinstance(one, nn.Dropout2d)] == [0.075, 0.15, 0.15, 0.15]
-    judging = [one for one in recipe.critic.modules() if isinstance(one, nn.Conv2d)]
-    assert all(is_parametrized(one, "weight") for one in judging)
+    assert [one.p for one in presets.of_type(recipe.critic, nn.Dropout2d)] == [0.075, 0.15, 0.15, 0.15]
+    assert all(is_parametrized(one, "weight") for one in presets.of_type(recipe.critic, nn.Conv2d))
     assert recipe.critic(torch.empty(2, 3, 128, 128, device="meta")).shape == (2, 1, 5, 5)
 
 
@@ -65,15 +56,11 @@ def test_the_schedule_is_the_sources():
     assert (low.short_side_px, low.enlarge, text.numbers, jpeg.quality) == (96, "bilinear", (10, 70), (10, 70))
     assert (data.crop_px, data.batch_images, data.validation_share, data.split_seed) == (128, 32, 0.1, 42)
     assert data.largest_region_px == 2 * data.crop_px  # zoom up to 2
-    assert (model.adversarial_weight, model.pixel_weight, model.critic_weight, model.critic_threshold) == (
-        1,
-        50,
-        0.5,
-        0.65,
-    )
+    weights = model.adversarial_weight, model.pixel_weight, model.critic_weight, model.critic_threshold
+    assert weights == (1, 50, 0.5, 0.65)
     assert (model.adversarial.name, model.pixel.name, model.encoder_weights) == ("vanilla", "mse", None)
     assert [dict(stages)[name].epochs for name in type(stages).model_fields] == [2, 3, 6, 40]
-    assert stages.generator_pretraining_frozen.schedule.rise_share == 0.8
+    assert presets.rates(stages.generator_pretraining_frozen, 100, (0, 80, 100)) == pytest.approx([1 / 25, 1, 4e-6])
     for name in ("generator_pretraining_frozen", "generator_pretraining", "critic_pretraining"):
         assert isinstance(dict(stages)[name].schedule, OneCycleSchedule)
     rates = [1e-3 * factor for factor in (*model.encoder_rates, 1)]
@@ -84,12 +71,6 @@ def test_the_schedule_is_the_sources():
         (1e-4, (0.0, 0.99), 1e-3),
         (5e-4, (0.0, 0.99), 1e-3),
     ]
-
-
-def test_one_cycle_rises_for_four_fifths():
-    schedule = api.configure("restore/crappify").config.stages.generator_pretraining_frozen.schedule
-    factors = [schedule.rate_factor(StageProgress(step, 100, 0)) for step in (0, 80, 100)]
-    assert factors == pytest.approx([1 / 25, 1, 4e-6])
 
 
 def test_who_plays_and_who_rests():
@@ -122,16 +103,9 @@ def test_losses_are_taken_on_imagenets_statistics():
     settings = api.configure("restore/crappify-64", data=["photos"])
     recipe = settings.recipe(settings.config)
     fake, clean = torch.rand(2, 2, 3, 64, 64) * 2 - 1
-
-    class Batch:
-        pass
-
-    batch = Batch()
-    batch.clean = clean
+    batch = SimpleNamespace(clean=clean)
     deviation = torch.tensor(DEVIATION).view(3, 1, 1)
     expected = (((fake - clean) / 2 / deviation) ** 2).mean()
-    from gantools.training.recipe import Generated
-
     torch.testing.assert_close(recipe.pretraining_loss(batch, Generated(fake)).total, expected)
     mean = torch.tensor(MEAN).view(3, 1, 1)
     torch.testing.assert_close(normalised(fake), ((fake + 1) / 2 - mean) / deviation)
@@ -149,10 +123,10 @@ def test_the_encoder_is_torchvisions(name, tmp_path):
     torch.save(theirs.state_dict(), tmp_path / "weights.pth")
     ours = GENERATORS.build(ResNetUNetOptions(encoder=name)).encoder.eval()
     load_encoder_weights(ours, name, str(tmp_path / "weights.pth"))
-    picture = torch.rand(1, 3, 64, 64) * 2 - 1
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
     with torch.no_grad():
-        maps = ours(picture)
-        values = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(normalised(picture)))))
+        maps = ours(image)
+        values = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(normalised(image)))))
         for number, found in enumerate(maps[2:], start=1):
             values = getattr(theirs, f"layer{number}")(values)
             torch.testing.assert_close(found, values)
@@ -174,20 +148,6 @@ def test_a_frozen_encoder_without_weights_is_warned_of():
         settings.recipe(settings.config)
 
 
-def test_facades_and_colorize_are_the_papers():
-    for spec, images in (("pix2pix/facades", 1), ("pix2pix/colorize", 4)):
-        config = api.configure(spec, data=["pairs"]).config
-        assert (config.data.load_px, config.data.crop_px, config.data.batch_images) == (286, 256, images)
-        assert (config.model.adversarial.name, config.model.pixel_weight, config.model.discriminator_weight) == (
-            "vanilla",
-            100,
-            0.5,
-        )
-        assert (config.stages.adversarial.epochs, config.data.flip) == (200, True)
-    assert api.configure("pix2pix/facades").config.data.direction == "b2a"
-    assert api.configure("pix2pix/colorize").config.data.make == "gray"
-
-
 @pytest.mark.parametrize(("preset", "gray"), [("colorize-64", "color"), ("crappify-64", "keep")])
-def test_only_weights_that_learnt_colours_give_them_to_gray_pictures(preset, gray):
+def test_only_weights_that_learnt_colours_give_them_to_gray_images(preset, gray):
     assert built(f"restore/{preset}").exports()["generator"].gray == gray
