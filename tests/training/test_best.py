@@ -13,17 +13,9 @@ from gantools.errors import UsageError
 from gantools.metrics.frechet import frechet
 from gantools.training.recipe import Best
 from gantools.training.recorder import PLATEAU_VALIDATIONS
-from gantools.training.reporter import Silent
 from gantools.training.run import metrics_log
 from gantools.training.validation import Validation, _distances
-
-
-class Listening(Silent):
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.heard.append(text)
+from tests.training.listening import Listener
 
 
 def test_the_direction_is_the_tables():
@@ -60,9 +52,9 @@ def test_a_plateau_is_reported_once_and_the_run_goes_on(tiny, tmp_path):
         "train.ema_decay=null",
         "model.generator.norm=none",
     )
-    reporter = Listening()
+    reporter = Listener()
     run = api.train(settings, run_dir=tmp_path / "run", device="cpu", reporter=reporter)
-    told = [line for line in reporter.heard if "not become better" in line]
+    told = [line for line in reporter.lines if "not become better" in line]
     rows = metrics_log.read(tmp_path / "run" / "metrics.jsonl")
     assert run.ending == "finished"
     assert len(told) == 1
@@ -70,25 +62,22 @@ def test_a_plateau_is_reported_once_and_the_run_goes_on(tiny, tmp_path):
     assert [row["advice"] in told[0] for row in rows if "advice" in row] == [True]
 
 
-def test_with_features_pix2pix_is_judged_by_both(tiny, tmp_path):
-    features = ["model.perceptual.network=squeezenet1_0", "model.perceptual.weights=random"]
-    settings = tiny("pix2pix/shoes-64", *features, "model.perceptual.layers=[features.1]")
-    run = api.train(settings, run_dir=tmp_path / "run", device="cpu")
-    figures = run.validation
-    assert figures["perceptual"] > 0
-    assert figures["l1_and_features"] == pytest.approx(figures["l1_percent"] + figures["perceptual"], abs=0.2)
-    assert (run.path / "weights" / "best.safetensors").exists()
+def test_with_features_pix2pix_is_judged_by_both_metrics_and_cyclegan_has_best_weights(tiny, tmp_path):
+    def trained(spec: str, *overrides: str) -> tuple[dict[str, float], bool]:
+        run = api.train(tiny(spec, *overrides), run_dir=tmp_path / f"{spec}{len(overrides)}", device="cpu")
+        return run.validation, (run.path / "weights" / "best.safetensors").exists()
 
-
-def test_with_features_cyclegan_has_best_weights(tiny, tmp_path):
-    features = ["model.perceptual.network=squeezenet1_0", "model.perceptual.weights=random"]
-    settings = tiny("cyclegan/apple2orange-64", *features, "model.perceptual.layers=[features.1]")
-    run = api.train(settings, run_dir=tmp_path / "run", device="cpu")
-    assert run.validation["frechet"] > 0
-    assert (run.path / "weights" / "best.safetensors").exists()
-    plain = api.train(tiny("cyclegan/apple2orange-64"), run_dir=tmp_path / "plain", device="cpu")
-    assert "frechet" not in plain.validation
-    assert not (plain.path / "weights" / "best.safetensors").exists()
+    random = [f"model.perceptual.{each}" for each in ("network=squeezenet1_0", "weights=random", "layers=[features.1]")]
+    metrics, has_best = trained("pix2pix/shoes-64", *random)
+    assert metrics["perceptual"] > 0
+    assert metrics["l1_and_features"] == pytest.approx(metrics["l1_percent"] + metrics["perceptual"], abs=0.2)
+    assert has_best
+    metrics, has_best = trained("cyclegan/apple2orange-64", *random)
+    assert metrics["frechet"] > 0
+    assert has_best
+    metrics, has_best = trained("cyclegan/apple2orange-64")
+    assert "frechet" not in metrics
+    assert not has_best
 
 
 def test_figures_of_the_whole_split_are_distances_of_sets():

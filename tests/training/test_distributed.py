@@ -25,7 +25,8 @@ from gantools.training.distributed.batch_norm import GlobalBatchNorm, share_stat
 from gantools.training.distributed.rank_info import RankInfo
 from gantools.training.run import metrics_log
 from tests.training import together
-from tests.training.test_resume import assert_equal_states
+from tests.training.listening import Listener
+from tests.training.runs import assert_equal_states
 
 EQUAL = ("pix2pix/paper", "srgan/mse", "restore/crappify-64")
 PATIENCE_SECONDS = 900
@@ -45,20 +46,20 @@ def shared(tmp_path_factory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def pictures(shared) -> Path:
+def images(shared) -> Path:
     for spec in (*EQUAL, "cyclegan/paper"):
-        together.settings(spec, shared / "pictures")  # drawn before two processes want to draw them
-    return shared / "pictures"
+        together.settings(spec, shared / "images")  # drawn before two processes want to draw them
+    return shared / "images"
 
 
 @pytest.fixture(scope="module")
-def met(shared, pictures) -> Path:
+def met(shared, images) -> Path:
     """The folder of what two processes did; they fail in the last scene, as they are meant to."""
     folder = shared / "met"
     if folder.exists():
         return folder
     scenes = [*EQUAL, "resumed", "signalled", "poisoned"]
-    program = ["-m", "tests.training.together", str(folder), str(pictures), *scenes]
+    program = ["-m", "tests.training.together", str(folder), str(images), *scenes]
     for process in together.processes(2, program):
         said, _ = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0, said
@@ -66,30 +67,23 @@ def met(shared, pictures) -> Path:
 
 
 @pytest.mark.parametrize("spec", EQUAL)
-def test_two_processes_equal_one_with_the_double_batch(spec, met, pictures, tmp_path):
-    settings = together.settings(spec, pictures, *together.EQUAL[spec], "data.batch_images=4")
-    alone = api.train(settings, run_dir=tmp_path / "run", device="cpu")
-    two, one = (state.newest(run / "checkpoints")[1] for run in (met / spec, alone.path))
+def test_two_processes_equal_one_with_the_double_batch(spec, met, images, tmp_path):
+    settings = together.settings(spec, images, *together.EQUAL[spec], "data.batch_images=4")
+    alone = api.train(settings, run_dir=tmp_path / "run", device="cpu").path
+    two, one = (state.newest(run / "checkpoints")[1] for run in (met / spec, alone))
     for name, network in one["networks"].items():
         both = two["networks"][name], network
         found, wanted = (torch.cat([values[key].double().flatten() for key in network]) for values in both)
-        # Adam turns the last digit of a gradient near zero, which is the kernels' affair, into a step of its own.
+        # Adam turns the last digit of a gradient near zero, which depends on kernels, into a step of its own.
         assert torch.isclose(found, wanted, rtol=1e-5, atol=1e-5).double().mean() > 0.99, name
         assert torch.allclose(found, wanted, rtol=1e-2, atol=1e-2), name
     assert two["validation"]["latest"] == pytest.approx(one["validation"]["latest"], rel=1e-4)
     assert two["position"]["step"] == one["position"]["step"]
-
-
-def test_losses_and_speed_are_those_of_all_processes(met, pictures, tmp_path):
-    spec = "pix2pix/paper"
-    settings = together.settings(spec, pictures, *together.EQUAL[spec], "data.batch_images=4")
-    alone = api.train(settings, run_dir=tmp_path / "run", device="cpu")
-    two, one = (metrics_log.read(run / "metrics.jsonl") for run in (met / spec, alone.path))
-    assert [row["step"] for row in two] == [row["step"] for row in one]
-    for mine, theirs in zip(two, one, strict=True):
+    rows = [metrics_log.read(run / "metrics.jsonl") for run in (met / spec, alone)]
+    for mine, theirs in zip(*rows, strict=True):
         assert mine.keys() == theirs.keys()
-        for key in (key for key in mine if key.startswith("loss/")):
-            assert mine[key] == pytest.approx(theirs[key], rel=1e-4), key
+        for key in ("step", *(key for key in mine if key.startswith("loss/"))):
+            assert mine[key] == pytest.approx(theirs[key], rel=1e-3), key
     assert json.loads((met / spec / "run.json").read_bytes())["processes"] == 2
 
 
@@ -102,20 +96,15 @@ def test_resume_is_bit_equal(met):
     assert not torch.equal(*pools)
 
 
-def test_another_number_of_processes_goes_on_with_the_same_images(met, tmp_path, capsys):
-    lines = []
-
-    class Heard(together.Silent):
-        def message(self, text: str) -> None:
-            lines.append(text)
-
+def test_another_number_of_processes_goes_on_with_the_same_images(met, tmp_path):
+    listener = Listener()
     before = state.newest(met / "signalled" / "checkpoints")[1]["position"]
-    run = api.resume(met / "signalled", device="cpu", max_steps=before["step"] + 1, reporter=Heard())
+    run = api.resume(met / "signalled", device="cpu", max_steps=before["step"] + 1, reporter=listener)
     assert run.ending == "limit"
     after = state.newest(run.path / "checkpoints")[1]
     assert after["position"]["batches"] == 2 * before["batches"] + 1
     assert after["peers"] == []
-    assert any("saved by 2 processes, going on with 1: a step has 2 images, not 4" in line for line in lines)
+    assert any("saved by 2 processes, going on with 1: a step has 2 images, not 4" in line for line in listener.lines)
 
 
 def test_a_signal_to_one_process_stops_all_at_the_same_step(met):
@@ -137,19 +126,13 @@ def test_buckets_keep_order_and_size():
     assert list(communicator.buckets([])) == []
 
 
-def test_alone_there_is_nobody_to_ask(monkeypatch):
+def test_a_process_alone_asks_nobody_and_a_rank_needs_an_address(monkeypatch):
     for name in ("RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
-    nobody = communicator.join(torch.device("cpu"))
-    assert nobody.info == RankInfo(0, 1, 0, 1)
-    assert (nobody.all_reduce_max(3), nobody.all_reduce_mean({"a": 0.1}), nobody.all_gather("b")) == (
-        3,
-        {"a": 0.1},
-        ["b"],
-    )
-
-
-def test_a_place_needs_somewhere_to_meet():
+    alone = communicator.join(torch.device("cpu"))
+    assert alone.info == RankInfo(0, 1, 0, 1)
+    found = alone.all_reduce_max(3), alone.all_reduce_mean({"a": 0.1}), alone.all_gather("b")
+    assert found == (3, {"a": 0.1}, ["b"])
     started = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
     assert rank_info.current(started) == RankInfo()  # a queueing system's own variables mean nothing
     assert rank_info.current({**started, "MASTER_ADDR": "a", "MASTER_PORT": "1"}) == RankInfo(3, 4, 1, 2)
@@ -182,16 +165,12 @@ def test_processes_need_a_device_each(device, said, second_of_four, monkeypatch)
     assert str(refused.value) == said
 
 
-def test_a_run_that_may_be_restarted_needs_a_folder(tiny, monkeypatch):
-    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
-    with pytest.raises(UsageError, match="give --run-dir"):
-        api.train(tiny("pix2pix/shoes-64"), device="cpu")
-
-
-def test_a_restarted_run_goes_on(tiny, tmp_path, monkeypatch):
+def test_a_run_that_may_be_restarted_needs_a_folder_and_goes_on_there(tiny, tmp_path, monkeypatch):
     settings = tiny("pix2pix/shoes-64")
     api.train(settings, run_dir=tmp_path / "run", device="cpu", max_steps=2)
     monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    with pytest.raises(UsageError, match="give --run-dir"):
+        api.train(settings, device="cpu")
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     run = api.train(settings, run_dir=tmp_path / "run", device="cpu")
     assert (run.ending, run.step) == ("finished", 4)

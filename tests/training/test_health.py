@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
+from gantools import api
 from gantools.training.monitor import health
 from gantools.training.monitor.health import (
     KEPT_RATIOS,
@@ -74,30 +75,32 @@ def test_a_good_generator_is_left_alone():
     assert row["health/saturation"] == 0
 
 
-def test_a_distance_that_grows_is_reported():
+ADVERSARIAL = {"loss/generator/adversarial": 1.0}
+
+
+def judged(loss: float) -> dict[str, float]:
+    return {**ADVERSARIAL, "loss/discriminator/adversarial": loss}
+
+
+@pytest.mark.parametrize(
+    ("losses", "warnings"),
+    [
+        # the distance grows to three times what it was
+        ([{"loss/generator/pixel": loss} for loss in (1.0, 2.9)], []),
+        ([{"loss/generator/pixel": loss} for loss in (1.0, 2.9, 3.1)], [health._DIVERGED]),
+        # the discriminator is never wrong
+        ([judged(0.5), judged(0.0005)], [health._BEATEN]),
+        # losses that exploded do not make a good loss look like a victory
+        ([judged(1e6), judged(0.5)], []),
+    ],
+)
+def test_losses_that_go_wrong_are_reported(losses, warnings):
     watched = Watched()
-    watched.rows(lambda truth: truth, **{"loss/generator/pixel": 1.0})
-    watched.rows(lambda truth: truth, **{"loss/generator/pixel": 2.9})
-    assert watched.warnings == []
-    watched.rows(lambda truth: truth, **{"loss/generator/pixel": 3.1})
-    assert watched.warnings == [health._DIVERGED]
-
-
-def test_a_discriminator_that_is_never_wrong_is_reported():
-    watched = Watched()
-    fooled = {"loss/generator/adversarial": 1.0}
-    row = watched.rows(lambda truth: truth, **fooled, **{"loss/discriminator/adversarial": 0.5})
-    assert row["health/discriminator_share"] == pytest.approx(1 / 3)
-    watched.rows(lambda truth: truth, **fooled, **{"loss/discriminator/adversarial": 0.0005})
-    assert watched.warnings == [health._BEATEN]
-
-
-def test_losses_that_exploded_do_not_make_a_good_one_look_like_a_victory():
-    watched = Watched()
-    fooled = {"loss/generator/adversarial": 1.0}
-    watched.rows(lambda truth: truth, **fooled, **{"loss/discriminator/adversarial": 1e6})
-    watched.rows(lambda truth: truth, **fooled, **{"loss/discriminator/adversarial": 0.5})
-    assert watched.warnings == []
+    for each in losses:
+        row = watched.rows(lambda truth: truth, **each)
+        if each == judged(0.5) and len(warnings) == 1:
+            assert row["health/discriminator_share"] == pytest.approx(1 / 3)
+    assert watched.warnings == warnings
 
 
 def test_rows_that_come_often_count_only_when_they_last():
@@ -111,7 +114,7 @@ def test_rows_that_come_often_count_only_when_they_last():
     assert watched.warnings == [health._DIVERGED]
 
 
-def test_figures_are_those_of_all_looks_since_the_last_row():
+def test_metrics_are_those_of_all_looks_since_the_last_row():
     watched = Watched()
     bright = torch.rand(2, 3, 16, 16) * 1.6 - 0.8
     for made in (bright, -bright):
@@ -122,11 +125,11 @@ def test_figures_are_those_of_all_looks_since_the_last_row():
 
 def stepped(watched: Watched, factor: float, steps: int = MARK_EVERY) -> float:
     """So many steps, in which the weights become ``factor`` times what they were; the row's movement."""
-    picture = torch.rand(1, 3, 16, 16)
+    image = torch.rand(1, 3, 16, 16)
     with torch.no_grad():
         watched.network.weight.mul_(factor)
     for _ in range(steps):
-        watched.health.see(picture, picture)
+        watched.health.see(image, image)
     watched.step += steps
     return watched.health.row(watched.step, {})["health/movement"]
 
@@ -180,26 +183,19 @@ def test_logits_of_several_discriminators_are_averaged_under_health():
 
 @pytest.mark.parametrize("spec", ["pix2pix/shoes-64", "srgan/compact", "cyclegan/apple2orange-64"])
 def test_runs_write_health_into_the_log(spec, tiny, tmp_path):
-    from gantools import api
-
     run = api.train(tiny(spec), run_dir=tmp_path / "run")
-    rows = [
-        row
-        for row in metrics_log.read(run.path / "metrics.jsonl")
-        if "loss/discriminator/a" in row or "loss/discriminator/adversarial" in row
-    ]
+    every = metrics_log.read(run.path / "metrics.jsonl")
+    rows = [row for row in every if {"loss/discriminator/a", "loss/discriminator/adversarial"} & row.keys()]
     assert rows
     for name in ("real_logit", "fake_logit", "discriminator_share"):
         assert all(f"health/{name}" in row for row in rows)
     assert not [key for row in rows for key in row if key.startswith("figure/") and key.endswith("_logit")]
-    first = metrics_log.read(run.path / "metrics.jsonl")[0]
+    first = every[0]
     assert -1 <= first["health/correlation"] <= 1
     assert first["health/diversity"] == 1
 
 
 def test_a_warning_stands_in_the_log(tiny, tmp_path, monkeypatch):
-    from gantools import api
-
     monkeypatch.setattr(health, "DIVERGED_TIMES", 0.5)
     monkeypatch.setattr(health, "LASTING_STEPS", 2)
     run = api.train(tiny("pix2pix/shoes-64"), run_dir=tmp_path / "run")

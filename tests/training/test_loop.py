@@ -8,11 +8,9 @@ import pytest
 import torch
 
 from gantools import api
-from gantools.checkpoint import weights
-from gantools.errors import NonFiniteError, UsageError
+from gantools.checkpoint import state, weights
+from gantools.errors import UsageError
 from gantools.images.io import reader
-from gantools.recipes.pix2pix import Pix2Pix
-from gantools.training.recipe import LossTerms
 from gantools.training.run import metrics_log
 
 
@@ -65,35 +63,11 @@ def test_a_used_folder_is_refused(tiny, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run(tiny, tmp_path, monkeypatch):
-    honest, calls = Pix2Pix.generator_loss, []
-
-    def poisoned(self, batch, made):
-        calls.append(1)
-        terms = honest(self, batch, made).terms
-        return LossTerms(**terms | ({"pixel": terms["pixel"] * float("nan")} if len(calls) == 3 else {}))
-
-    monkeypatch.setattr(Pix2Pix, "generator_loss", poisoned)
-    settings = tiny("pix2pix/shoes-64", "train.checkpoint_every_steps=1")
-    with pytest.raises(NonFiniteError, match=r"generator\.pixel = nan.*batch: .*\d{5}\.png"):
-        api.train(settings, run_dir=tmp_path / "run")
-    assert json.loads((tmp_path / "run" / "run.json").read_bytes())["status"] == "failed"
-    monkeypatch.undo()
-    assert api.resume(tmp_path / "run").ending == "finished"  # the poisoned step was never taken
-
-
 def test_fine_tuning_starts_from_weights(tiny, tmp_path):
     first = api.train(tiny("pix2pix/shoes-64"), run_dir=tmp_path / "first")
     stored = first.path / "weights" / "last.safetensors"
-    second = api.train(
-        tiny("pix2pix/shoes-64", "train.ema_decay=null", "stages.adversarial.optimizers.generator.lr=1.0e-30"),
-        run_dir=tmp_path / "second",
-        init_from=stored,
-        max_steps=1,
-    )
-    del second
-    from gantools.checkpoint import state
-
+    still = ("train.ema_decay=null", "stages.adversarial.optimizers.generator.lr=1.0e-30")
+    api.train(tiny("pix2pix/shoes-64", *still), run_dir=tmp_path / "second", init_from=stored, max_steps=1)
     network = state.newest(tmp_path / "second" / "checkpoints")[1]["networks"]["generator"]
     for name, value in weights.load(stored).tensors["generator"].items():
         if value.is_floating_point() and "running" not in name:

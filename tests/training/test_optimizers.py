@@ -24,10 +24,6 @@ def at_epoch(epoch: int) -> StageProgress:
     return StageProgress(step=epoch * 10, steps=2000, epoch=epoch)
 
 
-def at_share(share: float) -> StageProgress:
-    return StageProgress(step=round(share * 1000), steps=1000, epoch=0)
-
-
 def test_linear_decay_is_the_papers_lambda():
     """100 epochs at the base rate, then 100 that each have a lower one: epochs 100 to 199, counted from 0."""
     schedule = LinearDecaySchedule(constant_epochs=100, decay_epochs=100)
@@ -38,30 +34,25 @@ def test_linear_decay_is_the_papers_lambda():
     assert LinearDecaySchedule(constant_epochs=0, decay_epochs=3).rate_factor(at_epoch(0)) == 0.75
 
 
-def test_step_drops_at_its_shares():
-    schedule = StepSchedule(at=(0.5, 0.75), factor=0.1)
-    factors = [schedule.rate_factor(at_share(share)) for share in (0, 0.499, 0.5, 0.75)]
-    assert factors == pytest.approx([1, 1, 0.1, 0.01])
-
-
-def test_one_cycle_rises_and_falls():
-    schedule = OneCycleSchedule(rise_share=0.25, start_factor=0.04, end_factor=1e-5)
-    assert schedule.rate_factor(at_share(0)) == pytest.approx(0.04)
-    assert schedule.rate_factor(at_share(0.125)) == pytest.approx(0.52)
-    assert schedule.rate_factor(at_share(0.25)) == pytest.approx(1)
-    assert schedule.rate_factor(at_share(1)) == pytest.approx(1e-5)
-
-
-def test_cosine_warms_up_and_falls():
-    schedule = CosineSchedule(warmup_steps=100, end_factor=0.01)
-    assert schedule.rate_factor(at_share(0)) == pytest.approx(0.01)
-    assert schedule.rate_factor(at_share(0.1)) == 1
-    assert schedule.rate_factor(at_share(0.55)) == pytest.approx(0.01 + 0.99 * (1 + math.cos(math.pi / 2)) / 2)
-    assert schedule.rate_factor(at_share(1)) == pytest.approx(0.01)
-
-
-def test_constant_stays():
-    assert ConstantSchedule().rate_factor(at_share(0.9)) == 1
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [
+        (ConstantSchedule(), {0.9: 1}),
+        (StepSchedule(at=(0.5, 0.75), factor=0.1), {0: 1, 0.499: 1, 0.5: 0.1, 0.75: 0.01}),
+        (
+            OneCycleSchedule(rise_share=0.25, start_factor=0.04, end_factor=1e-5),
+            {0: 0.04, 0.125: 0.52, 0.25: 1, 1: 1e-5},
+        ),
+        (
+            CosineSchedule(warmup_steps=100, end_factor=0.01),
+            {0: 0.01, 0.1: 1, 0.55: 0.01 + 0.99 * (1 + math.cos(math.pi / 2)) / 2, 1: 0.01},
+        ),
+    ],
+)
+def test_schedules_follow_their_formulas(schedule, factors):
+    """By the share of the stage that is done."""
+    for share, factor in factors.items():
+        assert schedule.rate_factor(StageProgress(round(share * 1000), 1000, 0)) == pytest.approx(factor)
 
 
 @pytest.mark.parametrize("options", [AdamOptions(lr=3e-4, betas=(0.5, 0.9)), AdamWOptions(weight_decay=0.1)])

@@ -19,6 +19,7 @@ from gantools.training.distributed.communicator import ProcessGroup
 from gantools.training.distributed.rank_info import RankInfo
 from gantools.training.state import RunSpec
 from tests.measuring import measuring
+from tests.training.runs import assert_equal_states
 
 AUTO = ("train.precision=auto", "train.memory_format=auto")
 FASTEST_BF16 = {"fp32": 1.0, "fp32 channels_last": 1.05, "bf16": 1.2, "bf16 channels_last": 1.9}
@@ -34,31 +35,41 @@ def prepared(settings: api.Settings, **before: str) -> RunSpec:
     return setup.prepare(settings.recipe, settings.config, "cpu", before=before)
 
 
-def test_the_faster_precision_is_chosen_and_said(tiny, monkeypatch):
-    asked = measuring(monkeypatch, bf16=1.2, bf16_channels_last=1.9)
-    made = prepared(tiny("srgan/compact", *AUTO))
-    assert (made.runtime.precision, made.runtime.channels_last) == ("bf16", True)
-    assert asked == [list(FASTEST_BF16)] * 2  # a convolution, then steps
-    assert made.measured is not None
-    assert made.measured.startswith("precision: bf16 channels_last (")
-    assert "bf16 channels_last 1.90 times" in made.measured
+@pytest.mark.parametrize(
+    ("spec", "ratios", "tried", "chosen", "line"),
+    [
+        (
+            "srgan/compact",
+            {"bf16": 1.2, "bf16_channels_last": 1.9},
+            list(FASTEST_BF16),
+            ("bf16", True),
+            "bf16 channels_last 1.90 times",
+        ),
+        # As on a Xeon with AVX512-BF16, where bf16 convolutions are slower: steps in bf16 are not tried.
+        (
+            "srgan/compact",
+            {"fp32_channels_last": 1.02, "bf16": 0.66, "bf16_channels_last": 0.6},
+            ["fp32", "fp32 channels_last"],
+            ("fp32", False),
+            "bf16 0.66 times",
+        ),
+        # Norms over an image stay contiguous.
+        (
+            "cyclegan/apple2orange-64",
+            {"bf16": 1.5, "bf16_channels_last": 9},
+            ["fp32", "bf16"],
+            ("bf16", False),
+            "precision: bf16 (",
+        ),
+    ],
+)
+def test_the_fastest_precision_is_chosen_and_reported(tiny, monkeypatch, spec, ratios, tried, chosen, line):
+    asked = measuring(monkeypatch, **ratios)
+    made = prepared(tiny(spec, *AUTO))
+    assert (made.runtime.precision, made.runtime.channels_last) == chosen
+    assert asked == [list(FASTEST_BF16), tried]  # a convolution, then steps
+    assert line in str(made.measured)
     assert setup.findings(made, dry_run=False)[1] == made.measured
-
-
-def test_where_bf16_is_slower_fp32_is_chosen(tiny, monkeypatch):
-    """As on a Xeon with AVX512-BF16: its convolutions are 0.66 times as fast, and so steps in bf16 are not tried."""
-    asked = measuring(monkeypatch, fp32_channels_last=1.02, bf16=0.66, bf16_channels_last=0.6)
-    made = prepared(tiny("srgan/compact", *AUTO))
-    assert (made.runtime.precision, made.runtime.channels_last) == ("fp32", False)
-    assert asked[1:] == [["fp32", "fp32 channels_last"]]
-    assert "bf16 0.66 times" in str(made.measured)
-
-
-def test_norms_over_an_image_stay_contiguous(tiny, monkeypatch):
-    asked = measuring(monkeypatch, bf16=1.5, bf16_channels_last=9)
-    made = prepared(tiny("cyclegan/apple2orange-64", *AUTO))
-    assert asked[1:] == [["fp32", "bf16"]]
-    assert (made.runtime.precision, made.runtime.channels_last) == ("bf16", False)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
@@ -92,18 +103,13 @@ def test_every_step_that_is_timed_can_be_played_and_changes_nothing(tiny, monkey
                 ready()()
         return dict.fromkeys(contenders, 1.2)
 
-    def after(settings: api.Settings) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        made = prepared(settings)
-        networks = precision.networks_of(list(made.recipe.stages()))
-        states = {f"{name}.{key}": value for name, one in networks.items() for key, value in one.state_dict().items()}
-        return states, torch.get_rng_state()
+    def after(settings: api.Settings) -> dict[str, Any]:
+        networks = precision.networks_of(list(prepared(settings).recipe.stages()))
+        return {"random": torch.get_rng_state(), **{name: one.state_dict() for name, one in networks.items()}}
 
     wanted = after(tiny(spec, "train.precision=fp32"))
     monkeypatch.setattr(speed, "ratios", played)
-    found = after(tiny(spec, *AUTO))
-    assert torch.equal(found[1], wanted[1])
-    assert found[0].keys() == wanted[0].keys()
-    assert all(torch.equal(value, wanted[0][name]) for name, value in found[0].items())
+    assert_equal_states(after(tiny(spec, *AUTO)), wanted)
 
 
 def test_a_run_that_goes_on_keeps_its_precision(tiny, tmp_path, monkeypatch):
@@ -118,13 +124,12 @@ def test_a_run_that_goes_on_keeps_its_precision(tiny, tmp_path, monkeypatch):
     assert (made.runtime.precision, made.runtime.channels_last, made.measured) == ("bf16", False, None)
     assert not asked
 
-    said: list[str] = []
-    seen = monkeypatch.setattr(setup, "resume", lambda prepared, *_: said.append(prepared.runtime.precision))
-    assert seen is None
+    resumed_in: list[str] = []
+    monkeypatch.setattr(setup, "resume", lambda prepared, *_: resumed_in.append(prepared.runtime.precision))
     for overrides in ((), ("train.precision=fp32",)):
         with pytest.raises(AttributeError):  # there is no outcome: it did not train
             api.resume(begun.path, overrides=overrides)
-    assert said == ["bf16", "fp32"]
+    assert resumed_in == ["bf16", "fp32"]
 
 
 class Second(ProcessGroup):

@@ -13,7 +13,7 @@ from gantools.checkpoint import state, weights
 from gantools.config.changes import between, extension
 from gantools.errors import ModelFileError, UsageError
 from gantools.training.run import metrics_log
-from tests.training.test_checkpoints import Listener
+from tests.training.listening import Listener
 
 SPEC = "pix2pix/shoes-64"
 
@@ -34,7 +34,7 @@ def test_a_run_made_longer_is_the_long_run(tiny, tmp_path, spec):
     listener = Listener()
     longer = api.resume(short.path, extend="2", reporter=listener)
     assert (longer.ending, longer.step) == ("finished", 6)
-    assert listener.said == ["changed from step 4 on: stages.adversarial.steps: 4 → 6"]
+    assert listener.lines == ["changed from step 4 on: stages.adversarial.steps: 4 → 6"]
     assert facts(longer)["changes"][0]["settings"] == {"stages.adversarial.steps": [4, 6]}
     states = [state.newest(run.path / "checkpoints")[1] for run in (long, longer)]
     assert state.stored_bytes(states[0]) == state.stored_bytes(states[1])
@@ -55,7 +55,7 @@ def test_settings_change_by_request_and_are_written_down(tiny, tmp_path):
     before = (run.path / "config.yaml").read_text().splitlines()
     listener = Listener()
     api.resume(run.path, overrides=["train.log_every_steps=2", "seed=5"], max_steps=2, reporter=listener)
-    assert listener.said == [
+    assert listener.lines == [
         "changed from step 1 on: seed: 2 → 5",
         "changed from step 1 on: train.log_every_steps: 1 → 2",
     ]
@@ -64,9 +64,9 @@ def test_settings_change_by_request_and_are_written_down(tiny, tmp_path):
     assert after[: len(comments)] == comments
     assert "# command line: seed=5 (from step 1 on)" in after
     assert api.read_config(run.path / "config.yaml").config.seed == 5
-    listener.said.clear()
+    listener.lines.clear()
     assert api.resume(run.path, reporter=listener).ending == "finished"
-    assert not listener.said
+    assert not listener.lines
     assert [change["step"] for change in facts(run)["changes"]] == [1]
 
 
@@ -80,10 +80,14 @@ def test_settings_change_by_request_and_are_written_down(tiny, tmp_path):
 )
 def test_settings_that_do_not_fit_change_nothing(tiny, tmp_path, overrides, said):
     run = api.train(tiny(SPEC), run_dir=tmp_path / "run", max_steps=1)
-    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file() and path.name != "lock"}
+
+    def content() -> dict:
+        return {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file() and path.name != "lock"}
+
+    before = content()
     with pytest.raises(UsageError, match=said):
         api.resume(run.path, overrides=overrides)
-    assert before == {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file() and path.name != "lock"}
+    assert content() == before
 
 
 def test_extensions(tiny):
@@ -107,28 +111,22 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(tiny, tmp_path):
     whole = api.train(tiny(SPEC), run_dir=tmp_path / "whole")
     run = api.train(tiny(SPEC), run_dir=tmp_path / "run", max_steps=2)
     shutil.rmtree(run.path / "checkpoints")
+    with pytest.raises(ModelFileError, match="the run's checkpoints are gone"):
+        api.resume(run.path)
     (run.path / "run.json").write_text(json.dumps(facts(run) | {"status": "running"}))
     listener = Listener()
     resumed = api.resume(run.path, reporter=listener)
-    assert listener.said == [f"{run.path}: no checkpoint yet; starting from step 0"]
+    assert listener.lines == [f"{run.path}: no checkpoint yet; starting from step 0"]
     assert last_weights(resumed) == last_weights(whole)
-    assert [row["step"] for row in metrics_log.read(run.path / "metrics.jsonl") if "images_per_second" in row] == [
-        1, 2, 3, 4,
-    ]  # fmt: skip
-
-
-def test_checkpoints_that_were_there_and_are_gone_are_missed(tiny, tmp_path):
-    run = api.train(tiny(SPEC), run_dir=tmp_path / "run", max_steps=2)
-    shutil.rmtree(run.path / "checkpoints")
-    with pytest.raises(ModelFileError, match="the run's checkpoints are gone"):
-        api.resume(run.path)
+    rows = metrics_log.read(run.path / "metrics.jsonl")
+    assert [row["step"] for row in rows if "images_per_second" in row] == [1, 2, 3, 4]
 
 
 def test_fine_tuning_says_so_and_begins_anew_from_the_same_weights(tiny, tmp_path):
     base = api.train(tiny(SPEC, "seed=3"), run_dir=tmp_path / "base")
     file, listener = base.path / "weights" / "last.safetensors", Listener()
     whole = api.train(tiny(SPEC), run_dir=tmp_path / "whole", init_from=file, reporter=listener)
-    assert listener.said == [f"fine-tuning: pix2pix weights '{file}' (step 4)"]
+    assert listener.lines == [f"fine-tuning: pix2pix weights '{file}' (step 4)"]
     assert facts(whole)["init_from"]["path"] == str(file)
     assert len(facts(whole)["init_from"]["sha256"]) == 64
     run = api.train(tiny(SPEC), run_dir=tmp_path / "run", init_from=file, max_steps=1)
@@ -143,4 +141,4 @@ def test_other_images_than_before_are_noticed(tiny, drawn, tmp_path):
     os.rename(tmp_path / "shoes" / "00000.png", tmp_path / "shoes" / "00099.png")
     listener = Listener()
     api.resume(run.path, max_steps=1, reporter=listener)
-    assert listener.said == ["the training images are not those that the run began with: their order differs, too"]
+    assert listener.lines == ["the training images are not those that the run began with: their order differs, too"]

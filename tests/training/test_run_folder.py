@@ -15,6 +15,7 @@ from gantools.training import recorder
 from gantools.training.recorder import LogWindow
 from gantools.training.run.directory import RunDirectory, RunLock
 from gantools.training.run.metrics_log import MOST_WAITING, MetricsLog, read, rewind
+from tests.training.listening import FullDisk
 
 
 @pytest.fixture
@@ -26,56 +27,44 @@ def path(tmp_path):
     return tmp_path / "metrics.jsonl"
 
 
-def test_rows_come_back_bit_for_bit(path):
-    assert read(path) == [{"step": step, "loss": step / 7} for step in (1, 2, 3)]
-
-
 @pytest.mark.parametrize("cut", range(1, 30))
 def test_a_line_cut_short_is_repaired(path, cut):
+    assert read(path) == [{"step": step, "loss": step / 7} for step in (1, 2, 3)]
     whole = path.read_bytes()
-    last = len(whole.splitlines(keepends=True)[-1])
+    lines = whole.splitlines(keepends=True)
     path.write_bytes(whole[:-cut])
     rewind(path, 3)
-    rest = 3 if cut == 1 else 2 if cut <= last else 1
-    assert path.read_bytes() == b"".join(whole.splitlines(keepends=True)[:rest])
+    assert path.read_bytes() == b"".join(lines[: 3 if cut == 1 else 2 if cut <= len(lines[-1]) else 1])
 
 
-def test_rows_after_the_step_are_dropped(path):
-    rewind(path, 2)
-    assert [row["step"] for row in read(path)] == [1, 2]
-
-
-def test_a_log_that_is_right_is_not_touched(path):
+def test_rewinding_drops_rows_after_the_step_and_touches_nothing_else(path):
     events = []
     with files.observed(lambda event, _path: events.append(event)):
         rewind(path, 3)
     rewind(path.with_name("none.jsonl"), 3)
     assert not events
     assert not path.with_name("none.jsonl").exists()
+    rewind(path, 2)
+    assert [row["step"] for row in read(path)] == [1, 2]
 
 
-def test_rows_that_cannot_be_written_wait(path):
-    said, full = [], True
-
-    def disk(event, _path):
-        if full:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    written = MetricsLog(path, said.append)
+def test_rows_that_cannot_be_written_wait_but_not_without_limit(path):
+    lines, disk = [], FullDisk()
+    written = MetricsLog(path, lines.append)
     with files.observed(disk):
-        written.write({"step": 4})
-        written.write({"step": 5})
+        for step in range(4, MOST_WAITING + 9):
+            written.write({"step": step})
         assert len(read(path)) == 3
-        full = False
-        written.write({"step": 6})
+        assert len(written._waiting) == MOST_WAITING
+        disk.full = False
+        written.write({"step": 10**6})
     written.close()
-    assert [row["step"] for row in read(path)] == [1, 2, 3, 4, 5, 6]
-    assert said == ["metrics.jsonl: No space left on device; its rows wait", "metrics.jsonl: written again"]
+    assert [row["step"] for row in read(path)] == [1, 2, 3, *range(10, MOST_WAITING + 9), 10**6]
+    assert lines == ["metrics.jsonl: No space left on device; its rows wait", "metrics.jsonl: written again"]
 
 
 def test_half_a_row_is_taken_back(path, monkeypatch):
-    whole = path.read_bytes()
-    written = MetricsLog(path)
+    whole, written = path.read_bytes(), MetricsLog(path)
 
     def torn(content):
         written._stream.write(bytes(content[:5]))
@@ -84,17 +73,6 @@ def test_half_a_row_is_taken_back(path, monkeypatch):
     monkeypatch.setattr(written, "_append", torn)
     written.write({"step": 4})
     assert path.read_bytes() == whole
-
-
-def test_waiting_rows_do_not_fill_the_memory(path):
-    def broken(event, _path):
-        raise OSError(errno.EIO, "Input/output error")
-
-    written = MetricsLog(path)
-    with files.observed(broken):
-        for step in range(MOST_WAITING + 5):
-            written.write({"step": step})
-    assert len(written._waiting) == MOST_WAITING
 
 
 @pytest.fixture

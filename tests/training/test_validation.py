@@ -14,9 +14,12 @@ from gantools import api
 from gantools.checkpoint import state, weights
 from gantools.config.schema import TrainOptions
 from gantools.data.loading.batches import LowHigh, Masked, Restoration
+from gantools.data.loading.sampler import SampleKey
 from gantools.data.synthetic import drawing
 from gantools.errors import TrainingError
+from gantools.evaluation.run_model import RunModel
 from gantools.images.io import reader
+from gantools.inference.model import open_model
 from gantools.recipes.pix2pix import Pix2Pix
 from gantools.recipes.srgan import Srgan
 from gantools.training import rng, setup
@@ -24,8 +27,9 @@ from gantools.training.device.runtime import Runtime
 from gantools.training.distributed import batch_norm
 from gantools.training.state import TrainState
 from gantools.training.validation import Validation
-from tests.training.test_resume import assert_equal_states
+from tests.training.runs import assert_equal_states
 
+SPEC = "pix2pix/shoes-64"
 DROPOUT = ("model.inference=train", "model.generator.dropout_ups=2")
 CPU = torch.device("cpu")
 
@@ -41,7 +45,7 @@ def shown(tmp_path):
 @pytest.mark.parametrize("decay", ["null", "0.5"])
 def test_a_network_that_keeps_dropout_is_validated_as_eval_measures_it(tiny, tmp_path, shown, decay, layout):
     settings = tiny(
-        "pix2pix/shoes-64",
+        SPEC,
         *DROPOUT,
         f"data.validation_dir={shown}",
         f"train.ema_decay={decay}",
@@ -55,32 +59,17 @@ def test_a_network_that_keeps_dropout_is_validated_as_eval_measures_it(tiny, tmp
     )
 
 
-def test_sample_sheets_show_the_network_in_the_mode_of_its_export(tiny, tmp_path, shown):
-    """The generated column is what inference makes of the source beside it."""
-    from gantools.evaluation.run_model import RunModel
-    from gantools.inference.model import open_model
-
-    settings = tiny("pix2pix/shoes-64", *DROPOUT, f"data.validation_dir={shown}", "train.ema_decay=null")
+def test_sample_sheets_show_what_inference_makes_of_the_source(tiny, tmp_path, shown):
+    settings = tiny(SPEC, *DROPOUT, f"data.validation_dir={shown}", "train.ema_decay=null")
     prepared = setup.prepare(settings.recipe, settings.config, "cpu")
     state = TrainState(prepared)
-    sheets = []
     with state.validation.at_rest():
-        for _ in range(2):
-            sheets.append(state.validation.apply(prepared.recipe.preview, 1)["generated"])
-        state.validation.apply(prepared.recipe.preview, 0)
+        sheets = [state.validation.apply(prepared.recipe.preview, 1)["generated"] for _ in range(2)]
     assert torch.equal(*sheets)
     path = tmp_path / "x.safetensors"
     weights.save(path, "pix2pix", prepared.recipe.exports(), {"generator": prepared.recipe.generator}, {})
-    model = open_model(path, export=None, device=CPU)
-    made = RunModel(model)(prepared.validation[streamless(1)].source)
-    drawn = (sheets[0][0].permute(1, 2, 0) + 1) * 127.5
-    assert np.abs(drawn.numpy() - made).max() < 1
-
-
-def streamless(index):
-    from gantools.data.loading.sampler import SampleKey
-
-    return SampleKey(0, index)
+    made = RunModel(open_model(path, export=None, device=CPU))(prepared.validation[SampleKey(0, 1)].source)
+    assert np.abs(((sheets[0][0].permute(1, 2, 0) + 1) * 127.5).numpy() - made).max() < 1
 
 
 def test_validation_in_training_mode_leaves_the_training_alone(tiny, tmp_path):
@@ -88,7 +77,7 @@ def test_validation_in_training_mode_leaves_the_training_alone(tiny, tmp_path):
     networks = []
     for name, every in (("quiet", 99), ("busy", 1)):
         often = [f"train.{what}_every_steps={every}" for what in ("preview", "validate")]
-        settings = tiny("pix2pix/shoes-64", *DROPOUT, "train.ema_decay=null", *often)
+        settings = tiny(SPEC, *DROPOUT, "train.ema_decay=null", *often)
         run = api.train(settings, run_dir=tmp_path / name, device="cpu", max_steps=3)
         networks.append(state.newest(run.path / "checkpoints")[1])
     assert_equal_states(*({key: each[key] for key in ("networks", "streams", "play")} for each in networks))
@@ -108,47 +97,41 @@ def test_statistics_over_all_ranks_wait_for_nobody_in_validation(monkeypatch):
         network(images)
 
 
-class FewStreams:
-    """Stands in for the random streams of several CUDA devices."""
+class TwoDevices:
+    """Stands in for the random states of two CUDA devices; asking for those of all devices fails."""
 
     def __init__(self, monkeypatch) -> None:
-        self.states, self.seen = {0: torch.tensor([1]), 1: torch.tensor([2])}, []
-        monkeypatch.setattr(torch.cuda, "get_rng_state", self.get)
-        monkeypatch.setattr(torch.cuda, "set_rng_state", self.set)
+        self.states = {0: torch.tensor([1]), 1: torch.tensor([2])}
+        monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: self.states[device.index])
+        monkeypatch.setattr(
+            torch.cuda, "set_rng_state", lambda state, device: self.states.update({device.index: state})
+        )
         for name in ("get_rng_state_all", "set_rng_state_all"):
             monkeypatch.setattr(torch.cuda, name, lambda *_: pytest.fail("all devices were asked"))
 
-    def get(self, device):
-        self.seen.append(device.index)
-        return self.states[device.index]
-
-    def set(self, state, device):
-        self.seen.append(device.index)
-        self.states[device.index] = state
+    def values(self) -> list[int]:
+        return [int(state) for state in self.states.values()]
 
 
-def test_only_the_own_devices_streams_are_saved_and_set_aside(monkeypatch):
-    own, devices = torch.device("cuda:1"), FewStreams(monkeypatch)
+def test_only_the_own_devices_random_state_is_saved_and_restored(monkeypatch):
+    own, devices = torch.device("cuda:1"), TwoDevices(monkeypatch)
     saved = rng.state(own)
     assert torch.equal(saved["cuda"], torch.tensor([2]))
     with rng.preserved(own):
-        devices.states[1] = torch.tensor([9])
+        devices.states = {0: torch.tensor([8]), 1: torch.tensor([9])}
         torch.manual_seed(3)
-    assert (devices.states[1].item(), set(devices.seen)) == (2, {1})
+    assert devices.values() == [8, 2]
     assert torch.equal(rng.state(CPU)["cpu"], saved["cpu"])
     assert rng.state(CPU).keys() == {"cpu"}
 
 
-def test_streams_of_old_checkpoints_are_taken(monkeypatch):
-    """They have those of all devices in a list, which is empty without CUDA."""
-    own, devices = torch.device("cuda:1"), FewStreams(monkeypatch)
-    cpu = torch.get_rng_state()
-    rng.load_state({"cpu": cpu, "cuda": [torch.tensor([5]), torch.tensor([6])]}, own)
-    assert devices.states == {0: torch.tensor([1]), 1: torch.tensor([6])}
-    for stored in ([], [torch.tensor([7])]):
-        rng.load_state({"cpu": cpu, "cuda": stored}, own)
-        rng.load_state({"cpu": cpu, "cuda": stored}, CPU)
-    assert devices.states[1].item() == 6
+def test_random_states_of_old_checkpoints_are_taken(monkeypatch):
+    """They have a list of all devices', which is empty without CUDA."""
+    own, devices = torch.device("cuda:1"), TwoDevices(monkeypatch)
+    for stored in ([torch.tensor([5]), torch.tensor([6])], [], [torch.tensor([7])]):
+        for device in (own, CPU):
+            rng.load_state({"cpu": torch.get_rng_state(), "cuda": stored}, device)
+        assert devices.values() == [1, 6]
 
 
 def ramp(height: int, width: int, channels: int = 3) -> torch.Tensor:
@@ -157,43 +140,36 @@ def ramp(height: int, width: int, channels: int = 3) -> torch.Tensor:
     return places.expand(1, height, width, channels).to(torch.uint8)
 
 
-class Exporting:
-    """A recipe of which only its export is asked."""
-
-    def __init__(self, size_multiple: int = 1, trained_px: int = 16) -> None:
-        self.export = weights.Export("g", {}, 1, size_multiple, trained_px=trained_px)
-
-    def exports(self):
-        return {"generator": self.export}
+def middle(batch, largest_px: int | None = 64, size_multiple: int = 1, trained_px: int = 16):
+    """What is validated of a batch, for a network with these needs."""
+    export = weights.Export("g", {}, 1, size_multiple, trained_px=trained_px)
+    recipe = SimpleNamespace(exports=lambda: {"generator": export})
+    return Validation(recipe, None, {}, None, None, largest_px)._middle(batch)
 
 
 def test_of_large_images_the_middle_is_validated_alike_in_all_parts_of_a_pair():
-    validation = Validation(Exporting(), None, {}, None, None, 64)
     pair = Restoration(ramp(100, 50), ramp(100, 50), ("a",))
-    cut = validation._middle(pair)
+    cut = middle(pair)
     assert torch.equal(cut.degraded, pair.degraded[:, 18:82])
     assert torch.equal(cut.clean, pair.clean[:, 18:82])
-    low_high = LowHigh(ramp(25, 40), ramp(100, 160), ("a",))
-    cut = validation._middle(low_high)
-    assert torch.equal(cut.low, low_high.low[:, 4:20, 12:28])
-    assert torch.equal(cut.high, low_high.high[:, 16:80, 48:112])
-    masked = Masked(ramp(70, 64), ramp(70, 64, 1), ("a",))
-    cut = validation._middle(masked)
+    pair = LowHigh(ramp(25, 40), ramp(100, 160), ("a",))
+    cut = middle(pair)
+    assert torch.equal(cut.low, pair.low[:, 4:20, 12:28])
+    assert torch.equal(cut.high, pair.high[:, 16:80, 48:112])
+    cut = middle(Masked(ramp(70, 64), ramp(70, 64, 1), ("a",)))
     assert (cut.image.shape, cut.mask.shape) == ((1, 64, 64, 3), (1, 64, 64, 1))
 
 
 @pytest.mark.parametrize(("largest_px", "kept"), [(None, 100), (100, 100), (64, 64), (63, 32), (20, 32), (1, 32)])
 def test_the_middle_fits_the_network_and_is_never_below_what_it_is_trained_on(largest_px, kept):
-    validation = Validation(Exporting(size_multiple=32, trained_px=32), None, {}, None, None, largest_px)
-    cut = validation._middle(Restoration(ramp(100, 100), ramp(100, 100), ("a",)))
+    cut = middle(Restoration(ramp(100, 100), ramp(100, 100), ("a",)), largest_px, size_multiple=32, trained_px=32)
     assert cut.clean.shape == (1, kept, kept, 3)
 
 
-def test_a_run_validates_and_draws_no_larger_images_than_it_is_reported(tiny, tmp_path, monkeypatch):
+def test_a_run_validates_and_draws_no_larger_images_than_it_should(tiny, tmp_path, monkeypatch):
     """48 px photos, enlarged by four from 12 px: at most 32 px, from 8 px."""
-    seen = []
-    honest = Srgan.validate
-    monkeypatch.setattr(Srgan, "validate", lambda self, batch: seen.append(batch.high.shape) or honest(self, batch))
+    seen, original = [], Srgan.validate
+    monkeypatch.setattr(Srgan, "validate", lambda self, batch: seen.append(batch.high.shape) or original(self, batch))
     run = api.train(tiny("srgan/compact", "train.validation_px=32"), run_dir=tmp_path / "run", device="cpu")
     assert set(seen) == {(1, 3, 32, 32)}
     sheet = reader.read_rgb8(sorted((run.path / "samples").iterdir())[-1])
@@ -213,9 +189,7 @@ def test_a_run_validates_and_draws_no_larger_images_than_it_is_reported(tiny, tm
     ],
 )
 @pytest.mark.parametrize("when", ["validate", "preview"])
-def test_no_memory_in_validation_is_one_line_that_names_the_setting_and_the_work_is_saved(
-    tiny, tmp_path, monkeypatch, when, error
-):
+def test_no_memory_in_validation_is_one_line_that_names_the_setting(tiny, tmp_path, monkeypatch, when, error):
     def fails(_self, _batch):
         raise error
 
@@ -229,9 +203,9 @@ def test_no_memory_in_validation_is_one_line_that_names_the_setting_and_the_work
     assert api.resume(tmp_path / "run", overrides=["train.validation_px=24"], device="cpu").ending == "finished"
 
 
-def test_the_machine_of_a_validation_is_the_runs(tiny):
+def test_memory_format_and_modes_are_back_after_a_validation(tiny):
     """A run on channels_last goes on in it."""
-    settings = tiny("pix2pix/shoes-64", *DROPOUT, "train.memory_format=channels_last")
+    settings = tiny(SPEC, *DROPOUT, "train.memory_format=channels_last")
     state = TrainState(setup.prepare(settings.recipe, settings.config, "cpu"))
     assert isinstance(state.runtime, Runtime)
     weight = next(value for value in state.recipe.generator.parameters() if value.dim() == 4)

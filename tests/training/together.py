@@ -1,6 +1,6 @@
 """Trainings by two processes that meet once for all of them, because to start processes is what costs most.
 
-``python -m tests.training.together FOLDER PICTURES WHAT…`` is what each of them runs; see ``SCENES``.
+``python -m tests.training.together FOLDER IMAGES SCENE…`` is what each of them runs; see ``SCENES``.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from gantools.errors import TrainingError
 from gantools.recipes.pix2pix import Pix2Pix
 from gantools.training.distributed.launch import environment, free_port
 from gantools.training.recipe import LossTerms
-from gantools.training.reporter import Silent
 from tests.cli.conftest import SMALL, SMALL_PRESET
+from tests.training.listening import Listener
 
 SHARED = (
     "data.workers=0",
@@ -35,7 +35,7 @@ SHARED = (
 )
 LONGER = ("stages.adversarial.steps=4",)
 BOTH = ("model.generator.norm=none", "model.discriminator.norm=none")
-# Every recipe in a form in which no picture meets another one: no batch statistics, dropout, pools or relativistic
+# Every recipe in a form in which no image meets another one: no batch statistics, dropout, pools or relativistic
 # loss. (The restorer's encoder has batch norms: its statistics are shared.)
 EQUAL = {
     "pix2pix/paper": (*LONGER, *BOTH, "model.generator.dropout=0"),
@@ -50,10 +50,10 @@ EQUAL = {
 RANDOM = ("model.generator.dropout=0.5", "model.generator.norm=batch", "model.pool_images=2")
 
 
-def settings(spec: str, pictures: Path, *overrides: str) -> api.Settings:
+def settings(spec: str, images: Path, *overrides: str) -> api.Settings:
     """A tiny configuration of ``spec`` on images that are drawn where they are not there."""
     recipe = spec.partition("/")[0]
-    folder = pictures / recipe
+    folder = images / recipe
     if not folder.exists():
         drawing.draw_dataset(recipes.find(recipe).drawings, folder, count=12, size_px=64, seed=1)
     small = (*SMALL[recipe], *SMALL_PRESET.get(spec, ()))
@@ -75,45 +75,44 @@ def processes(count: int, arguments: Sequence[str]) -> list[subprocess.Popen[str
     ]
 
 
-def equal(folder: Path, pictures: Path, spec: str) -> None:
+def equal(folder: Path, images: Path, spec: str) -> None:
     """Train what one process with the double batch trains as well."""
-    api.train(settings(spec, pictures, *EQUAL[spec]), run_dir=folder / spec, device="cpu")
+    api.train(settings(spec, images, *EQUAL[spec]), run_dir=folder / spec, device="cpu")
 
 
-def resumed(folder: Path, pictures: Path) -> None:
+def resumed(folder: Path, images: Path) -> None:
     """Train a run as a whole, and one in two parts."""
-    tried = settings("cyclegan/paper", pictures, *LONGER, *RANDOM)
+    tried = settings("cyclegan/paper", images, *LONGER, *RANDOM)
     api.train(tried, run_dir=folder / "whole", device="cpu")
     api.train(tried, run_dir=folder / "parts", device="cpu", max_steps=3)
     api.resume(folder / "parts", device="cpu")
 
 
-def signalled(folder: Path, pictures: Path) -> None:
+def signalled(folder: Path, images: Path) -> None:
     """The second process is told to stop; both do, at the same step."""
     rank = int(os.environ["RANK"])
 
-    class Telling(Silent):
-        def step(self, done: int) -> None:
-            if rank == 1 and done == 2:
-                os.kill(os.getpid(), signal.SIGTERM)
+    def act(done: int) -> None:
+        if rank == 1 and done == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    tried = settings("pix2pix/paper", pictures, "stages.adversarial.steps=1000")
-    run = api.train(tried, run_dir=folder / "signalled", device="cpu", reporter=Telling())
+    tried = settings("pix2pix/paper", images, "stages.adversarial.steps=1000")
+    run = api.train(tried, run_dir=folder / "signalled", device="cpu", reporter=Listener(act))
     (folder / f"signalled-{rank}.json").write_text(json.dumps([run.ending, run.step, run.signal]))
 
 
-def poisoned(folder: Path, pictures: Path) -> None:
+def poisoned(folder: Path, images: Path) -> None:
     """The second process meets a loss that is no number; both fail. Nothing can come after it."""
-    rank, honest, calls = int(os.environ["RANK"]), Pix2Pix.generator_loss, []
+    rank, original, calls = int(os.environ["RANK"]), Pix2Pix.generator_loss, []
 
     def spoilt(self: Pix2Pix, batch: Any, made: Any) -> LossTerms:
         calls.append(1)
-        terms = honest(self, batch, made).terms
+        terms = original(self, batch, made).terms
         return LossTerms(**terms | ({"pixel": terms["pixel"] * float("nan")} if len(calls) == 3 and rank else {}))
 
     Pix2Pix.generator_loss = spoilt
     try:
-        api.train(settings("pix2pix/paper", pictures, *LONGER), run_dir=folder / "poisoned", device="cpu")
+        api.train(settings("pix2pix/paper", images, *LONGER), run_dir=folder / "poisoned", device="cpu")
     except TrainingError as error:
         (folder / f"poisoned-{rank}.txt").write_text(f"{type(error).__name__}: {error}")
 

@@ -1,8 +1,7 @@
-"""What tests share that compare a run with a loop written out by hand."""
+"""What tests share that train tiny recipes: runs, and comparing their weights and states to the last bit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,6 @@ import torch
 from torch import nn
 
 from gantools import api
-from gantools.data.loading import loader
-from gantools.data.loading.batches import Batch, to_network
 from gantools.training import setup
 from gantools.training.setup import Outcome
 from gantools.training.state import RunSpec
@@ -36,25 +33,25 @@ def trained(settings: api.Settings, folder: Path, max_steps: int | None = None) 
     return run(settings, folder, max_steps).loop.state.recipe
 
 
-def first(settings: api.Settings) -> Any:
-    """The recipe with the first weights of its networks, in the layout that they are trained in."""
-    spec = prepared(settings)
-    for stage in spec.recipe.stages():
-        for player in stage.players.values():
-            for network in player.networks.values():
-                spec.runtime.place(network).train()
-    return spec.recipe
-
-
-def batches(settings: api.Settings) -> Iterator[Batch]:
-    """The batches of the run, in its order."""
-    data = settings.recipe.dataset(settings.config, "training")
-    images, channels_last = settings.config.data.batch_images, prepared(settings).runtime.channels_last
-    stream = loader.batches(data, batch_images=images, start_batch=0, seed=settings.config.seed, workers=0)
-    return (to_network(batch, "cpu", channels_last=channels_last) for batch in stream)
-
-
 def assert_same_weights(ours: nn.Module, theirs: nn.Module) -> None:
-    """To the last bit."""
     for (name, mine), other in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
         assert torch.equal(mine, other), f"{name}: differs by {(mine - other).abs().max()}"
+
+
+def flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Every leaf of a checkpoint's state by path."""
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = dict(enumerate(value)).items()
+    else:
+        return {path: value}
+    return {key: leaf for name, item in items for key, leaf in flat(item, f"{path}/{name}").items()}
+
+
+def assert_equal_states(one: Any, other: Any) -> None:
+    one, other = flat(one), flat(other)
+    assert one.keys() == other.keys()
+    for path, value in one.items():
+        same = torch.equal(value, other[path]) if isinstance(value, torch.Tensor) else value == other[path]
+        assert same, path
