@@ -37,11 +37,18 @@ def evaluate(
     require_folder(data, "--data")
     recipe = find_weights.recipe_of(path)
     if find_weights.takes(path, options.export) == "latent":
-        if options.metrics or options.feature_weights or overrides or options.sheet or options.blend is not None:
-            raise UsageError(f"{recipe} starts from noise: only --data, --device, --fail-under and -o apply to it")
+        if options.metrics or overrides or options.blend is not None:
+            raise UsageError(f"{recipe} starts from noise: leave out --metrics, --blend and KEY=VALUE")
         from gantools.evaluation import generated
 
-        return generated.evaluate(path, data, device=options.device, progress=progress)
+        return generated.evaluate(
+            path,
+            data,
+            feature_weights=options.feature_weights or (),
+            device=options.device,
+            sheet=options.sheet,
+            progress=progress,
+        )
     chosen = choose_metrics(recipe, options, _limited(options))
     blended = find_weights.resolve_blend(path, options.blend, options.blend_with)
     from gantools.devices import choose_device

@@ -3,42 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from gantools.errors import DataError, UsageError
 from gantools.evaluation.result import Evaluation, Row
+from gantools.metrics import sets
 from gantools.metrics.example import MODEL
-from gantools.metrics.protocols import METRICS
+from gantools.metrics.protocols import METRICS, MetricProtocol
 
 if TYPE_CHECKING:
     from gantools.checkpoint.weights import Latent
     from gantools.data.datasets.labelled import LabelledDataset
     from gantools.generation.latents import Sample
-    from gantools.generation.model import LatentModel
     from gantools.images.image import Pixels
+    from gantools.metrics.classifier import Trained
 
 Progress = Callable[[int, int], None]
 HELD_OUT = "held-out images"
 MOST_SAMPLES = 10_000
-NEAREST_PX = 16
-"""Images are compared at this size to find the training image that is nearest to a sample."""
+LEAST_ENLARGED_PX = 32
+"""Feature networks see images of at least this side: smaller ones are enlarged."""
+MOST_VALUES = 50
+"""Columns of captions.csv with more values than this are no attributes."""
 
 
 @dataclass(frozen=True)
-class _Sets:
-    """Samples, held-out images and training images, with the classes of each where there are any."""
+class _Real:
+    """Real images, their classes (-1: none) and the attributes of their captions."""
 
-    made: list[Pixels]
-    wanted: npt.NDArray[np.int64]
-    held_out: list[Pixels]
-    held_out_classes: npt.NDArray[np.int64]
-    training: list[Pixels]
-    training_classes: npt.NDArray[np.int64]
+    images: list[Pixels]
+    classes: npt.NDArray[np.int64]
+    attributes: Mapping[str, list[str]]
+
+
+@dataclass
+class _Scores:
+    """Values by candidate and metric, and remarks that are needed to repeat them."""
+
+    values: dict[str, dict[str, float]] = field(default_factory=lambda: {MODEL: {}, HELD_OUT: {}})
+    metrics: dict[str, MetricProtocol] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, metric: str, values: Mapping[str, float], name: str | None = None) -> None:
+        """Values of a metric by candidate; ``name`` is what it is called, where that is not its own name."""
+        shown = name or metric
+        self.metrics[shown] = replace(METRICS[metric], name=shown)
+        for candidate, value in values.items():
+            self.values.setdefault(candidate, {})[shown] = value
 
 
 def evaluate(
@@ -46,14 +63,17 @@ def evaluate(
     data: Path,
     *,
     count: int | None = None,
+    feature_weights: Sequence[Path] = (),
     batch: int = 64,
     device: str = "auto",
+    sheet: Path | None = None,
     progress: Progress = lambda _done, _of: None,
 ) -> Evaluation:
     """Make samples and compare them with held-out images of ``data``, as many of both by default.
 
-    Labelled data train a small classifier first, which judges classes and whose features are compared. Raises
-    UsageError, DataError and ModelFileError.
+    Labels and attributes of the data train small classifiers first, which say what samples show; with
+    ``feature_weights`` sets are compared by that network's features too. ``sheet``: where to draw samples beside real
+    images. Raises UsageError, DataError and ModelFileError.
     """
     from gantools.checkpoint import weights
     from gantools.devices import choose_device
@@ -63,18 +83,50 @@ def evaluate(
     settings = (weights.describe(path).about.get("config") or {}).get("data")
     if not isinstance(settings, dict):
         raise UsageError(f"'{path}': does not say what it was trained on")
-    training, held_out = (_dataset(settings, data, split) for split in ("training", "validation"))
-    if len(held_out) < 2:
-        raise DataError(f"--data: {len(held_out)} held-out images; at least 2 are compared")
-    number = min(count or len(held_out), MOST_SAMPLES)
-    samples = _samples(model.latent, held_out, number)
-    made: list[Pixels] = []
+    datasets = [_dataset(settings, data, split) for split in ("training", "validation")]
+    training, held_out = (_real(dataset) for dataset in datasets)
+    if len(held_out.images) < 2:
+        raise DataError(f"--data: {len(held_out.images)} held-out images; at least 2 are compared")
+    number = min(count or len(held_out.images), MOST_SAMPLES)
+    samples = _samples(model.latent, datasets[1], number)
+    levels: list[list[Pixels]] = [[] for _ in range(model.latent.levels)]
     for at in range(0, number, batch):
         progress(at, number)
-        made += model.images(samples[at : at + batch])
-    sets = _Sets(made, _wanted(samples, model), *_images(held_out), *_images(training))
-    subject = {"weights": str(path), "recipe": model.recipe}
-    return _measured(sets, model, subject, held_out.describe())
+        for level, images in zip(levels, model.levels(samples[at : at + batch]), strict=True):
+            level += images
+    found = _Scores()
+    _measure(found, model.latent, samples, levels, training, held_out)
+    if feature_weights:
+        _through_network(found, levels[-1], held_out.images, feature_weights, model.device)
+    if sheet is not None:
+        _draw(sheet, levels[-1], held_out.images)
+    return Evaluation(
+        {"weights": str(path), "recipe": model.recipe},
+        datasets[1].describe(),
+        "; ".join([f"{number} samples of seeds 0, 1, …", *found.notes]),
+        f"{len(held_out.images)} held-out images",
+        tuple(found.metrics.values()),
+        tuple(metric.line() for metric in found.metrics.values()),
+        tuple(Row("all", candidate, {}) for candidate in found.values),
+        distances=found.values,
+        samples=number,
+    )
+
+
+def evaluate_several(files: Mapping[str, Path], data: Path, device: str) -> Evaluation:
+    """Each model by its name, as :func:`evaluate` measures it, and held-out images."""
+    found = {name: evaluate(path, data, device=device) for name, path in files.items()}
+    first = next(iter(found.values()))
+    values = {name: each.distances[MODEL] for name, each in found.items()} | {HELD_OUT: first.distances[HELD_OUT]}
+    metrics = {metric.name: metric for each in found.values() for metric in each.metrics}
+    return replace(
+        first,
+        subject={"models": ", ".join(found)},
+        metrics=tuple(metrics.values()),
+        protocol=tuple(metric.line() for metric in metrics.values()),
+        rows=tuple(Row("all", candidate, {}) for candidate in values),
+        distances=values,
+    )
 
 
 def _dataset(settings: Mapping[str, Any], data: Path, split: Any) -> LabelledDataset:
@@ -87,13 +139,16 @@ def _dataset(settings: Mapping[str, Any], data: Path, split: Any) -> LabelledDat
     return LabelledDataset(options, split, seed=0)
 
 
-def _images(dataset: LabelledDataset) -> tuple[list[Pixels], npt.NDArray[np.int64]]:
+def _real(dataset: LabelledDataset) -> _Real:
     from gantools.data.loading.sampler import SampleKey
 
     samples = [dataset[SampleKey(0, index)] for index in range(len(dataset))]
-    labelled = bool(dataset.classes)
+    labelled = bool(dataset.classes) and not dataset.vocabulary
     classes = [int(sample.condition.argmax()) if labelled else -1 for sample in samples]
-    return [sample.image for sample in samples], np.asarray(classes)
+    attributes = [dataset.attributes(sample.name) for sample in samples]
+    shared = set.intersection(*map(set, attributes)) if attributes else set()
+    columns = {name: [each[name] for each in attributes] for name in sorted(shared)}
+    return _Real([sample.image for sample in samples], np.asarray(classes), columns)
 
 
 def _samples(latent: Latent, held_out: LabelledDataset, count: int) -> list[Sample]:
@@ -112,86 +167,162 @@ def _samples(latent: Latent, held_out: LabelledDataset, count: int) -> list[Samp
     ]
 
 
-def _wanted(samples: Sequence[Sample], model: LatentModel) -> npt.NDArray[np.int64]:
-    """What each sample should show: its class, or the value of its first categorical code; -1 for neither."""
-    latent = model.latent
-    if latent.classes:
-        return np.asarray([int(each.condition.argmax()) for each in samples if each.condition is not None])
-    if latent.categorical:
-        first = latent.noise_size
-        return np.asarray([int(each.latent[first : first + latent.categorical[0]].argmax()) for each in samples])
-    return np.full(len(samples), -1)
+def _measure(
+    found: _Scores,
+    latent: Latent,
+    samples: Sequence[Sample],
+    levels: Sequence[list[Pixels]],
+    training: _Real,
+    held_out: _Real,
+) -> None:
+    """Everything that needs no file of weights."""
+    made, real = levels[-1], held_out.images
+    if (training.classes >= 0).all():
+        trained = _classifier(training, held_out, training.classes.tolist(), held_out.classes.tolist())
+        found.notes.append(f"the classifier is right on {trained.accuracy:.1%} of the held-out images")
+        _by_class(found, trained, latent, samples, levels, held_out)
+    if latent.text_size:
+        _by_attribute(found, made, training, held_out)
+    if latent.continuous:
+        _codes(found, made, latent, samples)
+    for level in levels if len(levels) > 1 else levels[-1:]:
+        height, width = level[0].shape[:2]
+        if not height % 2 and not width % 2:
+            name = MODEL if level is made else f"{width}x{height} px"
+            energy = sets.detail(_at_size(real, height, width))
+            found.add("detail", {name: sets.detail(level) / max(energy, 1e-9)})
+    vectors, wanted, known = sets.small(made), sets.small(real), sets.small(training.images)
+    found.add("diversity", {MODEL: sets.spread(vectors) / max(sets.spread(wanted), 1e-9), HELD_OUT: 1.0})
+    near = {MODEL: sets.nearest(vectors, known), HELD_OUT: sets.nearest(wanted, known)}
+    found.add("nearest_training", {name: float(np.median(values)) for name, values in near.items()})
 
 
-def _measured(sets: _Sets, model: LatentModel, subject: Mapping[str, str], data: str) -> Evaluation:
-    """Metrics of the samples, and those of held-out images as the best one could expect."""
-    made: dict[str, float] = {}
-    real: dict[str, float] = {}
-    notes = []
-    if (sets.training_classes >= 0).all():
-        notes.append(_judge(sets, model.latent, made, real))
-    small, small_held_out, known = _small(sets.made), _small(sets.held_out), _small(sets.training)
-    made["diversity"] = _spread(small) / max(_spread(small_held_out), 1e-9)
-    real["diversity"] = 1.0
-    made["nearest_training"] = float(np.median(_nearest(small, known)))
-    real["nearest_training"] = float(np.median(_nearest(small_held_out, known)))
-    protocols = tuple(METRICS[name] for name in made)
-    return Evaluation(
-        subject,
-        data,
-        "; ".join([f"{len(sets.made)} samples of seeds 0, 1, …", *notes]),
-        f"{len(sets.held_out)} held-out images",
-        protocols,
-        tuple(metric.line() for metric in protocols),
-        (Row("all", MODEL, {}), Row("all", HELD_OUT, {})),
-        distances={MODEL: made, HELD_OUT: real},
-        samples=len(sets.made),
-    )
+def _classifier(training: _Real, held_out: _Real, labels: list[int], test_labels: list[int]) -> Trained:
+    from gantools.metrics import classifier
+
+    return classifier.train(training.images, labels, held_out.images, test_labels)
 
 
-def _judge(sets: _Sets, latent: Latent, made: dict[str, float], real: dict[str, float]) -> str:
-    """Add what a classifier trained on the training images says; returns how good it is itself."""
+def _by_class(
+    found: _Scores,
+    trained: Trained,
+    latent: Latent,
+    samples: Sequence[Sample],
+    levels: Sequence[list[Pixels]],
+    held_out: _Real,
+) -> None:
+    """What a classifier of the data's classes says, and the distances of sets by its features, at every size."""
     from gantools.metrics import classifier
     from gantools.metrics.frechet import frechet
 
-    judge = classifier.train(
-        sets.training, sets.training_classes.tolist(), sets.held_out, sets.held_out_classes.tolist()
+    made, real = levels[-1], held_out.images
+    features, vectors, half = trained.features(real), trained.features(made), len(real) // 2
+    height, width = real[0].shape[:2]
+    found.add(
+        "frechet_classifier", {MODEL: frechet(vectors, features), HELD_OUT: frechet(features[:half], features[half:])}
     )
-    features, half = judge.features(sets.held_out), len(sets.held_out) // 2
-    made["frechet_classifier"] = frechet(judge.features(sets.made), features)
-    real["frechet_classifier"] = frechet(features[:half], features[half:])
-    shown = judge.classes(sets.made)
-    made["classes_seen"] = float(len(set(shown.tolist())))
-    real["classes_seen"] = float(len(set(sets.held_out_classes.tolist())))
+    for level in levels[:-1]:
+        rows, columns = level[0].shape[:2]
+        coarse = trained.features(_at_size(_at_size(real, rows, columns), height, width))
+        distance = frechet(trained.features(_at_size(level, height, width)), coarse)
+        found.add("frechet_classifier", {f"{columns}x{rows} px": distance})
+    if half > sets.NEIGHBOURS:
+        for name, pair in {MODEL: (vectors, features), HELD_OUT: (features[:half], features[half:])}.items():
+            precision, recall = sets.precision_recall(*pair)
+            found.add("precision", {name: precision})
+            found.add("recall", {name: recall})
+    shown = trained.classes(made)
+    found.add("classes_seen", {MODEL: len(set(shown.tolist())), HELD_OUT: len(set(held_out.classes.tolist()))})
     if latent.classes:
-        made["label_accuracy"] = float((shown == sets.wanted).mean())
-        real["label_accuracy"] = judge.accuracy
+        wanted = [int(each.condition.argmax()) for each in samples if each.condition is not None]
+        found.add("label_accuracy", {MODEL: float((shown == wanted).mean()), HELD_OUT: trained.accuracy})
     elif latent.categorical:
-        made["code_accuracy"] = classifier.match(shown, sets.wanted)
-    return f"the classifier is right on {judge.accuracy:.1%} of the held-out images"
+        first = latent.noise_size
+        codes = [int(each.latent[first : first + latent.categorical[0]].argmax()) for each in samples]
+        found.add("code_accuracy", {MODEL: classifier.match(shown, np.asarray(codes))})
 
 
-def _small(images: Sequence[Pixels]) -> npt.NDArray[np.float32]:
-    """Images as vectors at a common small size. Shapes: (N, 16 · 16 · C)."""
-    import cv2
+def _by_attribute(found: _Scores, made: Sequence[Pixels], training: _Real, held_out: _Real) -> None:
+    """For each further column of captions.csv, how often a sample shows what its caption's row says."""
+    for column, given in training.attributes.items():
+        wanted = held_out.attributes.get(column, ())
+        values = sorted({*given, *wanted})
+        if not wanted or not 1 < len(values) <= MOST_VALUES:
+            continue
+        numbers = [values.index(value) for value in wanted]
+        trained = _classifier(training, held_out, [values.index(value) for value in given], numbers)
+        asked = [numbers[at % len(numbers)] for at in range(len(made))]
+        accuracy = float((trained.classes(made) == np.asarray(asked)).mean())
+        found.add("attribute_accuracy", {MODEL: accuracy, HELD_OUT: trained.accuracy}, f"{column}_accuracy")
 
-    size = (NEAREST_PX, NEAREST_PX)
-    return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA).reshape(-1) for image in images]).astype(
-        np.float32
-    )
+
+def _codes(found: _Scores, made: Sequence[Pixels], latent: Latent, samples: Sequence[Sample]) -> None:
+    """What each continuous code moves most: slant, width, height or brightness."""
+    shapes = sets.moments(made)
+    for number in range(latent.continuous):
+        code = [float(each.latent[latent.noise_size + sum(latent.categorical) + number]) for each in samples]
+        related = {name: sets.correlation(np.asarray(code), values) for name, values in shapes.items()}
+        strongest = max(related, key=related.__getitem__)
+        name = f"c{len(latent.categorical) + number + 1}"
+        found.add("code_correlation", {MODEL: related[strongest]}, f"{name}_correlation")
+        found.notes.append(f"{name} moves {strongest} most")
 
 
-def _spread(vectors: npt.NDArray[np.float32]) -> float:
-    """The mean distance of one image from the next."""
-    return float(np.sqrt(np.square(vectors - np.roll(vectors, 1, axis=0)).mean(axis=1)).mean())
+def _through_network(
+    found: _Scores, made: Sequence[Pixels], real: Sequence[Pixels], feature_weights: Sequence[Path], device: Any
+) -> None:
+    """Distances of the sets by features of networks whose files were given."""
+    from gantools.metrics.features import recognise
+    from gantools.metrics.frechet import frechet
+    from gantools.metrics.loading import FeatureFiles, prepare
+
+    given = {recognise(path) for path in feature_weights}
+    usable = [metric for metric in METRICS.values() if metric.takes == "sets" and given & set(metric.networks)]
+    if not usable:
+        raise UsageError(f"--feature-weights: samples are not compared by {', '.join(sorted(given))}")
+    loaded = prepare(usable, FeatureFiles(feature_weights), device)
+    half = len(real) // 2
+    for name, embedder in loaded.embedders.items():
+        vectors, features = (
+            np.stack([embedder.embed(_enlarged(image)) for image in images]) for images in (made, real)
+        )
+        found.add(name, {MODEL: frechet(vectors, features), HELD_OUT: frechet(features[:half], features[half:])})
+        if name == "frechet_distance":
+            pairs = {MODEL: (vectors, features), HELD_OUT: (features[:half], features[half:])}
+            found.add("kernel_distance", {name: sets.kernel_distance(*pair) for name, pair in pairs.items()})
+        found.notes.append(f"{name} by {loaded.networks[name]}")
 
 
-def _nearest(vectors: npt.NDArray[np.float32], known: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Each vector's RMS distance to the nearest of the known ones."""
-    squares = np.square(known).sum(axis=1)
-    found = [
-        np.square(part).sum(axis=1, keepdims=True) - 2 * part @ known.T + squares
-        for part in np.array_split(vectors, max(1, len(vectors) // 256))
+def _enlarged(image: Pixels) -> Pixels:
+    """RGB with both sides of at least 32 px, each pixel repeated."""
+    times = -(-LEAST_ENLARGED_PX // min(image.shape[:2]))
+    return as_rgb(image).repeat(times, axis=0).repeat(times, axis=1)
+
+
+def as_rgb(image: Pixels) -> Pixels:
+    """The image with three channels. Shapes: uint8 [H, W, 1 or 3] → [H, W, 3]."""
+    return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
+
+
+def _at_size(images: Sequence[Pixels], height: int, width: int) -> list[Pixels]:
+    """Images resized: means of pixels when they shrink, linearly when they grow."""
+    if images[0].shape[:2] == (height, width):
+        return list(images)
+    method = cv2.INTER_AREA if images[0].shape[0] > height else cv2.INTER_LINEAR
+    return [
+        cv2.resize(image, (width, height), interpolation=method).reshape(height, width, image.shape[2])
+        for image in images
     ]
-    distances = np.concatenate([np.maximum(part.min(axis=1), 0) for part in found])
-    return np.asarray(np.sqrt(distances / vectors.shape[1]), np.float64)
+
+
+def _draw(sheet: Path, made: Sequence[Pixels], real: Sequence[Pixels]) -> None:
+    from gantools.images.image import Image
+    from gantools.images.io import writer
+    from gantools.images.ops.grid import grid
+
+    shown = [
+        [as_rgb(image) for image in images[at : at + 8]]
+        for images in (made[:32], real[:32])
+        for at in range(0, min(32, len(images)), 8)
+    ]
+    writer.write(Image(grid(shown)), sheet)

@@ -40,9 +40,13 @@ class LatentModel:
         """
         return [ranges.from_tensor(image) for image in self._run(samples, steps=False)[-1]]
 
+    def levels(self, samples: list[Sample]) -> list[list[Pixels]]:
+        """The images of several samples at every level, the smallest first."""
+        return [[ranges.from_tensor(image) for image in images] for images in self._run(samples, steps=True)]
+
     def steps(self, sample: Sample) -> list[Pixels]:
         """A sample's image at every level, the smallest first; one image where the generator has a single level."""
-        return [ranges.from_tensor(image[0]) for image in self._run([sample], steps=True)]
+        return [images[0] for images in self.levels([sample])]
 
     @torch.inference_mode()
     def _run(self, samples: list[Sample], *, steps: bool) -> list[Tensor]:

@@ -184,6 +184,49 @@ _TABLE = (
     MetricProtocol(
         "classes_seen", "", "classes that the same classifier finds among the samples", "samples", libraries=("torch",)
     ),
+    MetricProtocol(
+        "precision",
+        "",
+        "share of samples within the region of the held-out images (Kynkäänniemi et al. 2019), the same 84 features",
+        "samples",
+        libraries=("numpy", "torch"),
+    ),
+    MetricProtocol(
+        "recall",
+        "",
+        "share of held-out images within the region of the samples (Kynkäänniemi et al. 2019), the same 84 features",
+        "samples",
+        libraries=("numpy", "torch"),
+    ),
+    MetricProtocol(
+        "attribute_accuracy",
+        "",
+        "share of samples that show what their caption's row says, by a classifier trained on the training images",
+        "samples",
+        libraries=("torch",),
+    ),
+    MetricProtocol(
+        "code_correlation",
+        "",
+        "correlation of a continuous code with slant, width, height or brightness, the strongest, without its sign",
+        "samples",
+    ),
+    MetricProtocol(
+        "kernel_distance",
+        "",
+        "squared kernel distance (Bińkowski et al. 2018), the features of frechet_distance",
+        "samples",
+        "lower",
+        libraries=("numpy", "torch", "torchvision"),
+    ),
+    MetricProtocol(
+        "detail",
+        "",
+        "energy of the finest detail of samples, divided by that of held-out images: 1 is theirs",
+        "samples",
+        "neither",
+        libraries=("numpy", "opencv"),
+    ),
     MetricProtocol("diversity", "", "mean distance of two samples, divided by that of two held-out images", "samples"),
     MetricProtocol(
         "nearest_training",

@@ -67,6 +67,10 @@ class LabelledDataset(Dataset):
             images = transforms.random_position(images, rng, flip=True, rotate=False)
         return LabelledSample(images[0], self._condition(self._known[name], rng), name)
 
+    def attributes(self, name: str) -> dict[str, str]:
+        """What captions.csv says of an image in further columns."""
+        return dict(self._known[name].attributes)
+
     def describe(self) -> str:
         """One phrase: ``8000 images of 10 classes``, ``500 images with captions (14 words)``."""
         what = f"{len(self.items)} images"

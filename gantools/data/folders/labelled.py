@@ -20,16 +20,18 @@ from gantools.data.folders.layout import Item, Layout
 from gantools.errors import DataError
 from gantools.images.io import shards
 
+CAPTIONS, LABELS = "captions.csv", "dataset.json"
 IDX_IMAGES, IDX_LABELS = 0x803, 0x801
 """First four bytes of idx files of images and of labels."""
 
 
 @dataclass(frozen=True)
 class LabelledItem(Item):
-    """An image with its class and captions."""
+    """An image with its class, captions, and the attributes that captions.csv has in further columns."""
 
     label: str | None = None
     captions: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 def find(folder: Path) -> Layout:
@@ -37,15 +39,15 @@ def find(folder: Path) -> Layout:
 
     Raises DataError for a missing or empty folder and for labels or captions that do not fit the images.
     """
-    idx = _idx_files(folder) if folder.is_dir() else None
+    idx = idx_files(folder) if folder.is_dir() else None
     if idx is not None:
         return Layout("photos", _idx_items(*idx))
     search.require_folder(folder)
     paths = search.image_files(folder)
     names = {path: path.relative_to(folder).as_posix() for path in paths}
-    labels, captions = _labels(folder, list(names.values())), _captions(folder, list(names.values()))
+    labels, rows = _labels(folder, list(names.values())), _captions(folder, list(names.values()))
     items = (
-        LabelledItem(name, (path,), None, labels.get(name), captions.get(name) or _text_beside(path))
+        LabelledItem(name, (path,), None, labels.get(name), *(rows.get(name) or (_text_beside(path), ())))
         for path, name in names.items()
     )
     return Layout("photos", tuple(items))
@@ -53,9 +55,9 @@ def find(folder: Path) -> Layout:
 
 def _labels(folder: Path, names: Sequence[str]) -> Mapping[str, str]:
     """Classes by image: from dataset.json, else the folders that hold all images."""
-    stored = _read(folder / "dataset.json")
+    stored = _read(folder / LABELS)
     if stored is not None:
-        return _ada_labels(folder / "dataset.json", stored, names)
+        return _ada_labels(folder / LABELS, stored, names)
     tops = {name: name.split("/")[0] for name in names}
     return tops if all("/" in name for name in names) and len(set(tops.values())) > 1 else {}
 
@@ -73,9 +75,9 @@ def _ada_labels(file: Path, stored: bytes, names: Sequence[str]) -> Mapping[str,
     return labels
 
 
-def _captions(folder: Path, names: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-    """Captions by image from captions.csv, which may have several rows for one."""
-    file = folder / "captions.csv"
+def _captions(folder: Path, names: Sequence[str]) -> Mapping[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]]:
+    """Captions and attributes by image from captions.csv, which may have several rows for one; the last one's count."""
+    file = folder / CAPTIONS
     stored = _read(file)
     if stored is None:
         return {}
@@ -83,7 +85,7 @@ def _captions(folder: Path, names: Sequence[str]) -> Mapping[str, tuple[str, ...
         rows = list(csv.DictReader(io.StringIO(stored.decode("utf-8-sig"))))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"'{file}': not a CSV file in UTF-8 ({error})") from error
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {}
     known = set(names)
     for number, row in enumerate(rows, start=2):
         name, caption = (str(row.get(column) or "").strip() for column in ("file", "caption"))
@@ -91,7 +93,8 @@ def _captions(folder: Path, names: Sequence[str]) -> Mapping[str, tuple[str, ...
             raise DataError(f"'{file}':{number}: needs a file and a caption (columns file,caption)")
         if name not in known:
             raise DataError(f"'{file}':{number}: there is no image {name!r} in the folder")
-        found[name] = (*found.get(name, ()), caption)
+        others = [(key, value) for key, value in row.items() if key and key not in ("file", "caption") and value]
+        found[name] = ((*found.get(name, ((), ()))[0], caption), tuple(others))
     return found
 
 
@@ -114,7 +117,7 @@ def _read(path: Path) -> bytes | None:
 # --- MNIST's idx files
 
 
-def _idx_files(folder: Path) -> tuple[Path, Path | None] | None:
+def idx_files(folder: Path) -> tuple[Path, Path | None] | None:
     """The idx files of images and of labels of a folder; None without images. Raises DataError for several sets."""
     images = sorted(folder.glob("*images*idx3-ubyte*"))
     if not images:
