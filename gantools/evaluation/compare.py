@@ -22,7 +22,7 @@ from gantools.pretrained.catalogue import SUFFIX
 if TYPE_CHECKING:
     import torch
 
-    from gantools.evaluation.comparison import Comparison
+    from gantools.evaluation.comparison import Comparison, SampleComparison
     from gantools.inference.model import Model
     from gantools.metrics.protocols import MetricProtocol
 
@@ -60,6 +60,8 @@ def compare(words: Sequence[str], output: Path, options: CompareOptions) -> Comp
     if options.metrics is not None and truth is None:
         raise UsageError("--metrics compare with the truth: give --truth DIR")
     found = models_and_inputs(words, options.most)
+    if not found.inputs:
+        return _compare_samples(found.models, output, truth, options)
     blended = _blends(found, options)
     measured: tuple[MetricProtocol, ...] = ()
     if truth is not None:
@@ -92,7 +94,10 @@ def models_and_inputs(words: Sequence[str], most: int) -> ModelsAndInputs:
     for word in (word for word in words if word not in inputs):
         exporting.make_ready(word)
         models[word] = find_weights.resolve(word)
-    if not models or not inputs:
+    kinds = {find_weights.takes(path, None) for path in models.values()}
+    if "latent" in kinds and (inputs or len(kinds) > 1):
+        raise UsageError("models that start from noise are compared with each other only, and without images")
+    if not models or not (inputs or "latent" in kinds):
         missing = "image and no folder of them" if models else "model: installed weights, a run's folder or a file"
         raise UsageError(f"compare takes models, then images; there is no {missing}")
     installed = {weights.name for weights in catalogue.installed()}
@@ -140,7 +145,28 @@ def _load(
     return loaded | {other: open_model(path, export=export, device=device) for other, path in others}
 
 
-def _write(comparison: Comparison, output: Path) -> int:
+def _compare_samples(
+    models: Mapping[str, Path], output: Path, data: Path | None, options: CompareOptions
+) -> ComparisonResult:
+    """Models that start from noise, on the same seeds; ``data`` is a data set to measure them with."""
+    if options.mask or options.metrics or options.feature_weights or options.blends or options.blend_with:
+        raise UsageError("models that start from noise: only --truth DIR (a data set), --most and --device apply")
+    if data is not None:
+        require_folder(data, "--truth")
+    from gantools.devices import choose_device
+    from gantools.evaluation import generated
+    from gantools.evaluation.comparison import SampleComparison
+    from gantools.generation.model import open_model
+
+    device = choose_device(options.device)
+    loaded = {name: open_model(path, options.export, device) for name, path in models.items()}
+    if reading := [name for name, model in loaded.items() if model.latent.text_size]:
+        raise UsageError(f"{', '.join(reading)}: draws what a text says; use gantools generate --text, or eval --data")
+    measured = generated.evaluate_several(models, data, options.device) if data is not None else None
+    return ComparisonResult(_write(SampleComparison(loaded, options.most, measured), output), 0, (), measured, {})
+
+
+def _write(comparison: Comparison | SampleComparison, output: Path) -> int:
     """Write the page or image; how many images it shows. Nothing is written where none could be shown."""
     if output.suffix.lower() in PAGES:
         from gantools.evaluation.gallery import Gallery

@@ -6,10 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from gantools.errors import GantoolsError, ImageError
+from gantools.evaluation.generated import as_rgb
 from gantools.evaluation.measurement import Measurement
 from gantools.evaluation.result import Evaluation, Failure, Row
 from gantools.evaluation.run_model import run_on_file
+from gantools.generation.latents import Sample, vector_of
+from gantools.generation.model import LatentModel
 from gantools.images.image import Pixels
 from gantools.images.io import reader
 from gantools.images.ops.resize import resize_bicubic
@@ -76,6 +81,32 @@ class Comparison:
             protocol=tuple(self.measurement.metrics.lines()),
             rows=tuple(self.measurement.rows),
         )
+
+
+@dataclass(eq=False)
+class SampleComparison:
+    """Models that start from noise, on the same seeds; conditional ones show one class after another."""
+
+    models: Mapping[str, LatentModel]
+    seeds: int
+    measured: Evaluation | None = None
+    failures: Sequence[Failure] = ()
+
+    def run(self) -> Iterator[ComparedImage]:
+        """An image of every seed and model."""
+        for seed in range(self.seeds):
+            made = {name: model.images([_sample(model, seed)])[0] for name, model in self.models.items()}
+            yield ComparedImage(f"seed {seed}", {name: as_rgb(pixels) for name, pixels in made.items()})
+
+    def evaluation(self) -> Evaluation | None:
+        """The metrics of the models, where they were measured."""
+        return self.measured
+
+
+def _sample(model: LatentModel, seed: int) -> Sample:
+    latent = model.latent
+    condition = np.eye(len(latent.classes), dtype=np.float32)[seed % len(latent.classes)] if latent.classes else None
+    return Sample(f"seed{seed:04d}", vector_of(latent, seed), condition)
 
 
 def _truth_of(path: Path, truths: Path) -> Path:

@@ -47,8 +47,9 @@ class CompareOptions(MetricOptions):
     """Which images models are compared on, and what is shown of them."""
 
     truth: Annotated[
-        str | None, Option("Ground-truth folder (matching names); enables metrics.", metavar="DIR")
-    ] = None  # fmt: skip
+        str | None,
+        Option("Ground truth (matching names) or, for models from noise, a data set; enables metrics.", metavar="DIR"),
+    ] = None
     mask: Annotated[
         str | None, Option("Masks, for models that fill missing parts.", metavar="FILE|DIR|center")
     ] = None  # fmt: skip

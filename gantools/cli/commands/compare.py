@@ -21,7 +21,10 @@ class Asked(CompareOptions):
     """What is typed: the options of a comparison, and those that the command line alone has."""
 
     words: Annotated[
-        list[str], typer.Argument(metavar="MODEL... INPUT...", help="Models as for infer, then images or folders.")
+        list[str],
+        typer.Argument(
+            metavar="MODEL... INPUT...", help="Models, then images or folders; models from noise take none."
+        ),
     ]
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="FILE", help="A page (.html), or one image of all results.")
@@ -44,8 +47,9 @@ def _report(found: ComparisonResult, asked: Asked) -> int:
     """Print what was left out, failed and measured, and where the result is; the exit code."""
     if found.left_out:
         console.message(f"the first {asked.most} images of {asked.most + found.left_out}; --most N shows more")
-    sizes = ", ".join(f"{console.quoted(name)} sees {size}" for name, size in found.scales.items())
-    console.message(f"{sizes}; --scale-to trained|native|N changes that")
+    if found.scales:
+        sizes = ", ".join(f"{console.quoted(name)} sees {size}" for name, size in found.scales.items())
+        console.message(f"{sizes}; --scale-to trained|native|N changes that")
     for failure in found.failures:
         console.failure(console.quoted(f"{failure.image!r}: {failure.error}"))
     if not found.shown:
