@@ -7,13 +7,17 @@ import os
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from gantools.data.folders import layout, search
+from gantools import text
+from gantools.data.datasets.labelled import LabelledDataset
+from gantools.data.folders import labelled, layout, search
+from gantools.data.folders.labelled import LabelledItem
 from gantools.data.loading.workers import each
 from gantools.data.options.datasets import DataOptions
+from gantools.data.options.labelled import LabelledData
 from gantools.data.prepare.recognise import SAID, Kind, Recognised, examples, kind_of, without_partner
 from gantools.data.prepare.tasks import Size
 from gantools.errors import DataError, ImageError
@@ -49,6 +53,10 @@ class Report:
     problems: tuple[str, ...]
     remarks: tuple[str, ...]
     note: str = ""
+    classes: Mapping[str, int] = field(default_factory=dict)
+    """Images by class, for recipes that start from noise."""
+    captions: Mapping[str, Any] = field(default_factory=dict)
+    """How many images have captions, and their words."""
 
 
 def examine(path: Path) -> Examined:
@@ -75,6 +83,8 @@ def inspect(
 
     Raises DataError when the folder is missing or holds no images.
     """
+    if folder.is_dir() and labelled.idx_files(folder):
+        return _inspect_idx(folder)
     search.require_folder(folder)
     kind = kind or kind_of(folder)
     paths = search.image_files(folder)
@@ -94,14 +104,69 @@ def inspect(
         problems.append(str(error))
     problems += _problems(sets, files)
     remarks = _remarks_on_duplicates(duplicates, sets)
-    if shards.files_below(folder) is None:
-        remarks += left_out([folder], Path(os.devnull), recursive=True).lines()
     unmatched = without_partner(folder) if kind == "pairs" else ()
     counts = [tuple(map(len, each_set.sides)) for each_set in sets] or [(0,), (0,)]
     note = sets[0].note if sets else ""
+    classes, captions, more = _labels(folder) if kind == "photos" else ({}, {}, [])
+    remarks += more
+    if shards.files_below(folder) is None:
+        left = left_out([folder], Path(os.devnull), recursive=True)
+        tables = [name for name in (labelled.CAPTIONS, labelled.LABELS) if (folder / name).is_file()]
+        beside = captions["images"] if captions and labelled.CAPTIONS not in tables else 0
+        left.others -= Counter(Path(name).suffix for name in tables) + Counter({".txt": beside})
+        remarks += left.lines()
     return Report(
-        folder, kind, counts[0], counts[1], tuple(files), unmatched, duplicates, tuple(problems), tuple(remarks), note
+        folder,
+        kind,
+        counts[0],
+        counts[1],
+        tuple(files),
+        unmatched,
+        duplicates,
+        tuple(problems),
+        tuple(remarks),
+        note,
+        classes,
+        captions,
     )
+
+
+def _inspect_idx(folder: Path) -> Report:
+    """MNIST's idx files: images of one size, with classes where the labels are there too."""
+    counts = [len(LabelledDataset(LabelledData(dir=str(folder)), split, 0)) for split in ("training", "validation")]
+    images = labelled.find(folder).items[0].files[0]
+    height, width = labelled.read_idx(images).shape[1:]
+    files = [Examined(images, "", (width, height), "L 8 bit")] * sum(counts)
+    classes, _, remarks = _labels(folder)
+    return Report(
+        folder,
+        "photos",
+        (counts[0],),
+        (counts[1],),
+        tuple(files),
+        (),
+        (),
+        (),
+        tuple(remarks),
+        f"idx file {images.name}",
+        classes,
+    )
+
+
+def _labels(folder: Path) -> tuple[dict[str, int], dict[str, Any], list[str]]:
+    """Images by class, captions, and what is wrong with either: recipes that start from noise read them."""
+    try:
+        items = [item for item in labelled.find(folder).items if isinstance(item, LabelledItem)]
+    except DataError as error:
+        return {}, {}, [str(error)]
+    counts = Counter(item.label for item in items if item.label is not None)
+    classes = {name: counts[name] for name in sorted(counts, key=labelled.natural)}
+    missing = [item.name for item in items if not any(map(text.words, item.captions))]
+    if len(missing) == len(items):
+        return classes, {}, []
+    words = text.vocabulary(caption for item in items for caption in item.captions)
+    remarks = [f"without caption: {_first(missing)}"] if missing else []
+    return classes, {"images": len(items) - len(missing), "words": len(words)}, remarks
 
 
 def _problems(sets: Sequence[Recognised], files: Sequence[Examined]) -> list[str]:
@@ -158,6 +223,8 @@ def facts(report: Report) -> dict[str, Any]:
         "unmatched": [str(path) for path in report.unmatched],
         "duplicates": [[str(path) for path in group] for group in report.duplicates],
         "problems": list(report.problems),
+        "classes": dict(report.classes),
+        "captions": dict(report.captions),
         "remarks": list(report.remarks),
     }
 
@@ -189,6 +256,11 @@ def lines(report: Report) -> list[str]:
         several = "sides of {shortest_px} to {longest_px} px, most often {commonest} ({commonest_share:.0%})"
         found.append((several if sizes["distinct"] > 1 else "size: {commonest}, all of them").format(**sizes))
         found.append("modes: " + ", ".join(f"{count} {mode}" for mode, count in stated["modes"].items()))
+    if report.classes:
+        counts = ", ".join(f"{name} {count}" for name, count in report.classes.items())
+        found.append(f"{len(report.classes)} classes: {counts}")
+    if report.captions:
+        found.append("captions: {images} images, {words} words".format(**report.captions))
     for name, words in (("unreadable", "unreadable"), ("damaged", "damaged"), ("unmatched", "without partner")):
         if stated[name]:
             found.append(f"{words}: {_first(stated[name])}")
