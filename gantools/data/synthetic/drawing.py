@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import astuple, fields
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gantools import files
+from gantools.data.folders.labelled import CAPTIONS
 from gantools.data.loading import sampler
 from gantools.data.synthetic import digits, fruit, scenes, shoes
 from gantools.images.image import Image
@@ -30,7 +31,6 @@ _FOLDERS: dict[Kind, dict[str, Draw]] = {
     "digits": {str(digit): partial(digits.draw, digit=digit) for digit in range(10)},
     "captioned-shoes": {"": lambda rng, side_px: shoes.draw_described(rng, side_px)[0]},
 }
-CAPTIONS = "captions.csv"
 
 
 def draw_dataset(
@@ -41,25 +41,28 @@ def draw_dataset(
     Image ``i`` depends on kind, seed and ``i`` alone. Captioned shoes have captions and attributes in captions.csv.
     """
     written = []
+    described: list[shoes.Attributes] = []
     for domain, (name, draw) in enumerate(_FOLDERS[kind].items()):
         for index in range(count):
-            path = folder / name / f"{index:05d}{suffix}"
-            writer.write(Image(draw(sampler.sample_rng(seed, domain, index), size_px)), path)
+            path, rng = folder / name / f"{index:05d}{suffix}", sampler.sample_rng(seed, domain, index)
+            if kind == "captioned-shoes":
+                pixels, attributes = shoes.draw_described(rng, size_px)
+                described.append(attributes)
+            else:
+                pixels = draw(rng, size_px)
+            writer.write(Image(pixels), path)
             written.append(path)
-    if kind == "captioned-shoes":
-        files.write_bytes(folder / CAPTIONS, _captions(written, seed).encode())
+    if described:
+        files.write_bytes(folder / CAPTIONS, _captions(written, described).encode())
     return written
 
 
-def _captions(paths: list[Path], seed: int) -> str:
+def _captions(paths: list[Path], described: list[shoes.Attributes]) -> str:
     """A row for every shoe: file, caption, and the attributes that it was drawn with."""
     stream = io.StringIO()
-    names = [field.name for field in fields(shoes.Attributes)]
     table = csv.writer(stream, lineterminator="\n")
-    table.writerow(("file", "caption", *names))
-    for index, path in enumerate(paths):
-        attributes = shoes.draw_described(sampler.sample_rng(seed, 0, index), 16)[1]
-        table.writerow((path.name, attributes.caption(), *(getattr(attributes, name) for name in names)))
+    table.writerow(("file", "caption", *(field.name for field in fields(shoes.Attributes))))
+    table.writerows((path.name, each.caption(), *astuple(each)) for path, each in zip(paths, described, strict=True))
     return stream.getvalue()
 
 
