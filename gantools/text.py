@@ -44,7 +44,7 @@ def require_known(caption: str, known: Iterable[str]) -> None:
 
 
 def encode(caption: str, size: int = VECTOR_SIZE) -> npt.NDArray[np.float32]:
-    """A caption's words and pairs of words, each added at a place and with a sign that its hash says; of length 1.
+    """A caption's words and pairs of words, each added at a place and with a sign that its hash says; of RMS 1.
 
     Shapes: [size]. The same caption gives the same vector everywhere. Paper: Weinberger 2009, arXiv 0902.2206.
     """
@@ -55,4 +55,4 @@ def encode(caption: str, size: int = VECTOR_SIZE) -> npt.NDArray[np.float32]:
     for term in (*found, *(f"{first} {second}" for first, second in pairwise(found))):
         digest = hashlib.sha256(term.encode()).digest()
         vector[int.from_bytes(digest[:4]) % size] += 1 if digest[4] & 1 else -1
-    return vector / max(float(np.linalg.norm(vector)), 1e-12)
+    return vector / max(float(np.sqrt(np.square(vector).mean())), 1e-12)
