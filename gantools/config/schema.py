@@ -80,6 +80,9 @@ class StageOptions(Options, Generic[P]):
     kimg: float | None = setting(None, "length in thousands of training images (give this, steps or epochs)", gt=0)
     optimizers: P = setting(..., "one optimizer per player")
     schedule: ScheduleOptions = setting(ConstantSchedule(), "learning-rate schedule of the stage, for all players")
+    accumulate_batches: int | None = setting(
+        None, "batches per optimizer step in this stage; null: train.accumulate_batches", ge=1, plausible=(1, 1024)
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gantools import files
 from gantools.checkpoint import state as storage
+from gantools.config.schema import StageOptions
 from gantools.errors import TrainingError, UsageError
 from gantools.training import rng
 from gantools.training.monitor import finite
@@ -135,7 +136,7 @@ class CheckpointManager:
         stage = state.stages[min(progress.stage, len(state.stages) - 1)]
         shares = [{"streams": content["streams"], "extra": content["extra"]}, *content["peers"]]
         if len(shares) != ranks.world_size:
-            self._report_world_size(len(shares))
+            self._report_world_size(len(shares), state.options(stage))
             in_epochs = state.options(stage).steps is None
             progress = progress.for_world_size(len(shares), ranks.world_size, in_epochs=in_epochs)
         trainer = open_stage(stage) if progress.stage_step else None
@@ -150,9 +151,9 @@ class CheckpointManager:
             rng.separate_ranks(state.config.seed, ranks.rank, content["position"]["step"])
         return progress, trainer
 
-    def _report_world_size(self, before: int) -> None:
+    def _report_world_size(self, before: int, options: StageOptions[Any]) -> None:
         now, config = self._ranks.world_size, self._state.config
-        images = config.data.batch_images * config.train.accumulate_batches
+        images = config.data.batch_images * (options.accumulate_batches or config.train.accumulate_batches)
         self._reporter.message(
             f"saved by {before} processes, going on with {now}: a step has {now * images} images, not "
             f"{before * images}; from here on the result is not that of {before} processes"

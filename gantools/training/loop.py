@@ -55,7 +55,7 @@ class Loop:
                             self._log(trainer, window, self._rate_factor(stage, self.progress.stage_step - 1, length))
                         self.ending, self.signal = ending, stopping.signal
                         return ending
-                    batches = self._next_batches(window)
+                    batches = self._next_batches(stage, window)
                     names = [name for batch in batches for name in batch.names]
                     rate_factor = self._rate_factor(stage, self.progress.stage_step, length)
                     self._announce(stage, self.progress.stage_step, length)
@@ -122,20 +122,20 @@ class Loop:
 
     def _announce(self, stage: Stage, stage_step: int, length: int) -> None:
         """Let the recipe know which step begins."""
-        images = stage_step * self.loader.images_per_step
+        images = stage_step * self.loader.images_per_step(self.state.options(stage))
         self.state.recipe.begin_step(StepInfo(stage.name, stage_step, length, images))
 
     def _rate_factor(self, stage: Stage, stage_step: int, length: int) -> float:
         options: StageOptions[Any] = self.state.options(stage)
-        return options.schedule.rate_factor(self.loader.stage_progress(stage_step, length))
+        return options.schedule.rate_factor(self.loader.stage_progress(options, stage_step, length))
 
-    def _next_batches(self, window: LogWindow) -> list[Any]:
+    def _next_batches(self, stage: Stage, window: LogWindow) -> list[Any]:
         """The next step's batches. Where the data fail, what was learnt until now is saved first.
 
         Of several ranks the others are in the middle of the step by then; they end without.
         """
         with self._saving_before_failure(), window.waiting():
-            return self.loader.step()
+            return self.loader.step(self.state.options(stage))
 
     @contextmanager
     def _saving_before_failure(self) -> Iterator[None]:
@@ -167,7 +167,8 @@ class Loop:
         self.recorder.check_finite()
         finite.require(self.state.weights(), step, self.recorder.last_batch)
         rates = {f"lr/{name}": own.lr * rate_factor for name, own in trainer.options.items()}
-        metrics = self.ranks.all_reduce_mean(window.take(step, self.loader.images_per_step)) | rates
+        images_per_step = self.loader.images_per_step(self.state.options(trainer.stage))
+        metrics = self.ranks.all_reduce_mean(window.take(step, images_per_step)) | rates
         self.recorder.row(step, trainer.stage, self.health.row(step, metrics))
 
     def _finish(self, stage: Stage) -> None:
@@ -208,7 +209,7 @@ class Loop:
         with closing(self._loader()) as loader:
             for stage in self.state.stages:
                 self.state.recipe.begin_step(StepInfo(stage.name, 0, 1, 0))
-                self._open(stage).step(0, loader.step(), 1.0)
+                self._open(stage).step(0, loader.step(self.state.options(stage)), 1.0)
                 yield stage.name
 
     def _open(self, stage: Stage) -> StageTrainer:

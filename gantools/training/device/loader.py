@@ -20,15 +20,18 @@ B = TypeVar("B", bound=Batch)
 
 
 class DeviceLoader:
-    """The batches of each step: ``train.accumulate_batches`` of ``data.batch_images``. Closing it ends the workers."""
+    """The batches of each step: one or several (``accumulate_batches``) of ``data.batch_images`` images.
+
+    Closing it ends the workers.
+    """
 
     def __init__(
         self, data: Dataset, config: RunConfig, runtime: Runtime, start_batch: int, *, warn: Callable[[str], None]
     ) -> None:
         self._runtime, self._images = runtime, len(data)
-        self.batches_per_step = config.train.accumulate_batches
+        self._accumulated = config.train.accumulate_batches
         info, on_cuda = runtime.ranks.info, runtime.device.type == "cuda"
-        self.images_per_step = config.data.batch_images * self.batches_per_step * info.world_size
+        self._images_per_batch = config.data.batch_images * info.world_size
         self._stream = loader.batches(
             data,
             batch_images=config.data.batch_images,
@@ -44,9 +47,13 @@ class DeviceLoader:
         moved = map(self._to_device, self._stream)
         self._batches = Prefetcher(self._stream, self._to_device, CudaStream(runtime.device)) if on_cuda else moved
 
-    def step(self) -> list[Any]:
-        """The batches of the next step, as network tensors on the device."""
-        return [next(self._batches) for _ in range(self.batches_per_step)]
+    def step(self, options: StageOptions[Any]) -> list[Any]:
+        """The batches of the next step of a stage, as network tensors on the device."""
+        return [next(self._batches) for _ in range(options.accumulate_batches or self._accumulated)]
+
+    def images_per_step(self, options: StageOptions[Any]) -> int:
+        """The images of a step of a stage, of all ranks together."""
+        return self._images_per_batch * (options.accumulate_batches or self._accumulated)
 
     def _to_device(self, batch: Batch) -> Batch:
         return to_network(batch, self._runtime.device, channels_last=self._runtime.channels_last)
@@ -56,11 +63,11 @@ class DeviceLoader:
         if options.steps is not None:
             return options.steps
         images = options.epochs * self._images if options.epochs is not None else 1000 * (options.kimg or 0)
-        return max(1, math.ceil(images / self.images_per_step))
+        return max(1, math.ceil(images / self.images_per_step(options)))
 
-    def stage_progress(self, stage_step: int, length: int) -> StageProgress:
+    def stage_progress(self, options: StageOptions[Any], stage_step: int, length: int) -> StageProgress:
         """How far a stage is, for its schedule."""
-        return StageProgress(stage_step, length, stage_step * self.images_per_step // self._images)
+        return StageProgress(stage_step, length, stage_step * self.images_per_step(options) // self._images)
 
     def close(self) -> None:
         self._stream.close()
