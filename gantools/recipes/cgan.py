@@ -9,7 +9,7 @@ from gantools.config.schema import GanOptimizers, RunConfig, StageOptions
 from gantools.data.options.labelled import LabelledData
 from gantools.losses import ADVERSARIAL
 from gantools.losses.options import VanillaOptions
-from gantools.models.latent.options import DenseConvOptions
+from gantools.models.latent.options import AUGMENTATION, Augmentation, DenseConvOptions
 from gantools.models.options import Initialization
 from gantools.training.latent import Drawn, LatentRecipe
 from gantools.training.recipe import initialize
@@ -25,6 +25,7 @@ class CganModel(Options):
     generator: DenseConvOptions = setting(
         DenseConvOptions(), "from noise and a one-hot label, joined to every layer; the discriminator mirrors it"
     )
+    augmentation: Augmentation = AUGMENTATION
     initialization: Initialization = setting("normal", "first weights: N(0, 0.02)", source="normal")
     adversarial: VanillaOptions = setting(VanillaOptions(), "adversarial objective", paper="vanilla")
 

@@ -11,7 +11,7 @@ from gantools.config.schema import GanOptimizers, RunConfig, StageOptions
 from gantools.data.options.labelled import LabelledData
 from gantools.losses import ADVERSARIAL
 from gantools.losses.options import HingeOptions, LeastSquaresOptions, VanillaOptions
-from gantools.models.latent.options import DcganOptions
+from gantools.models.latent.options import AUGMENTATION, Augmentation, DcganOptions
 from gantools.models.options import Initialization
 from gantools.training.latent import LatentRecipe
 from gantools.training.recipe import initialize
@@ -27,6 +27,7 @@ class DcganModel(Options):
     latent_distribution: Literal["normal", "uniform"] = setting(
         "normal", "what latent vectors are drawn from", paper="uniform", why="as in pytorch/examples"
     )
+    augmentation: Augmentation = AUGMENTATION
     initialization: Initialization = setting(
         "normal", "first weights: N(0, 0.02); BatchNorm N(1, 0.02)", paper="normal"
     )

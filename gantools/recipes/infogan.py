@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gantools.config.options import Options, setting
@@ -12,8 +13,8 @@ from gantools.losses import ADVERSARIAL
 from gantools.losses.options import VanillaOptions
 from gantools.models.latent.options import DenseConvOptions
 from gantools.models.options import Initialization
-from gantools.training.latent import Drawn, LatentRecipe, with_logits
-from gantools.training.recipe import LossTerms, Stage, initialize
+from gantools.training.latent import Drawn, LatentRecipe, fixed_latent, with_logits
+from gantools.training.recipe import Judged, LossTerms, Stage, initialize
 from gantools.training.turns import Alternate
 
 if TYPE_CHECKING:
@@ -105,6 +106,18 @@ class InfoGan(LatentRecipe):
         real, (fake, read) = self.discriminator(batch.image), self.read(drawn.fake.detach())
         terms = LossTerms(adversarial=self.gan.judge(real, fake), codes=self.code_loss(read, drawn.latent))
         return with_logits(terms, real, fake)
+
+    def validate(self, batch: LabelledImages) -> Judged:
+        """With how well the codes are read from images made of fixed vectors: c1_read is the share of right ones."""
+        judged = super().validate(batch)
+        _, read = self.read(judged.fake)
+        latent, noise_size = fixed_latent(self.latent, batch.names, read.device), self.latent.noise_size
+        at, found = noise_size, {}
+        for number, size in enumerate(self.options.categorical):
+            made, wanted = read[:, at - noise_size :][:, :size], latent[:, at : at + size]
+            found[f"c{number + 1}_read"] = float((made.argmax(1) == wanted.argmax(1)).float().mean())
+            at += size
+        return replace(judged, metrics=found)
 
     def read(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of images, and what is read of their codes."""

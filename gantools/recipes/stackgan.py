@@ -13,7 +13,7 @@ from gantools.config.schema import GanOptimizers, RunConfig, SomeStages, StageOp
 from gantools.data.options.labelled import LabelledData
 from gantools.losses import ADVERSARIAL
 from gantools.losses.options import VanillaOptions
-from gantools.models.latent.options import StackOptions
+from gantools.models.latent.options import AUGMENTATION, Augmentation, StackOptions
 from gantools.models.options import Initialization
 from gantools.text import VECTOR_SIZE
 from gantools.training.latent import Drawn, LatentRecipe, draw_latent, with_logits
@@ -32,6 +32,7 @@ class StackganModel(Options):
     """Networks and losses of stackgan."""
 
     generator: StackOptions = setting(StackOptions(), "both stages and their discriminators")
+    augmentation: Augmentation = AUGMENTATION
     divergence_weight: float = setting(
         2.0, "weight of the codes' divergence from N(0, 1)", paper=1.0, source=2.0, ge=0, why="as in the authors' code"
     )
@@ -157,19 +158,21 @@ class Stackgan(LatentRecipe):
 
     def generator_loss(self, batch: LabelledImages, described: Described) -> LossTerms:  # noqa: ARG002 (a player's)
         return LossTerms(
-            adversarial=self.gan.fool(self.discriminator(described.fake, described.condition)),
+            adversarial=self.gan.fool(self.scores(described.fake, described.condition)),
             divergence=self.options.divergence_weight * divergence(described.code),
         )
 
     def discriminator_loss(self, batch: LabelledImages, described: Described) -> LossTerms:
         """Matching-aware: a real image with another's sentence counts as fake, with half the weight."""
         image, (other, wrong) = self.real(batch), mismatched(batch.condition)
-        real = self.discriminator(image, batch.condition)
-        fake = self.discriminator(described.fake.detach(), described.condition)
+        real = self.scores(image, batch.condition)
+        fake = self.scores(described.fake.detach(), described.condition)
         terms = {"adversarial": self.gan.judge(real, fake) / 2}
-        if len(wrong):
-            terms["mismatch"] = self.gan.judge(real, self.discriminator(image[wrong], other[wrong])) / 2
-        return with_logits(LossTerms(**terms), real, fake)
+        if not len(wrong):
+            return with_logits(LossTerms(**terms), real, fake)
+        mismatched_logit = self.scores(image[wrong], other[wrong])
+        terms["mismatch"] = self.gan.judge(real, mismatched_logit) / 2
+        return with_logits(LossTerms(**terms), real, fake).with_metrics(mismatch_logit=mismatched_logit.detach().mean())
 
 
 def mismatched(condition: Tensor) -> tuple[Tensor, Tensor]:

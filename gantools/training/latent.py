@@ -71,13 +71,23 @@ class LatentRecipe(Recipe["LabelledImages", Drawn]):
         }
 
     def generator_loss(self, batch: LabelledImages, drawn: Any) -> LossTerms:  # noqa: ARG002 (a player's)
-        return LossTerms(adversarial=self.gan.fool(self.discriminator(drawn.fake, drawn.condition)))
+        return LossTerms(adversarial=self.gan.fool(self.scores(drawn.fake, drawn.condition)))
 
     def discriminator_loss(self, batch: LabelledImages, drawn: Any) -> LossTerms:
         """Real and fake images go through the network apart, each with its own label, where there is one."""
-        real = self.discriminator(self.real(batch), self.condition_of(batch))
-        fake = self.discriminator(drawn.fake.detach(), drawn.condition)
+        real = self.scores(self.real(batch), self.condition_of(batch))
+        fake = self.scores(drawn.fake.detach(), drawn.condition)
         return with_logits(LossTerms(adversarial=self.gan.judge(real, fake)), real, fake)
+
+    def scores(self, image: Tensor, condition: Tensor | None) -> Tensor:
+        """The discriminator's logits of images, which ``model.augmentation`` changes before it sees them."""
+        policies = getattr(self.config.model, "augmentation", ())
+        if policies:
+            from gantools.training.augment import augment  # needs torch
+
+            image = augment(image, policies)
+        logits: Tensor = self.discriminator(image, condition)
+        return logits
 
     @property
     def image_px(self) -> tuple[int, int]:

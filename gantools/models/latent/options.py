@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from gantools.config.options import Options, setting
+
+Augmentation: TypeAlias = tuple[Literal["color", "translation", "cutout"], ...]
+AUGMENTATION = setting(
+    (), "what is done at random to images before a discriminator sees them (DiffAugment); for few images", paper=()
+)
 
 
 class MlpOptions(Options):
