@@ -23,12 +23,13 @@ from gantools.training.device import runtime
 from gantools.training.distributed import communicator, launch, rank_info
 from gantools.training.distributed.batch_norm import GlobalBatchNorm, share_statistics
 from gantools.training.distributed.rank_info import RankInfo
+from gantools.training.latent import LatentRecipe
 from gantools.training.run import metrics_log
 from tests.training import together
 from tests.training.listening import Listener
 from tests.training.runs import assert_equal_states
 
-EQUAL = ("pix2pix/paper", "srgan/mse", "restore/crappify-64")
+EQUAL = ("pix2pix/paper", "srgan/mse", "restore/crappify-64", "dcgan/mnist-32")
 PATIENCE_SECONDS = 900
 
 pytestmark = pytest.mark.filterwarnings("ignore:model.encoder_weights")
@@ -67,10 +68,11 @@ def met(shared, images) -> Path:
 
 
 @pytest.mark.parametrize("spec", EQUAL)
-def test_two_processes_equal_one_with_the_double_batch(spec, met, images, tmp_path):
+def test_two_processes_equal_one_with_the_double_batch(spec, met, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(LatentRecipe, "forward", together.latents_by_name)
     settings = together.settings(spec, images, *together.EQUAL[spec], "data.batch_images=4")
-    alone = api.train(settings, run_dir=tmp_path / "run", device="cpu").path
-    two, one = (state.newest(run / "checkpoints")[1] for run in (met / spec, alone))
+    alone = api.train(settings, run_dir=tmp_path / "run", device="cpu")
+    two, one = (state.newest(run / "checkpoints")[1] for run in (met / spec, alone.path))
     for name, network in one["networks"].items():
         both = two["networks"][name], network
         found, wanted = (torch.cat([values[key].double().flatten() for key in network]) for values in both)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,17 +12,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gantools import api
-from gantools.checkpoint import weights
+from gantools.checkpoint import state, weights
 from gantools.data.loading import loader
 from gantools.data.loading.batches import LabelledImages, to_network
-from gantools.data.synthetic import digits, shoes
-from gantools.errors import ConfigError, DataError
+from gantools.data.synthetic import digits, drawing
+from gantools.errors import ConfigError, DataError, UsageError
 from gantools.generation.latents import Sample, vector_of
 from gantools.generation.model import open_model
 from gantools.images.image import Image
 from gantools.images.io import writer
 from gantools.models.latent import laplacian, progressive
 from gantools.training import rng, setup
+from gantools.training.run import metrics_log
 from gantools.training.stopping import Limits
 
 SHARED = (
@@ -77,14 +77,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
         random = np.random.default_rng(number)
         pixels = digits.draw(random, 28, number % 3)
         writer.write(Image(pixels), folder / "digits" / str(number % 3) / f"{number}.png")
-    with (folder / "shoes.csv").open("w", newline="") as stream:
-        table = csv.writer(stream)
-        table.writerow(("file", "caption"))
-        for number in range(16):
-            pixels, attributes = shoes.draw_described(np.random.default_rng(number), 16)
-            writer.write(Image(pixels), folder / "shoes" / f"{number}.png")
-            table.writerow((f"{number}.png", attributes.caption()))
-    (folder / "shoes.csv").rename(folder / "shoes" / "captions.csv")
+    drawing.draw_dataset("captioned-shoes", folder / "shoes", 16, 16, 0)
     return folder
 
 
@@ -347,7 +340,8 @@ def _after(small, spec: str, folder: Path, steps: int) -> Path:
 
 @pytest.mark.parametrize("spec", SMALL)
 def test_a_run_that_stopped_goes_on_bit_for_bit(small, tmp_path: Path, spec: str) -> None:
-    settings = small(spec, "train.ema_decay=0.9")
+    longer = {"progan/shoes-64": ["stages.fade_8.accumulate_batches=2"]}.get(spec, [])
+    settings = small(spec, "train.ema_decay=0.9", *longer)
     stop = {"progan/shoes-64": 3, "lapgan/fashion-32": 5, "stackgan/shoes-64": 4}.get(spec, 2)
     trained(settings, tmp_path / "whole")
     trained(settings, tmp_path / "halves", Limits(max_steps=stop))
@@ -406,3 +400,56 @@ def test_missing_labels_and_captions_are_refused(small, drawn: Path) -> None:
         settings = api.configure(spec, data=data, overrides=[*SHARED, *SMALL[spec]])
         with pytest.raises(DataError, match=needs):
             setup.prepare(settings.recipe, settings.config, "cpu")
+
+
+def test_a_stage_has_a_batch_size_of_its_own(small, tmp_path: Path) -> None:
+    length = ("stages.stay_4.steps=null", "stages.stay_4.kimg=0.016")
+    trained(small("progan/shoes-64", "stages.stay_4.accumulate_batches=2", *length), tmp_path / "run")
+    rows = metrics_log.read(tmp_path / "run" / "metrics.jsonl")
+    assert [row["stage"] for row in rows if "loss/generator/adversarial" in row].count("stay_4") == 2
+    position = state.newest(tmp_path / "run" / "checkpoints")[1]["position"]
+    assert (position["step"], position["batches"]) == (10, 12)
+
+
+EVALUATED = {
+    "cgan/mnist": {"frechet_classifier", "precision", "recall", "classes_seen", "label_accuracy", "detail"},
+    "infogan/mnist": {"code_accuracy", "c2_correlation", "c3_correlation"},
+    "stackgan/shoes-64": {"kind_accuracy", "main_accuracy", "sole_accuracy", "accent_accuracy", "heel_accuracy"},
+    "lapgan/fashion-32": {"frechet_classifier", "detail", "diversity", "nearest_training"},
+}
+
+
+@pytest.mark.parametrize("spec", EVALUATED)
+def test_samples_are_measured_beside_held_out_images(small, drawn: Path, tmp_path: Path, spec: str) -> None:
+    trained(small(spec, "data.validation_share=0.5"), tmp_path / "run")
+    data = drawn / ("shoes" if spec.startswith("stackgan") else "digits")
+    found = api.evaluate(tmp_path / "run", data, sheet=tmp_path / "sheet.png")
+    means = found.means()
+    assert EVALUATED[spec] <= set(means["model"])
+    assert found.images == 8
+    assert {"held-out images", "model"} <= set(means)
+    if spec.startswith("lapgan"):
+        assert {"frechet_classifier", "detail"} == set(means["8x8 px"]) == set(means["16x16 px"])
+    assert (tmp_path / "sheet.png").is_file()
+    again = api.evaluate(tmp_path / "run", data).means()
+    assert again == means
+
+
+def test_models_from_noise_are_compared_on_the_same_seeds(small, drawn: Path, tmp_path: Path) -> None:
+    for spec in ("gan/mnist", "cgan/mnist", "stackgan/shoes-64"):
+        trained(small(spec), tmp_path / spec.partition("/")[0])
+    models = [str(tmp_path / "gan"), str(tmp_path / "cgan")]
+    found = api.compare(models, tmp_path / "page.html", truth=drawn / "digits", most=3)
+    assert found.shown == 3
+    assert "seed 2" in (tmp_path / "page.html").read_text()
+    assert found.evaluation is not None
+    assert list(found.evaluation.means()) == ["gan", "cgan", "held-out images"]
+    image = str(next((drawn / "shoes").glob("*.png")))
+    for words, message in (
+        ([*models, image], "without images"),
+        ([*models, str(tmp_path / "stackgan")], "draws what a text says"),
+        ([*models, "srgan", image], "with each other only"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            api.compare(words, tmp_path / "other.html")
+    assert not (tmp_path / "other.html").exists()

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from gantools import api, recipes
+from gantools.data.loading.batches import LabelledImages
 from gantools.data.synthetic import drawing
 from gantools.errors import TrainingError
 from gantools.recipes.pix2pix import Pix2Pix
 from gantools.training.distributed.launch import environment, free_port
+from gantools.training.latent import Drawn, LatentRecipe, fixed_latent
 from gantools.training.recipe import LossTerms
 from tests.cli.conftest import SMALL, SMALL_PRESET
 from tests.training.listening import Listener
@@ -44,6 +46,7 @@ EQUAL = {
     "deblur/fpn": (*LONGER, *BOTH, "model.full_discriminator.norm=none", "model.adversarial={name: lsgan}"),
     "srgan/mse": BOTH,
     "restore/crappify-64": ("train.sync_batch_norm=true", "model.critic.dropout=0"),
+    "dcgan/mnist-32": ("train.sync_batch_norm=true",),
 }
 
 # Dropout, batch norms, pools.
@@ -75,8 +78,15 @@ def processes(count: int, arguments: Sequence[str]) -> list[subprocess.Popen[str
     ]
 
 
+def latents_by_name(recipe: LatentRecipe, batch: LabelledImages) -> Drawn:
+    """As ``LatentRecipe.forward``, but an image's name decides its latent vector, on whichever rank it is."""
+    latent = fixed_latent(recipe.latent, batch.names, batch.image.device)
+    return Drawn(recipe.make(latent, None), latent)
+
+
 def equal(folder: Path, images: Path, spec: str) -> None:
     """Train what one process with the double batch trains as well."""
+    LatentRecipe.forward = latents_by_name
     api.train(settings(spec, images, *EQUAL[spec]), run_dir=folder / spec, device="cpu")
 
 
