@@ -412,7 +412,8 @@ def compare(
 
     ``words`` are models as for :func:`infer`, then images or folders. ``changes`` are options of ``gantools compare``
     by name: ``truth="wanted"`` is a folder of images with matching names, with which ``metrics`` are measured (by
-    default the first model's own); for each of ``blends`` the first model is shown once more, blended.
+    default the first model's own); for each of ``blends`` the first model is shown once more, blended. Models that
+    start from noise come without images: they are shown on the same seeds, and ``truth`` is a data set to measure by.
     Raises UsageError before any work, and DataError for folders that do not hold what they should.
 
     >>> from gantools import compare

@@ -44,9 +44,9 @@ def evaluate(
         return generated.evaluate(
             path,
             data,
-            feature_weights=options.feature_weights or (),
+            feature_weights=[Path(file) for file in options.feature_weights or ()],
             device=options.device,
-            sheet=options.sheet,
+            sheet=Path(options.sheet) if options.sheet else None,
             progress=progress,
         )
     chosen = choose_metrics(recipe, options, _limited(options))

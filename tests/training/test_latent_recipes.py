@@ -423,7 +423,7 @@ EVALUATED = {
 def test_samples_are_measured_beside_held_out_images(small, drawn: Path, tmp_path: Path, spec: str) -> None:
     trained(small(spec, "data.validation_share=0.5"), tmp_path / "run")
     data = drawn / ("shoes" if spec.startswith("stackgan") else "digits")
-    found = api.evaluate(tmp_path / "run", data, sheet=tmp_path / "sheet.png")
+    found = api.evaluate(tmp_path / "run", data, sheet=str(tmp_path / "sheet.png"))
     means = found.means()
     assert EVALUATED[spec] <= set(means["model"])
     assert found.images == 8
@@ -439,7 +439,7 @@ def test_models_from_noise_are_compared_on_the_same_seeds(small, drawn: Path, tm
     for spec in ("gan/mnist", "cgan/mnist", "stackgan/shoes-64"):
         trained(small(spec), tmp_path / spec.partition("/")[0])
     models = [str(tmp_path / "gan"), str(tmp_path / "cgan")]
-    found = api.compare(models, tmp_path / "page.html", truth=drawn / "digits", most=3)
+    found = api.compare(models, tmp_path / "page.html", truth=str(drawn / "digits"), most=3)
     assert found.shown == 3
     assert "seed 2" in (tmp_path / "page.html").read_text()
     assert found.evaluation is not None
