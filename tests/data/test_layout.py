@@ -19,10 +19,10 @@ def test_photos_are_found_recursively_sorted_and_without_hidden_files(tmp_path: 
     for name in ("b.png", "a/2.jpg", "a/1.PNG", ".hidden.png", ".git/x.png", "a/.y.png"):
         save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "again").symlink_to(tmp_path)  # walked once
     found = layout.find(tmp_path)
-    assert found.kind == "photos"
+    assert (found.kind, found.describe()) == ("photos", "3 photos")
     assert names(found) == ["a/1.PNG", "a/2.jpg", "b.png"]
-    assert found.describe() == "3 photos"
 
 
 def test_the_order_does_not_depend_on_the_disk(tmp_path: Path, save, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,12 +43,6 @@ def test_the_order_does_not_depend_on_the_disk(tmp_path: Path, save, monkeypatch
 
     monkeypatch.setattr(os, "scandir", Backwards)
     assert [path.name for path in search.image_files(tmp_path)] == first == sorted(first, key=str.encode)
-
-
-def test_a_link_to_the_folder_itself_is_walked_once(tmp_path: Path, save) -> None:
-    save(tmp_path / "a.png")
-    (tmp_path / "again").symlink_to(tmp_path)
-    assert names(layout.find(tmp_path)) == ["a.png"]
 
 
 @pytest.mark.parametrize(
@@ -74,80 +68,46 @@ def test_ab_images_are_recognised_by_their_shape_only_if_all_have_it(tmp_path: P
     assert layout.find(tmp_path).kind == "photos"
 
 
-def test_unpaired_domains_need_no_partners(tmp_path: Path, save) -> None:
-    for name in ("trainA/1.png", "trainA/2.png", "trainB/9.png"):
+def test_ready_made_splits_and_unpaired_domains_are_found(tmp_path: Path, save) -> None:
+    for name in ("train/trainA/1.png", "train/trainA/2.png", "train/trainB/9.png", "test/2.png"):
         save(tmp_path / name)
-    a, b = (layout.all_images(side).items for side in layout.domain_folders(tmp_path))
-    assert [item.name for item in a] == ["1.png", "2.png"]
-    assert [item.name for item in b] == ["9.png"]
-
-
-def test_ready_made_splits_are_found(tmp_path: Path, save) -> None:
-    save(tmp_path / "train" / "1.png")
-    save(tmp_path / "test" / "2.png")
     assert search.split_folder(tmp_path, "training") == tmp_path / "train"
     assert search.split_folder(tmp_path, "validation") == tmp_path / "test"
     assert search.split_folder(tmp_path / "train", "training") is None
-
-
-def missing(folder: Path, _save) -> None:
-    folder.rmdir()
-
-
-def is_a_file(folder: Path, _save) -> None:
-    folder.rmdir()
-    folder.write_text("text")
-
-
-def empty(folder: Path, _save) -> None:
-    (folder / "readme.md").write_text("nothing here")
-
-
-def unpaired(folder: Path, save) -> None:
-    save(folder / "a" / "0.png")
-    for number in range(7):
-        save(folder / "b" / f"{number}.png")
-
-
-def clash(folder: Path, save) -> None:
-    for name in ("a/0.png", "a/0.jpg", "b/0.png"):
-        save(folder / name)
-
-
-def other_size(folder: Path, save) -> None:
-    save(folder / "a" / "0.png", 10, 10)
-    save(folder / "b" / "0.png", 11, 10)
+    domains = layout.domain_folders(tmp_path / "train")
+    assert [names(layout.all_images(side)) for side in domains] == [["1.png", "2.png"], ["9.png"]]
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("files", "kind", "message"),
     [
-        (missing, "does not exist; give a folder with --data DIR"),
-        (is_a_file, "is a file; give a folder of images"),
-        (empty, "holds no images: 1 files seen, none ends in .bmp .dib .jfif .jif .jpe .jpeg .jpg "),
-        (unpaired, "6 files have no partner (b/1.png, b/2.png, b/3.png, b/4.png, b/5.png, …)"),
-        (clash, "have the same name; keep one"),
-        (other_size, "is 10x10 but"),
+        (None, "auto", "does not exist; give a folder with --data DIR"),
+        ("a file", "auto", "is a file; give a folder of images"),
+        ({"readme.md": ()}, "auto", "no images: 1 files seen, none ends in .bmp .dib .jfif .jif .jpe .jpeg .jpg "),
+        (
+            {"a/0.png": (), **{f"b/{number}.png": () for number in range(7)}},
+            "auto",
+            "6 files have no partner (b/1.png, b/2.png, b/3.png, b/4.png, b/5.png, …)",
+        ),
+        ({"a/0.png": (), "a/0.jpg": (), "b/0.png": ()}, "auto", "have the same name; keep one"),
+        ({"a/0.png": (10, 10), "b/0.png": (11, 10)}, "auto", "is 10x10 but"),
+        ({"1.png": (21, 10)}, "ab", "21 pixels wide"),
+        ({"1.png": (21, 10)}, "folders", "no two matching folders; expected one of source/target"),
     ],
 )
-def test_a_bad_folder_is_one_line(tmp_path: Path, save, spoil, said: str) -> None:
+def test_a_bad_folder_is_one_line(tmp_path: Path, save, files, kind, message: str) -> None:
     folder = tmp_path / "data"
-    folder.mkdir()
-    spoil(folder, save)
+    if files == "a file":
+        folder.write_text("text")
+    for name, size in files.items() if isinstance(files, dict) else ():
+        save(folder / "made.png", *size)
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / "made.png").rename(folder / name)
     with pytest.raises(DataError) as caught:
-        layout.find(folder)
-    message = str(caught.value)
-    assert said in message
-    assert message.startswith("data.")
-    assert "\n" not in message
-
-
-def test_a_stated_layout_is_held_to(tmp_path: Path, save) -> None:
-    save(tmp_path / "1.png", 21, 10)
-    with pytest.raises(DataError, match="21 pixels wide"):
-        layout.find(tmp_path, "ab")
-    with pytest.raises(DataError, match="no two matching folders; expected one of source/target"):
-        layout.find(tmp_path, "folders")
+        layout.find(folder, kind)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("data.")
+    assert "\n" not in str(caught.value)
 
 
 def test_ten_thousand_files_are_not_all_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

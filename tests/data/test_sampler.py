@@ -6,8 +6,7 @@ from itertools import islice
 
 import pytest
 
-from gantools.data.loading import sampler
-from gantools.data.loading.sampler import BatchSampler, EndlessSampler, SampleKey
+from gantools.data.loading.sampler import BatchSampler, EndlessSampler, SampleKey, sample_rng
 
 
 def first(length: int, count: int, **changes: int) -> list[list[SampleKey]]:
@@ -16,24 +15,19 @@ def first(length: int, count: int, **changes: int) -> list[list[SampleKey]]:
 
 
 def test_streams_of_different_samples_differ_and_repeat() -> None:
-    drawn = {key: float(sampler.sample_rng(*key).random()) for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]}
+    drawn = {key: float(sample_rng(*key).random()) for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]}
     assert len(set(drawn.values())) == 4
-    assert float(sampler.sample_rng(0, 1, 0).random()) == drawn[(0, 1, 0)]
+    assert float(sample_rng(0, 1, 0).random()) == drawn[(0, 1, 0)]
 
 
-def test_every_epoch_visits_each_image_once_in_its_own_order() -> None:
-    sampler = EndlessSampler(7, seed=5)
-    epochs = [[sampler.key(7 * epoch + position) for position in range(7)] for epoch in range(3)]
-    for number, keys in enumerate(epochs):
-        assert {key.epoch for key in keys} == {number}
-        assert sorted(key.index for key in keys) == list(range(7))
-    assert len({tuple(key.index for key in keys) for keys in epochs}) == 3
-
-
-def test_batches_cross_epochs_and_are_all_full() -> None:
-    keys = [key for batch in first(3, 6) for key in batch]
-    assert all(len(batch) == 4 for batch in first(3, 6))
-    assert [key.epoch for key in keys] == [number // 3 for number in range(24)]
+def test_every_epoch_visits_each_image_once_in_its_own_order_in_full_batches() -> None:
+    batches = first(7, 21, seed=5)
+    assert {len(batch) for batch in batches} == {4}
+    keys = [key for batch in batches for key in batch]
+    assert [key.epoch for key in keys] == [number // 7 for number in range(84)]
+    orders = [tuple(key.index for key in keys[start : start + 7]) for start in range(0, 84, 7)]
+    assert {tuple(sorted(order)) for order in orders} == {tuple(range(7))}
+    assert len(set(orders)) == 12
 
 
 @pytest.mark.parametrize("start", [1, 2, 5, 9])

@@ -19,15 +19,12 @@ def side(items: list[Item], wanted: split.Split, seed: int = 2, share: float = 0
     return [item.name for item in split.share(items, wanted, validation_share=share, seed=seed)]
 
 
-def test_the_sides_are_a_partition_of_the_right_size() -> None:
+def test_the_sides_are_a_partition_that_depends_on_the_seed_and_not_on_the_order() -> None:
     training, validation = side(ITEMS, "training"), side(ITEMS, "validation")
     assert len(validation) == 10
     assert sorted(training + validation) == sorted(item.name for item in ITEMS)
-
-
-def test_the_split_depends_on_the_seed_and_not_on_the_order() -> None:
-    assert set(side(ITEMS[::-1], "validation")) == set(side(ITEMS, "validation"))
-    assert side(ITEMS, "validation", seed=3) != side(ITEMS, "validation")
+    assert set(side(ITEMS[::-1], "validation")) == set(validation)
+    assert side(ITEMS, "validation", seed=3) != validation
 
 
 def test_few_images_give_one_to_each_side_at_least() -> None:
@@ -37,40 +34,38 @@ def test_few_images_give_one_to_each_side_at_least() -> None:
         side(ITEMS[:1], "training")
 
 
-def gathered(options: PairedData, wanted: split.Split) -> list[str]:
-    return [item.files[0].name for item in gather(options, wanted, find).items]
+def gathered(wanted: split.Split, *roots: Path, **given: object) -> list[str]:
+    """Names of the images of a split, below the folder that holds the first root."""
+    options = PairedData(dir=tuple(map(str, roots)), **given)
+    return [item.files[0].relative_to(roots[0].parent).as_posix() for item in gather(options, wanted, find).items]
 
 
-def test_train_and_val_folders_are_taken_as_they_are(tmp_path: Path, save) -> None:
-    for name in ("train/1.png", "train/2.png", "val/3.png", "other/4.png"):
+def test_folders_made_for_validation_are_not_trained_on(tmp_path: Path, save) -> None:
+    for name in (
+        "set/train/1.png",
+        "set/train/2.png",
+        "set/val/3.png",
+        "set/other/4.png",
+        "own/1.png",
+        "own/out/3.png",
+    ):
         save(tmp_path / name)
-    options = PairedData(dir=str(tmp_path))
-    assert gathered(options, "training") == ["1.png", "2.png"]
-    assert gathered(options, "validation") == ["3.png"]
-
-
-def test_a_validation_folder_inside_the_data_is_not_trained_on(tmp_path: Path, save) -> None:
-    for name in ("1.png", "2.png", "held_out/3.png"):
-        save(tmp_path / name)
-    options = PairedData(dir=str(tmp_path), validation_dir=str(tmp_path / "held_out"))
-    assert gathered(options, "training") == ["1.png", "2.png"]
-    assert gathered(options, "validation") == ["3.png"]
+    assert gathered("training", tmp_path / "set") == ["set/train/1.png", "set/train/2.png"]
+    assert gathered("validation", tmp_path / "set") == ["set/val/3.png"]
+    held_out = {"validation_dir": str(tmp_path / "own" / "out")}
+    assert gathered("training", tmp_path / "own", **held_out) == ["own/1.png"]
+    assert gathered("validation", tmp_path / "own", **held_out) == ["own/out/3.png"]
     with pytest.raises(DataError, match="holds every training image"):
-        gathered(PairedData(dir=str(tmp_path), validation_dir=str(tmp_path)), "training")
+        gathered("training", tmp_path / "own", validation_dir=str(tmp_path / "own"))
 
 
-def test_several_folders_are_one_set(tmp_path: Path, save) -> None:
-    for name in ("one/1.png", "two/1.png", "ab/1.png"):
-        save(tmp_path / name, *((20, 10) if name.startswith("ab") else ()))
-    options = PairedData(dir=(str(tmp_path / "one"), str(tmp_path / "two")), validation_share=0.0)
-    assert [item.name for item in gather(options, "training", find).items] == [
-        f"{tmp_path}/one/1.png",
-        f"{tmp_path}/two/1.png",
-    ]
+def test_several_folders_of_one_layout_are_one_set(tmp_path: Path, save) -> None:
+    save(tmp_path / "ab" / "1.png", 20, 10)
+    one, two = (save(tmp_path / name / "1.png").parent for name in ("one", "two"))
+    assert gathered("training", one, two, validation_share=0.0) == ["one/1.png", "two/1.png"]
+    items = gather(PairedData(dir=(str(one), str(two)), validation_share=0.0), "training", find).items
+    assert [item.name for item in items] == [f"{one}/1.png", f"{two}/1.png"]
     with pytest.raises(DataError, match="laid out differently"):
-        gathered(PairedData(dir=(str(tmp_path / "one"), str(tmp_path / "ab"))), "training")
-
-
-def test_no_folder_is_said_to_be_missing() -> None:
+        gathered("training", one, tmp_path / "ab")
     with pytest.raises(DataError, match="give one with --data DIR"):
         folders(PairedData())

@@ -13,26 +13,17 @@ from gantools.data.folders import layout
 from gantools.data.synthetic import drawing, shoes
 from gantools.images.io import reader
 
-KINDS = ("shoes", "fruit", "scenes")
 
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_image_depends_on_kind_seed_and_index_alone(kind: drawing.Kind, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["shoes", "fruit", "scenes"])
+def test_images_vary_and_depend_on_kind_seed_and_index_alone(kind: drawing.Kind, tmp_path: Path) -> None:
     paths = drawing.draw_dataset(kind, tmp_path, 3, 32, 5)
-    third = reader.read_rgb8(paths[2])
-    np.testing.assert_array_equal(third, drawing.draw_image(kind, 2, 32, 5))
-    assert third.shape == (32, 32, 3)
-    others = [drawing.draw_image(kind, 2, 32, 6), drawing.draw_image(kind, 1, 32, 5)]
-    assert all(not np.array_equal(third, other) for other in others)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("size_px", [8, 64])
-def test_many_seeds_draw_varied_images(kind: drawing.Kind, size_px: int) -> None:
-    images = np.stack([drawing.draw_image(kind, index, size_px, 1) for index in range(25)])
-    assert images.shape == (25, size_px, size_px, 3)
-    assert len({image.tobytes() for image in images}) == 25
-    assert images.reshape(25, -1).std(axis=1).min() > 5
+    np.testing.assert_array_equal(reader.read_rgb8(paths[2]), drawing.draw_image(kind, 2, 32, 5))
+    assert not np.array_equal(drawing.draw_image(kind, 2, 32, 5), drawing.draw_image(kind, 2, 32, 6))
+    for size_px in (8, 64):
+        images = np.stack([drawing.draw_image(kind, index, size_px, 1) for index in range(25)])
+        assert images.shape == (25, size_px, size_px, 3)
+        assert len({image.tobytes() for image in images}) == 25
+        assert images.reshape(25, -1).std(axis=1).min() > 5
 
 
 def test_shoes_stand_on_white_and_fill_the_width() -> None:
@@ -50,11 +41,12 @@ def test_fruit_are_two_domains_told_apart_by_colour(tmp_path: Path) -> None:
     a, b = (layout.all_images(side).items for side in layout.domain_folders(tmp_path))
     assert len(a) == len(b) == 12
     assert len(paths) == 24
-    middle = [
-        np.stack([reader.read_rgb8(item.files[0])[12:24, 12:20] for item in side]).astype(float) for side in (a, b)
-    ]
-    share_orange = [float(((m[..., 0] > 1.3 * m[..., 1]) & (m[..., 1] > 1.6 * m[..., 2])).mean()) for m in middle]
-    assert share_orange[1] > 0.4 > share_orange[0]
+    shares = []
+    for side in (a, b):
+        middle = np.stack([reader.read_rgb8(item.files[0])[12:24, 12:20] for item in side]).astype(float)
+        red, green, blue = np.moveaxis(middle, -1, 0)
+        shares.append(((red > 1.3 * green) & (green > 1.6 * blue)).mean())
+    assert shares[1] > 0.4 > shares[0]
 
 
 def test_scenes_are_richer_in_detail_than_shoes() -> None:
@@ -65,12 +57,10 @@ def test_scenes_are_richer_in_detail_than_shoes() -> None:
     assert detail("scenes") > 1.5 * detail("shoes")
 
 
-def test_each_recipe_has_data_to_try(tmp_path: Path) -> None:
+def test_each_recipe_has_data_to_try() -> None:
     kinds = {name: recipes.find(name).drawings for name in recipes.names()}
     assert set(kinds.values()) == {"scenes", "shoes", "fruit", "digits", "captioned-shoes"}
     assert (kinds["pix2pix"], kinds["cyclegan"]) == ("shoes", "fruit")
-    drawing.draw_dataset("shoes", tmp_path, 2, 16, 0)
-    assert layout.find(tmp_path).kind == "photos"
 
 
 def test_drawn_digits_lie_in_class_folders_and_differ(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def test_reading_needs_the_decoders_copy_and_no_other(tmp_path, kind):
     ("modules", "heavy"),
     [
         ("gantools.images, gantools.metrics", {"torch", "numpy", "cv2", "PIL"}),
+        ("gantools.data, gantools.data.options.datasets, gantools.data.prepare.options", {"torch", "numpy", "cv2"}),
         ("gantools.images.io.reader, gantools.images.io.writer, gantools.metrics.feature_distance", {"torchvision"}),
     ],
 )
