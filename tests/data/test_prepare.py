@@ -87,7 +87,7 @@ def test_images_are_what_the_degradations_make(photos: Path, tmp_path: Path) -> 
         ("mask", masks.masked(photo, rng(), RandomRegionMask())),
     ):
         np.testing.assert_array_equal(made(name, CHANGES[name]), expected)
-    np.testing.assert_array_equal(made("small", Shrink(4)), resize_bicubic(photo, scale=1 / 4))
+    np.testing.assert_array_equal(made("small", Shrink(4)), resize_bicubic(photo[:, :40], scale=1 / 4))
     made("gray", change.gray)
     assert reader.read(tmp_path / "gray.png").gray
     made("alone", Mask(RandomRegionMask(), alone=True))
