@@ -71,8 +71,8 @@ def met(shared, images) -> Path:
 def test_two_processes_equal_one_with_the_double_batch(spec, met, images, tmp_path, monkeypatch):
     monkeypatch.setattr(LatentRecipe, "forward", together.latents_by_name)
     settings = together.settings(spec, images, *together.EQUAL[spec], "data.batch_images=4")
-    alone = api.train(settings, run_dir=tmp_path / "run", device="cpu")
-    two, one = (state.newest(run / "checkpoints")[1] for run in (met / spec, alone.path))
+    alone = api.train(settings, run_dir=tmp_path / "run", device="cpu").path
+    two, one = (state.newest(run / "checkpoints")[1] for run in (met / spec, alone))
     for name, network in one["networks"].items():
         both = two["networks"][name], network
         found, wanted = (torch.cat([values[key].double().flatten() for key in network]) for values in both)
