@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,135 +33,82 @@ class Ended:
 
 Command = Callable[..., Ended]
 
-# Networks and pictures so small that a step takes milliseconds; two steps in every stage.
-SMALL = {
-    "context_encoder": [
-        "data.load_px=36",
-        "data.crop_px=32",
-        "model.generator.downs=3",
-        "model.generator.base_channels=4",
-        "model.generator.max_channels=8",
-        "model.generator.bottleneck_channels=8",
-        "model.discriminator.downs=2",
-        "model.discriminator.base_channels=4",
-        "stages.adversarial.epochs=null",
-        "stages.adversarial.steps=2",
-    ],
-    "cyclegan": [
-        "data.load_px=36",
-        "data.crop_px=32",
-        "model.generator.blocks=1",
-        "model.generator.base_channels=4",
-        "model.discriminator.downs=2",
-        "model.discriminator.base_channels=4",
-        "stages.adversarial.epochs=null",
-        "stages.adversarial.steps=2",
-    ],
-    "pix2pix": [
-        "data.load_px=36",
-        "data.crop_px=32",
-        "model.generator.downs=5",
-        "model.generator.base_channels=4",
-        "model.generator.max_channels=8",
-        "model.discriminator.downs=2",
-        "model.discriminator.base_channels=4",
-        "stages.adversarial.epochs=null",
-        "stages.adversarial.steps=2",
-    ],
-    "restore": [
-        "data.load_px=40",
-        "data.crop_px=32",
-        "data.largest_region_px=40",
-        "model.generator.encoder=resnet18",
-        "model.generator.base_channels=8",
-        "model.encoder_weights=random",
-        "model.critic.base_channels=4",
-        "model.critic.downs=1",
-        *(
-            f"stages.{stage}.{length}"
-            for stage in ("generator_pretraining", "critic_pretraining", "adversarial")
-            for length in ("epochs=null", "steps=2")
-        ),
-    ],
-    "deblur": ["data.crop_px=32", "data.blur.trajectory_steps=50"],
-    "srgan": [
-        "data.crop_px=32",
-        "model.generator.channels=4",
-        "model.generator.blocks=1",
-        "model.discriminator.base_channels=2",
-        "model.discriminator.dense_units=4",
-        "stages.pretraining.steps=2",
-        "stages.adversarial.steps=2",
-    ],
-}
-_DENSE = ["model.generator.dense_units=8", "model.generator.noise_size=6", "model.generator.channels=[4, 4]"]
-_TWO_STEPS = ["stages.adversarial.epochs=null", "stages.adversarial.steps=2"]
+# Overrides, separated by blanks, that make networks and images so small that a step takes milliseconds.
+_PAIRED = "data.load_px=36 data.crop_px=32 model.generator.base_channels=4 "
+_DISCRIMINATOR = "model.discriminator.downs=2 model.discriminator.base_channels=4 "
+_DENSE = "model.generator.dense_units=8 model.generator.noise_size=6 model.generator.channels=[4,4] "
+_FEATURES = "model.perceptual.weights=random model.perceptual.layers=[{}] "
 _PHASES = [f"{phase}_{side}" for side in (8, 16, 32, 64, 128, 256) for phase in ("fade", "stay")]
-SMALL |= {
-    "cgan": [*_DENSE, *_TWO_STEPS],
-    "dcgan": ["data.image_px=[16, 16]", "model.generator.base_channels=2", *_TWO_STEPS],
-    "gan": _TWO_STEPS,
-    "infogan": [*_DENSE, *_TWO_STEPS],
-    "lapgan": [
-        *("model.generator.units=8", "model.generator.features=4"),
-        *(
-            f"stages.{stage}.{length}"
-            for stage in ("coarse", "detail_1", "detail_2")
-            for length in ("epochs=null", "steps=2")
-        ),
-    ],
-    "progan": [
-        "data.image_px=[8, 8]",
-        *("model.generator.latent_size=8", "model.generator.channel_base=64", "model.generator.max_channels=8"),
-        *(f"stages.{stage}.{length}" for stage in ("stay_4", *_PHASES[:2]) for length in ("kimg=null", "steps=2")),
-    ],
-    "stackgan": [
-        *("data.image_px=[16, 16]", "model.generator.first_doublings=1", "model.generator.second_doublings=3"),
-        *("model.generator.base_channels=4", "model.generator.discriminator_channels=4"),
-        *(f"stages.{stage}.{length}" for stage in ("sketch", "refine") for length in ("epochs=null", "steps=2")),
-    ],
+
+
+def _two_steps(*stages: str, unit: str = "epochs") -> str:
+    return "".join(f"stages.{stage}.{unit}=null stages.{stage}.steps=2 " for stage in stages)
+
+
+def _without(*stages: str) -> str:
+    return " ".join(f"stages.{stage}=null" for stage in stages)
+
+
+_ADVERSARIAL = _two_steps("adversarial")
+_DEBLURRING = (
+    "model.discriminator.base_channels=2 model.discriminator.downs=1 model.generator.base_channels=2 "
+    + _FEATURES.format("relu1_1")
+    + _ADVERSARIAL
+)
+_RECIPES = {
+    "context_encoder": _PAIRED + _DISCRIMINATOR + _ADVERSARIAL + "model.generator.downs=3 "
+    "model.generator.max_channels=8 model.generator.bottleneck_channels=8",
+    "cyclegan": _PAIRED + _DISCRIMINATOR + _ADVERSARIAL + "model.generator.blocks=1",
+    "pix2pix": _PAIRED + _DISCRIMINATOR + _ADVERSARIAL + "model.generator.downs=5 model.generator.max_channels=8",
+    "restore": "data.load_px=40 data.crop_px=32 data.largest_region_px=40 model.generator.encoder=resnet18 "
+    "model.generator.base_channels=8 model.encoder_weights=random model.critic.base_channels=4 model.critic.downs=1 "
+    + _two_steps("generator_pretraining", "critic_pretraining", "adversarial"),
+    "deblur": "data.crop_px=32 data.blur.trajectory_steps=50",
+    "srgan": "data.crop_px=32 model.generator.channels=4 model.generator.blocks=1 model.discriminator.base_channels=2 "
+    "model.discriminator.dense_units=4 stages.pretraining.steps=2 stages.adversarial.steps=2",
+    "cgan": _DENSE + _ADVERSARIAL,
+    "dcgan": "data.image_px=[16,16] model.generator.base_channels=2 " + _ADVERSARIAL,
+    "gan": _ADVERSARIAL,
+    "infogan": _DENSE + _ADVERSARIAL,
+    "lapgan": "model.generator.units=8 model.generator.features=4 " + _two_steps("coarse", "detail_1", "detail_2"),
+    "progan": "data.image_px=[8,8] model.generator.latent_size=8 model.generator.channel_base=64 "
+    "model.generator.max_channels=8 " + _two_steps("stay_4", *_PHASES[:2], unit="kimg"),
+    "stackgan": "data.image_px=[16,16] model.generator.first_doublings=1 model.generator.second_doublings=3 "
+    "model.generator.base_channels=4 model.generator.discriminator_channels=4 " + _two_steps("sketch", "refine"),
 }
-_DEBLUR_GAME = [
-    "model.discriminator.base_channels=2",
-    "model.discriminator.downs=1",
-    "model.perceptual.weights=random",
-    "model.perceptual.layers=[relu1_1]",
-    "stages.adversarial.epochs=null",
-    "stages.adversarial.steps=2",
-]
-_FROZEN = [f"stages.generator_pretraining_frozen.{length}" for length in ("epochs=null", "steps=2")]
-SMALL_PRESET = {
-    "progan/paper-256": [f"stages.{stage}=null" for stage in _PHASES[2:]],
-    "progan/shoes-64": [f"stages.{stage}=null" for stage in _PHASES[2:8]],
-    "pix2pix/facades": ["data.layout=photos"],
-    "pix2pix/facades-64": ["data.layout=photos"],
-    "restore/colorize": _FROZEN,
-    "restore/crappify": _FROZEN,
-    "context_encoder/random_region-64": ["model.perceptual.weights=random", "model.perceptual.layers=[features.1]"],
-    "deblur/compact": [
-        "model.generator.channels=[4, 4]",
-        "model.generator.scale_blocks=[1, 1]",
-        "stages.content.steps=2",
-    ],
-    "deblur/fpn": [
-        *_DEBLUR_GAME,
-        "model.generator.base_channels=2",
-        "model.generator.blocks=0",
-        "model.generator.pyramid_channels=4",
-        "model.generator.head_channels=4",
-        "model.full_discriminator.base_channels=2",
-        "model.full_discriminator.downs=2",
-    ],
-    "deblur/motion": [*_DEBLUR_GAME, "model.generator.base_channels=2", "model.generator.blocks=1"],
-    "deblur/vgg16": [*_DEBLUR_GAME, "model.generator.base_channels=2", "model.generator.blocks=1"],
-    "srgan/compact": ["model.perceptual.weights=random", "model.perceptual.layers=[features.1]"],
-    "srgan/mse": ["model.discriminator.crop_px=32"],
-    "srgan/paper": [
-        "model.discriminator.crop_px=32",
-        "model.perceptual.weights=random",
-        "model.perceptual.layers=[relu1_1]",
-    ],
+_PRESETS = {
+    "progan/paper-256": _without(*_PHASES[2:]),
+    "progan/shoes-64": _without(*_PHASES[2:8]),
+    "pix2pix/facades": "data.layout=photos",
+    "pix2pix/facades-64": "data.layout=photos",
+    "restore/colorize": _two_steps("generator_pretraining_frozen"),
+    "restore/crappify": _two_steps("generator_pretraining_frozen"),
+    "context_encoder/random_region-64": _FEATURES.format("features.1"),
+    "deblur/compact": "model.generator.channels=[4,4] model.generator.scale_blocks=[1,1] stages.content.steps=2",
+    "deblur/fpn": _DEBLURRING + "model.generator.blocks=0 model.generator.pyramid_channels=4 "
+    "model.generator.head_channels=4 model.full_discriminator.base_channels=2 model.full_discriminator.downs=2",
+    "deblur/motion": _DEBLURRING + "model.generator.blocks=1",
+    "deblur/vgg16": _DEBLURRING + "model.generator.blocks=1",
+    "srgan/compact": _FEATURES.format("features.1"),
+    "srgan/mse": "model.discriminator.crop_px=32",
+    "srgan/paper": "model.discriminator.crop_px=32 " + _FEATURES.format("relu1_1"),
 }
+SMALL = {recipe: overrides.split() for recipe, overrides in _RECIPES.items()}
+SMALL_PRESET = {spec: overrides.split() for spec, overrides in _PRESETS.items()}
+
+
+def store(path: Path, options: Any, *names: str, takes: Any = "picture") -> Path:
+    """Write the initial weights of a network, or of several called ``names``."""
+    from gantools.checkpoint import weights
+    from gantools.models import GENERATORS
+    from gantools.training.recipe import describe_generator
+
+    networks = {name: GENERATORS.build(options) for name in names or ("generator",)}
+    exports = {
+        name: replace(describe_generator(name, network, options, 32), takes=takes) for name, network in networks.items()
+    }
+    weights.save(path, "demo", exports, networks, {})
+    return path
 
 
 @pytest.fixture
@@ -204,7 +152,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Recipe → a folder of four drawn pictures for it."""
+    """Recipe → a folder of four drawn images for it."""
     folders = {recipe: tmp_path_factory.mktemp("drawn") / recipe for recipe in SMALL}
     for recipe, folder in folders.items():
         drawing.draw_dataset(recipes.find(recipe).drawings, folder, count=4, size_px=64, seed=1)

@@ -31,27 +31,23 @@ def names(folder: str) -> list[str]:
 
 
 @pytest.mark.parametrize("command", FOLDER_COMMANDS)
-def test_a_folder_becomes_a_folder_with_its_tree(command: str, gantools: Any, photos: Path) -> None:
+def test_a_folder_becomes_a_folder_with_its_tree_and_bad_photos_are_named(
+    command: str, gantools: Any, photos: Path
+) -> None:
     done = gantools("data", command, photos, "-o", "out", *ALONE)
     assert (done.code, done.out.splitlines()) == (0, ["out/00000.png", "out/00001.png", "out/deep/00002.png"])
     assert done.err.startswith("3 done in ")
     assert names("out") == names("photos")
     size = 12 if command == "lowres" else 48
     assert reader.read_rgb8("out/00000.png").shape == (size, size, 3)
-
-
-@pytest.mark.parametrize("command", FOLDER_COMMANDS)
-def test_a_bad_photo_is_named_and_the_others_are_done(command: str, gantools: Any, photos: Path) -> None:
     (photos / "bad.jpg").write_text("no image")
-    done = gantools("-q", "data", command, photos, "-o", "out", *ALONE, "--json")
-    assert done.code == 3
-    assert done.only_error == "'photos/bad.jpg': not a PNG, JPEG, WebP, TIFF, BMP or PPM image"
+    done = gantools("-q", "data", command, photos, "-o", "again", *ALONE, "--json")
+    assert (done.code, done.only_error) == (3, "'photos/bad.jpg': not a PNG, JPEG, WebP, TIFF, BMP or PPM image")
     rows = [json.loads(line) for line in done.out.splitlines()]
     assert [row["status"] for row in rows[:-1]] == ["done", "done", "failed", "done"]
-    assert rows[-1]["summary"] | {"seconds": 0} == {
-        "command": command, "seed": 0, "seconds": 0, "inputs": 4, "done": 3, "failed": 1,
-    }  # fmt: skip
-    assert names("out") == ["00000.png", "00001.png", "deep/00002.png"]
+    summary = {"command": command, "seed": 0, "seconds": 0, "inputs": 4, "done": 3, "failed": 1}
+    assert rows[-1]["summary"] | {"seconds": 0} == summary
+    assert names("again") == names("out")
 
 
 def test_outputs_are_settled_before_any_work(gantools: Any, photos: Path) -> None:
@@ -65,13 +61,9 @@ def test_outputs_are_settled_before_any_work(gantools: Any, photos: Path) -> Non
     assert {name: (Path("out") / name).stat().st_mtime_ns for name in names("out")} == before
     inside = gantools("data", "gray", photos, "-o", "photos/gray", "-n")
     assert (inside.code, len(inside.out.splitlines()), Path("photos/gray").exists()) == (0, 3, False)
-    onto = gantools("data", "gray", photos, "-o", photos)
-    assert (onto.code, onto.only_error.partition(":")[0]) == (2, "inputs are never written over")
     (photos / "00000.bmp").write_bytes(b"BM")
     clash = gantools("data", "gray", photos, "-o", "new")
     assert (clash.code, clash.only_error.partition(":")[0]) == (2, "several inputs would become one output")
-    for missing in (["nothing"], ["out/00000.png/x"]):
-        assert gantools("data", "gray", *missing, "-o", "new").only_error == f"no such folder: {missing[0]!r}"
     assert not Path("new").exists()
 
 
@@ -85,13 +77,6 @@ def test_settings_are_flags_or_keys(gantools: Any, photos: Path) -> None:
     gantools("-q", "data", "edges", photos, "-o", "plain", "--size", "24", *ALONE)
     plain = reader.read_rgb8("plain/00000.png")
     assert (plain.shape, bool((plain[..., 0] == plain[..., 1]).all())) == ((24, 24, 3), True)
-    wrong = gantools("data", "crappify", photos, "-o", "new", "jpg.quality=[1,2]")
-    assert (wrong.code, wrong.only_error) == (
-        2,
-        'command line: jpg.quality=[1,2]: jpg: unknown option; did you mean "jpeg"?',
-    )
-    backwards = gantools("data", "crappify", photos, "-o", "new", "jpeg.quality=[20,10]")
-    assert (backwards.code, "20 must not exceed 10" in backwards.only_error) == (2, True)
     gantools("-q", "data", "crappify", photos, "-o", "noise", "--do", "gray", "--do", "jpeg", *ALONE)
     made = reader.read_rgb8("noise/00000.png").astype(int)
     assert np.abs(made[..., 0] - made[..., 1]).max() <= 2
@@ -110,15 +95,9 @@ def test_blur_draws_from_what_is_named(gantools: Any, photos: Path) -> None:
     kernel = np.zeros((3, 3))
     kernel[1, 2] = 1
     np.save("shift.npy", kernel)
-    np.save("zeros.npy", np.zeros((3, 3)))
     gantools("-q", "data", "blur", photos, "-o", "out", "--kernel", "shift.npy", *ALONE)
     moved, photo = reader.read_rgb8("out/00000.png"), reader.read_rgb8(photos / "00000.png")
     assert np.array_equal(moved[:, 1:], photo[:, :-1])
-    refused = gantools("data", "blur", photos, "-o", "new", "--kernel", "zeros.npy")
-    assert (refused.code, refused.only_error) == (
-        2, "'zeros.npy', kernel 1 of 1: is all zeros, so it is no blur kernel",
-    )  # fmt: skip
-    assert not Path("new").exists()
 
 
 def test_pairs_and_split(gantools: Any, photos: Path) -> None:
@@ -132,8 +111,6 @@ def test_pairs_and_split(gantools: Any, photos: Path) -> None:
     assert shared.code == 0
     assert [len(names(f"split/{name}")) for name in ("train", "val")] == [2, 1]
     assert gantools("data", "pairs", "a", "b", "c", "-o", "new").code == 2
-    again = gantools("data", "split", "split", "-o", "new")
-    assert (again.code, again.only_error) == (2, "'split' is split already: it has a folder 'val'")
 
 
 def test_inspect_says_what_is_there_and_what_is_wrong(gantools: Any, photos: Path) -> None:
@@ -147,12 +124,8 @@ def test_inspect_says_what_is_there_and_what_is_wrong(gantools: Any, photos: Pat
     (photos / "bad.png").write_text("no image")
     broken = gantools("data", "inspect", photos, *ALONE, "--json")
     assert (broken.code, broken.only_error.partition(",")[0]) == (2, "1 of 4 images cannot be read")
-    told = json.loads(broken.out)
-    assert (told["can_train"], told["images"], len(told["unreadable"])) == (False, 4, 1)
-    for name, said in (("none", "'none' does not exist"), ("empty", "'empty' holds no images")):
-        Path("empty").mkdir(exist_ok=True)
-        refused = gantools("data", "inspect", name)
-        assert (refused.code, said in refused.only_error) == (2, True)
+    report = json.loads(broken.out)
+    assert (report["can_train"], report["images"], len(report["unreadable"])) == (False, 4, 1)
 
 
 @pytest.mark.parametrize("recipe", sorted(recipes.names()))

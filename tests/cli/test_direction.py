@@ -44,24 +44,3 @@ def test_each_direction_is_the_network_of_that_name(gantools: Any, both: Path) -
     there, back = (made(gantools, both, "in.png", "--direction", name) for name in ("a2b", "b2a"))
     assert not np.array_equal(there, back)
     np.testing.assert_array_equal(there, made(gantools, both, "in.png", "--export", "a2b"))
-
-
-@pytest.mark.parametrize(
-    ("names", "arguments", "said"),
-    [
-        (("a2b", "b2a"), (), "translates both ways; give --direction a2b or --direction b2a"),
-        (("generator",), ("--direction", "a2b"), "--direction a2b: '{weights}' has no directions; leave it out"),
-        (
-            ("a2b", "b2a"),
-            ("--direction", "a2b", "--export", "b2a"),
-            "--export b2a and --direction a2b both name a network; give one",
-        ),
-        (("a2b", "b2a"), ("--direction", "c2d"), "invalid value for '--direction': "),
-    ],
-)
-def test_what_cannot_be_meant(gantools: Any, both: Path, here: Path, names, arguments, said: str) -> None:
-    path = stored(here / "w.safetensors", *names)
-    refused = gantools("infer", path, "in.png", "-o", "out.png", *arguments)
-    assert (refused.code, refused.out) == (2, "")
-    assert said.format(weights=path) in refused.only_error
-    assert not Path("out.png").exists()

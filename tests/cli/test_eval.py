@@ -9,7 +9,6 @@ import pytest
 
 from gantools.images.image import Image
 from gantools.images.io import writer
-from tests.cli.test_start_up import imported
 
 
 @pytest.fixture
@@ -64,38 +63,11 @@ def test_limits_end_with_4(gantools, folders, limits, code):
     assert ("worse than the limit of" in done.err) == (code == 4)
 
 
-def test_a_picture_without_partner_ends_with_3(gantools, folders, here):
+def test_an_image_without_partner_ends_with_3(gantools, folders, here):
     (here / "truth" / "b.png").unlink()
     done = gantools("eval", "--pairs", *folders, "--fail-under", "psnr_rgb=99")
     assert done.code == 3
     assert "gantools: 'out/b.png': has no partner" in done.err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["eval"], "give a model and --data DIR, or --pairs"),
-        (["eval", "srgan"], "give a model and --data DIR"),
-        (["eval", "srgan", "--data", "nowhere"], "nowhere: no such folder"),
-        (["eval", "srgam", "--data", "."], 'did you mean "srgan"'),
-        (["eval", "srgan", "--data", ".", "--metrics", "psnr_v"], "unknown metric 'psnr_v'"),
-        (["eval", "--pairs", ".", "."], "holds no images"),
-        (["eval", "srgan", "--data", ".", "--fail-under", "28"], "a limit is METRIC=NUMBER"),
-        (["eval", "srgan", "--data", ".", "--fail-under", "psnr=x"], "a limit is METRIC=NUMBER"),
-        (["eval", "srgan", "--data", ".", "--fail-under", "colorfulness=30"], "neither more nor less is better"),
-        (["eval", "srgan", "--pairs", ".", "."], "compares two folders without a model"),
-    ],
-)
-def test_what_cannot_be_carried_out_is_one_line(gantools, here, arguments, says):
-    done = gantools(*arguments)
-    assert done.code == 2
-    assert says in done.err
-    assert len(done.err.splitlines()) == 1
-
-
-def test_mistakes_are_answered_without_torch(tmp_path):
-    for arguments in (["eval", "--help"], ["eval", "srgan", "--data", "nowhere"], ["eval", "--fail-under", "x"]):
-        assert imported(*arguments, cwd=tmp_path)[1] == ""
 
 
 def test_a_blend_is_measured(gantools, folders):
@@ -109,6 +81,4 @@ def test_a_blend_is_measured(gantools, folders):
     assert half["means"]["model"] != psnr["means"]["model"]
     assert half["blend"].startswith("0.5 with ")
     assert half["sees"] == "images at their own size"
-    refused = gantools("eval", "srgan", "--data", "truth", "--blend", "2")
-    assert (refused.code, refused.only_error) == (2, "--blend 2: give a number from 0 to 1")
     assert gantools("eval", "--pairs", *folders, "--scale-to", "native").code == 2

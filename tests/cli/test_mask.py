@@ -48,25 +48,6 @@ def test_a_mask_file(gantools: Any, filler: str) -> None:
     assert (after[hole] != before[hole]).any()
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ([], "'in.png': what is missing? give --mask FILE (white is missing), --mask center, or erase it to alpha"),
-        (["--mask", "wide.png"], "'in.png': mask 'wide.png' is 41×30, the image 40×30; make both the same size"),
-        (["--mask", "none.png"], "--mask 'none.png': no such file or folder; "),
-        (["--mask", "large.png"], "'in.png': a missing part of 20×20 px at (5, 4) is larger than the 12×12 px"),
-    ],
-)
-def test_masks_that_do_not_fit_end_with_two_and_one_line(
-    gantools: Any, filler: str, given: list[str], said: str
-) -> None:
-    photo("in.png"), mask("wide.png", width=41), mask("large.png", side_px=20)
-    refused = gantools("infer", filler, "in.png", *given)
-    assert (refused.code, refused.out) == (2, "")
-    assert refused.err.splitlines()[-1].startswith(f"gantools: {said}"), refused.err
-    assert not Path("in.filler.png").exists()
-
-
 def test_a_mask_that_leaves_out_most_of_the_image_gets_a_warning(gantools: Any, filler: str) -> None:
     photo("in.png")
     mask("mask.png", side_px=6)

@@ -44,6 +44,11 @@ def imported(*arguments: str, cwd: Path) -> tuple[int, str]:
         (["data", "synth", "srgan"], 2),
         (["data", "edges", "--help"], 0),
         (["data", "blur", "--settings"], 0),
+        (["weights", "list"], 0),
+        (["compare", "--help"], 0),
+        (["eval", "--help"], 0),
+        (["eval", "srgan", "--data", "nowhere"], 2),
+        (["eval", "--fail-under", "x"], 2),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -55,6 +60,12 @@ def test_the_check_would_notice(tmp_path: Path) -> None:
     code, heavy = imported("check", "pix2pix", cwd=tmp_path)
     assert code == 2
     assert {"torch", "numpy"} <= set(heavy.split())
+
+
+def test_compare_reads_what_a_model_takes_without_torch(tmp_path: Path) -> None:
+    code, heavy = imported("compare", "srgan", "-o", "c.html", cwd=tmp_path)
+    assert code == 2
+    assert "torch" not in heavy.split()
 
 
 def test_help_imports_no_configuration(tmp_path: Path) -> None:

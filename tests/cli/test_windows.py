@@ -58,10 +58,10 @@ def test_a_run_is_trained_resumed_and_used(shoes: Path, tmp_path: Path) -> None:
         assert len(refused.stderr.splitlines()) == 1
     resumed = gantools("train", "--resume", run, "--device", "cpu")
     assert resumed.returncode == 0, resumed.stderr
-    picture = next(shoes.rglob("*.png"))
-    planned = gantools("infer", run, picture, "-o", tmp_path / "made.png", "--device", "cpu", "-n", "-v")
+    image = next(shoes.rglob("*.png"))
+    planned = gantools("infer", run, image, "-o", tmp_path / "made.png", "--device", "cpu", "-n", "-v")
     assert (planned.returncode, "estimate: 1 image," in planned.stderr) == (0, True), planned.stderr
-    made = gantools("infer", run, picture, "-o", tmp_path / "made.png", "--device", "cpu", "--json")
+    made = gantools("infer", run, image, "-o", tmp_path / "made.png", "--device", "cpu", "--json")
     assert made.returncode == 0, made.stderr
     assert json.loads(made.stdout.splitlines()[0])["status"] == "done"
     assert (tmp_path / "made.png").stat().st_size > 0

@@ -54,12 +54,12 @@ def test_a_plateau_is_reported_once_and_the_run_goes_on(tiny, tmp_path):
     )
     reporter = Listener()
     run = api.train(settings, run_dir=tmp_path / "run", device="cpu", reporter=reporter)
-    told = [line for line in reporter.lines if "not become better" in line]
+    lines = [line for line in reporter.lines if "not become better" in line]
     rows = metrics_log.read(tmp_path / "run" / "metrics.jsonl")
     assert run.ending == "finished"
-    assert len(told) == 1
-    assert told[0].startswith(f"step {PLATEAU_VALIDATIONS + 1}: l1_percent")
-    assert [row["advice"] in told[0] for row in rows if "advice" in row] == [True]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"step {PLATEAU_VALIDATIONS + 1}: l1_percent")
+    assert [row["advice"] in lines[0] for row in rows if "advice" in row] == [True]
 
 
 def test_with_features_pix2pix_is_judged_by_both_metrics_and_cyclegan_has_best_weights(tiny, tmp_path):

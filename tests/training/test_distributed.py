@@ -115,11 +115,11 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(met):
 
 
 def test_a_nan_loss_stops_all_and_is_reported_by_all(met):
-    own, told = ((met / f"poisoned-{rank}.txt").read_text() for rank in (1, 0))
+    own, other = ((met / f"poisoned-{rank}.txt").read_text() for rank in (1, 0))
     assert own.startswith("NonFiniteError: step 2: generator.pixel = nan")
-    assert told == own.replace("NonFiniteError", "PeerError: rank 1")
+    assert other == own.replace("NonFiniteError", "PeerError: rank 1")
     facts = json.loads((met / "poisoned" / "run.json").read_bytes())
-    assert (facts["status"], facts["reason"]) == ("failed", told.removeprefix("PeerError: "))
+    assert (facts["status"], facts["reason"]) == ("failed", other.removeprefix("PeerError: "))
 
 
 def test_buckets_keep_order_and_size():

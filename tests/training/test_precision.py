@@ -133,15 +133,15 @@ def test_a_run_that_goes_on_keeps_its_precision(tiny, tmp_path, monkeypatch):
 
 
 class Second(ProcessGroup):
-    """A rank that is told what the first one has decided, and decides nothing."""
+    """A rank that gets what the first one has decided, and decides nothing."""
 
-    def __init__(self, told: Any) -> None:
+    def __init__(self, given: Any) -> None:
         super().__init__(RankInfo(1, 2))
-        self.told, self.asked = told, 0
+        self.given, self.asked = given, 0
 
     def broadcast(self, make: Callable[[], Any]) -> Any:
         self.asked += 1
-        return self.told
+        return self.given
 
 
 def test_the_first_rank_decides_for_all(tiny, monkeypatch):

@@ -99,7 +99,7 @@ def resumed(folder: Path, images: Path) -> None:
 
 
 def signalled(folder: Path, images: Path) -> None:
-    """The second process is told to stop; both do, at the same step."""
+    """The second process gets a signal; both stop, at the same step."""
     rank = int(os.environ["RANK"])
 
     def act(done: int) -> None:
