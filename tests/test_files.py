@@ -43,22 +43,14 @@ def test_every_announced_sync_is_one(tmp_path, monkeypatch):
     assert len(synced) == sum("sync" in event for event in announced) == 5
 
 
-def test_a_large_content_is_written_in_parts_and_its_digest_is_known(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "CHUNK_BYTES", 3)
-    events = []
-    with files.observed(lambda event, path: events.append(event)), files.new_file(tmp_path / "a") as stream:
-        stream.write(b"0123456789")
-    assert events.count("write") == 4
-    assert stream.sha256 == files.sha256(tmp_path / "a")
-
-
-def test_small_contents_are_written_together_and_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "CHUNK_BYTES", 8)
+@pytest.mark.parametrize(("chunk", "writes"), [(3, 8), (8, 5)])
+def test_contents_are_written_in_chunks_and_in_order(tmp_path, monkeypatch, chunk, writes):
+    monkeypatch.setattr(files, "CHUNK_BYTES", chunk)
     events = []
     with files.observed(lambda event, path: events.append(event)), files.new_file(tmp_path / "a") as stream:
         for part in (b"", b"012", b"34", b"567", b"89abcdef0123", b"4"):
             stream.write(part)
-    assert events.count("write") == 5
+    assert events.count("write") == writes
     assert (tmp_path / "a").read_bytes() == b"0123456789abcdef01234"
     assert stream.sha256 == files.sha256(tmp_path / "a")
 
@@ -82,33 +74,24 @@ def test_a_folder_is_renamed_before_it_is_removed(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path):
-    (tmp_path / ".gantools-1").write_text("half")
-    (tmp_path / ".gantools-2" / "b").mkdir(parents=True)
-    (tmp_path / "a").touch()
-    files.remove_stale(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
-
-
-def test_a_folder_is_never_overwritten(tmp_path):
+def test_a_folder_is_never_overwritten_and_a_long_name_can_be_staged(tmp_path):
     (tmp_path / "run").mkdir()
     with pytest.raises(FileExistsError), files.staged_folder(tmp_path / "run"):
         pass
-
-
-def test_a_long_name_can_be_staged(tmp_path):
     path = tmp_path / ("x" * 251 + ".png")
     files.write_bytes(path, b"1")
     assert path.read_bytes() == b"1"
 
 
-def test_what_a_killed_process_left_is_removed_after_a_while(tmp_path):
+def test_what_a_killed_process_left_is_removed_at_once_or_after_a_while(tmp_path):
     old, fresh, folder = (tmp_path / f"{files.STAGED_PREFIX}{name}" for name in ("old.png", "fresh.png", "folder"))
     kept = tmp_path / "old.png"
-    folder.mkdir()
+    (folder / "b").mkdir(parents=True)
     for path in (old, fresh, kept):
         path.write_bytes(b"half")
     for path in (old, kept, folder):
         os.utime(path, (0, 0))
     files.remove_abandoned([tmp_path, tmp_path / "gone"])
     assert sorted(tmp_path.iterdir()) == sorted((fresh, folder, kept))
+    files.remove_stale(tmp_path)
+    assert list(tmp_path.iterdir()) == [kept]

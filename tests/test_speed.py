@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from gantools import speed
 from gantools.speed import Measured
@@ -22,22 +24,19 @@ class Clock:
     def __call__(self) -> float:
         return self.spent
 
-    def contender(self, name: str, seconds: Iterator[float]) -> speed.Contender:
+    def contender(self, name: str, *seconds: float) -> speed.Contender:
+        """One whose turns take so long, the later ones as long as the last."""
+        turns = chain(seconds, repeat(seconds[-1]))
+
         def run() -> None:
             self.turns.append(name)
-            self.spent += next(seconds)
+            self.spent += next(turns)
 
         def ready() -> Callable[[], None]:
             self.spent += 100  # is not timed
             return run
 
         return ready
-
-
-def always(seconds: float, first: float | None = None) -> Iterator[float]:
-    yield seconds if first is None else first
-    while True:
-        yield seconds
 
 
 @pytest.fixture
@@ -67,49 +66,33 @@ def clock(real_speed: None) -> Clock:
 )
 def test_only_what_is_clearly_faster_is_taken(ratios: dict[str, float], fastest: str) -> None:
     assert Measured("anything", ratios).fastest == fastest
-
-
-def test_the_line_says_what_was_chosen_and_the_ratio() -> None:
-    said = str(Measured("anything", {"fp32": 1, "bf16": 0.7}))
-    assert said == "fp32 (bf16 0.70 times as fast as fp32, measured on this CPU)"
+    line = "fp32 (bf16 0.70 times as fast as fp32, measured on this CPU)"
+    assert (str(Measured("anything", ratios)) == line) == (ratios["bf16"] == 0.7)
 
 
 def test_they_take_turns_and_the_first_turn_and_making_ready_are_not_counted(clock: Clock) -> None:
-    contenders = {
-        "plain": clock.contender("plain", always(2, first=3)),
-        "quick": clock.contender("quick", always(1, first=9)),
-    }
+    contenders = {"plain": clock.contender("plain", 3, 2), "quick": clock.contender("quick", 9, 1)}
     assert speed.ratios(contenders, clock=clock) == {"plain": 1, "quick": 2}
     assert clock.turns == ["plain", "quick"] * (1 + speed.LEAST_ROUNDS)
 
 
 def test_a_busy_moment_makes_nobody_look_faster(clock: Clock) -> None:
     """The plain one is disturbed in two of three turns: by its least time it is no slower."""
-    contenders = {
-        "plain": clock.contender("plain", iter([1, 5, 1, 5])),
-        "other": clock.contender("other", always(1)),
-    }
+    contenders = {"plain": clock.contender("plain", 1, 5, 1, 5), "other": clock.contender("other", 1)}
     assert speed.ratios(contenders, clock=clock) == {"plain": 1, "other": 1}
 
 
-def test_who_is_hopeless_or_fails_has_no_further_turn(clock: Clock) -> None:
+def test_who_is_hopeless_or_fails_has_no_further_turn_and_slow_steps_are_not_timed(clock: Clock) -> None:
     def fails() -> Callable[[], object]:
         raise RuntimeError("this path needs another CPU")
 
-    contenders = {
-        "plain": clock.contender("plain", always(1)),
-        "slow": clock.contender("slow", always(10)),
-        "broken": fails,
-    }
+    contenders = {"plain": clock.contender("plain", 1), "slow": clock.contender("slow", 10), "broken": fails}
     assert speed.ratios(contenders, clock=clock) == {"plain": 1, "slow": 0.1}
     assert clock.turns.count("slow") == 1
-
-
-def test_what_takes_too_long_is_not_timed(clock: Clock) -> None:
-    contenders = {"plain": clock.contender("plain", always(3)), "other": clock.contender("other", always(1))}
+    clock.turns.clear()
     with pytest.raises(speed.TooSlow):
-        speed.ratios(contenders, most_seconds=2, clock=clock)
-    assert clock.turns == ["plain"]
+        speed.ratios({"slow": clock.contender("slow", 3), "other": contenders["plain"]}, most_seconds=2, clock=clock)
+    assert clock.turns == ["slow"]
 
 
 def found(bf16: float = 2.0) -> Callable[[], dict[str, float]]:
@@ -198,7 +181,6 @@ def test_the_same_name_with_other_flags_is_another_cpu(tmp_path: Path, monkeypat
 
 def test_the_convolution_is_computed_in_every_way(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it comes to here, every contender runs, leaves the random numbers alone and is kept."""
-    import torch
 
     def run(contenders: dict[str, speed.Contender], **_: Any) -> dict[str, float]:
         for ready in contenders.values():

@@ -64,7 +64,7 @@ def test_losses_in_bf16_follow_those_in_fp32(deblur: Case, tmp_path):
     assert table.count("| 4–8 |") == 1
 
 
-def test_waiting_for_pictures_is_a_share(deblur: Case, tmp_path):
+def test_waiting_for_images_is_a_share(deblur: Case, tmp_path):
     settings = training.drawn(deblur, tmp_path, small=True)
     assert 0 < training.data_wait_share(deblur, settings, CPU, FP32, steps=2) < 1
 

@@ -1,4 +1,4 @@
-"""What a wrong configuration is answered with: one line per mistake, where it stands, and what was meant."""
+"""A wrong configuration gets one line per mistake: where it is, what is wrong, what was meant."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from gantools import api
 from gantools.config import presets
+from gantools.config.describe import differences, shown
 from gantools.data.options.datasets import PairedData
 from gantools.errors import ConfigError
 
@@ -133,29 +134,18 @@ def test_a_missing_key_says_what_it_is(edit: Edit) -> None:
         ("model.genrator.downs=3", 'model.genrator: unknown option; did you mean "generator"?'),
         ("model.generator.downs.x=3", 'model.generator.downs: should be a valid integer, not {"x": 3}'),
         ("model.adversarial={name: wasserstein}", "model.adversarial.name: unknown name 'wasserstein'; known: hinge"),
-    ],
-)
-def test_an_override_is_named_in_front_of_what_is_wrong_with_it(override: str, said: str) -> None:
-    (line,) = problems("pix2pix/shoes-64", override)
-    assert line.startswith(f"command line: {override}: {said}")
-
-
-@pytest.mark.parametrize(
-    ("override", "said"),
-    [
         ("data.downscale=[0.5, 2]", "data.downscale.1: should be less than or equal to 1, not 2"),
         ("data.downscale=[2]", "data.downscale.0: should be less than or equal to 1, not 2"),
         ("data.downscale=[]", "data.downscale: should have at least 1 item, not []"),
         ("model.generator.scale=5", "model.generator.scale: should be 1, 2, 3, 4 or 8, not 5"),
         ("model.perceptual.layers=[]", "model.perceptual.layers: should have at least 1 item or should be 'fea"),
-        (
-            "stages.pretraining.optimizers.discriminator={name: adam}",
-            "stages.pretraining.optimizers.discriminator: unk",
-        ),
+        ("stages.pretraining.optimizers.discriminator={}", "stages.pretraining.optimizers.discriminator: unk"),
     ],
 )
-def test_lists_and_unions(override: str, said: str) -> None:
-    assert only_problem("srgan/compact", override).startswith(said)
+def test_an_override_is_named_in_front_of_what_is_wrong_with_it(override: str, said: str) -> None:
+    of_srgan = override.startswith(("data.downscale", "model.generator.scale", "model.perc", "stages.pretraining"))
+    (line,) = problems("srgan/compact" if of_srgan else "pix2pix/shoes-64", override)
+    assert line.startswith(f"command line: {override}: {said}")
 
 
 @pytest.mark.parametrize("override", ["stages.adversarial.steps=5", "stages.adversarial.epochs=null"])
@@ -221,7 +211,7 @@ def test_text_that_is_no_unicode_is_one_line() -> None:
     )
 
 
-def test_overrides_change_values_groups_and_null() -> None:
+def test_overrides_change_values_groups_null_and_data() -> None:
     settings = api.configure(
         "pix2pix/paper", overrides=["model.adversarial={name: lsgan}", "train.ema_decay=0.9", "train.ema_decay=null"]
     )
@@ -231,11 +221,8 @@ def test_overrides_change_values_groups_and_null() -> None:
     assert api.configure("srgan/paper", overrides=perceptual).config.model_dump()["model"]["perceptual"] is None
     again = api.configure("srgan/paper", overrides=[*perceptual, "model.perceptual.network=vgg16"])
     assert again.config.model_dump()["model"]["perceptual"]["network"] == "vgg16"
-
-
-def test_data_from_the_command_line() -> None:
-    assert api.configure("srgan", data=["a"]).config.model_dump()["data"]["dir"] == "a"
-    assert api.configure("srgan", data=["a", "b"]).config.model_dump()["data"]["dir"] == ("a", "b")
+    for data, folders in ((["a"], "a"), (["a", "b"], ("a", "b"))):
+        assert api.configure("srgan", data=data).config.model_dump()["data"]["dir"] == folders
 
 
 @pytest.mark.parametrize(
@@ -251,16 +238,11 @@ def test_a_mistake_in_a_list_of_named_options_is_found_in_it(item: str, key: str
     assert only_problem("restore", f"data.degradations=[{{name: gray}}, {item}]") == f"data.degradations.{key}: {said}"
 
 
-def test_a_list_of_named_options_is_shown_item_by_item() -> None:
+def test_a_list_of_named_options_is_shown_item_by_item_or_in_a_line() -> None:
     lines = api.describe(api.configure("restore/crappify")).splitlines()
-    shown = {line.split()[0]: line for line in lines if line.startswith("data.degradations")}
-    assert shown["data.degradations.1.numbers"].endswith("the number, from - to [source [10, 70]]")
-    assert shown["data.degradations.2.name"].split()[1] == "jpeg"
-
-
-def test_a_list_of_named_options_that_is_not_the_papers_can_be_told_in_a_line() -> None:
-    from gantools.config.describe import differences, shown
-
+    items = {line.split()[0]: line for line in lines if line.startswith("data.degradations")}
+    assert items["data.degradations.1.numbers"].endswith("the number, from - to [source [10, 70]]")
+    assert items["data.degradations.2.name"].split()[1] == "jpeg"
     settings = api.configure("srgan", overrides=["data.degradations=[{name: jpeg, quality: [60, 95]}, {name: noise}]"])
     (found,) = (one for one in differences(settings.config) if one.key == "data.degradations")
     assert shown(found.value) == '[{"name": "jpeg", "quality": [60, 95]}, {"name": "noise"}]'

@@ -45,7 +45,7 @@ def test_pending_images_equal_those_that_are_waited_for(options: GeneratorOption
 
 @NEEDS_CUDA
 @DTYPES
-def test_compiled_pictures_are_near(dtype: torch.dtype | None) -> None:
+def test_compiled_images_are_near(dtype: torch.dtype | None) -> None:
     model = on_gpu(CompactSROptions(channels=8, blocks=2), dtype)
     compiling = replace(model, compile=True)
     with warnings.catch_warnings():
@@ -59,7 +59,7 @@ GIVEN = [{}, {"batch": 2}, *([{"compile": True}, {"fast": True}] if ON_CUDA else
 
 
 @pytest.mark.parametrize("given", GIVEN, ids=str)
-def test_a_folder_is_its_pictures(given: dict[str, Any], tmp_path: Path) -> None:
+def test_a_folder_is_its_images(given: dict[str, Any], tmp_path: Path) -> None:
     path = save_weights(tmp_path / "weights.safetensors", CompactSROptions(channels=8, blocks=1, scale=2))
     (tmp_path / "in").mkdir()
     for number in range(9):

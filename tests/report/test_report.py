@@ -1,4 +1,4 @@
-"""A run's page: what it tells, that it needs nothing beside it, and that it stays small."""
+"""A run's page: what it shows, that it needs nothing beside it, and that it stays small."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 
 from gantools import api
+from gantools.config.describe import differences
+from gantools.config.schema import TrainOptions
 from gantools.errors import UsageError
 from gantools.images.image import Image
 from gantools.images.io import writer
 from gantools.report import curves, page, run_log
 from gantools.report.run_log import Curve, Panel
+from gantools.training.run.directory import RunLock
 
 
 @pytest.fixture
@@ -86,7 +89,7 @@ def test_the_page_is_well_formed_and_needs_nothing_beside_it(run: Path) -> None:
     assert not re.search(r"https?://|@import|url\(", text)
 
 
-def test_the_page_tells_the_run(run: Path) -> None:
+def test_the_page_shows_the_run(run: Path) -> None:
     parsed = Parsed(api.report(run).read_text())
     said = " ".join(" ".join(parsed.texts).split())
     for text in (
@@ -106,23 +109,18 @@ def test_the_page_tells_the_run(run: Path) -> None:
         assert text in said, text
 
 
-def test_a_run_that_was_told_nothing_has_no_such_box(run: Path) -> None:
+def test_a_run_without_warnings_has_no_box_for_them_and_uses_its_own_schedule(run: Path) -> None:
     (run / "metrics.jsonl").write_text(json.dumps(row(10)) + "\n")
     text = api.report(run).read_text()
     assert "<h2>Warnings" not in text
     assert "<h2>Advice" not in text
-
-
-def test_differences_from_the_paper_are_those_that_show_tells(run: Path) -> None:
-    from gantools.config.describe import differences
-
+    assert "the run stopped before step 1,000" in text  # the preset's validate_every_steps
     found = {one.key: one for one in differences(api.read_config(run / "config.yaml").config)}
-    assert found["data.crop_px"].value == 128
-    assert found["data.crop_px"].paper == 96
+    assert (found["data.crop_px"].value, found["data.crop_px"].paper) == (128, 96)
     assert "data.scale" not in found
 
 
-def test_a_long_journal_is_thinned_and_its_end_is_kept(run: Path) -> None:
+def test_a_long_log_is_thinned_and_its_end_is_kept(run: Path) -> None:
     rows = [json.dumps({"step": step, "stage": "s", "loss/g/l1": float(step)}) for step in range(1, 5001)]
     (run / "metrics.jsonl").write_text("\n".join(rows))
     (panel,) = run_log.read(run).panels
@@ -132,7 +130,7 @@ def test_a_long_journal_is_thinned_and_its_end_is_kept(run: Path) -> None:
     assert sum(curve.values) / len(curve.values) == pytest.approx(2500.5, rel=0.01)
 
 
-def test_figures_stand_beside_those_that_say_what_they_mean(run: Path) -> None:
+def test_metrics_stand_beside_those_that_say_what_they_mean(run: Path) -> None:
     judged = {"validation/l1": 2.0, "validation/input_l1": 9.0}
     healthy = {"health/real_logit": 1.0, "health/fake_logit": 0.1, "health/movement": 0.2, "health/diversity": 1.0}
     (run / "metrics.jsonl").write_text(json.dumps({"step": 1, "stage": "s", **judged, **healthy}))
@@ -145,7 +143,7 @@ def test_figures_stand_beside_those_that_say_what_they_mean(run: Path) -> None:
     }
 
 
-def test_curves_lie_within_the_picture() -> None:
+def test_curves_lie_within_the_image() -> None:
     values = (1.0, float(10**6), 2.0, 0.5, *(float(i % 7) for i in range(200)))
     drawn = curves.svg(Panel("losses", (Curve("a", tuple(range(len(values))), values),)), [])
     points = re.search(r'points="([^"]+)"', drawn)
@@ -184,13 +182,6 @@ def test_small_sheets_are_drawn_larger(run: Path) -> None:
     assert text.count('width="400" height="180"') == 2
 
 
-def test_a_run_without_pictures_and_facts_still_has_a_page(run: Path) -> None:
-    for sheet in run.glob("samples/*"):
-        sheet.unlink()
-    (run / "run.json").unlink()
-    assert "No sample sheets" in page.render(run_log.read(run), "srgan", [])
-
-
 @pytest.mark.parametrize(
     ("facts", "every", "said"),
     [
@@ -203,9 +194,6 @@ def test_a_run_without_pictures_and_facts_still_has_a_page(run: Path) -> None:
     ],
 )
 def test_a_run_without_validation_says_why(run: Path, facts: dict[str, Any], every: int | None, said: str) -> None:
-    from gantools.config.schema import TrainOptions
-    from gantools.training.run.directory import RunLock
-
     (run / "metrics.jsonl").write_text(json.dumps({**row(10), "step": 120}))
     (run / "run.json").write_text(json.dumps(facts))
     held = RunLock(run) if facts.get("held") else None
@@ -227,11 +215,8 @@ def test_a_run_without_sample_sheets_says_why(run: Path) -> None:
     ):
         (run / "run.json").write_text(json.dumps(facts))
         assert said in page.render(run_log.read(run), "srgan", [])
-
-
-def test_the_page_of_a_run_uses_the_runs_own_schedule(run: Path) -> None:
-    (run / "metrics.jsonl").write_text(json.dumps(row(10)))
-    assert "the run stopped before step 1,000" in api.report(run).read_text()  # the preset's validate_every_steps
+    (run / "run.json").unlink()
+    assert "No sample sheets" in page.render(run_log.read(run), "srgan", [])
 
 
 def test_what_is_no_run_is_refused(run: Path, tmp_path: Path) -> None:
