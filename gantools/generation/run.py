@@ -105,6 +105,8 @@ class Generation:
 def plan(path: Path, label: str, options: GenerateOptions) -> Generation:
     """Settle what is made and where it goes. Raises UsageError, and ModelFileError for other files."""
     described = weights.describe(path)
+    if options.export and options.export not in described.exports:
+        raise UsageError(f"--export {options.export}: '{path}' holds {', '.join(described.exports)}")
     export = described.exports.get(options.export or next(iter(described.exports), ""))
     if export is None or export.takes != "latent" or export.latent is None:
         raise UsageError(f"'{path}' ({described.recipe}) changes images; use: gantools infer {path} IMAGE")
@@ -120,7 +122,9 @@ def plan(path: Path, label: str, options: GenerateOptions) -> Generation:
 def _samples(latent: Latent, options: GenerateOptions) -> list[Sample]:
     texts = [*(options.text or ()), *(_lines(options.texts) if options.texts else ())]
     if options.latents is not None:
-        return _stored(latent, options)
+        if options.seeds or options.code:
+            raise UsageError("--latents: the file holds the vectors; leave out --seeds and --code")
+        return _stored(latent, Path(options.latents), options.label or (), texts)
     codes = latents.parse_codes(options.code or ())
     several = any(first != last for first, last in codes.values())
     seeds = options.seeds or tuple(range(options.count))
@@ -132,9 +136,8 @@ def _samples(latent: Latent, options: GenerateOptions) -> list[Sample]:
     return found
 
 
-def _stored(latent: Latent, options: GenerateOptions) -> list[Sample]:
+def _stored(latent: Latent, path: Path, labels: Sequence[str], texts: Sequence[str]) -> list[Sample]:
     """Vectors from a NumPy file: ``z`` of an .npz, or a .npy. Raises UsageError."""
-    path = Path(str(options.latents))
     try:
         with path.open("rb") as stream:
             held = np.load(stream, allow_pickle=False)
@@ -143,7 +146,7 @@ def _stored(latent: Latent, options: GenerateOptions) -> list[Sample]:
         raise UsageError(f"--latents {path}: no NumPy file with an array z ({error})") from error
     if vectors.ndim != 2 or vectors.shape[1] != latent.size or not np.isfinite(vectors).all():
         raise UsageError(f"--latents {path}: has the shape {vectors.shape}, the model takes (N, {latent.size})")
-    template = latents.samples(latent, (0,), options.label or (), options.text or (), {})
+    template = latents.samples(latent, (0,), labels, texts, {})
     return [
         Sample(f"{each.name.removesuffix('seed0000')}latent{at:04d}", vector, each.condition)
         for each in template
@@ -153,10 +156,13 @@ def _stored(latent: Latent, options: GenerateOptions) -> list[Sample]:
 
 def _lines(path: str) -> list[str]:
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--texts {path}: cannot be read ({error})") from error
-    return [line.strip() for line in lines if line.strip()]
+    texts = [line.strip() for line in lines if line.strip()]
+    if not texts:
+        raise UsageError(f"--texts {path}: holds no text; write one in every line")
+    return texts
 
 
 def _outputs(chosen: Sequence[Sample], latent: Latent, label: str, options: GenerateOptions) -> list[Output]:
