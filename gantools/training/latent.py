@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from gantools.losses.adversarial import AdversarialLoss
 
 
+SHOWN = 8
+"""Images in a row of a sample sheet."""
+
+
 @dataclass(frozen=True)
 class Drawn:
     """Images, what they were made from, and the labels or texts that they were asked to show."""
@@ -147,12 +151,16 @@ class LatentRecipe(Recipe["LabelledImages", Drawn]):
         return {"frechet_8px": [(small[0], small[1])]}
 
     def preview(self, batch: LabelledImages) -> Mapping[str, Tensor]:
-        shown = {"generated": self.fixed(batch), "data": self.real(batch)}
+        """A row of images of what a validation image's label or text says, each from a vector of its own."""
+        from torch import cat  # recipes are listed and checked without torch
+
+        shown = {"generated": cat([self.fixed(batch, each) for each in range(SHOWN)], dim=3), "data": self.real(batch)}
         return {name: image.expand(-1, 3, -1, -1) for name, image in shown.items()}
 
-    def fixed(self, batch: LabelledImages) -> Tensor:
-        """Images from the same latent vectors every time: seeded by the names of a batch's files."""
-        latent, condition = fixed_latent(self.latent, batch.names, batch.image.device), self.condition_of(batch)
+    def fixed(self, batch: LabelledImages, number: int = 0) -> Tensor:
+        """Images from the same latent vectors every time: seeded by the names of a batch's files and a number."""
+        names = tuple(f"{name}#{number}" for name in batch.names) if number else batch.names
+        latent, condition = fixed_latent(self.latent, names, batch.image.device), self.condition_of(batch)
         if self.latent.levels == 1:
             return self.make(latent, condition).float().clamp(-1, 1)
         steps: Any = self.generator.steps

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image as Opened
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -354,6 +355,8 @@ def test_a_run_that_stopped_goes_on_bit_for_bit(small, tmp_path: Path, spec: str
 @pytest.mark.parametrize("spec", SMALL)
 def test_exports_generate_without_the_recipe(small, tmp_path: Path, spec: str) -> None:
     recipe = trained(small(spec), tmp_path / "run")
+    _, width = recipe.image_px
+    assert Opened.open(max((tmp_path / "run" / "samples").iterdir())).size[0] == 9 * width + 3 * 4
     model = open_model(tmp_path / "run" / "weights" / "last.safetensors")
     latent = model.latent
     assert latent == recipe.latent
