@@ -135,13 +135,6 @@ def test_convolution_is_opencvs_with_the_kernel_turned(shape):
     np.testing.assert_allclose(convolve(pixels, kernel), expected, atol=1e-3)
 
 
-def test_a_point_becomes_the_kernel():
-    kernel = normalised(np.arange(1, 16).reshape(5, 3))
-    point = np.zeros((11, 11, 3), np.uint8)
-    point[5, 5] = 255
-    np.testing.assert_allclose(convolve(point, kernel)[3:8, 4:7, 1], 255 * kernel, atol=1e-4)
-
-
 @pytest.fixture(scope="module")
 def photo():
     return drawing.draw_image("scenes", 0, 96, seed=1)

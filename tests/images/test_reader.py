@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -83,11 +82,6 @@ def test_other_modes_become_gray_or_rgb(mode):
     image, forms, wanted = MODES[mode]
     for form in forms:
         assert_reads_as(make.saved(image, form), np.array(image.convert(wanted)))
-
-
-def test_alpha_of_a_bmp_is_read():
-    stored = make.noise(17, 33, 4)
-    assert_reads_as(cv2.imencode(".bmp", cv2.cvtColor(stored, cv2.COLOR_RGBA2BGRA))[1].tobytes(), stored)
 
 
 @pytest.mark.parametrize("maximum", [100, 255, 1023, 65535])
