@@ -16,35 +16,21 @@ def members(union: Any) -> list[Any]:
     return list(get_args(get_args(union)[0]))
 
 
-ENTRIES = [(ADVERSARIAL, option) for option in members(AdversarialOptions)] + [
-    (RECONSTRUCTION, option) for option in members(ReconstructionOptions)
-]
+UNIONS = [(ADVERSARIAL, AdversarialOptions), (RECONSTRUCTION, ReconstructionOptions)]
+ENTRIES = [(PERCEPTUAL, PerceptualOptions), *((table, each) for table, union in UNIONS for each in members(union))]
 
 
-@pytest.mark.parametrize(
-    ("table", "union"), [(ADVERSARIAL, AdversarialOptions), (RECONSTRUCTION, ReconstructionOptions)]
-)
+@pytest.mark.parametrize(("table", "union"), UNIONS)
 def test_every_entry_has_options(table: Any, union: Any) -> None:
     assert {option.model_fields["name"].default for option in members(union)} == set(table.names())
 
 
-@pytest.mark.parametrize(("table", "options_class"), ENTRIES, ids=lambda value: getattr(value, "__name__", ""))
-def test_options_are_the_constructors_keyword_arguments(table: Any, options_class: Any) -> None:
-    options = options_class()
-    parameters = inspect.signature(table.factory(options.name)).parameters
-    assert {name: parameter.default for name, parameter in parameters.items()} == options.arguments()
-
-
-def test_perceptual_options_are_the_constructors_keyword_arguments() -> None:
-    (name,) = PERCEPTUAL.names()
-    parameters = inspect.signature(PERCEPTUAL.factory(name)).parameters
-    assert {name: parameter.default for name, parameter in parameters.items()} == PerceptualOptions().arguments()
-
-
-@pytest.mark.parametrize("options_class", [PerceptualOptions, *(option for _, option in ENTRIES)])
-def test_every_field_is_described(options_class: Any) -> None:
-    fields = {name: field for name, field in options_class.model_fields.items() if name != "name"}
-    assert [name for name, field in fields.items() if not field.description] == []
+@pytest.mark.parametrize(("table", "options_class"), ENTRIES)
+def test_options_are_the_constructors_keyword_arguments_and_described(table: Any, options_class: Any) -> None:
+    (name,) = PERCEPTUAL.names() if table is PERCEPTUAL else (options_class().name,)
+    parameters = inspect.signature(table.factory(name)).parameters
+    assert {name: parameter.default for name, parameter in parameters.items()} == options_class().arguments()
+    assert all(field.description for name, field in options_class.model_fields.items() if name != "name")
 
 
 @pytest.mark.parametrize("options_class", members(AdversarialOptions))

@@ -21,37 +21,27 @@ def linear(image: Tensor) -> Tensor:
 
 
 def half_square(image: Tensor) -> Tensor:
-    """Gradient = the picture itself."""
+    """Its gradient is the image itself."""
     return image.square().flatten(1).sum(dim=1) / 2
 
 
-def test_gradient_penalty_of_a_linear_critic() -> None:
-    real, fake = torch.randn(4, 3, 2, 2), torch.randn(4, 3, 2, 2)
-    assert gradient_penalty(linear, real, fake).item() == pytest.approx((LENGTH - 1) ** 2, rel=1e-5)
+def test_penalties_of_a_linear_critic() -> None:
+    """A map of logits counts as its mean."""
+    real, fake = torch.randn(2, 4, 3, 2, 2)
+    for critic in (linear, lambda image: linear(image).view(-1, 1, 1, 1).expand(-1, 1, 5, 7)):
+        assert gradient_penalty(critic, real, fake).item() == pytest.approx((LENGTH - 1) ** 2, rel=1e-5)
+        assert r1_penalty(critic, real).item() == pytest.approx(LENGTH**2, rel=1e-5)
 
 
-def test_gradient_penalty_takes_one_norm_and_one_point_per_sample() -> None:
-    """Between zeros and a picture of norm 2 the point is 2·α long: the mean of (2α - 1)² is 1/3."""
+def test_penalties_take_one_norm_and_one_point_per_sample() -> None:
+    """Between zeros and an image of norm 2 the point is 2·α long: the mean of (2α - 1)² is 1/3."""
     torch.manual_seed(0)
     ones = torch.ones(4000, 1, 2, 2)
-    torch.testing.assert_close(
-        gradient_penalty(half_square, torch.zeros_like(ones), ones).item(), 1 / 3, rtol=0.05, atol=0
-    )
+    between = gradient_penalty(half_square, torch.zeros_like(ones), ones)
+    torch.testing.assert_close(between.item(), 1 / 3, rtol=0.05, atol=0)
     batch = torch.stack([torch.full((1, 2, 2), 0.5), torch.full((1, 2, 2), 1.5)])
     assert gradient_penalty(half_square, batch, batch).item() == pytest.approx((0 + 4) / 2, rel=1e-6)
-
-
-def test_r1_penalty() -> None:
-    assert r1_penalty(linear, torch.randn(4, 3, 2, 2)).item() == pytest.approx(LENGTH**2, rel=1e-5)
-    batch = torch.stack([torch.full((1, 2, 2), 0.5), torch.full((1, 2, 2), 1.5)])
     assert r1_penalty(half_square, batch).item() == pytest.approx((1 + 9) / 2, rel=1e-6)
-
-
-def test_a_patch_map_counts_as_its_mean() -> None:
-    def patches(image: Tensor) -> Tensor:
-        return linear(image).view(-1, 1, 1, 1).expand(-1, 1, 5, 7)
-
-    assert r1_penalty(patches, torch.randn(2, 3, 2, 2)).item() == pytest.approx(LENGTH**2, rel=1e-5)
 
 
 @pytest.mark.parametrize("norm", ["instance", "layer", "none"])

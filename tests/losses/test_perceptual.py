@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torchvision import models
 
@@ -29,7 +29,7 @@ def squeezenet_file(shared_data: Path) -> Path:
     return shared_data / "features" / "squeezenet1_0_imagenet.safetensors"
 
 
-def pictures() -> tuple[Tensor, Tensor]:
+def images() -> tuple[Tensor, Tensor]:
     return torch.rand(2, 3, SIDE_PX, SIDE_PX) * 2 - 1, torch.rand(2, 3, SIDE_PX, SIDE_PX) * 2 - 1
 
 
@@ -52,7 +52,7 @@ def standardised(image: Tensor) -> Tensor:
 )  # torchvision's indices, plus one: nothing deeper is kept
 def test_layers_and_cut(network: Any, layer: str, channels: int, count: int) -> None:
     loss = PerceptualLoss(network=network, layers=[layer], weights="random", feature_scale=1, normalise_channels=False)
-    (features,) = loss.features(pictures()[0])
+    (features,) = loss.features(images()[0])
     assert features.shape[1] == channels
     assert len(loss._network) == count
     assert (features.min() >= 0) == (not layer.startswith("conv"))
@@ -60,34 +60,26 @@ def test_layers_and_cut(network: Any, layer: str, channels: int, count: int) -> 
 
 def test_layer_before_its_relu_is_not_overwritten() -> None:
     both = PerceptualLoss(layers=["conv1_1", "relu1_1"], weights="random")
-    before, after = both.features(pictures()[0])
+    before, after = both.features(images()[0])
     assert before.min() < 0
     torch.testing.assert_close(before.relu(), after)
 
 
-def test_default_is_srgans_vgg54() -> None:
-    fake, real = pictures()
-    loss = PerceptualLoss(weights="random")
+def test_the_formula_over_one_layer_and_several() -> None:
+    """The default is SRGAN's VGG54."""
+    fake, real = images()
     raw = PerceptualLoss(weights="random", layers=["relu5_4"], feature_scale=1.0)
     expected = (raw.features(fake)[0] - raw.features(real)[0]).square().mean() / 12.75**2
-    torch.testing.assert_close(loss(fake, real), expected)
-
-
-def test_l1_over_several_layers() -> None:
-    fake, real = pictures()
+    torch.testing.assert_close(PerceptualLoss(weights="random")(fake, real), expected)
     loss = PerceptualLoss(network="vgg16", layers=["relu1_2", "relu2_2"], weights="random", criterion="l1")
     pairs = zip(loss.features(fake), loss.features(real), strict=True)
-    expected = sum((one - other).abs().mean() for one, other in pairs)
-    torch.testing.assert_close(loss(fake, real), expected)
+    torch.testing.assert_close(loss(fake, real), sum((one - other).abs().mean() for one, other in pairs))
 
 
 def test_feature_distance_by_its_definition(squeezenet_file: Path) -> None:
-    fake, real = pictures()
-    network = models.squeezenet1_0()
-    from safetensors.torch import load_file
-
+    fake, real = images()
+    network = models.squeezenet1_0().eval()
     network.load_state_dict(load_file(squeezenet_file))
-    network.eval()
     expected = torch.zeros(())
     one, other = standardised(fake), standardised(real)
     with torch.no_grad():
@@ -101,16 +93,16 @@ def test_feature_distance_by_its_definition(squeezenet_file: Path) -> None:
         torch.testing.assert_close(loss(fake, real), expected, rtol=1e-4, atol=0)
 
 
-def test_identical_pictures_are_no_distance_apart_and_gradients_stay_finite() -> None:
+def test_identical_images_are_no_distance_apart_and_gradients_stay_finite() -> None:
     loss = PerceptualLoss(network="squeezenet1_0", weights="random")
     black = torch.full((1, 3, SIDE_PX, SIDE_PX), -1.0, requires_grad=True)
     assert loss(black, black.detach()).item() == 0
-    (gradient,) = torch.autograd.grad(loss(black, pictures()[1][:1]), black)
+    (gradient,) = torch.autograd.grad(loss(black, images()[1][:1]), black)
     assert torch.isfinite(gradient).all()
 
 
 def test_only_the_fake_gets_a_gradient() -> None:
-    fake, real = (image.requires_grad_() for image in pictures())
+    fake, real = (image.requires_grad_() for image in images())
     loss = PerceptualLoss(layers=["relu2_2"], weights="random").train()
     torch.autograd.backward(loss(fake, real))
     assert fake.grad is not None
@@ -120,9 +112,9 @@ def test_only_the_fake_gets_a_gradient() -> None:
     assert not any(module.training for module in loss.modules())
 
 
-def test_gray_pictures_are_taken_as_rgb() -> None:
+def test_gray_images_are_taken_as_rgb() -> None:
     loss = PerceptualLoss(layers=["relu1_2"], weights="random")
-    gray, other = (image[:, :1] for image in pictures())
+    gray, other = (image[:, :1] for image in images())
     torch.testing.assert_close(loss(gray, other), loss(gray.expand(-1, 3, -1, -1), other.expand(-1, 3, -1, -1)))
 
 
@@ -133,13 +125,6 @@ def test_random_weights_are_always_the_same_and_draw_nothing() -> None:
     torch.rand(5)
     two = PerceptualLoss(layers=["relu1_1"], weights="random")
     assert torch.equal(next(one.parameters()), next(two.parameters()))
-
-
-def test_missing_weights_say_how_to_get_them() -> None:
-    with pytest.raises(UsageError, match=r"run `gantools weights fetch vgg19`, or set `weights: FILE`"):
-        PerceptualLoss()
-    with pytest.raises(UsageError, match="no file"):
-        PerceptualLoss(weights="nowhere.safetensors")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
@@ -153,21 +138,22 @@ def test_fetched_weights_are_found(tmp_path: Path, suffix: str) -> None:
     torch.testing.assert_close(next(loss.parameters()).detach(), state["features.0.weight"].float())
 
 
-def test_unfit_weights_are_refused(tmp_path: Path) -> None:
-    foreign, wrong, damaged = tmp_path / "a.safetensors", tmp_path / "b.safetensors", tmp_path / "c.safetensors"
-    save_file({"conv.weight": torch.zeros(1)}, foreign)
-    save_file(vgg_state() | {"features.0.weight": torch.zeros(64, 1, 3, 3)}, wrong)
-    damaged.write_bytes(b"not tensors")
-    damaged_pth = tmp_path / "d.pth"
-    damaged_pth.write_bytes(b"not tensors")
-    for path, message in (
-        (foreign, "no tensor features.0.weight"),
-        (wrong, "shapes are not those"),
-        (damaged, "damaged"),
-        (damaged_pth, "damaged"),
+def test_missing_and_unfit_weights_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"run `gantools weights fetch vgg19`, or set `weights: FILE`"):
+        PerceptualLoss()
+    save_file({"conv.weight": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    save_file(vgg_state() | {"features.0.weight": torch.zeros(64, 1, 3, 3)}, tmp_path / "wrong.safetensors")
+    for name in ("damaged.safetensors", "damaged.pth"):
+        (tmp_path / name).write_bytes(b"not tensors")
+    for name, message in (
+        ("nowhere.safetensors", "no file"),
+        ("foreign.safetensors", "no tensor features.0.weight"),
+        ("wrong.safetensors", "shapes are not those"),
+        ("damaged.safetensors", "damaged"),
+        ("damaged.pth", "damaged"),
     ):
-        with pytest.raises(ModelFileError, match=message):
-            PerceptualLoss(layers=["relu1_1"], weights=path)
+        with pytest.raises((UsageError, ModelFileError), match=message):
+            PerceptualLoss(layers=["relu1_1"], weights=tmp_path / name)
 
 
 def vgg_state() -> dict[str, Tensor]:
@@ -183,8 +169,8 @@ def test_unknown_layers_are_refused_with_a_suggestion() -> None:
     assert len(FEATURE_DISTANCE) == 9
 
 
-def test_a_shifted_loss_sees_both_pictures_alike_and_only_where_it_teaches() -> None:
-    fake, real = pictures()
+def test_a_shifted_loss_sees_both_images_alike_and_only_where_it_teaches() -> None:
+    fake, real = images()
     still, shifted = (PerceptualLoss(network="squeezenet1_0", weights="random", shift_px=px) for px in (0, 5))
     assert torch.equal(still(fake, real), shifted(fake, real)), "without a gradient it is a measurement"
     seen = {shifted(fake.requires_grad_(), real).item() for _ in range(40)}
@@ -198,7 +184,7 @@ def test_a_shifted_loss_sees_both_pictures_alike_and_only_where_it_teaches() -> 
 
 def test_without_normalising_the_network_is_given_images_as_they_are() -> None:
     """DeblurGAN's weight of 100 goes with images in [-1, 1]: a squared distance is σ² · 4 ≈ 0.21 of the usual one."""
-    fake, real = pictures()
+    fake, real = images()
     plain = PerceptualLoss(layers=["conv1_1"], weights="random", feature_scale=1.0, normalise_input=False)
     usual = PerceptualLoss(layers=["conv1_1"], weights="random", feature_scale=1.0)
     layer = plain._network[0]

@@ -63,11 +63,11 @@ def test_lattice_hardly_counts_texture_that_is_guessed_wrong() -> None:
 
 
 @pytest.mark.parametrize("side_px", [4, 7, 18])
-def test_lattice_takes_pictures_smaller_than_a_window_and_broken_cells(side_px: int) -> None:
+def test_lattice_takes_images_smaller_than_a_window_and_broken_cells(side_px: int) -> None:
     pattern = torch.arange(16.0).view(1, 1, 4, 4)
-    picture = cells(pattern, 5)[..., :side_px, :side_px].requires_grad_()
-    distance = lattice(picture, torch.zeros_like(picture), 4)
+    image = cells(pattern, 5)[..., :side_px, :side_px].requires_grad_()
+    distance = lattice(image, torch.zeros_like(image), 4)
     assert distance.item() == pytest.approx(pattern.var(correction=0).item())
     torch.autograd.backward(distance)
-    assert picture.grad is not None
-    assert bool(picture.grad.isfinite().all())
+    assert image.grad is not None
+    assert bool(image.grad.isfinite().all())

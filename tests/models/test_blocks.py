@@ -24,7 +24,7 @@ def two_pass_norm(features: Tensor) -> Tensor:
 @pytest.mark.parametrize("gradient_format", FORMATS, ids=str)
 @pytest.mark.parametrize("input_format", FORMATS, ids=str)
 def test_instance_norm_gradient_in_every_layout(count: int, input_format: Any, gradient_format: Any) -> None:
-    """nn.InstanceNorm2d fails this on CPU for one picture and a channels_last gradient."""
+    """nn.InstanceNorm2d fails this on CPU for one image and a channels_last gradient."""
     torch.manual_seed(0)
     features = torch.randn(count, 6, 9, 7).mul(3).add(1)
     gradient = torch.randn(count, 6, 9, 7)
@@ -42,20 +42,16 @@ def test_instance_norm_second_derivative() -> None:
     assert torch.autograd.gradgradcheck(InstanceNorm(3), (features,))
 
 
-def test_instance_norm_takes_a_single_pixel() -> None:
-    features = torch.randn(1, 4, 1, 1, requires_grad=True)
-    output = InstanceNorm(4).train()(features)
+def test_instance_norm_takes_a_single_pixel_and_has_no_state_and_no_modes() -> None:
+    norm, pixel = InstanceNorm(4), torch.randn(1, 4, 1, 1, requires_grad=True)
+    output = norm.train()(pixel)
     output.sum().backward()
     assert torch.equal(output, torch.zeros_like(output))
-    assert features.grad is not None
-    assert torch.isfinite(features.grad).all()
-
-
-def test_instance_norm_has_no_state_and_no_modes() -> None:
-    norm = InstanceNorm(4)
+    assert pixel.grad is not None
+    assert torch.isfinite(pixel.grad).all()
     features = torch.randn(2, 4, 5, 5)
+    assert torch.equal(norm(features), norm.eval()(features))
     assert not norm.state_dict()
-    assert torch.equal(norm.train()(features), norm.eval()(features))
 
 
 @pytest.mark.parametrize("name", NORMS)

@@ -16,7 +16,7 @@ def small(region: str) -> ContextEncoder:
     return ContextEncoder(region=region, downs=2, base_channels=4, max_channels=8, bottleneck_channels=6).eval()
 
 
-def test_the_center_network_returns_the_picture_around_its_prediction() -> None:
+def test_the_center_network_returns_the_image_around_its_prediction() -> None:
     network, image = small("center"), torch.rand(2, 3, 16, 16) * 2 - 1
     made = network(image)
     assert torch.equal(made[:, :, 4:12, 4:12], network.predict(image))
@@ -28,11 +28,11 @@ def test_the_center_network_returns_the_picture_around_its_prediction() -> None:
 def test_windows_are_counted_as_the_enlargement_adds_them() -> None:
     for height, width in ((1, 1), (2, 1), (5, 3), (9, 12)):
         ones = torch.ones(1, 1, height, width)
-        added = torch.nn.functional.conv_transpose2d(ones, torch.ones(1, 1, 4, 4))
+        added = functional.conv_transpose2d(ones, torch.ones(1, 1, 4, 4))
         assert torch.equal(_windows(added), added[0, 0])
 
 
-def test_a_larger_picture_keeps_the_size_of_the_features() -> None:
+def test_a_larger_image_keeps_the_size_of_the_features() -> None:
     """A constant bottleneck gives the decoder the mean of what single windows give it, not their sum."""
     network = small("full")
     torch.nn.init.zeros_(network.bottleneck[0].weight)
@@ -55,7 +55,7 @@ def test_the_continuation_is_the_mean_of_its_neighbours_everywhere() -> None:
     assert harmonic_square(torch.rand(1, 1, 200, 200), 150).isfinite().all()
 
 
-def test_with_residual_a_silent_decoder_gives_the_continuation_and_does_not_see_the_hole() -> None:
+def test_with_residual_a_silent_decoder_gives_the_continuation_and_does_not_see_what_is_missing() -> None:
     network = ContextEncoder(downs=2, base_channels=4, bottleneck_channels=6, overlap_px=1, residual=True).eval()
     torch.nn.init.zeros_(network.decoder[-1][2].weight)
     torch.nn.init.zeros_(network.decoder[-1][2].bias)
@@ -66,7 +66,7 @@ def test_with_residual_a_silent_decoder_gives_the_continuation_and_does_not_see_
     torch.testing.assert_close(network(image), made)
 
 
-def test_with_skips_the_picture_reaches_the_decoder_past_the_bottleneck() -> None:
+def test_with_skips_the_image_reaches_the_decoder_past_the_bottleneck() -> None:
     network = ContextEncoder(region="full", downs=2, base_channels=4, bottleneck_channels=6, skips=True).eval()
     torch.nn.init.zeros_(network.widen.weight)
     image = torch.rand(1, 3, 32, 16) * 2 - 1

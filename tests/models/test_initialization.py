@@ -37,14 +37,11 @@ def test_normal_is_the_papers() -> None:
         assert torch.count_nonzero(part.bias) == 0
 
 
-def test_kaiming_is_scaled() -> None:
+def test_kaiming_and_xavier_are_scaled() -> None:
     parts: Any = initialize(network(), "kaiming", gain=0.1)
     assert parts[0].weight.std().item() == pytest.approx(0.1 * (2 / (32 * 9)) ** 0.5, rel=0.05)
     assert torch.equal(parts[1].weight, torch.ones(64))
-
-
-def test_xavier_is_scaled() -> None:
-    parts: Any = initialize(network(), "xavier", gain=0.5)
+    parts = initialize(network(), "xavier", gain=0.5)
     assert parts[3].weight.std().item() == pytest.approx(0.5 * (2 / (32 + 128)) ** 0.5, rel=0.05)
 
 
@@ -75,9 +72,8 @@ def test_meta_tensors_draw_nothing(scheme: Initialization) -> None:
     with torch.device("meta"):
         parts = nn.Sequential(network(), maybe_spectral(nn.Conv2d(3, 4, 3), True))
     before = torch.get_rng_state()
-    initialize(parts, scheme)
+    assert all(parameter.is_meta for parameter in initialize(parts, scheme).parameters())
     assert torch.equal(torch.get_rng_state(), before)
-    assert all(parameter.is_meta for parameter in parts.parameters())
 
 
 def test_spectral_norm_knows_the_new_weights() -> None:

@@ -68,8 +68,7 @@ def test_unet_of_the_paper() -> None:
     assert [isinstance(down[1], nn.BatchNorm2d) for down in network.downs] == [False, *[True] * 6, False]
     assert [up[0].out_channels for up in network.ups] == [512, 512, 512, 512, 256, 128, 64]
     assert [count(up, nn.Dropout) for up in network.ups] == [1, 1, 1, 0, 0, 0, 0]
-    assert count(network.downs, nn.Dropout) == 0
-    assert count(network, nn.ConvTranspose2d) == 8
+    assert (count(network.downs, nn.Dropout), count(network, nn.ConvTranspose2d)) == (0, 8)
     assert (network.size_multiple, network.scale) == (256, 1)
 
 
@@ -78,8 +77,8 @@ def test_unet_of_the_source() -> None:
     assert [count(down, nn.Dropout) for down in network.downs] == [0, 0, 0, 1, 1, 1, 1, 1]
     assert [count(up, nn.Dropout) for up in network.ups] == [1, 1, 1, 1, 0, 0, 0]
     assert [isinstance(down[1], InstanceNorm) for down in network.downs] == [False, *[True] * 6, False]
-    assert all(down[0].bias is None for down in network.downs)
     assert [type(layer) for layer in network.last] == [nn.Upsample, nn.ZeroPad2d, nn.Conv2d, nn.Tanh]
+    assert {down[0].bias for down in network.downs} == {None}
     assert network.last[2].bias is not None
 
 
@@ -91,7 +90,7 @@ def test_what_the_unet_hands_across(skip_activation: Any, lowest: float) -> None
 
 
 def test_unet_equals_the_reference_order_of_layers() -> None:
-    """Activation before each convolution, written out, gives the same picture."""
+    """Activation before each convolution, written out, gives the same image."""
     torch.manual_seed(0)
     network: Any = GENERATORS.build(UNetOptions(downs=3, base_channels=4, norm="instance", dropout_ups=0)).double()
     image = torch.rand(1, 3, 16, 16, dtype=torch.float64) * 2 - 1
@@ -125,7 +124,7 @@ def test_srresnet_of_the_paper() -> None:
     assert network.head[0].kernel_size == network.last.kernel_size == (9, 9)
 
 
-def test_srresnet_sees_unit_pictures() -> None:
+def test_srresnet_sees_images_from_0_to_1() -> None:
     network: Any = GENERATORS.build(SRResNetOptions(channels=4, blocks=1, norm="none")).eval()
     raw: Any = GENERATORS.build(SRResNetOptions(channels=4, blocks=1, norm="none", unit_input=False)).eval()
     raw.load_state_dict(network.state_dict())
@@ -148,14 +147,10 @@ def test_compact_sr_starts_as_bilinear_enlargement(scale: Any, upsampling_channe
     ("scale", "factors", "widths"),
     [(1, [], []), (2, [2], [24]), (3, [3], [24]), (4, [2, 2], [24, 12]), (8, [2, 2, 2], [24, 12, 6])],
 )
-def test_compact_sr_enlarges_by_one_prime_factor_after_the_other(
-    scale: Any, factors: list[int], widths: list[int]
-) -> None:
+def test_compact_sr_enlarges_by_one_prime_factor_after_the_other(scale: Any, factors: Any, widths: Any) -> None:
     network = on_meta(CompactSROptions(scale=scale, channels=8, blocks=1, upsampling_channels=24))
-    assert [step[1].upscale_factor for step in network.upsampling] == factors
-    assert [
-        step[0].out_channels // factor**2 for step, factor in zip(network.upsampling, factors, strict=True)
-    ] == widths
+    steps = [(step[1].upscale_factor, step[0].out_channels) for step in network.upsampling]
+    assert steps == [(factor, width * factor**2) for factor, width in zip(factors, widths, strict=True)]
     assert network.last.in_channels == ([8, *widths][-1])
     assert network(torch.empty(1, 3, 5, 7, device="meta")).shape == (1, 3, 5 * scale, 7 * scale)
 
@@ -167,17 +162,14 @@ def test_compact_sr_of_several_steps_makes_a_cells_samples_alike_at_first() -> N
     torch.testing.assert_close(cells, cells[:, :, :1].expand_as(cells))
 
 
-@pytest.mark.parametrize(("downs", "expected_px"), [(0, 1), (1, 16), (2, 34), (3, 70), (4, 142), (5, 286)])
-def test_patchgan_receptive_field(downs: int, expected_px: int) -> None:
-    options = PatchGanOptions(downs=downs, base_channels=2, max_channels=4, norm="none")
+@pytest.mark.parametrize(
+    ("layout", "downs", "expected_px"),
+    [*(("paper", downs, px) for downs, px in enumerate((1, 16, 34, 70, 142, 286))), ("source", 4, 94)],
+)
+def test_patchgan_receptive_field(layout: Any, downs: int, expected_px: int) -> None:
+    options = PatchGanOptions(layout=layout, downs=downs, base_channels=2, max_channels=4, norm="none")
     assert on_meta(options, in_channels=3).receptive_field_px == expected_px
     assert measured_receptive_field_px(options, expected_px) == expected_px
-
-
-def test_source_patchgan_receptive_field() -> None:
-    options = PatchGanOptions(layout="source", downs=4, base_channels=2, max_channels=4, norm="none")
-    assert measured_receptive_field_px(options, 94) == 94
-    assert on_meta(options, in_channels=3).receptive_field_px == 94
 
 
 def measured_receptive_field_px(options: PatchGanOptions, expected_px: int) -> int:
@@ -202,7 +194,7 @@ def measured_receptive_field_px(options: PatchGanOptions, expected_px: int) -> i
         (PatchGanOptions(base_channels=2, downs=0), 256),
     ],
 )
-def test_patchgan_map_of_a_256_picture(options: PatchGanOptions, side: int) -> None:
+def test_patchgan_map_of_256_px(options: PatchGanOptions, side: int) -> None:
     assert DISCRIMINATORS.build(options, in_channels=6)(torch.zeros(1, 6, 256, 256)).shape == (1, 1, side, side)
 
 
@@ -219,30 +211,26 @@ def test_patchgan_takes_its_declared_minimum(layout: Any, downs: int) -> None:
             network(torch.zeros(1, 3, smallest_px - 1, smallest_px - 1))
 
 
-def test_patchgan_of_the_paper() -> None:
-    network = on_meta(PatchGanOptions(), in_channels=6)
+@pytest.mark.parametrize(
+    ("options", "widths", "strides", "biases"),
+    [
+        (PatchGanOptions(), [64, 128, 256, 512, 1], [2, 2, 2, 1, 1], [True, False, False, False, True]),
+        (
+            PatchGanOptions(layout="source", downs=4, norm="instance"),
+            [64, 128, 256, 512, 1],
+            [2, 2, 2, 2, 1],
+            [True, True, True, True, False],
+        ),
+        (SrganDiscriminatorOptions(), [64, 64, 128, 128, 256, 256, 512, 512], [1, 2] * 4, [True, *[False] * 7]),
+    ],
+)
+def test_discriminators_of_papers_and_source(options: Any, widths: Any, strides: Any, biases: Any) -> None:
+    network = on_meta(options, in_channels=6)
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
-    assert [module.out_channels for module in convolutions] == [64, 128, 256, 512, 1]
-    assert [module.stride[0] for module in convolutions] == [2, 2, 2, 1, 1]
-    assert [module.bias is not None for module in convolutions] == [True, False, False, False, True]
-    assert count(network, nn.BatchNorm2d) == 3
-
-
-def test_patchgan_of_the_source() -> None:
-    network = on_meta(PatchGanOptions(layout="source", downs=4, norm="instance"), in_channels=6)
-    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
-    assert [module.out_channels for module in convolutions] == [64, 128, 256, 512, 1]
-    assert [module.stride[0] for module in convolutions] == [2, 2, 2, 2, 1]
-    assert [module.bias is not None for module in convolutions] == [True, True, True, True, False]
-
-
-def test_srgan_discriminator_of_the_paper() -> None:
-    network = on_meta(SrganDiscriminatorOptions(), in_channels=3)
-    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
-    assert [module.out_channels for module in convolutions] == [64, 64, 128, 128, 256, 256, 512, 512]
-    assert [module.stride[0] for module in convolutions] == [1, 2] * 4
-    assert count(network, nn.BatchNorm2d) == 7
-    assert [m.out_features for m in network.modules() if isinstance(m, nn.Linear)] == [1024, 1]
+    assert [module.out_channels for module in convolutions] == widths
+    assert [module.stride[0] for module in convolutions] == strides
+    assert [module.bias is not None for module in convolutions] == biases
+    assert count(network, nn.BatchNorm2d) == {"paper": 3, "source": 0}.get(getattr(options, "layout", ""), 7)
 
 
 def test_public_srgan_weights_sharpen_a_photo(shared_data: Path) -> None:
