@@ -27,14 +27,14 @@ def fruit(shared_data: Path) -> dict[str, list[np.ndarray]]:
 FOLDERS = ("trainA_apples", "trainB_oranges")
 
 
-def mean(score: ClassScore, pictures: list[np.ndarray], class_index: int) -> float:
-    return float(np.mean([score(picture, class_index) for picture in pictures]))
+def mean(score: ClassScore, images: list[np.ndarray], class_index: int) -> float:
+    return float(np.mean([score(image, class_index) for image in images]))
 
 
 @pytest.mark.parametrize("side_px", [128, 64])
 def test_oranges_are_oranges_and_apples_are_not(score, fruit, side_px: int) -> None:
     apples, oranges = (
-        [cv2.resize(picture, (side_px, side_px), interpolation=cv2.INTER_AREA) for picture in fruit[name]]
+        [cv2.resize(image, (side_px, side_px), interpolation=cv2.INTER_AREA) for image in fruit[name]]
         for name in FOLDERS
     )
     assert mean(score, oranges, ORANGE) > 0.05
@@ -43,8 +43,8 @@ def test_oranges_are_oranges_and_apples_are_not(score, fruit, side_px: int) -> N
 
 
 def test_it_is_a_probability_for_any_size(score) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (31, 500, 3), np.uint8)
-    scores = [score(picture, index) for index in (0, ORANGE, 999)]
+    image = np.random.default_rng(0).integers(0, 256, (31, 500, 3), np.uint8)
+    scores = [score(image, index) for index in (0, ORANGE, 999)]
     assert all(0 <= value <= 1 for value in scores)
 
 

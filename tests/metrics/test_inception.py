@@ -60,7 +60,7 @@ def test_every_pooling_block_is_replaced_and_the_classifier_left_out():
     assert len(pools_otherwise) == 9
 
 
-def test_pictures_of_any_size_become_2048_values(weights):
+def test_images_of_any_size_become_2048_values(weights):
     assert recognise(weights) == "inception_fid"
     loaded = prepare([protocols.find("fid")], FeatureFiles([weights]), "cpu")
     vector = loaded.embedders["fid"].embed(np.random.default_rng(0).integers(0, 256, (40, 64, 3), np.uint8))

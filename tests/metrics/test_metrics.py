@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from gantools.errors import ImageError, UsageError
+from gantools.errors import ImageError
 from gantools.images.ops.color import luma
 from gantools.metrics import PAIR_METRICS, pair_metric
 from gantools.metrics.pixels import ab_l1, colorfulness, l1_percent, l2_percent, psnr_rgb, psnr_y
@@ -38,12 +38,11 @@ def test_psnr_of_one_step_is_known():
     assert psnr_y(a, a + 1) == pytest.approx(10 * math.log10(255**2 / (219 / 255) ** 2))
 
 
-def test_ssim_agrees_with_scikit_image(pair):
+def test_ssim_agrees_with_scikit_image_on_the_valid_region(pair):
     a, b = pair
-    for channels, measure in ((2, ssim_rgb), (None, ssim_y)):
-        x, y = (a, b) if channels else (luma(a)[4:-4, 4:-4], luma(b)[4:-4, 4:-4])
-        axis = {"channel_axis": 2} if channels else {}
-        full = structural_similarity(x.astype(float), y.astype(float), full=True, **GAUSSIAN, **axis)[1]
+    cut = np.s_[4:-4, 4:-4]
+    for measure, x, y, axis in ((ssim_rgb, a, b, 2), (ssim_y, luma(a)[cut], luma(b)[cut], None)):
+        full = structural_similarity(x.astype(float), y.astype(float), full=True, channel_axis=axis, **GAUSSIAN)[1]
         assert measure(a, b) == pytest.approx(full[5:-5, 5:-5].mean(), abs=1e-6)
 
 
@@ -69,19 +68,16 @@ def test_every_metric_knows_equality_symmetry_and_refuses_what_it_cannot_measure
         measure(a.astype(float), b.astype(float))
 
 
-def test_too_small_pictures_are_refused_by_name():
+def test_too_small_images_are_refused_by_name():
     tiny = np.zeros((8, 9, 3), np.uint8)
     for measure in (psnr_y, ssim_y, ssim_rgb):
         with pytest.raises(ImageError, match="9×8 is too small"):
             measure(tiny, tiny)
+    with pytest.raises(ImageError, match="too small"):
+        pair_metric("ms_ssim")(*np.zeros((2, 168, 168, 3), np.uint8))
 
 
-def test_an_unknown_metric_gets_a_suggestion():
-    with pytest.raises(UsageError, match="unknown metric 'psnr_x'; did you mean \"psnr_"):
-        pair_metric("psnr_x")
-
-
-def test_colorfulness_of_known_pictures():
+def test_colorfulness_of_known_images():
     assert colorfulness(np.full((5, 5, 3), 90, np.uint8)) == 0
     red = np.zeros((4, 4, 3), np.uint8)
     red[..., 0] = 200

@@ -19,18 +19,16 @@ FAR = (TRUTH + RNG.integers(0, 55, TRUTH.shape)).astype(np.uint8)
 
 
 @pytest.mark.parametrize("name", PAIR_METRICS.names())
-def test_a_nearer_picture_has_the_better_figure(name):
+def test_a_nearer_image_has_the_better_metric(name):
     protocol = protocols.METRICS[name]
-    if name == "ms_ssim":
-        truth, near, far = (np.tile(picture, (5, 5, 1)) for picture in (TRUTH, NEAR, FAR))
-    else:
-        truth, near, far = TRUTH, NEAR, FAR
+    times = 5 if name == "ms_ssim" else 1
+    truth, near, far = (np.tile(image, (times, times, 1)) for image in (TRUTH, NEAR, FAR))
     measure = pair_metric(name)
     assert protocol.beats(measure(near, truth), measure(far, truth))
     assert not protocol.beats(measure(far, truth), measure(near, truth))
 
 
-def test_a_line_says_all_that_it_takes_to_repeat_a_figure():
+def test_a_line_says_all_that_it_takes_to_repeat_a_metric():
     line = protocols.find("psnr_y").line()
     parts = ("psnr_y: ", "not rounded", "higher is better", "4 px border cut", "no resize", f"numpy {np.__version__}")
     for part in parts:
@@ -53,9 +51,8 @@ def test_names_typed_short_and_wrong():
 
 
 def test_directions_come_from_the_table():
-    assert protocols.higher_is_better("psnr_y")
-    assert not protocols.higher_is_better("l1_percent")
-    assert not protocols.higher_is_better("perceptual")
+    directions = [protocols.higher_is_better(name) for name in ("psnr_y", "l1_percent", "perceptual")]
+    assert directions == [True, False, False]
     with pytest.raises(UsageError, match="chooses no weights"):
         protocols.higher_is_better("colorfulness")
 
@@ -69,10 +66,10 @@ def test_every_metric_without_a_network_is_called_in_one_way():
     loaded = prepare(ready, FeatureFiles(), "cpu")
     hole = np.zeros(TRUTH.shape[:2], np.bool_)
     hole[3:9, 4:20] = True
-    figures = {name: function(NEAR, TRUTH, hole) for name, function in loaded.functions.items()}
-    assert figures["psnr_rgb"] == pair_metric("psnr_rgb")(NEAR, TRUTH)
-    assert figures["hole_psnr"] != figures["psnr_rgb"]
-    assert len(loaded.lines()) == len(ready) == len(figures)
+    values = {name: function(NEAR, TRUTH, hole) for name, function in loaded.functions.items()}
+    assert values["psnr_rgb"] == pair_metric("psnr_rgb")(NEAR, TRUTH)
+    assert values["hole_psnr"] != values["psnr_rgb"]
+    assert len(loaded.lines()) == len(ready) == len(values)
     with pytest.raises(UsageError, match="nothing is missing here"):
         loaded.functions["hole_psnr"](NEAR, TRUTH, None)
 

@@ -16,11 +16,11 @@ from gantools.metrics.ssim import _similarity as similarity
 
 @pytest.fixture(scope="module")
 def pairs(shared_data):
-    """(original, bicubic ×4 of its antialiased quarter); the five pictures are multiples of 4 already."""
+    """(original, bicubic ×4 of its antialiased quarter); the five images are multiples of 4 already."""
     paths = sorted((shared_data / "sr_set5").glob("*.bmp"))
     originals = [read_rgb8(path) for path in paths]
     assert len(originals) == 5
-    assert all(side % 4 == 0 for picture in originals for side in picture.shape[:2])
+    assert all(side % 4 == 0 for image in originals for side in image.shape[:2])
     return [(high, resize_bicubic(resize_bicubic(high, scale=1 / 4), scale=4)) for high in originals]
 
 
@@ -37,7 +37,7 @@ def test_bicubic_scores_what_the_papers_print(pairs, metric, published, toleranc
     assert np.mean([measure(result, truth) for truth, result in pairs]) == pytest.approx(published, abs=tolerance)
 
 
-def test_the_published_figures_are_those_of_a_rounded_brightness(pairs):
+def test_the_published_values_are_those_of_a_rounded_brightness(pairs):
     """28.42 and .8104 come from Y of 8 bits (MATLAB's rgb2ycbcr), shrunk and enlarged alone; ours is not rounded."""
     decibels, similarities = [], []
     for truth, _ in pairs:
@@ -58,7 +58,7 @@ def test_feature_distance_is_the_documented_one(pairs, feature_distance):
 
 
 def test_feature_distance_is_a_distance(pairs, feature_distance):
-    truth, result = (picture[:64, :64] for picture in pairs[0])
+    truth, result = (image[:64, :64] for image in pairs[0])
     assert feature_distance(truth, truth) == 0
     assert feature_distance(truth, result) == pytest.approx(feature_distance(result, truth), rel=1e-5)
     with pytest.raises(ImageError, match="too small"):
