@@ -38,21 +38,24 @@ def test_a_tree_comes_back_as_it_was(tmp_path):
     assert same(state.load(folder), TREE)
 
 
-def test_only_the_newest_are_kept(tmp_path):
+def test_only_the_newest_are_kept_and_a_step_may_be_saved_again(tmp_path):
     for step in (1, 2, 3):
         state.save(tmp_path, step, TREE, keep=2)
+    state.save(tmp_path, 3, {"a": 2}, keep=2)
     assert state.steps(tmp_path) == [2, 3]
+    assert state.newest(tmp_path) == (3, {"a": 2})
 
 
-def test_a_step_may_be_saved_again(tmp_path):
-    state.save(tmp_path, 1, {"a": 1}, keep=2)
-    state.save(tmp_path, 1, {"a": 2}, keep=2)
-    assert state.newest(tmp_path) == (1, {"a": 2})
-
-
-def test_what_cannot_be_stored_is_refused_by_path(tmp_path):
-    with pytest.raises(TypeError, match="/a/0"):
-        state.save(tmp_path, 1, {"a": [object()]}, keep=2)
+@pytest.mark.parametrize(
+    ("tree", "said"),
+    [
+        ({"a": [object()]}, "/a/0"),
+        ({"z": torch.zeros(2, dtype=torch.complex64)}, r"/z: a checkpoint cannot hold torch\.complex64"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_by_path(tmp_path, tree, said):
+    with pytest.raises(TypeError, match=said):
+        state.save(tmp_path, 1, tree, keep=2)
     assert not list(tmp_path.iterdir())
 
 
@@ -83,8 +86,11 @@ def test_without_an_intact_one_nothing_is_loaded(tmp_path):
         state.newest(tmp_path)
 
 
-def test_another_schema_is_named(tmp_path):
+def test_another_schema_and_another_steps_name_are_refused(tmp_path):
     folder = state.save(tmp_path, 1, TREE, keep=2)
+    folder = folder.rename(tmp_path / "step-000000007")
+    with pytest.raises(ModelFileError, match="holds the checkpoint of step 1"):
+        state.load(folder)
     manifest = json.loads((folder / state.MANIFEST).read_bytes())
     (folder / state.MANIFEST).write_text(json.dumps(manifest | {"schema": 99}))
     with pytest.raises(ModelFileError, match="schema 99"):
@@ -162,13 +168,6 @@ def test_what_was_passed_over_as_damaged_does_not_push_good_ones_out(tmp_path):
     assert state.steps(tmp_path) == [3, 4]
 
 
-def test_a_checkpoint_under_another_steps_name_is_refused(tmp_path):
-    folder = state.save(tmp_path, 1, TREE, keep=2)
-    swapped = folder.rename(tmp_path / "step-000000007")
-    with pytest.raises(ModelFileError, match="holds the checkpoint of step 1"):
-        state.load(swapped)
-
-
 def test_a_checkpoint_is_a_safetensors_file_of_the_size_foretold(tmp_path):
     tensors = {
         "empty": torch.zeros(0, 3),
@@ -185,9 +184,3 @@ def test_a_checkpoint_is_a_safetensors_file_of_the_size_foretold(tmp_path):
         assert len(stored.keys()) == len(tensors)
     on_disk = sum(path.stat().st_size for path in folder.iterdir())
     assert on_disk <= state.stored_bytes(tensors) <= on_disk + 70_000
-
-
-def test_a_type_that_safetensors_lacks_is_refused(tmp_path):
-    with pytest.raises(TypeError, match=r"/z: a checkpoint cannot hold torch\.complex64"):
-        state.save(tmp_path, 1, {"z": torch.zeros(2, dtype=torch.complex64)}, keep=2)
-    assert not list(tmp_path.iterdir())

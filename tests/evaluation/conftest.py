@@ -24,8 +24,8 @@ SMALL = {
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Recipe → a folder of four drawn pictures for it."""
+def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Recipe → a folder of four drawn images for it."""
     folders = {}
     for spec in SMALL:
         recipe = spec.partition("/")[0]

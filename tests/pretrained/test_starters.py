@@ -30,19 +30,21 @@ def test_a_cards_settings_are_sound_and_its_steps_those_of_the_preset(weights):
         assert catalogue.find(card.starts_from).shipped
 
 
+def run(*words):
+    return subprocess.run([sys.executable, SCRIPT, *words], capture_output=True, text=True)
+
+
 def test_it_says_what_would_be_run():
-    done = subprocess.run([sys.executable, SCRIPT, "srgan/gan", "--list"], capture_output=True, text=True, check=True)
-    first, blended = (shlex.split(line) for line in done.stdout.splitlines()[-2:])
-    for words, run in ((first, "runs/srgan/gan"), (blended, "runs/srgan/gan-blended")):
+    first, blended = (shlex.split(line) for line in run("srgan/gan", "--list").stdout.splitlines()[-2:])
+    for words, folder in ((first, "runs/srgan/gan"), (blended, "runs/srgan/gan-blended")):
         assert words[:4] == ["gantools", "train", "srgan/compact", "--data"]
         assert words[words.index("--init-from") + 1].endswith("srgan/psnr.safetensors")
-        assert words[words.index("--run-dir") + 1] == run
+        assert words[words.index("--run-dir") + 1] == folder
     assert "model.adversarial_weight=0.003" in blended
 
 
 def test_what_was_trained_before_is_trained_before():
-    done = subprocess.run([sys.executable, SCRIPT, "deblur", "--list"], capture_output=True, text=True, check=True)
-    earlier, later = (shlex.split(line) for line in done.stdout.splitlines()[-2:])
+    earlier, later = (shlex.split(line) for line in run("deblur", "--list").stdout.splitlines()[-2:])
     first = earlier[earlier.index("--run-dir") + 1]
     assert "stages.content.steps=12500" in earlier
     assert later[later.index("--init-from") + 1] == f"{first}/weights/last.safetensors"
@@ -50,5 +52,5 @@ def test_what_was_trained_before_is_trained_before():
 
 
 def test_photos_must_be_given():
-    done = subprocess.run([sys.executable, SCRIPT, "srgan/gan"], capture_output=True, text=True)
+    done = run("srgan/gan")
     assert (done.returncode, "--data: give the folders" in done.stderr) == (2, True)
