@@ -104,20 +104,16 @@ def encode_png(stored: Stored, kept: Metadata, out: BinaryIO) -> None:
     out.writelines(_png_metadata(kept))
     deflate = zlib.compressobj(1, strategy=zlib.Z_RLE)  # as OpenCV does: little repeats in differences but runs
     for band in stored.bands():
-        if part := deflate.compress(_png_lines(band)):
+        # Rows as differences to the pixel before (filter "Sub"), each behind the number of its filter.
+        step = band.shape[2] * band.itemsize
+        rows = band.astype(band.dtype.newbyteorder(">"), copy=False).reshape(len(band), -1).view(np.uint8)
+        lines = np.empty((len(band), 1 + rows.shape[1]), np.uint8)
+        lines[:, 0] = _SUB
+        lines[:, 1 : 1 + step] = rows[:, :step]
+        np.subtract(rows[:, step:], rows[:, :-step], out=lines[:, 1 + step :])
+        if part := deflate.compress(lines.data):
             out.write(chunk("IDAT", part))
     out.write(chunk("IDAT", deflate.flush()) + chunk("IEND", b""))
-
-
-def _png_lines(band: Pixels) -> memoryview:
-    """Rows as differences to the pixel before (filter "Sub"), each behind the number of its filter."""
-    step = band.shape[2] * band.itemsize
-    rows = band.astype(band.dtype.newbyteorder(">"), copy=False).reshape(len(band), -1).view(np.uint8)
-    lines = np.empty((len(band), 1 + rows.shape[1]), np.uint8)
-    lines[:, 0] = _SUB
-    lines[:, 1 : 1 + step] = rows[:, :step]
-    np.subtract(rows[:, step:], rows[:, :-step], out=lines[:, 1 + step :])
-    return lines.data
 
 
 def _png_metadata(kept: Metadata) -> Iterable[bytes]:
@@ -148,32 +144,21 @@ def encode_jpeg(stored: Stored, kept: Metadata, quality: int, out: BinaryIO) -> 
     if kept.dpi:
         per_inch = (min(65535, max(1, round(value))) for value in kept.dpi)
         jfif = jfif[:13] + struct.pack(">BHH", 1, *per_inch) + jfif[18:]
-    out.write(jfif)
-    out.writelines(_jpeg_segments(kept))
-    out.write(content[end:])
-
-
-def _jpeg_segments(kept: Metadata) -> Iterable[bytes]:
-    if kept.exif:
-        yield _segment(_APP1, kept.exif)
-    if kept.xmp:
-        yield _segment(_APP1, _XMP_PREFIX + kept.xmp)
-    yield from (_segment(*_jpeg_other(each)) for each in kept.others)
-    most = _SEGMENT_BYTES - len(_ICC_PREFIX) - 2
-    icc = kept.icc or b""
+    segments = [(_APP1, kept.exif)] if kept.exif else []
+    segments += [(_APP1, _XMP_PREFIX + kept.xmp)] if kept.xmp else []
+    segments += [_jpeg_other(each) for each in kept.others]
+    most, icc = _SEGMENT_BYTES - len(_ICC_PREFIX) - 2, kept.icc or b""
     parts = [icc[start : start + most] for start in range(0, len(icc), most)]
-    for number, part in enumerate(parts, 1):
-        yield _segment(_APP2, _ICC_PREFIX + bytes([number, len(parts)]) + part)
+    segments += [(_APP2, _ICC_PREFIX + bytes([number, len(parts)]) + part) for number, part in enumerate(parts, 1)]
+    out.write(jfif)
+    out.writelines(struct.pack(">BBH", 0xFF, marker, len(each) + 2) + each for marker, each in segments)
+    out.write(content[end:])
 
 
 def _jpeg_other(other: Other) -> tuple[int, bytes]:
     """Marker and content of the segment that holds a comment or IPTC."""
     name, content = other
     return (_APP13, iptc_resource(content)) if name == IPTC else (_COMMENT, content)
-
-
-def _segment(marker: int, content: bytes) -> bytes:
-    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
 
 
 def fit_jpeg(kept: Metadata) -> tuple[Metadata, list[str]]:

@@ -47,8 +47,13 @@ def metadata_of(
     packet, changed = xmp.cleaned(xmp_of(image, chunks))
     if changed:
         warnings.warn(f"{label}: {changed}", stacklevel=2)
+    try:
+        kept = exif.cleaned(block) if block else None
+    except (ValueError, struct.error) as error:  # the image itself is fine
+        warnings.warn(f"{label}: its EXIF block is damaged and was left out ({error})", stacklevel=2)
+        kept = None
     return Metadata(
-        _exif(block, label),
+        kept,
         profile or image.info.get("icc_profile") or None,
         packet,
         _dpi(image, block),
@@ -86,7 +91,11 @@ def fitted(kept: Metadata, kind: str, width: int, height: int, *, gray: bool) ->
     found = replace(kept, exif=block, icc=fit_icc(kept.icc, gray=gray))
     lost = [] if kind in _WITH_BLOCKS else [each for each in ("EXIF", "ICC", "XMP") if getattr(kept, each.lower())]
     others = tuple(_converted(each, kind) for each in kept.others)
-    lost += [_in_words(each) for each in others if each[0] not in held and each[0] not in png_chunks.COLOUR]
+    lost += [
+        f"text {png_chunks.keyword(each)!r}" if each[0] in png_chunks.TEXT else _IN_WORDS[each[0]]
+        for each in others
+        if each[0] not in held and each[0] not in png_chunks.COLOUR
+    ]
     if "gAMA" not in held and (colour := _unlike_srgb(kept)):
         lost.append(f"colour ({colour})")
     stays = tuple(each for each in others if each[0] in held and not (each[0] == "sRGB" and found.icc))
@@ -97,14 +106,6 @@ def fit_icc(profile: bytes | None, *, gray: bool) -> bytes | None:
     """Keep a colour profile only if it is for the colour model that is written."""
     matches = profile is not None and profile[16:20] == _SPACES["gray" if gray else "rgb"]
     return profile if matches else None
-
-
-def _exif(block: bytes | None, label: str) -> bytes | None:
-    try:
-        return exif.cleaned(block) if block else None
-    except (ValueError, struct.error) as error:  # the image itself is fine
-        warnings.warn(f"{label}: its EXIF block is damaged and was left out ({error})", stacklevel=2)
-        return None
 
 
 def _dpi(image: ImageFile.ImageFile, block: bytes | None) -> tuple[float, float] | None:
@@ -128,17 +129,14 @@ def _raw_profiles(chunks: list[Chunk]) -> Iterator[tuple[str, bytes]]:
     return (found for each in _texts(chunks) if (found := png_chunks.raw_profile(each)))
 
 
-def _is_taken(raw: tuple[str, bytes] | None) -> bool:
-    """Whether what ImageMagick keeps in a text is taken for EXIF, XMP or IPTC."""
-    return raw is not None and (raw[0] in ("exif", "xmp", "iptc", "8bim") or exif.is_block(raw[1]))
-
-
 def _others(image: ImageFile.ImageFile, page: Page | None, chunks: list[Chunk]) -> Iterator[Other]:
     """What only some formats have a place for; texts that were taken for EXIF, XMP or IPTC are none any more."""
     yield from (each for each in chunks if each[0] in png_chunks.COLOUR)
-    yield from (
-        each for each in _texts(chunks) if not (png_chunks.xmp(each) or _is_taken(png_chunks.raw_profile(each)))
-    )
+    for each in _texts(chunks):
+        raw = png_chunks.raw_profile(each)
+        taken = raw is not None and (raw[0] in ("exif", "xmp", "iptc", "8bim") or exif.is_block(raw[1]))
+        if not taken and not png_chunks.xmp(each):
+            yield each
     segments: list[tuple[str, bytes]] = getattr(image, "applist", [])
     yield from ((COMMENT, content) for name, content in segments if name == "COM")
     press = _iptc(b"".join(content for name, content in segments if name == "APP13"), page, chunks)
@@ -187,10 +185,6 @@ def _converted(other: Other, kind: str) -> Other:
     if kind == "jpeg" and name in png_chunks.TEXT and png_chunks.keyword(other) == _COMMENT_KEYWORD:
         return COMMENT, png_chunks.text(other) or b""
     return other
-
-
-def _in_words(other: Other) -> str:
-    return f"text {png_chunks.keyword(other)!r}" if other[0] in png_chunks.TEXT else _IN_WORDS[other[0]]
 
 
 def _unlike_srgb(kept: Metadata) -> str | None:

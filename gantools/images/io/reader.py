@@ -26,7 +26,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from gantools.errors import ImageError
 from gantools.images.formats import KNOWN, sniff, webp_lossless, webp_size
-from gantools.images.image import Image, Metadata, Pixels, to_8_bit
+from gantools.images.image import Image, Pixels, to_8_bit
 from gantools.images.io import shards
 from gantools.images.io.metadata import metadata_of, orientation_of
 from gantools.images.io.png_chunks import Chunk, parted, require_sound
@@ -102,7 +102,9 @@ def read(
         _load(opened, allow_truncated)
         if opened.damaged:
             warnings.warn(f"{label}: damaged and left out: {', '.join(opened.damaged)}", stacklevel=2)
-        metadata = _metadata(opened)
+        metadata = metadata_of(opened.image, opened.data, opened.page, opened.chunks, label)
+        if opened.image.mode == "CMYK":  # its colours become sRGB
+            metadata = replace(metadata, icc=None)
         samples = samples_of(opened, checked=not allow_truncated)
         pixels, lossless = _three_channels(samples.colour), opened.kind == "webp" and webp_lossless(opened.data)
         return Image(pixels, samples.alpha, samples.gray, metadata, opened.kind, lossless)
@@ -118,7 +120,10 @@ def read_rgb8(source: Source, *, max_pixels: int = MAX_PIXELS) -> Pixels:
         _load(opened, allow_truncated=False)
         samples = samples_of(opened)
     pixels = _three_channels(to_8_bit(samples.colour))
-    return pixels if samples.alpha is None else _on_white(pixels, to_8_bit(samples.alpha))
+    if samples.alpha is None:
+        return pixels
+    weight = to_8_bit(samples.alpha)[..., None].astype(np.uint32)
+    return ((pixels * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
 
 
 def probe(
@@ -269,19 +274,8 @@ def _pillow(size: tuple[int, int], allow_truncated: bool) -> Iterator[None]:
             ImageFile.LOAD_TRUNCATED_IMAGES, PillowImage.MAX_IMAGE_PIXELS = usual
 
 
-def _metadata(opened: Opened) -> Metadata:
-    """What a loaded file says besides its samples; the profile of print colours is done with, they become sRGB."""
-    metadata = metadata_of(opened.image, opened.data, opened.page, opened.chunks, opened.label)
-    return replace(metadata, icc=None) if opened.image.mode == "CMYK" else metadata
-
-
 def _three_channels(colour: Pixels) -> Pixels:
     return colour if colour.ndim == 3 else np.asarray(cv2.cvtColor(colour, cv2.COLOR_GRAY2RGB))
-
-
-def _on_white(pixels: Pixels, alpha: Pixels) -> Pixels:
-    weight = alpha[..., None].astype(np.uint32)
-    return ((pixels * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
 
 
 def _unsupported(data: bytes, kind: str, page: Page | None) -> str | None:
@@ -290,7 +284,8 @@ def _unsupported(data: bytes, kind: str, page: Page | None) -> str | None:
         case "jpeg":
             return _unsupported_jpeg(data)
         case "bmp":
-            return _unsupported_bmp(data)
+            compression = int.from_bytes(data[30:34], "little") if int.from_bytes(data[14:18], "little") >= 40 else 0
+            return None if compression in _BMP_PLAIN else f"a BMP of compression {compression} {_INSTEAD}"
         case "tiff":
             return page.unread if page is not None and page.rare else None
         case _:
@@ -310,8 +305,3 @@ def _unsupported_jpeg(data: bytes) -> str | None:
             return None if bits == 8 else f"a JPEG of {bits}-bit samples {_INSTEAD}"
         at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return None
-
-
-def _unsupported_bmp(data: bytes) -> str | None:
-    compression = int.from_bytes(data[30:34], "little") if int.from_bytes(data[14:18], "little") >= 40 else 0
-    return None if compression in _BMP_PLAIN else f"a BMP of compression {compression} {_INSTEAD}"

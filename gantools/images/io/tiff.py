@@ -232,11 +232,16 @@ class Page:
 
 
 def page_of(data: bytes) -> Page | None:
-    """The first page in full resolution, without thumbnails and other reduced ones. None for a damaged file."""
+    """The first page in full resolution, no thumbnail, other smaller version or mask. None for a damaged file."""
     try:
         header = header_of(data)
         pages = _pages(data, header)
-        whole = [place for place, directory in pages if not _reduced(directory, header.order)]
+        whole = [
+            place
+            for place, directory in pages
+            if not numbers(directory, 254, header.order, (0,))[0] & 5
+            and numbers(directory, 255, header.order, (0,))[0] != 2
+        ]
         places = whole or [place for place, _ in pages]
         return Page(header, directory_at(data, header, places[0])[0], places[0], len(places) > 1)
     except (ValueError, IndexError, struct.error):
@@ -260,11 +265,6 @@ def _pages(data: bytes, header: Header) -> list[tuple[int, Directory]]:
     return found
 
 
-def _reduced(directory: Directory, order: Order) -> bool:
-    """Whether a page states that it is a smaller version of another, or its mask."""
-    return bool(numbers(directory, 254, order, (0,))[0] & 5) or numbers(directory, 255, order, (0,))[0] == 2
-
-
 def starting_with(data: bytes, page: Page) -> bytes:
     """The file with this page as its first, for decoders that read only that."""
     header = page.header
@@ -283,7 +283,11 @@ def planes(data: bytes, page: Page) -> Pixels:
     shape, dtype = (page.number(HEIGHT, 0), page.number(WIDTH, 0)), np.dtype(f"uint{page.bits}")
     stacked: Pixels | None = None
     for number, content in enumerate(_plane_files(data, page)):
-        plane = _decoded_plane(content, page.bits)
+        # OpenCV fails at some tiles of 8 bits and some compressions, Pillow does not.
+        plane = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if page.bits == 16 else None
+        if plane is None:
+            with TiffImageFile(io.BytesIO(content)) as image:
+                plane = np.array(image).astype(dtype, copy=False)
         if plane.shape != shape or plane.dtype != dtype:
             raise ValueError("a plane cannot be decoded")
         stacked = np.empty((*shape, page.channels), dtype) if stacked is None else stacked
@@ -291,15 +295,6 @@ def planes(data: bytes, page: Page) -> Pixels:
     if stacked is None:
         raise ValueError("it has no planes")
     return stacked
-
-
-def _decoded_plane(content: bytes, bits: int) -> Pixels:
-    """The one plane of a file. OpenCV fails at some tiles of 8 bits and some compressions, Pillow does not."""
-    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if bits == 16 else None
-    if decoded is not None:
-        return decoded
-    with TiffImageFile(io.BytesIO(content)) as image:
-        return np.array(image).astype(f"uint{bits}", copy=False)
 
 
 def _plane_files(data: bytes, page: Page) -> Iterator[bytes]:

@@ -6,8 +6,7 @@ A kernel is a small image of how one point of light is smeared; its middle pixel
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,8 +25,6 @@ MAX_SIDE_PX = 511
 
 _FAST_LENGTH = 16  # of a Fourier transform: long prime lengths are slow
 _HDF5_VERSION = b"MATLAB 7.3"
-_NPY = ".npy"
-_MAT = ".mat"
 
 
 def read_kernels(path: str | os.PathLike[str]) -> tuple[Kernel, ...]:
@@ -37,13 +34,13 @@ def read_kernels(path: str | os.PathLike[str]) -> tuple[Kernel, ...]:
     Raises DataError naming the file: unreadable, of no known format, no kernel in it, all zero, negative or not finite.
     """
     place = expanded(path)
-    readers = {_NPY: _read_npy, _MAT: _read_mat}
-    if place.suffix.lower() not in readers:
+    suffix = place.suffix.lower()
+    if suffix not in (".npy", ".mat"):
         raise DataError(f"'{place}': a kernel file ends in .npy or .mat")
     if not place.is_file():
         raise DataError(f"'{place}': no such kernel file")
     try:
-        arrays = list(readers[place.suffix.lower()](place))
+        arrays = _read_npy(place) if suffix == ".npy" else _read_mat(place)
     except DataError:
         raise
     except Exception as error:  # whatever a decoder raises on foreign bytes
@@ -98,34 +95,30 @@ def _checked(array: npt.NDArray[Any], label: str) -> Kernel:
     return normalised(array)
 
 
-def _read_npy(path: Path) -> Iterable[npt.NDArray[Any]]:
+def _read_npy(path: Path) -> list[npt.NDArray[Any]]:
     stored = np.load(path, allow_pickle=False)
     if stored.ndim not in (2, 3) or stored.dtype.kind not in "biuf":
         raise DataError(f"'{path}': a kernel is a matrix of numbers, this is {stored.dtype} {stored.shape}")
     return [kernel for kernel in stored.reshape(-1, *stored.shape[-2:]) if _plausible(kernel)]
 
 
-def _read_mat(path: Path) -> Iterable[npt.NDArray[Any]]:
+def _read_mat(path: Path) -> list[npt.NDArray[Any]]:
+    """The matrices of a MATLAB file; those of MATLAB 7.3 are HDF5, transposed, cells as references."""
     with path.open("rb") as stream:
-        newer = stream.read(len(_HDF5_VERSION)) == _HDF5_VERSION
-    return _matrices_of_hdf5(path) if newer else _matrices_of_mat5(path)
-
-
-def _matrices_of_mat5(path: Path) -> list[npt.NDArray[Any]]:
+        is_hdf5 = stream.read(len(_HDF5_VERSION)) == _HDF5_VERSION
     try:
-        from scipy.io import loadmat
+        if is_hdf5:
+            import h5py
+        else:
+            from scipy.io import loadmat
     except ImportError as error:
-        raise _extra_missing(path, "scipy") from error
-    variables = [value for name, value in loadmat(path).items() if not name.startswith("__")]
-    return [kernel for value in variables for kernel in _matrices(value)]
-
-
-def _matrices_of_hdf5(path: Path) -> list[npt.NDArray[Any]]:
-    """MATLAB 7.3 files: HDF5, transposed, cells as references."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise _extra_missing(path, "h5py") from error
+        raise DataError(
+            f"'{path}': reading .mat files needs {'h5py' if is_hdf5 else 'scipy'}: pip install 'gantools[mat]', "
+            "or store it as .npy"
+        ) from error
+    if not is_hdf5:
+        named = [value for name, value in loadmat(path).items() if not name.startswith("__")]
+        return [kernel for value in named for kernel in _matrices(value)]
     with h5py.File(path) as stored:
         variables = [value[()] for value in stored.values() if isinstance(value, h5py.Dataset)]
         cells = [value for value in variables if value.dtype == object]
@@ -146,10 +139,6 @@ def _plausible(value: npt.NDArray[Any]) -> bool:
     return value.ndim == 2 and value.dtype.kind in "biuf" and value.size > 1 and max(value.shape) <= MAX_SIDE_PX
 
 
-def _extra_missing(path: Path, package: str) -> DataError:
-    return DataError(f"'{path}': reading .mat files needs {package}: pip install 'gantools[mat]', or store it as .npy")
-
-
 Plane: TypeAlias = npt.NDArray[np.float64]
 
 BALANCE = 0.01
@@ -164,7 +153,14 @@ def wiener(pixels: Pixels, kernel: Kernel, balance: float = BALANCE) -> Pixels:
     ``balance`` weighs smoothness against sharpness: too low amplifies noise, too high leaves the blur.
     Shapes: [H, W, C] → the same, same dtype.
     """
-    return _per_channel(pixels, kernel, partial(_wiener, balance=balance))
+
+    def restore(plane: Plane) -> Plane:
+        blur = _transfer(kernel, plane.shape)
+        roughness = _transfer(np.array([[0, -1, 0], [-1, 4, -1], [0, -1, 0]], np.float32), plane.shape)
+        inverse = blur.conj() / (np.abs(blur) ** 2 + balance * np.abs(roughness) ** 2 + _EPSILON)
+        return np.fft.irfft2(np.fft.rfft2(plane) * inverse, plane.shape)
+
+    return _per_channel(pixels, kernel, restore)
 
 
 def richardson_lucy(pixels: Pixels, kernel: Kernel, iterations: int = ITERATIONS) -> Pixels:
@@ -172,10 +168,20 @@ def richardson_lucy(pixels: Pixels, kernel: Kernel, iterations: int = ITERATIONS
 
     More ``iterations`` are sharper and noisier. Shapes: [H, W, C] → the same, same dtype.
     """
-    return _per_channel(pixels, kernel, partial(_richardson_lucy, iterations=iterations))
+
+    def restore(plane: Plane) -> Plane:
+        blur = _transfer(kernel, plane.shape)
+        estimate = plane.clip(_EPSILON)
+        for _ in range(iterations):
+            again = np.fft.irfft2(np.fft.rfft2(estimate) * blur, plane.shape)
+            lacking = plane / again.clip(_EPSILON)
+            estimate = estimate * np.fft.irfft2(np.fft.rfft2(lacking) * blur.conj(), plane.shape).clip(0)
+        return estimate
+
+    return _per_channel(pixels, kernel, restore)
 
 
-def _per_channel(pixels: Pixels, kernel: Kernel, restore: Callable[[Plane, Kernel], Plane]) -> Pixels:
+def _per_channel(pixels: Pixels, kernel: Kernel, restore: Callable[[Plane], Plane]) -> Pixels:
     """Restore each channel on [0, 1], mirrored far beyond its border: what the Fourier transform wraps around is cut.
 
     A channel's restoration is clipped and rounded once.
@@ -186,26 +192,9 @@ def _per_channel(pixels: Pixels, kernel: Kernel, restore: Callable[[Plane, Kerne
     restored = np.empty_like(pixels)
     for channel in range(pixels.shape[2]):
         wide = np.pad(pixels[..., channel] / largest, ((margin_y, margin_y), (margin_x, margin_x)), mode="symmetric")
-        made = restore(wide, kernel)[margin_y : margin_y + height, margin_x : margin_x + width]
+        made = restore(wide)[margin_y : margin_y + height, margin_x : margin_x + width]
         restored[..., channel] = np.floor(made.clip(0, 1) * largest + 0.5)
     return restored
-
-
-def _wiener(plane: Plane, kernel: Kernel, balance: float) -> Plane:
-    blur = _transfer(kernel, plane.shape)
-    roughness = _transfer(np.array([[0, -1, 0], [-1, 4, -1], [0, -1, 0]], np.float32), plane.shape)
-    inverse = blur.conj() / (np.abs(blur) ** 2 + balance * np.abs(roughness) ** 2 + _EPSILON)
-    return np.fft.irfft2(np.fft.rfft2(plane) * inverse, plane.shape)
-
-
-def _richardson_lucy(plane: Plane, kernel: Kernel, iterations: int) -> Plane:
-    blur = _transfer(kernel, plane.shape)
-    estimate = plane.clip(_EPSILON)
-    for _ in range(iterations):
-        again = np.fft.irfft2(np.fft.rfft2(estimate) * blur, plane.shape)
-        lacking = plane / again.clip(_EPSILON)
-        estimate = estimate * np.fft.irfft2(np.fft.rfft2(lacking) * blur.conj(), plane.shape).clip(0)
-    return estimate
 
 
 def _transfer(kernel: Kernel, shape: tuple[int, ...]) -> npt.NDArray[Any]:

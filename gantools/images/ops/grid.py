@@ -49,16 +49,12 @@ def _padded(tile: Pixels, below: int, right: int) -> Pixels:
 
 
 def _titles(labels: Sequence[str], widths: Sequence[int]) -> Pixels:
-    times = _growth(labels, widths)
+    """The titles, larger on wide sheets; each stays within its column."""
+    lengths = [cv2.getTextSize(label, _FONT, _FONT_SCALE, 1)[0][0] for label in labels]
+    room = [width / length for width, length in zip(widths, lengths, strict=True) if length]
+    times = max(1.0, min([sum(widths) / _READABLE_PX, *room]))
     height, base, thick = round(times * LABEL_PX), round(times * (LABEL_PX - 6)), round(times)
     cells = [np.full((height, width + GAP_PX, 3), _WHITE, np.uint8) for width in widths]
     for cell, label in zip(cells, labels, strict=True):
         cv2.putText(cell, label, (GAP_PX, base), _FONT, times * _FONT_SCALE, (0, 0, 0), thick, cv2.LINE_AA)
     return np.concatenate(cells, axis=1)
-
-
-def _growth(labels: Sequence[str], widths: Sequence[int]) -> float:
-    """How many times larger titles are than on a small sheet; each stays within its column."""
-    lengths = [cv2.getTextSize(label, _FONT, _FONT_SCALE, 1)[0][0] for label in labels]
-    room = [width / length for width, length in zip(widths, lengths, strict=True) if length]
-    return max(1.0, min([sum(widths) / _READABLE_PX, *room]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -33,7 +32,11 @@ def resize_bicubic(pixels: Pixels, *, scale: float | None = None, size: tuple[in
     new_height, new_width = size or (math.ceil((scale or 1) * height), math.ceil((scale or 1) * width))
     down = _bands(height, new_height, scale or new_height / height)
     across = _bands(width, new_width, scale or new_width / width)
-    return _as(_across(_down(pixels, down), across), pixels.dtype)
+    values = _down(np.ascontiguousarray(_down(pixels, down).swapaxes(0, 1)), across).swapaxes(0, 1)
+    if np.issubdtype(pixels.dtype, np.integer):
+        # Ties go up whatever order the products were summed in.
+        values = np.clip(np.floor(values + (0.5 + _TIE)), 0, np.iinfo(pixels.dtype).max)
+    return np.ascontiguousarray(values, dtype=pixels.dtype)
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,6 @@ class _Band:
     first: int
     last: int
     weights: Tensor
-
-
-def _across(pixels: Pixels, bands: tuple[_Band, ...]) -> npt.NDArray[np.float64]:
-    return _down(np.ascontiguousarray(pixels.swapaxes(0, 1)), bands).swapaxes(0, 1)
 
 
 def _down(pixels: Pixels, bands: tuple[_Band, ...]) -> npt.NDArray[np.float64]:
@@ -59,28 +58,18 @@ def _down(pixels: Pixels, bands: tuple[_Band, ...]) -> npt.NDArray[np.float64]:
     return resized.numpy().reshape(-1, *pixels.shape[1:])
 
 
-def _as(values: npt.NDArray[np.float64], dtype: np.dtype[Any]) -> Pixels:
-    if np.issubdtype(dtype, np.integer):
-        # Ties go up whatever order the products were summed in.
-        values = np.clip(np.floor(values + (0.5 + _TIE)), 0, np.iinfo(dtype).max)
-    return np.ascontiguousarray(values, dtype=dtype)
-
-
 @lru_cache(maxsize=256)
 def _bands(length: int, resized: int, scale: float) -> tuple[_Band, ...]:
     """Weights of one axis, kept for the next image of the same size."""
-    taps, weights = _taps(length, resized, scale)
-    return tuple(
-        _band(taps[start : start + _BLOCK_ROWS], weights[start : start + _BLOCK_ROWS])
-        for start in range(0, resized, _BLOCK_ROWS)
-    )
-
-
-def _band(taps: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]) -> _Band:
-    first, last = int(taps.min()), int(taps.max()) + 1
-    matrix = np.zeros((len(taps), last - first))
-    np.add.at(matrix, (np.arange(len(taps))[:, None], taps - first), weights)
-    return _Band(first, last, torch.from_numpy(matrix))
+    all_taps, all_weights = _taps(length, resized, scale)
+    bands = []
+    for start in range(0, resized, _BLOCK_ROWS):
+        taps, weights = all_taps[start : start + _BLOCK_ROWS], all_weights[start : start + _BLOCK_ROWS]
+        first, last = int(taps.min()), int(taps.max()) + 1
+        matrix = np.zeros((len(taps), last - first))
+        np.add.at(matrix, (np.arange(len(taps))[:, None], taps - first), weights)
+        bands.append(_Band(first, last, torch.from_numpy(matrix)))
+    return tuple(bands)
 
 
 def _taps(length: int, resized: int, scale: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
