@@ -19,7 +19,10 @@ def square(image: Pixels, side_px: int, fit: Fit) -> Pixels:
     if fit == "crop":
         image = centre(image, min(image.shape[:2]), min(image.shape[:2]))
     elif fit == "pad":
-        image = _pad_to_square(image)
+        height, width = image.shape[:2]
+        down, across = max(0, width - height), max(0, height - width)
+        edges = (down // 2, down - down // 2, across // 2, across - across // 2)
+        image = np.asarray(cv2.copyMakeBorder(image, *edges, cv2.BORDER_CONSTANT, value=WHITE), np.uint8)
     if image.shape[:2] == (side_px, side_px):
         return image
     method = cv2.INTER_AREA if min(image.shape[:2]) >= side_px else cv2.INTER_LINEAR
@@ -91,10 +94,3 @@ def random_position(
     if rotate and turn:
         images = tuple(image.swapaxes(0, 1) for image in images)
     return images
-
-
-def _pad_to_square(image: Pixels) -> Pixels:
-    height, width = image.shape[:2]
-    top, left = max(0, width - height) // 2, max(0, height - width) // 2
-    bottom, right = max(0, width - height) - top, max(0, height - width) - left
-    return np.asarray(cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_CONSTANT, value=WHITE), np.uint8)

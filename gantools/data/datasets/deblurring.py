@@ -12,7 +12,8 @@ from gantools.data.datasets.restoration import RestorationSample
 from gantools.data.degrade import blur, resolution
 from gantools.data.folders import layout
 from gantools.data.folders.layout import Layout
-from gantools.data.folders.split import Split, gather_pairs
+from gantools.data.folders.search import Split
+from gantools.data.folders.split import gather_pairs
 from gantools.data.loading.batches import Restoration
 from gantools.data.loading.dataset import Dataset, Images
 from gantools.data.options.datasets import BlurredData
@@ -51,15 +52,13 @@ class DeblurringDataset(Dataset):
         return read_pair(files, any_shape=self.options.ab_any_shape)
 
     def sample(self, images: Images, name: str, rng: np.random.Generator) -> RestorationSample:
-        make_pair = self._training_pair if self.training else self._validation_pair
-        degraded, clean = make_pair(images, rng)
-        return RestorationSample(degraded, clean, name)
-
-    def describe(self) -> str:
-        return self.layout.describe() + (", blurred by the loader" if self.layout.kind == "photos" else "")
-
-    def _training_pair(self, images: Images, rng: np.random.Generator) -> Images:
         options = self.options
+        if not self.training:
+            if options.validation_px is not None:
+                height, width = (min(side, options.validation_px) for side in images[0].shape[:2])
+                images = tuple(transforms.centre(image, height, width) for image in images)
+            degraded = images[0] if len(images) == 2 else blur.blurred(images[0], rng, options.blur)
+            return RestorationSample(degraded, images[-1], name)
         images = tuple(transforms.at_least(image, options.crop_px) for image in images)
         stays_sharp = rng.random() < options.blur.sharp_share
         if stays_sharp or len(images) == 2:
@@ -67,7 +66,11 @@ class DeblurringDataset(Dataset):
             pair = (crops[-1] if stays_sharp else crops[0], crops[-1])
         else:
             pair = self._blurred_crop(images[0], rng)
-        return transforms.random_position(pair, rng, flip=options.flip, rotate=options.rotate)
+        degraded, clean = transforms.random_position(pair, rng, flip=options.flip, rotate=options.rotate)
+        return RestorationSample(degraded, clean, name)
+
+    def describe(self) -> str:
+        return self.layout.describe() + (", blurred by the loader" if self.layout.kind == "photos" else "")
 
     def _blurred_crop(self, photo: Pixels, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
         """A random crop and its blurred version, which what lies around the crop is smeared into."""
@@ -81,10 +84,3 @@ class DeblurringDataset(Dataset):
         degraded = blur.degraded(window, kernel, rng, self.options.blur)
         y, x = top - above, left - before
         return degraded[y : y + side_px, x : x + side_px], photo[top : top + side_px, left : left + side_px]
-
-    def _validation_pair(self, images: Images, rng: np.random.Generator) -> Images:
-        longest_px = self.options.validation_px
-        if longest_px is not None:
-            height, width = (min(side, longest_px) for side in images[0].shape[:2])
-            images = tuple(transforms.centre(image, height, width) for image in images)
-        return images if len(images) == 2 else (blur.blurred(images[0], rng, self.options.blur), images[0])

@@ -11,11 +11,12 @@ from gantools.data import transforms
 from gantools.data.degrade import masks
 from gantools.data.folders import layout, search
 from gantools.data.folders.layout import Layout
-from gantools.data.folders.split import Split, gather
+from gantools.data.folders.search import Split
+from gantools.data.folders.split import gather
 from gantools.data.loading.batches import Masked
 from gantools.data.loading.dataset import Dataset, Images
 from gantools.data.options.datasets import MaskedData
-from gantools.data.options.masks import FileMask, MaskOptions
+from gantools.data.options.masks import FileMask
 from gantools.errors import DataError, ImageError
 from gantools.files import expanded
 from gantools.images.image import Pixels
@@ -41,7 +42,13 @@ class InpaintingDataset(Dataset):
     options: MaskedData
 
     def find(self, split: Split) -> Layout:
-        self._given = _given_masks(self.options.mask, self.options.crop_px)
+        self._given, mask = list[Mask](), self.options.mask  # the user's, in the order of their names
+        if isinstance(mask, FileMask):
+            path = expanded(mask.path)
+            if not mask.path or not path.exists():
+                raise DataError(f"data.mask.path: '{mask.path}' does not exist; give a mask image or a folder of them")
+            files = search.image_files(path) if path.is_dir() else [path]
+            self._given = [_given_mask(file, self.options.crop_px) for file in files]
         return gather(self.options, split, layout.find_photos)
 
     def load(self, index: int) -> Images:
@@ -66,17 +73,6 @@ class InpaintingDataset(Dataset):
 
     def describe(self) -> str:
         return f"{self.layout.describe()}, mask {self.options.mask.name}"
-
-
-def _given_masks(options: MaskOptions, side_px: int) -> tuple[Mask, ...]:
-    """The user's masks, in the order of their names; none where masks are drawn. Raises DataError."""
-    if not isinstance(options, FileMask):
-        return ()
-    path = expanded(options.path)
-    if not options.path or not path.exists():
-        raise DataError(f"data.mask.path: '{options.path}' does not exist; give a mask image or a folder of them")
-    files = search.image_files(path) if path.is_dir() else [path]
-    return tuple(_given_mask(file, side_px) for file in files)
 
 
 def _given_mask(file: Path, side_px: int) -> Mask:

@@ -13,7 +13,8 @@ from gantools.data import transforms
 from gantools.data.folders import labelled
 from gantools.data.folders.labelled import LabelledItem
 from gantools.data.folders.layout import Layout
-from gantools.data.folders.split import Split, gather
+from gantools.data.folders.search import Split
+from gantools.data.folders.split import gather
 from gantools.data.loading.batches import LabelledImages
 from gantools.data.loading.dataset import Dataset, Images
 from gantools.data.options.labelled import LabelledData

@@ -12,7 +12,8 @@ from gantools.data import transforms
 from gantools.data.degrade import edges
 from gantools.data.folders import layout
 from gantools.data.folders.layout import Layout
-from gantools.data.folders.split import Split, gather_pairs
+from gantools.data.folders.search import Split
+from gantools.data.folders.split import gather_pairs
 from gantools.data.loading.batches import Paired
 from gantools.data.loading.dataset import Dataset, Images
 from gantools.data.options.datasets import PairedData

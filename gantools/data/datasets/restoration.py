@@ -10,7 +10,8 @@ import numpy as np
 from gantools.data import transforms
 from gantools.data.degrade.crappify import crappify
 from gantools.data.folders.layout import Layout, find_photos
-from gantools.data.folders.split import Split, gather
+from gantools.data.folders.search import Split
+from gantools.data.folders.split import gather
 from gantools.data.loading.batches import Restoration
 from gantools.data.loading.dataset import Dataset, Images
 from gantools.data.options.datasets import RestorationData

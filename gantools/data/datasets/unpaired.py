@@ -10,7 +10,7 @@ import numpy as np
 from gantools.data import transforms
 from gantools.data.folders import domains
 from gantools.data.folders.layout import Layout
-from gantools.data.folders.split import Split
+from gantools.data.folders.search import Split
 from gantools.data.loading.batches import Unpaired
 from gantools.data.loading.dataset import Dataset, Images
 from gantools.data.loading.sampler import SampleKey

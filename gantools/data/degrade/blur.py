@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -82,18 +81,14 @@ def trajectory(rng: np.random.Generator, steps: int) -> Points:
     shocks = anxiety * tremble * (noise[0] + 1j * noise[1])
     backwards = -2 * np.exp(1j * (rng.random(steps - 1) - 0.5)) * (rng.random(steps - 1) < jerk * anxiety)
     pull_per_step = anxiety * pull * _CANVAS_PX / (steps - 1)
-    return np.array(_walk(complex(turn), shocks.tolist(), backwards.tolist(), pull_per_step))
-
-
-def _walk(direction: complex, shocks: Sequence[complex], backwards: Sequence[complex], pull: float) -> list[complex]:
-    """Unit steps, each turned by its shocks. Each depends on the one before: Python's own numbers are fastest here."""
-    place, places = 0j, [0j]
-    for shock, back in zip(shocks, backwards, strict=True):
-        direction += back * direction + shock - pull * place
+    # Each unit step depends on the one before: Python's own numbers are fastest here.
+    direction, place, places = complex(turn), 0j, [0j]
+    for shock, back in zip(shocks.tolist(), backwards.tolist(), strict=True):
+        direction += back * direction + shock - pull_per_step * place
         direction /= abs(direction) or 1.0
         place += direction
         places.append(place)
-    return places
+    return np.array(places)
 
 
 def rasterised(points: Points) -> Kernel:

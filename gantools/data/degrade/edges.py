@@ -43,40 +43,20 @@ def colour_hints(drawing: Pixels, target: Pixels, rng: np.random.Generator, opti
     Shapes: (H, W, 3), (H, W, 3) → (H, W, 3).
     """
     height_px, width_px = target.shape[:2]
-    coloured = np.flatnonzero(_is_coloured(target, options.white_threshold))
-    centres = coloured[rng.choice(len(coloured), min(len(coloured), _hint_count(rng, options)), replace=False)]
-    places, inside = _squares(centres, height_px, width_px, options.hint_radius_px)
-    colours = _mean_colours(target.reshape(-1, 3), places, inside)
+    channel_sum = cv2.transform(target.astype(np.float32), np.ones((1, 3), np.float32))  # of bytes: exact in float32
+    coloured = np.flatnonzero(channel_sum < np.float32(np.ceil((options.white_threshold + 3) * 127.5)))
+    hints = options.max_hints if options.hints == "fixed" else rng.integers(options.min_hints, options.max_hints + 1)
+    centres = coloured[rng.choice(len(coloured), min(len(coloured), int(hints)), replace=False)]
+    # Pixel numbers [pixels, hints] of the squares around the centres, and which of them lie in the image.
+    reach = np.arange(1 - options.hint_radius_px, options.hint_radius_px)[:, None]
+    rows, columns = np.divmod(centres, width_px)
+    y, x = rows + np.repeat(reach, len(reach), axis=0), columns + np.tile(reach, (len(reach), 1))
+    places, inside = y * width_px + x, (y >= 0) & (y < height_px) & (x >= 0) & (x < width_px)
+    inner = target.reshape(-1, 3)[np.where(inside, places, 0)] * inside[..., None].astype(np.int32)
+    colours = np.rint(inner.sum(axis=0) / inside.sum(axis=0)[:, None]).astype(np.uint8)  # the mean of each square
     # One pixel more than the image has takes what falls outside. numpy assigns in order, so where squares overlap the
     # last one stays, as with one loop turn per square.
     painted = np.empty((height_px * width_px + 1, 3), np.uint8)
     painted[:-1] = drawing.reshape(-1, 3)
     painted[np.where(inside, places, -1).T] = colours[:, None]
     return painted[:-1].reshape(drawing.shape)
-
-
-def _hint_count(rng: np.random.Generator, options: EdgeOptions) -> int:
-    if options.hints == "fixed":
-        return options.max_hints
-    return int(rng.integers(options.min_hints, options.max_hints + 1))
-
-
-def _is_coloured(target: Pixels, white_threshold: float) -> npt.NDArray[np.bool_]:
-    """Pixels whose channel sum on [-1, 1] is below the threshold. Sums of bytes are exact in float32."""
-    channel_sum = cv2.transform(target.astype(np.float32), np.ones((1, 3), np.float32))
-    return np.asarray(channel_sum < np.float32(np.ceil((white_threshold + 3) * 127.5)))
-
-
-def _squares(centres: Places, height_px: int, width_px: int, radius_px: int) -> tuple[Places, npt.NDArray[np.bool_]]:
-    """Pixel numbers (pixels, hints) of the squares around the given pixels, and which of them lie in the image."""
-    reach = np.arange(1 - radius_px, radius_px)[:, None]
-    rows, columns = np.divmod(centres, width_px)
-    y, x = rows + np.repeat(reach, len(reach), axis=0), columns + np.tile(reach, (len(reach), 1))
-    inside = (y >= 0) & (y < height_px) & (x >= 0) & (x < width_px)
-    return y * width_px + x, inside
-
-
-def _mean_colours(pixels: Pixels, places: Places, inside: npt.NDArray[np.bool_]) -> Pixels:
-    """Mean colour of each square's inner pixels, rounded to the nearest byte. Shapes: (pixels, hints) → (hints, 3)."""
-    found = pixels[np.where(inside, places, 0)] * inside[..., None].astype(np.int32)
-    return np.asarray(np.rint(found.sum(axis=0) / inside.sum(axis=0)[:, None]), np.uint8)

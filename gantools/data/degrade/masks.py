@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 import cv2
@@ -69,17 +70,11 @@ def random_region(height: int, width: int, rng: np.random.Generator, options: Ra
     Differs from the paper: silhouettes are drawn, not taken from PASCAL VOC; strokes are LaMa's (Suvorov et al., 2022,
     arXiv:2109.07161).
     """
+    piece: Draw = partial(_stroke, options=options)
+    most_pieces = options.most_strokes
     if rng.random() < options.silhouette_share:
-
-        def silhouette(canvas: Canvas, rng: np.random.Generator) -> None:
-            _silhouette(canvas, rng, options.max_share)
-
-        return _within(options.max_share, height, width, silhouette, options.most_silhouettes, rng)
-
-    def stroke(canvas: Canvas, rng: np.random.Generator) -> None:
-        _stroke(canvas, rng, options)
-
-    return _within(options.max_share, height, width, stroke, options.most_strokes, rng)
+        piece, most_pieces = partial(_silhouette, max_share=options.max_share), options.most_silhouettes
+    return _within(options.max_share, height, width, piece, most_pieces, rng)
 
 
 def _within(max_share: float, height: int, width: int, piece: Draw, most_pieces: int, rng: np.random.Generator) -> Mask:

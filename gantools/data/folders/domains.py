@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 
 from gantools.data.folders import layout, search
 from gantools.data.folders.layout import Layout
-from gantools.data.folders.split import Split, find_all, folders, share_of, without
+from gantools.data.folders.search import Split
+from gantools.data.folders.split import find_all, folders, share_of, without
 from gantools.data.options.datasets import UnpairedData
 from gantools.errors import DataError
 from gantools.files import expanded
@@ -30,31 +31,27 @@ def gather(options: UnpairedData, wanted: Split) -> tuple[Layout, Layout]:
 
     Raises DataError when a folder is missing or empty, or the two domains cannot be distinguished.
     """
-    everything = _images(_training(options))
-    held_out = _held_out(options)
-    if held_out is None:
-        return share_of(everything[0], options, wanted), share_of(everything[1], options, wanted)
-    validation = _images(held_out)
-    if wanted == "validation":
-        return validation
-    return without(everything[0], validation[0]), without(everything[1], validation[1])
-
-
-def _training(options: UnpairedData) -> list[Folders]:
     if options.a is not None and options.b is not None:
-        return [Folders(_existing("data.a", options.a), _existing("data.b", options.b))]
-    return [of_split(root, "training") or Folders(*layout.domain_folders(root)) for root in folders(options)]
-
-
-def _held_out(options: UnpairedData) -> list[Folders] | None:
-    """The folders that are kept for validation, where every given folder has some."""
+        a, b = _images([Folders(_existing("data.a", options.a), _existing("data.b", options.b))])
+    else:
+        a, b = _images([_of_split(root, "training") for root in folders(options)])
+    own: list[Folders | None] = []
     if options.validation_dir is not None:
-        root = _existing("data.validation_dir", options.validation_dir)
-        return [of_split(root, "validation") or Folders(*layout.domain_folders(root))]
-    if options.a is not None:
-        return None
-    own = [of_split(root, "validation") for root in folders(options)]
-    return [found for found in own if found] if all(own) else None
+        own = [_of_split(_existing("data.validation_dir", options.validation_dir), "validation")]
+    elif options.a is None:
+        own = [of_split(root, "validation") for root in folders(options)]
+    held_out = [found for found in own if found]
+    if not held_out or len(held_out) < len(own):
+        return share_of(a, options, wanted), share_of(b, options, wanted)
+    validation_a, validation_b = _images(held_out)
+    if wanted == "validation":
+        return validation_a, validation_b
+    return without(a, validation_a), without(b, validation_b)
+
+
+def _of_split(root: Path, split: Split) -> Folders:
+    """``of_split``, else two folders of whatever split."""
+    return of_split(root, split) or Folders(*layout.domain_folders(root))
 
 
 def of_split(root: Path, split: Split) -> Folders | None:

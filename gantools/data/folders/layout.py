@@ -67,7 +67,7 @@ def find(
     single ones or pairs.
     """
     search.require_folder(folder)
-    pair = _pair_folders(folder) if layout in ("auto", "folders") else None
+    pair = named_pair(folder) if layout in ("auto", "folders") else None
     if pair is not None:
         return find_pairs(*pair, partner)
     files = search.image_files(folder)
@@ -96,7 +96,7 @@ def find(
 def pair_folders(folder: Path) -> tuple[tuple[Path, Path], ...]:
     """The pairs of folders that ``find`` takes for the two sides of pairs, by their names. Raises DataError."""
     search.require_folder(folder)
-    pair = _pair_folders(folder)
+    pair = named_pair(folder)
     if pair is not None:
         return (pair,)
     named, _ = _folder_pairs(folder, search.image_files(folder))
@@ -174,7 +174,7 @@ def all_images(folder: Path) -> Layout:
 def domain_folders(folder: Path) -> tuple[Path, Path]:
     """The two unpaired folders in ``folder``. Raises DataError when there are none."""
     search.require_folder(folder)
-    pair = _pair_folders(folder)
+    pair = named_pair(folder)
     if pair is None:
         raise DataError(
             f"data.dir: '{folder}': expected two folders named trainA and trainB, or A and B; "
@@ -183,7 +183,7 @@ def domain_folders(folder: Path) -> tuple[Path, Path]:
     return pair
 
 
-def _pair_folders(folder: Path) -> tuple[Path, Path] | None:
+def named_pair(folder: Path) -> tuple[Path, Path] | None:
     """The first two sub-folders named like a pair; a pair's names may go on after a separator (trainA_apples)."""
     present: dict[str, Path] = {}
     for child in reversed(shards.folders_in(folder)):

@@ -18,7 +18,11 @@ from gantools.jobs.image_files import entries_below
 T = TypeVar("T")
 
 SUFFIXES = frozenset(f".{suffix}" for suffix in formats.FORMATS)
-SPLIT_FOLDERS = {"training": ("train", "training"), "validation": ("val", "valid", "validation", "test")}
+Split = Literal["training", "validation"]
+SPLIT_FOLDERS: dict[Split, tuple[str, ...]] = {
+    "training": ("train", "training"),
+    "validation": ("val", "valid", "validation", "test"),
+}
 
 CHECKED_FILES = 200
 """Headers read before training: enough to find a wrong layout, few enough to take well under a second."""
@@ -53,7 +57,7 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: os.fsencode(path.relative_to(folder).as_posix()))
 
 
-def split_folder(folder: Path, split: Literal["training", "validation"]) -> Path | None:
+def split_folder(folder: Path, split: Split) -> Path | None:
     """The sub-folder that a ready-made set keeps this split in (train, val, test …), if it has one."""
     if not shards.is_folder(folder):
         return None

@@ -83,14 +83,16 @@ def mixed(names: Sequence[str]) -> tuple[list[str], list[str]] | None:
     """
     stems = [str(PurePosixPath(name).with_suffix("")) for name in names]
     once = sorted(set(stems))
+    roles = pairing.ROLE_WORDS | _INPUTS_IN_FILES | _TARGETS_IN_FILES
     if len(once) <= (2 - pairing.SIMILAR) * len(stems) / 2 and len(once) > 1:
         return once, once
     sides: dict[bool, dict[str, list[str]]] = {False: defaultdict(list), True: defaultdict(list)}
     for stem in once:
         words = _words(PurePosixPath(stem).name)
         source, target = bool(words & _INPUTS_IN_FILES), bool(words & _TARGETS_IN_FILES)
-        if source != target:
-            sides[target][_without_roles(stem)].append(stem)
+        if source != target:  # rainy/rain-001 → 001
+            parts = [part for part in re.split(r"[^A-Za-z0-9]+", stem) if not _words(part) or _words(part) - roles]
+            sides[target][" ".join(parts).casefold()].append(stem)
     both = sides[False].keys() & sides[True].keys()
     inputs, targets = (sorted(stem for key in both for stem in sides[side][key]) for side in (False, True))
     if len(both) > 1 and len(inputs) + len(targets) >= pairing.SIMILAR * len(once):
@@ -99,13 +101,6 @@ def mixed(names: Sequence[str]) -> tuple[list[str], list[str]] | None:
     known = [stem for stem in once if stem in begun]
     rest = [stem for stem in once if stem not in begun]
     return (known, rest) if pairing.extension(known, rest) else None
-
-
-def _without_roles(stem: str) -> str:
-    """A path in lower case without the words of ``mixed``: ``rainy/rain-001`` → ``001``."""
-    roles = pairing.ROLE_WORDS | _INPUTS_IN_FILES | _TARGETS_IN_FILES
-    words = [word for word in re.split(r"[^A-Za-z0-9]+", stem) if not _words(word) or _words(word) - roles]
-    return " ".join(words).casefold()
 
 
 def _search(

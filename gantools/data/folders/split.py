@@ -6,15 +6,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from gantools.data.folders import layout, search
 from gantools.data.folders.layout import Layout
+from gantools.data.folders.search import Split
 from gantools.data.options.datasets import BlurredData, DataOptions, PairedData
 from gantools.errors import DataError
 from gantools.files import expanded
-
-Split = Literal["training", "validation"]
 
 
 class Named(Protocol):

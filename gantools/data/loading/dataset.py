@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 
 from gantools.data.folders.layout import Item, Layout
-from gantools.data.folders.split import Split
+from gantools.data.folders.search import Split
 from gantools.data.loading import sampler
 from gantools.data.loading.sampler import SampleKey
 from gantools.images.image import Pixels

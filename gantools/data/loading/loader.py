@@ -69,7 +69,8 @@ def batches(
     )
     log = UnreadableLog(dataset, warn or warn_once)
     count = worker_count(workers, sharing)
-    loaded = _from_workers(dataset, keys, count, pin_memory) if count else _from_here(dataset, keys)
+    fetcher = _Fetcher(dataset)
+    loaded = _from_workers(fetcher, keys, count, pin_memory) if count else (fetcher[key] for key in keys)
     # Closed here and now, for an error's traceback would keep the workers alive for as long as it is.
     with closing(loaded):
         for result in loaded:
@@ -126,17 +127,11 @@ def _start_worker(workers: int, _worker: int) -> None:
         os.setsid()
 
 
-def _from_here(dataset: Dataset, keys: BatchSampler) -> Generator[Loaded | Failed, None, None]:
-    fetcher = _Fetcher(dataset)
-    for key in keys:
-        yield fetcher[key]
-
-
 def _from_workers(
-    dataset: Dataset, keys: BatchSampler, workers: int, pin_memory: bool
+    fetcher: _Fetcher, keys: BatchSampler, workers: int, pin_memory: bool
 ) -> Generator[Loaded | Failed, None, None]:
     loader = DataLoader(
-        _Fetcher(dataset),
+        fetcher,
         sampler=keys,
         batch_size=None,
         collate_fn=_unchanged,
@@ -181,7 +176,12 @@ def _unchanged(result: Any) -> Any:
 def _explain(error: Exception, started: Sequence[BaseProcess]) -> str:
     """What ended, and what helps; depending on the moment, torch notices a dead process or only its closed socket."""
     ended = wait([process.sentinel for process in started], timeout=1)
-    dead = [_ending(process) for process in started if process.sentinel in ended]
+    dead = []
+    for process in (each for each in started if each.sentinel in ended):
+        process.join(timeout=1)
+        code = process.exitcode or 0
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        dead.append(f"process {process.pid} {how}")
     what = (
         f"loader {', '.join(dead)}"
         if dead
@@ -191,10 +191,3 @@ def _explain(error: Exception, started: Sequence[BaseProcess]) -> str:
         f"data: {what}; if memory ran out, lower data.workers (now {len(started)}) or data.cache_megabytes, "
         "or give /dev/shm more room, then go on with --resume"
     )
-
-
-def _ending(process: BaseProcess) -> str:
-    process.join(timeout=1)
-    code = process.exitcode or 0
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    return f"process {process.pid} {how}"

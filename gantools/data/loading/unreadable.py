@@ -78,13 +78,10 @@ class UnreadableLog:
             if file.name not in self._seen:
                 self._seen[file.name] = file
                 self._warn(f"left out: {file.reason}")
-        if len(self._seen) > self._max_share * self._images:
-            raise DataError(self._too_many())
-
-    def _too_many(self) -> str:
         count = len(self._seen)
-        names = ", ".join(repr(name) for name in list(self._seen)[:5]) + (", …" if count > 5 else "")
-        return (
-            f"data: {count} of {self._images} images cannot be read ({names}), more than "
-            f"data.max_unreadable_share={self._max_share:g} allows; fix or remove them, or raise it"
-        )
+        if count > self._max_share * self._images:
+            names = ", ".join(repr(name) for name in list(self._seen)[:5]) + (", …" if count > 5 else "")
+            raise DataError(
+                f"data: {count} of {self._images} images cannot be read ({names}), more than "
+                f"data.max_unreadable_share={self._max_share:g} allows; fix or remove them, or raise it"
+            )

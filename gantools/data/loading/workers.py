@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
@@ -33,30 +33,23 @@ def each(function: Callable[[T], R], items: Sequence[T], workers: int) -> Iterat
     ``function`` and items are pickled. Raises GantoolsError when a process dies.
     """
     count = min(workers, len(items))
-    return _in_pool(function, items, count) if count > 1 else map(function, items)
-
-
-def _in_pool(function: Callable[[T], R], items: Sequence[T], workers: int) -> Generator[R, None, None]:
+    if count <= 1:
+        yield from map(function, items)
+        return
     # Spawned: a fork of a process with threads (OpenCV's, torch's) may hang.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start)
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start)
     try:
-        yield from _in_order(pool, function, items, AHEAD * workers)
+        waiting: deque[Future[R]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > AHEAD * count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise GantoolsError("a worker process died; if memory ran out, give fewer --workers") from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _in_order(
-    pool: ProcessPoolExecutor, function: Callable[[T], R], items: Sequence[T], ahead: int
-) -> Generator[R, None, None]:
-    waiting: deque[Future[R]] = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _start() -> None:
@@ -71,11 +64,11 @@ def _start() -> None:
 
 def end_with_parent() -> None:
     """Let this worker end at once when the process that started it does, even by SIGKILL."""
-    threading.Thread(target=_wait_for_parents_end, daemon=True).start()
 
+    def wait() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
 
-def _wait_for_parents_end() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    threading.Thread(target=wait, daemon=True).start()

@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
 
 from gantools import files
 from gantools.data.folders import search
@@ -46,7 +47,15 @@ def pack(folders: Sequence[Path], output: Path, shard_megabytes: float, progress
     Files of one stem stay in one shard. ``progress`` gets the numbers of images done and in all.
     Raises DataError for a folder without images or two of one name, OSError when nothing can be written.
     """
-    found = _sources(folders)
+    if len({folder.resolve().name for folder in folders}) < len(folders):
+        raise DataError("pack: two folders have the same name; pack the folder above them, or rename one")
+    found = []
+    for folder in folders:
+        search.require_folder(folder)
+        prefix = f"{folder.resolve().name}/" if len(folders) > 1 else ""
+        paths = search.image_files(folder)
+        found += [_Source(prefix + path.relative_to(folder).as_posix(), path) for path in paths]
+    found.sort(key=lambda source: (source.stem, source.name))  # those of one stem beside each other
     with files.staged_folder(output) as staged:
         done = 0
         for number, group in enumerate(_divided(found, shard_megabytes * MEGABYTE)):
@@ -57,19 +66,6 @@ def pack(folders: Sequence[Path], output: Path, shard_megabytes: float, progress
         shards.write_index(staged)
         tars = sorted(staged.glob("*.tar"))
         return Report(len(found), len(tars), sum(tar.stat().st_size for tar in tars))
-
-
-def _sources(folders: Sequence[Path]) -> list[_Source]:
-    """Every image, those of one stem beside each other."""
-    if len({folder.resolve().name for folder in folders}) < len(folders):
-        raise DataError("pack: two folders have the same name; pack the folder above them, or rename one")
-    found = []
-    for folder in folders:
-        search.require_folder(folder)
-        prefix = f"{folder.resolve().name}/" if len(folders) > 1 else ""
-        paths = search.image_files(folder)
-        found += [_Source(prefix + path.relative_to(folder).as_posix(), path) for path in paths]
-    return sorted(found, key=lambda source: (source.stem, source.name))
 
 
 def _divided(found: Sequence[_Source], most_bytes: float) -> Iterator[list[_Source]]:
@@ -88,21 +84,10 @@ def _divided(found: Sequence[_Source], most_bytes: float) -> Iterator[list[_Sour
 
 def _write(stream: files.NewFile, group: Sequence[_Source]) -> None:
     """Headers say nothing of when and by whom: the same images give the same shard."""
-    with tarfile.open(fileobj=_Sink(stream), mode="w|", format=tarfile.PAX_FORMAT) as archive:
+    with tarfile.open(fileobj=cast(BinaryIO, stream), mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for source in group:
             with shards.opened(source.path) as image:
                 content = image.read()
             header = tarfile.TarInfo(source.name)
             header.size, header.mode = len(content), 0o644
             archive.addfile(header, io.BytesIO(content))
-
-
-class _Sink(io.RawIOBase):
-    """What tarfile writes to."""
-
-    def __init__(self, stream: files.NewFile) -> None:
-        self._stream = stream
-
-    def write(self, content: bytes) -> int:  # type: ignore[override]
-        self._stream.write(content)
-        return len(content)

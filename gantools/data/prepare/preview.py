@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gantools.data.folders.split import Split
+from gantools.data.folders.search import Split
 from gantools.data.loading.batches import Batch
 from gantools.data.loading.dataset import Dataset
 from gantools.data.loading.sampler import EndlessSampler, SampleKey

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import Literal, TypeAlias
 from gantools.data.folders import domains, layout, search
 from gantools.data.folders import split as splits
 from gantools.data.folders.layout import Item
-from gantools.data.folders.split import Split
+from gantools.data.folders.search import Split
 from gantools.data.options.datasets import LayoutName, PairedData, UnpairedData
-from gantools.errors import DataError
 
 Kind: TypeAlias = Literal["photos", "pairs", "ab", "unpaired"]
 
@@ -45,21 +43,13 @@ def kind_of(folder: Path) -> Kind:
     Raises DataError when it is missing, holds no images, or may be one thing or another.
     """
     root = search.split_folder(folder, "training") or folder
-    pair = pair_of(root)
-    if pair and _named_as_domains(pair) and layout.match(*pair)[1]:
+    search.require_folder(root)
+    pair = layout.named_pair(root)
+    if pair and re.split(r"[_\-. ]", pair[0].name.lower(), maxsplit=1)[0] in _DOMAIN_WORDS and layout.match(*pair)[1]:
         return "unpaired"
     if layout.pair_folders(root):
         return "photos" if layout.enlarged(root) else "pairs"
     return _KINDS[layout.find(root).kind]
-
-
-def pair_of(root: Path) -> tuple[Path, Path] | None:
-    """The two folders of pairs or of domains in ``root``, if it has them. Raises DataError when it is no folder."""
-    search.require_folder(root)
-    try:
-        return layout.domain_folders(root)
-    except DataError:
-        return None
 
 
 def examples(folder: Path, kind: Kind, split: Split) -> Recognised:
@@ -86,16 +76,6 @@ def _found(kind: Kind, folder: Path) -> layout.Layout:
 
 def without_partner(folder: Path) -> tuple[Path, ...]:
     """The files of two folders of pairs that have no partner, in every split."""
-    roots: Sequence[Path] = [
-        root for split in search.SPLIT_FOLDERS if (root := search.split_folder(folder, _split(split)))
-    ] or [folder]
+    roots = [root for split in search.SPLIT_FOLDERS if (root := search.split_folder(folder, split))] or [folder]
     pairs = [pair for root in roots for pair in layout.pair_folders(root)]
     return tuple(path for pair in pairs for path in layout.match(*pair)[1])
-
-
-def _split(name: str) -> Split:
-    return "training" if name == "training" else "validation"
-
-
-def _named_as_domains(pair: tuple[Path, Path]) -> bool:
-    return re.split(r"[_\-. ]", pair[0].name.lower(), maxsplit=1)[0] in _DOMAIN_WORDS

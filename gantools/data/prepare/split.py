@@ -28,21 +28,19 @@ class Place:
     def __call__(self, task: Task) -> Sizes:
         headers = [reader.probe(source) for source in task.sources]
         for source, output in zip(task.sources, task.outputs, strict=True):
-            if not (output.exists() and output.samefile(source)):  # renaming a link over its own file does nothing
-                self._place(source, output)
+            if output.exists() and output.samefile(source):  # renaming a link over its own file does nothing
+                continue
+            try:
+                with files.staged_file(output) as temporary:
+                    if self.link:
+                        os.link(source.resolve(), temporary)
+                    else:
+                        shutil.copyfile(source, temporary)
+            except OSError as error:
+                how = "linked; leave out --link to copy it" if self.link else "copied"
+                raise ImageError(f"cannot be {how}: {error.strerror or error}") from error
         size = (headers[0].width, headers[0].height)
         return Sizes(size, size)
-
-    def _place(self, source: Path, output: Path) -> None:
-        try:
-            with files.staged_file(output) as temporary:
-                if self.link:
-                    os.link(source.resolve(), temporary)
-                else:
-                    shutil.copyfile(source, temporary)
-        except OSError as error:
-            how = "linked; leave out --link to copy it" if self.link else "copied"
-            raise ImageError(f"cannot be {how}: {error.strerror or error}") from error
 
 
 def plan(
@@ -55,16 +53,17 @@ def plan(
     """
     if val < 0 or test < 0 or not 0 < val + test < 1:
         raise UsageError(f"--val {val:g} --test {test:g}: both are shares of 1, and leave some to train on")
-    _require_undivided(source)
-    whole = undivided(source, kind)
-    return settled(
-        [
-            Task(f"{name}/{item.name}", item.files, _outputs(item, source, output / name))
-            for side in whole.sides
-            for name, item in _named_shares(side, val, test, seed)
-        ],
-        existing,
-    )
+    search.require_folder(source)
+    inner = search.split_folder(source, "validation") or search.split_folder(source, "training")
+    held_out = domains.of_split(source, "validation") if inner is None else None
+    if found := inner or (held_out and held_out.a):
+        raise UsageError(f"{str(source)!r} is split already: it has a folder {found.name!r}")
+    tasks = []
+    for side in undivided(source, kind).sides:
+        for name, item in _named_shares(side, val, test, seed):
+            outputs = tuple(output / name / path.relative_to(source) for path in item.files)
+            tasks.append(Task(f"{name}/{item.name}", item.files, outputs))
+    return settled(tasks, existing)
 
 
 def _named_shares(items: Sequence[Item], val: float, test: float, seed: int) -> Iterator[tuple[str, Item]]:
@@ -77,16 +76,3 @@ def _named_shares(items: Sequence[Item], val: float, test: float, seed: int) -> 
     order = ranked(items, seed)
     aside = {item.name: "val" for item in order[:vals]} | {item.name: "test" for item in order[vals : vals + tests]}
     return ((aside.get(item.name, "train"), item) for item in items)
-
-
-def _outputs(item: Item, source: Path, output: Path) -> tuple[Path, ...]:
-    return tuple(output / path.relative_to(source) for path in item.files)
-
-
-def _require_undivided(source: Path) -> None:
-    search.require_folder(source)
-    inner = search.split_folder(source, "validation") or search.split_folder(source, "training")
-    held_out = domains.of_split(source, "validation") if inner is None else None
-    found = inner or (held_out and held_out.a)
-    if found:
-        raise UsageError(f"{str(source)!r} is split already: it has a folder {found.name!r}")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from gantools.data.loading.workers import each
@@ -59,11 +59,15 @@ def one_to_one(source: Path, output: Path, format: str | None, existing: Existin
     ``format`` is a key of ``FORMATS``; None keeps each image's own.
     Raises UsageError: no images, two outputs are one, an output is an input or exists.
     """
-    if source.is_file():
-        return settled([_single(source, output, format)], existing)
+    found = [Path(source.name)] if source.is_file() else places(source, output)
+    folder = source.parent if source.is_file() else source
+    if source.is_file() and not str(output).endswith(os.sep) and not output.is_dir():
+        own = format_of(output)
+        if format is not None and FORMATS[format] != own:
+            raise UsageError(f"-o {str(output)!r} and --format {format} contradict each other")
+        return settled([Task(source.name, (source,), (output,))], existing)
     tasks = [
-        Task(place.as_posix(), (source / place,), (output / renamed(source / place, place, format),))
-        for place in places(source, output)
+        Task(place.as_posix(), (folder / place,), (output / renamed(folder / place, place, format),)) for place in found
     ]
     return settled(tasks, existing)
 
@@ -89,16 +93,6 @@ def settled(tasks: Iterable[Task], existing: Existing) -> tuple[Task, ...]:
     claims = [(task.input, output) for task in planned for output in task.outputs]
     kept = outputs.settle(claims, [source for task in planned for source in task.sources], existing)
     return tuple(replace(task, skip=kept.issuperset(task.outputs)) for task in planned)
-
-
-def _single(source: Path, output: Path, format: str | None) -> Task:
-    name = PurePath(source.name)
-    if str(output).endswith(os.sep) or output.is_dir():
-        return Task(name.as_posix(), (source,), (output / renamed(source, Path(name), format),))
-    wanted = None if format is None else FORMATS[format]
-    if wanted not in (None, format_of(output)):
-        raise UsageError(f"-o {str(output)!r} and --format {format} contradict each other")
-    return Task(name.as_posix(), (source,), (output,))
 
 
 def run(tasks: Sequence[Task], work: Work, *, workers: int) -> Iterator[Result]:
@@ -136,9 +130,9 @@ def read_same_size(task: Task) -> tuple[Pixels, Pixels]:
     """The two images of a task. Raises ImageError when their sizes differ."""
     a, b = (reader.read_rgb8(source) for source in task.sources)
     if a.shape != b.shape:
+        one, other = (f"{width}×{height}" for width, height in (size_of(a), size_of(b)))
         raise ImageError(
-            f"is {_shown(size_of(a))} but {str(task.sources[1])!r} is {_shown(size_of(b))}; "
-            "the two images of a pair need the same size"
+            f"is {one} but {str(task.sources[1])!r} is {other}; the two images of a pair need the same size"
         )
     return a, b
 
@@ -146,7 +140,3 @@ def read_same_size(task: Task) -> tuple[Pixels, Pixels]:
 def size_of(pixels: Pixels) -> Size:
     """(width, height)."""
     return int(pixels.shape[1]), int(pixels.shape[0])
-
-
-def _shown(size: Size) -> str:
-    return f"{size[0]}×{size[1]}"
