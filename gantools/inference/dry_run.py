@@ -28,16 +28,15 @@ Size = tuple[int, int]
 
 def dry_run(jobs: Sequence[Job], scale: int, options: InferOptions) -> list[Result]:
     """What would become of each job, as far as the headers of its files say; of pipes nothing is known before."""
-    return [untouched(job) if job.skip else _planned(job, scale, options) for job in jobs]
-
-
-def _planned(job: Job, scale: int, options: InferOptions) -> Result:
-    try:
-        if job.source is not None and os.path.isfile(job.source):
-            options.check_output_size(*_stated_size(job, options), scale)
-    except ImageError as error:
-        return failed(job, error, 0.0, None)
-    return untouched(job, "planned")
+    results = []
+    for job in jobs:
+        try:
+            if not job.skip and job.source is not None and os.path.isfile(job.source):
+                options.check_output_size(*_stated_size(job, options), scale)
+            results.append(untouched(job, "skipped" if job.skip else "planned"))
+        except ImageError as error:
+            results.append(failed(job, error, 0.0, None))
+    return results
 
 
 def _stated_size(job: Job, options: InferOptions) -> Size:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,11 @@ def run_behind(spec: str | Path) -> Path | None:
     So it is after a kill between the two, and with runs that stopped before their end in older versions.
     """
     run = Path(spec)
-    if not run.is_dir() or (isinstance(spec, str) and _is_installed(spec)):
+    if not run.is_dir():
         return None
+    with suppress(UsageError):
+        if isinstance(spec, str) and _may_be_a_name(spec) and catalogue.find(spec).path.is_file():
+            return None  # installed weights
     _, last = _weights_of(run)
     newest = max(folders.steps(run / "checkpoints"), default=-1)
     return run if not _is_best_wanted(run) and newest > _step_of(last) else None
@@ -49,13 +53,6 @@ def run_behind(spec: str | Path) -> Path | None:
 def has_weights(run: Path) -> bool:
     """Return whether there are any weights in a run's folder."""
     return any(path.is_file() for path in _weights_of(run))
-
-
-def _is_installed(spec: str) -> bool:
-    try:
-        return _may_be_a_name(spec) and catalogue.find(spec).path.is_file()
-    except UsageError:
-        return False
 
 
 def _step_of(path: Path) -> int:
@@ -77,18 +74,15 @@ def label_of(
     ``srgan/psnr`` → ``srgan-psnr``; a run's folder or a weights file by its own name, weights within a run after the
     run's. A chosen ``network`` and a share of ``blend`` (with what it was blended with, where that was typed) follow.
     """
+    path = Path(os.path.abspath(spec))
+    name, run = path.name.removesuffix(catalogue.SUFFIX), path.parent.parent
+    if isinstance(spec, str) and _may_be_a_name(spec):
+        name = spec.replace("/", "-")
+    elif path.parent.name == "weights" and (run / "config.yaml").is_file():
+        name = f"{run.name}-{name}"
     others = [] if blend_with is None else [label_of(blend_with)]
     share = [] if blend is None else [f"{blend:g}", *others]
-    return "-".join([_own_label(spec), *([network] if network else []), *share])
-
-
-def _own_label(spec: str | Path) -> str:
-    if isinstance(spec, str) and _may_be_a_name(spec):
-        return spec.replace("/", "-")
-    path = Path(os.path.abspath(spec))
-    name = path.name.removesuffix(catalogue.SUFFIX)
-    run = path.parent.parent
-    return f"{run.name}-{name}" if path.parent.name == "weights" and (run / "config.yaml").is_file() else name
+    return "-".join([name, *([network] if network else []), *share])
 
 
 def resolve_blend(path: Path, share: float | None, other: str | Path | None) -> tuple[Path, float] | None:
@@ -103,14 +97,11 @@ def resolve_blend(path: Path, share: float | None, other: str | Path | None) -> 
         return None
     if not 0 <= share <= 1:
         raise UsageError(f"--blend {share:g}: give a number from 0 to 1")
-    return resolve(other or _named_by_card(path)), share
-
-
-def _named_by_card(path: Path) -> str:
-    card = read_card(path)
-    if card is None or card.starts_from is None:
+    card = None if other else read_card(path)
+    named = other or (card.starts_from if card else None)
+    if named is None:
         raise UsageError(f"--blend: the card of {str(path)!r} names nothing to blend with; add --blend-with WEIGHTS")
-    return card.starts_from
+    return resolve(named), share
 
 
 def scale_of(path: Path, export: str | None) -> int:

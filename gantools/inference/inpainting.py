@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from gantools.errors import UsageError
 from gantools.images.image import Image, Pixels
@@ -24,6 +23,8 @@ from gantools.inference.options import CENTER
 from gantools.jobs.image_files import known, stem
 
 Predict: TypeAlias = Callable[[Pixels], Pixels]
+Box: TypeAlias = tuple[int, int, int, int]
+"""Left, top, width, height of a connected missing part."""
 
 SEAM_PX = 4
 """How deep inside the mask the network's colours are drawn towards those of the known pixels beside it."""
@@ -36,9 +37,15 @@ def fill_by_center(pixels: Pixels, mask: Mask, predict: Predict, side_px: int, m
     Raises UsageError when a part is larger than ``mask_px``, the square that the network was trained to fill.
     """
     filled, missing = pixels.copy(), mask.copy()
-    boxes = list(_boxes(mask))
-    for box in boxes:
-        _require_small(box, mask_px)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    boxes: list[Box] = [(int(part[0]), int(part[1]), int(part[2]), int(part[3])) for part in stats[1:]]
+    for left, top, width, height in boxes:
+        if max(width, height) > mask_px:
+            raise UsageError(
+                f"a missing part of {width}×{height} px at ({left}, {top}) is larger than the {mask_px}×{mask_px} px "
+                "that this network fills; take one that predicts the full image (context_encoder/random_region), "
+                "or make image and mask smaller"
+            )
     for box in boxes:
         _fill_box(filled, missing, box, predict, side_px, mask_px)
     return filled
@@ -52,9 +59,12 @@ def fill_by_image(pixels: Pixels, mask: Mask, predict: Predict, trained_px: int)
     image would become smaller than the training images. Only what it makes of missing pixels is used: its
     loss never looked at known ones, so what it makes of those says nothing about a seam.
     """
-    rows, columns = _surroundings(mask, trained_px)
+    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    rows = slice(max(0, top - trained_px), top + height + trained_px)
+    columns = slice(max(0, left - trained_px), left + width + trained_px)
     shown, missing = mean_filled(pixels[rows, columns], mask[rows, columns]), mask[rows, columns]
-    thickness_px = 2 * float(cv2.distanceTransform(_bordered(missing), cv2.DIST_L2, 5).max())
+    bordered = np.pad(missing.astype(np.uint8), 1)  # by known pixels, so that its thickness is finite
+    thickness_px = 2 * float(cv2.distanceTransform(bordered, cv2.DIST_L2, 5).max())
     as_large = trained_px / min(pixels.shape[:2])
     factor = min(1.0, trained_px / 2 / thickness_px, max(as_large, trained_px / 4 / thickness_px))
     predicted = predict(shown) if factor == 1 else _predict_small(shown, missing, predict, factor)
@@ -81,26 +91,7 @@ def blended(pixels: Pixels, mask: Mask, predicted: Pixels) -> Pixels:
     return filled
 
 
-def _boxes(mask: Mask) -> Iterator[tuple[int, int, int, int]]:
-    """Left, top, width, height of each connected part."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    for part in range(1, count):
-        left, top, width, height = (int(value) for value in stats[part][:4])
-        yield left, top, width, height
-
-
-def _require_small(box: tuple[int, int, int, int], mask_px: int) -> None:
-    if max(box[2:]) > mask_px:
-        raise UsageError(
-            f"a missing part of {box[2]}×{box[3]} px at ({box[0]}, {box[1]}) is larger than the {mask_px}×{mask_px} px "
-            "that this network fills; take one that predicts the full image (context_encoder/random_region), "
-            "or make image and mask smaller"
-        )
-
-
-def _fill_box(
-    filled: Pixels, missing: Mask, box: tuple[int, int, int, int], predict: Predict, side_px: int, mask_px: int
-) -> None:
+def _fill_box(filled: Pixels, missing: Mask, box: Box, predict: Predict, side_px: int, mask_px: int) -> None:
     """Fill what is missing within ``box``, in place."""
     left, top, width, height = box
     y, x = top + height // 2 - side_px // 2, left + width // 2 - side_px // 2
@@ -115,19 +106,6 @@ def _fill_box(
     predicted = predicted[y0 : y0 + own.shape[0], x0 : x0 + own.shape[1]]
     filled[inside] = blended(filled[inside], own, predicted)
     missing[inside] = False
-
-
-def _surroundings(mask: Mask, margin_px: int) -> tuple[slice, slice]:
-    """Rows and columns of the mask's bounding box with a margin."""
-    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
-    return slice(max(0, top - margin_px), top + height + margin_px), slice(
-        max(0, left - margin_px), left + width + margin_px
-    )
-
-
-def _bordered(mask: Mask) -> npt.NDArray[np.uint8]:
-    """The mask with known pixels around it, so that its thickness is finite."""
-    return np.pad(mask.astype(np.uint8), 1)
 
 
 def _predict_small(shown: Pixels, missing: Mask, predict: Predict, factor: float) -> Pixels:
@@ -158,21 +136,17 @@ def find_mask(image: Image, name: str, mask: str | None, center_px: int) -> Mask
         side_px = min(center_px, min(image.height, image.width) // 2)
         missing[central_square(image.height, image.width, side_px)] = True
     else:
-        missing = _read_mask(image, _mask_file(name, Path(mask)))
+        file = _mask_file(name, Path(mask))
+        missing = mask_of(reader.read(file))
+        if missing.shape != (image.height, image.width):
+            sizes = f"is {missing.shape[1]}×{missing.shape[0]}, the image {image.width}×{image.height}"
+            raise UsageError(f"mask {str(file)!r} {sizes}; make both the same size")
     if not missing.any():
         raise UsageError("the mask leaves out nothing: it has no white pixels, so there is nothing to fill")
     if missing.all():
         raise UsageError("the mask leaves out the whole image, so there is nothing to guess from; black is known")
     if mask != CENTER:
         warn_if_mostly_missing(missing, repr(name), transparency=mask is None)
-    return missing
-
-
-def _read_mask(image: Image, file: Path) -> Mask:
-    missing = mask_of(reader.read(file))
-    if missing.shape != (image.height, image.width):
-        sizes = f"is {missing.shape[1]}×{missing.shape[0]}, the image {image.width}×{image.height}"
-        raise UsageError(f"mask {str(file)!r} {sizes}; make both the same size")
     return missing
 
 

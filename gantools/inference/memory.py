@@ -176,17 +176,16 @@ class _ActivationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         returned = func(*args, **(kwargs or {}))
         for tensor in returned if isinstance(returned, Iterable) and not isinstance(returned, Tensor) else (returned,):
-            if isinstance(tensor, Tensor) and tensor.layout == torch.strided:
-                self._add(tensor.untyped_storage())
+            if not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
+                continue
+            storage = tensor.untyped_storage()
+            key, size = storage._cdata, storage.nbytes()
+            if key not in self._alive:
+                self._alive.add(key)
+                self.bytes += size
+                self.peak_bytes = max(self.peak_bytes, self.bytes)
+                weakref.finalize(storage, self._remove, key, size)
         return returned
-
-    def _add(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key not in self._alive:
-            self._alive.add(key)
-            self.bytes += size
-            self.peak_bytes = max(self.peak_bytes, self.bytes)
-            weakref.finalize(storage, self._remove, key, size)
 
     def _remove(self, key: int, size: int) -> None:
         self._alive.discard(key)

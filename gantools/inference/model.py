@@ -100,16 +100,11 @@ def open_model(
     tensors = weights.load(path).tensors[name]
     _fill(network, tensors if blend is None else mixed(tensors, described.exports[name], blend, path), path)
     network = network.train(described.exports[name].mode == "train").to(device)
-    wanted = compile and _is_compiled(network, device)
-    return Model(described.recipe, described.exports[name], options, network, _AUTOCAST[precision], wanted)
-
-
-def _is_compiled(network: nn.Module, device: torch.device) -> bool:
-    """Whether a network is compiled where that is wanted; warns why it is not."""
-    why_not = why_not_compiled(network, device)
+    why_not = why_not_compiled(network, device) if compile else None
     if why_not:
         warnings.warn(f"--compile: this network runs uncompiled ({why_not})", stacklevel=2)
-    return why_not is None
+    compiled = compile and why_not is None
+    return Model(described.recipe, described.exports[name], options, network, _AUTOCAST[precision], compiled)
 
 
 def _chosen(exports: Mapping[str, Export], wanted: str | None, path: Path) -> str:
@@ -145,18 +140,8 @@ def _empty_network(options: GeneratorOptions, stored: Shapes, export: Export, pa
     facts = (says.scale, says.size_multiple, says.minimum_size_px)
     if facts != (export.scale, export.size_multiple, export.minimum_size_px) or export.mode not in ("eval", "train"):
         raise ModelFileError(f"{str(path)!r}: what it says of size and mode does not fit its {options.name}")
-    if export.gray not in ("keep", "color"):
+    if export.gray not in ("keep", "color"):  # or of a later gantools, as what follows
         raise ModelFileError(f"{str(path)!r}: what it says of gray images, {export.gray!r}, is unknown")
-    _require_known_scale(export, path)
-    if export.takes not in ("picture", "masked"):
-        raise ModelFileError(
-            f"{str(path)!r}: its {options.name} takes {export.takes!r}, which this gantools cannot give"
-        )
-    return network
-
-
-def _require_known_scale(export: Export, path: Path) -> None:
-    """Raise ModelFileError for a scale that is none, or one of a later gantools."""
     known = {
         "applied_at": ("trained", "native"),
         "shrunk_by": ("area", "darkest"),
@@ -168,6 +153,11 @@ def _require_known_scale(export: Export, path: Path) -> None:
     side = export.resized_px
     if side is not None and (type(side) is not int or not 1 <= side <= LARGEST_SIDE_PX):
         raise ModelFileError(f"{str(path)!r}: its resized_px, {side!r}, is no side of an image")
+    if export.takes not in ("picture", "masked"):
+        raise ModelFileError(
+            f"{str(path)!r}: its {options.name} takes {export.takes!r}, which this gantools cannot give"
+        )
+    return network
 
 
 def _built(options: GeneratorOptions, stored: int, path: Path) -> nn.Module:

@@ -9,10 +9,9 @@ from pathlib import Path, PurePath
 
 from gantools.errors import UsageError
 from gantools.images.formats import FORMATS, format_of
-from gantools.inference.options import STANDARD, InferOptions, Shard
+from gantools.inference.options import STANDARD, InferOptions
 from gantools.jobs import outputs
 from gantools.jobs.image_files import left_out, new_suffix, stem, walk
-from gantools.jobs.outputs import Existing
 
 
 @dataclass(frozen=True)
@@ -49,20 +48,8 @@ def plan(inputs: Sequence[str], label: str, options: InferOptions) -> tuple[Job,
     Raises UsageError: something is missing, two outputs are one, an output is an input or exists.
     """
     output, format = options.output, None if options.format == "keep" else options.format
-    existing = options.existing
     if options.listed and not inputs:
         return ()
-    _require_inputs(inputs)
-    single = len(inputs) == 1 and not os.path.isdir(inputs[0]) and not (options.listed and output)
-    if single:
-        jobs = [_single_job(_found_file(inputs[0]), output, label, format)]
-    else:
-        folder = _output_folder(output)
-        jobs = [_job_below(found, folder, format) for found in _found(inputs, folder, options.recursive)]
-    return _settled(jobs, existing, options.shard)
-
-
-def _require_inputs(inputs: Sequence[str]) -> None:
     if not inputs:
         raise UsageError("no input: give images or folders")
     if STANDARD in inputs and len(inputs) > 1:
@@ -70,6 +57,17 @@ def _require_inputs(inputs: Sequence[str]) -> None:
     missing = [name for name in inputs if name != STANDARD and not os.path.exists(name)]
     if missing:
         raise UsageError(f"no such file or folder: {outputs.some(missing)}")
+    single = len(inputs) == 1 and not os.path.isdir(inputs[0]) and not (options.listed and output)
+    if single:
+        jobs = [_single_job(_found_file(inputs[0]), output, label, format)]
+    else:
+        folder = _output_folder(output)
+        jobs = [_job_below(found, folder, format) for found in _found(inputs, folder, options.recursive)]
+    own = jobs if options.shard is None else jobs[options.shard[0] - 1 :: options.shard[1]]
+    claims = [(job.input, job.output) for job in jobs if job.output is not None]
+    sources = [job.source for job in jobs if job.source is not None]
+    kept = outputs.settle(claims, sources, options.existing, [job.output for job in own if job.output])
+    return tuple(replace(job, skip=job.output in kept) for job in own)
 
 
 def _single_job(found: _Found, output: str | None, label: str, format: str | None) -> Job:
@@ -117,30 +115,18 @@ def _format_of_output(output: str, format: str | None) -> str:
 
 def _found(inputs: Iterable[str], output: Path, recursive: bool) -> Iterator[_Found]:
     for name in inputs:
-        if os.path.isdir(name):
-            yield from _found_below(Path(name), output, recursive)
-        else:
+        if not os.path.isdir(name):
             yield _found_file(name)
+            continue
+        folder = Path(name)  # its images by suffix; hidden and half-written files and ``output`` itself are passed over
+        paths = list(walk(folder, output, recursive=recursive))
+        if not paths:
+            hint = "" if recursive else "; -r looks into its sub-folders too"
+            left = left_out([folder], output, recursive=recursive).lines()
+            raise UsageError("; ".join([f"{str(folder)!r}: no images in it ({', '.join(FORMATS)}){hint}", *left]))
+        yield from (_Found(str(path), path, path.relative_to(folder)) for path in paths)
 
 
 def _found_file(name: str) -> _Found:
     source = None if name == STANDARD else Path(name)
     return _Found(name, source, PurePath(PurePath(name).name))
-
-
-def _found_below(folder: Path, output: Path, recursive: bool) -> list[_Found]:
-    """A folder's images, chosen by suffix; hidden and half-written files and ``output`` itself are passed over."""
-    paths = list(walk(folder, output, recursive=recursive))
-    if not paths:
-        left = left_out([folder], output, recursive=recursive)
-        hint = "" if recursive else "; -r looks into its sub-folders too"
-        raise UsageError("; ".join([f"{str(folder)!r}: no images in it ({', '.join(FORMATS)}){hint}", *left.lines()]))
-    return [_Found(str(path), path, path.relative_to(folder)) for path in paths]
-
-
-def _settled(jobs: Sequence[Job], existing: Existing, shard: Shard | None) -> tuple[Job, ...]:
-    own = jobs if shard is None else jobs[shard[0] - 1 :: shard[1]]
-    claims = [(job.input, job.output) for job in jobs if job.output is not None]
-    sources = [job.source for job in jobs if job.source is not None]
-    kept = outputs.settle(claims, sources, existing, [job.output for job in own if job.output])
-    return tuple(replace(job, skip=job.output in kept) for job in own)

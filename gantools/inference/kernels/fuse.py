@@ -42,8 +42,12 @@ def fuse(network: nn.Module, *, enlarge_last: bool = True) -> nn.Module:
     replace_children(fused, _fuse_sequence)
     if enlarge_last:
         replace_children(fused, lambda layer: to_subpixel_convolution(layer) if _enlarges_to_few(layer) else layer)
-    if enlarge_last and isinstance(fused, SRResNet):
-        _shuffle_last(fused)
+    if enlarge_last and isinstance(fused, SRResNet) and len(fused.ups) and isinstance(fused.ups[-1], nn.PixelShuffle):
+        # The last convolution before PixelShuffle: its 9×9 kernel becomes a 5×5 one on more channels.
+        shuffle = fused.ups[-1]
+        fused.ups = fused.ups[:-1]
+        wide = before_pixel_shuffle(fused.last, shuffle.upscale_factor)
+        fused.register_module("last", nn.Sequential(wide, nn.PixelShuffle(shuffle.upscale_factor)))
     return fused.requires_grad_(False).eval()
 
 
@@ -134,15 +138,6 @@ def _enlarges_to_few(layer: nn.Module) -> TypeGuard[nn.ConvTranspose2d]:
     square = all(len({*pair}) == 1 for pair in (layer.kernel_size, layer.stride, padding, layer.output_padding))
     grows = layer.kernel_size[0] + layer.output_padding[0] - 2 * padding[0]
     return square and grows == layer.stride[0] and layer.out_channels < _FEW_CHANNELS
-
-
-def _shuffle_last(network: SRResNet) -> None:
-    """Compute the last convolution before PixelShuffle: its 9×9 kernel becomes a 5×5 one on more channels."""
-    *before, shuffle = network.ups if len(network.ups) else (nn.Identity(),)
-    if isinstance(shuffle, nn.PixelShuffle):
-        network.ups = nn.Sequential(*before)
-        wide = before_pixel_shuffle(network.last, shuffle.upscale_factor)
-        network.register_module("last", nn.Sequential(wide, nn.PixelShuffle(shuffle.upscale_factor)))
 
 
 def before_pixel_shuffle(convolution: nn.Conv2d, factor: int) -> nn.Conv2d:

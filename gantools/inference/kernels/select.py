@@ -75,7 +75,11 @@ def plain_variant(
     if not network.training and device.type != "mps":
         network = fuse(network, enlarge_last=device.type == "cpu")
     if channels_last:
-        network = _channels_last(network)
+        network = copy_sharing_weights(network)
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and not is_parametrized(layer):
+                weight = layer.weight.detach().contiguous(memory_format=torch.channels_last)
+                layer.weight = nn.Parameter(weight, requires_grad=False)
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
     def run(image: Tensor) -> Tensor:
@@ -83,16 +87,6 @@ def plain_variant(
             return cast(Tensor, network(image.contiguous(memory_format=memory_format)))
 
     return run
-
-
-def _channels_last(network: nn.Module) -> nn.Module:
-    """A copy whose convolutions have their weights in channels_last."""
-    copy = copy_sharing_weights(network)
-    for layer in copy.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and not is_parametrized(layer):
-            weight = layer.weight.detach().contiguous(memory_format=torch.channels_last)
-            layer.weight = nn.Parameter(weight, requires_grad=False)
-    return copy
 
 
 def possible_layouts(network: nn.Module, dtype: torch.dtype | None) -> tuple[Layout, ...]:

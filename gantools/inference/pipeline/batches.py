@@ -61,16 +61,13 @@ class BatchRunner:
         if not options.fast:
             return AUTO_BATCH if on_cpu and height * width <= AUTO_PX and self.images >= AUTO_IMAGES else 1
         if on_cpu:
-            return self._cached_images(height * width)
+            # A batch saves reading the weights again, and costs features that no longer fit the caches.
+            weights = sum(each.numel() * each.element_size() for each in self.model.network.parameters())
+            features = height * width * _FEATURE_BYTES_PER_PX
+            return 1 if features > _CACHED_BYTES else min(_FAST_CPU_IMAGES, max(weights, _CACHED_BYTES) // features)
         context = ExecutionContext(self.model, self.model.autocast, None, options.tta, memory_of(self.model.device))
         fitting_px = min(FAST_PX, int(context.memory.preferred_bytes() / context.activation_bytes_per_px()))
         return max(1, min(FAST_IMAGES, fitting_px // (height * width)))
-
-    def _cached_images(self, px: int) -> int:
-        """A batch on a CPU saves reading the weights again, and costs features that no longer fit the caches."""
-        weights = sum(each.numel() * each.element_size() for each in self.model.network.parameters())
-        features = px * _FEATURE_BYTES_PER_PX
-        return 1 if features > _CACHED_BYTES else min(_FAST_CPU_IMAGES, max(weights, _CACHED_BYTES) // features)
 
     def start(self, images: Sequence[Image]) -> Wait | None:
         """Start on images of one shape; what is returned finishes them. None: they are to be run one by one."""

@@ -65,11 +65,11 @@ class Encoder:
 
     def results(self, *, wait: bool) -> Iterator[Result]:
         """The next results that are there; also those that are not, if ``wait`` or where too many images wait."""
-        while self._queue and (wait or self._queue[0][0].done() or self._is_full()):
+        while self._queue:
+            full = len(self._queue) > BEHIND_IMAGES or sum(size for _, size in self._queue) > BEHIND_BYTES
+            if not (wait or full or self._queue[0][0].done()):
+                return
             yield self._queue.popleft()[0].result()
-
-    def _is_full(self) -> bool:
-        return len(self._queue) > BEHIND_IMAGES or sum(size for _, size in self._queue) > BEHIND_BYTES
 
 
 def encode(translated: Translated, options: InferOptions) -> Result:

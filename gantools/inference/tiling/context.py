@@ -49,10 +49,9 @@ class ExecutionContext:
     @torch.inference_mode()
     def run(self, image: Tensor) -> Tensor:
         """Run the network. Shapes: [N, C, h, w] → [N, C', scale·h, scale·w], h and w as it asks for."""
-        return self._self_ensemble(image) if self.tta else self._run_once(image)
-
-    def _self_ensemble(self, image: Tensor) -> Tensor:
-        """The mean over the eight flips and rotations, each turned back; always summed in the same order."""
+        if not self.tta:
+            return self._run_once(image)
+        # The mean over the eight flips and rotations, each turned back; always summed in the same order.
         total: Tensor | None = None
         for variant in range(8):
             axes = [axis for axis, bit in ((-1, 1), (-2, 2)) if variant & bit]
@@ -102,8 +101,15 @@ class Tiling:
 
 def choose_tiling(grid: Grid, context: ExecutionContext) -> Tiling:
     """Whole where it fits the memory, else in tiles, else in row passes. Raises UsageError for an impossible --tile."""
-    if context.tile is not None:
-        return _tiling_as_asked(grid, context, context.tile)
+    tile = context.tile
+    if tile is not None:
+        if tile == 0 or tile >= max(grid.height, grid.width):
+            return Tiling()
+        if grid.can_tile:
+            return Tiling(tile)
+        if context.row_network() is None:
+            raise UsageError(f"--tile {tile}: {why_whole(context)}; leave it out")
+        return Tiling(rows_px=tile, bands=(grid.whole().columns,))
     if context.activation_bytes(grid.height * grid.width) <= context.memory.preferred_bytes():
         return Tiling()
     if not grid.can_tile:
@@ -118,16 +124,6 @@ def choose_tiling(grid: Grid, context: ExecutionContext) -> Tiling:
         if passes.bands and grid.work([Tile(rows, band) for band in passes.bands]) < work:
             return passes
     return Tiling(tile_px)
-
-
-def _tiling_as_asked(grid: Grid, context: ExecutionContext, tile: int) -> Tiling:
-    if tile == 0 or tile >= max(grid.height, grid.width):
-        return Tiling()
-    if grid.can_tile:
-        return Tiling(tile)
-    if context.row_network() is None:
-        raise UsageError(f"--tile {tile}: {why_whole(context)}; leave it out")
-    return Tiling(rows_px=tile, bands=(grid.whole().columns,))
 
 
 def choose_row_passes(grid: Grid, context: ExecutionContext) -> Tiling:

@@ -35,17 +35,12 @@ def translate(
     Raises ImageError for what does not fit the memory or is not finite, UsageError for an impossible ``tile``.
     """
     io = TileIO.of(pixels, model)
-    for dtype in _precisions(pixels, model):
+    for dtype in dict.fromkeys((model.autocast if pixels.dtype == np.uint8 else None, None)):
         context = ExecutionContext(model, dtype, tile, tta, memory or memory_of(model.device))
         tiling = choose_tiling(io.grid, context)
         if _compute_bands(io, tiling, context) if tiling.bands else _compute_tiles(io, tiling, context):
             return io.result
     raise ImageError("the network's result has NaN or infinite values")
-
-
-def _precisions(pixels: Pixels, model: Model) -> list[torch.dtype | None]:
-    """The type that an image is computed in, and the one to try after it."""
-    return list(dict.fromkeys((model.autocast if pixels.dtype == np.uint8 else None, None)))
 
 
 def _compute_tiles(io: TileIO, tiling: Tiling, context: ExecutionContext) -> bool:

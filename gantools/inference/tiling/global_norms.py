@@ -55,23 +55,22 @@ _known: WeakKeyDictionary[nn.Module, dict[torch.dtype | None, RowNetwork | None]
 
 
 def row_network(model: Model, dtype: torch.dtype | None) -> RowNetwork | None:
-    """The network as steps on rows, computed in ``dtype``; None where that is not possible."""
+    """The network as steps on rows, computed in ``dtype``; None where that is not possible.
+
+    Of the packed form where there is one and no norm over the whole image, else of the network as it was saved.
+    """
     known = _known.setdefault(model.network, {})
-    if dtype not in known:
-        known[dtype] = None if model.network.training else _trace(model, dtype)
-    return known[dtype]
-
-
-def _trace(model: Model, dtype: torch.dtype | None) -> RowNetwork | None:
-    """Of the packed form where there is one and no norm over the whole image, else of the network as it was saved."""
+    if dtype in known or model.network.training:
+        return known.get(dtype)
     variant, network = model.variants.variant(dtype), model.generator
     side_px = -(-2 * max(8, network.minimum_size_px) // network.size_multiple) * network.size_multiple
     packed = variant if isinstance(variant, nn.Module) and not has_global_norm(model.network) else None
     try:
         steps = trace_steps(packed or model.network, side_px, model.options.in_channels, model.device)
+        known[dtype] = RowNetwork(steps, None if packed else dtype)
     except NotByRows:
-        return None
-    return RowNetwork(steps, None if packed else dtype)
+        known[dtype] = None
+    return known[dtype]
 
 
 def compute_band(
@@ -129,11 +128,13 @@ class NormPasses:
 
     def output(self) -> Iterator[Chunk]:
         """Rows of the network's output, from top to bottom."""
+        last = len(self.steps) - 1
         for number, step in enumerate(self.steps):
             if step.norm is not None:
                 self.steps[number] = replace(step, run=self._fixed(step.norm, step.inputs[0]), norm=None)
-                self._drop_unneeded()
-        last = len(self.steps) - 1
+                # Let go of features that no later pass starts from.
+                later = {given for n in steps_between(self.steps, last, self.kept) for given in self.steps[n].inputs}
+                self.kept = {n: features for n, features in self.kept.items() if n in later or n == last}
         yield from self._chunks(last, {last})
 
     def _fixed(self, norm: Norm, given: int) -> Callable[[Tensor], Tensor]:
@@ -143,7 +144,12 @@ class NormPasses:
             if chunk.step == given:
                 sums.add(chunk.rows)
             if chunk.step in keep:
-                self._keep(chunk)
+                rows = chunk.rows
+                if chunk.step not in self.kept:
+                    shape = (1, rows.shape[1], int(self.height_px * self.steps[chunk.step].ratio), rows.shape[3])
+                    self.claim(shape[1] * shape[2] * shape[3] * rows.element_size())
+                    self.kept[chunk.step] = torch.empty(shape, dtype=rows.dtype)
+                self.kept[chunk.step][:, :, chunk.start : chunk.start + rows.shape[2]] = rows
         if given in self.kept and not sums.count:  # an earlier pass has kept it
             sums.add(self.kept[given])
         factor, offset = (part.to(self.device) for part in sums.affine(norm))
@@ -175,20 +181,6 @@ class NormPasses:
             if 4 * self.steps[number].channels * self.steps[number].ratio ** 2 <= KEPT_BYTES_PER_PX
             or convolutions[number] > REPEATED_CONVOLUTIONS
         }
-
-    def _keep(self, chunk: Chunk) -> None:
-        rows = chunk.rows
-        if chunk.step not in self.kept:
-            shape = (1, rows.shape[1], int(self.height_px * self.steps[chunk.step].ratio), rows.shape[3])
-            self.claim(shape[1] * shape[2] * shape[3] * rows.element_size())
-            self.kept[chunk.step] = torch.empty(shape, dtype=rows.dtype)
-        self.kept[chunk.step][:, :, chunk.start : chunk.start + rows.shape[2]] = rows
-
-    def _drop_unneeded(self) -> None:
-        """Let go of features that no later pass starts from."""
-        last = len(self.steps) - 1
-        later = {given for number in steps_between(self.steps, last, self.kept) for given in self.steps[number].inputs}
-        self.kept = {number: features for number, features in self.kept.items() if number in later or number == last}
 
 
 @dataclass
