@@ -33,8 +33,18 @@ class InceptionVectors:
     """
 
     def __init__(self, weights: Path, network: str, device: torch.device | str = "cpu") -> None:
+        from torchvision.models import inception_v3
+
         self._device = torch.device(device)
-        self._layers = _loaded(weights, network).to(self._device)
+        with torch.device("meta"):
+            empty = inception_v3(weights=None, num_classes=CLASSES, aux_logits=False, init_weights=False)
+        try:
+            empty.load_state_dict(read_state(weights, "feature weights"), assign=True)
+        except (RuntimeError, OSError, GantoolsError) as error:
+            reason = str(error).splitlines()[0]
+            what = f"not the weights of {network}, FID's Inception ({reason})"
+            raise ModelFileError(f"{str(weights)!r}: {what}") from error
+        self._layers = layers(empty.eval().float().requires_grad_(False)).to(self._device)
 
     @torch.inference_mode()
     def embed(self, image: Pixels) -> Vectors:
@@ -78,16 +88,3 @@ def _average_of_what_is_there(values: Tensor) -> Tensor:
 
 def _maximum(values: Tensor) -> Tensor:
     return functional.max_pool2d(values, 3, 1, 1)
-
-
-def _loaded(path: Path, network: str) -> nn.Sequential:
-    from torchvision.models import inception_v3
-
-    with torch.device("meta"):
-        empty = inception_v3(weights=None, num_classes=CLASSES, aux_logits=False, init_weights=False)
-    try:
-        empty.load_state_dict(read_state(path, "feature weights"), assign=True)
-    except (RuntimeError, OSError, GantoolsError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelFileError(f"{str(path)!r}: not the weights of {network}, FID's Inception ({reason})") from error
-    return layers(empty.eval().float().requires_grad_(False))

@@ -81,21 +81,16 @@ class FeatureFiles:
 
     def heads(self, network: str) -> Path:
         """LPIPS' learnt weights for a backbone: given, or those that come with torchmetrics. Raises UsageError."""
-        short = LPIPS_HEADS[network]
-        found = self._given.get(f"lpips_{short}") or _heads_of_torchmetrics(short)
+        short, spec = LPIPS_HEADS[network], find_spec("torchmetrics")
+        folders = [] if spec is None else [Path(folder) for folder in spec.submodule_search_locations or ()]
+        installed = [folder / "functional" / "image" / "lpips_models" / f"{short}.pth" for folder in folders]
+        found = self._given.get(f"lpips_{short}") or next((path for path in installed if path.is_file()), None)
         if found is None:
             raise UsageError(
                 f"lpips_{short} has learnt weights beside those of {network}: install torchmetrics, which brings them, "
                 f"or give its authors' {short}.pth with --feature-weights"
             )
         return found
-
-
-def _heads_of_torchmetrics(short: str) -> Path | None:
-    spec = find_spec("torchmetrics")
-    folders = [] if spec is None else [Path(folder) for folder in spec.submodule_search_locations or ()]
-    candidates = [folder / "functional" / "image" / "lpips_models" / f"{short}.pth" for folder in folders]
-    return next((path for path in candidates if path.is_file()), None)
 
 
 def prepare(protocols: Iterable[MetricProtocol], files: FeatureFiles, device: torch.device | str) -> LoadedMetrics:
@@ -107,7 +102,12 @@ def prepare(protocols: Iterable[MetricProtocol], files: FeatureFiles, device: to
     for protocol in wanted:
         arguments: tuple[Any, ...] = ()
         if protocol.networks:
-            networks[protocol.name], arguments = _feature_network(protocol, files)
+            network, path = files.choose(protocol)
+            networks[protocol.name], arguments = network, (path,)
+            if protocol.name.startswith("lpips"):
+                arguments = (path, files.heads(network), network)
+            elif protocol.takes == "sets":
+                arguments = (path, network)
         if protocol.takes == "sets":
             embedders[protocol.name] = _attribute(protocol)(*arguments, device)
         else:
@@ -115,19 +115,17 @@ def prepare(protocols: Iterable[MetricProtocol], files: FeatureFiles, device: to
     return LoadedMetrics(wanted, functions, embedders, networks)
 
 
-def _feature_network(protocol: MetricProtocol, files: FeatureFiles) -> tuple[str, tuple[Any, ...]]:
-    """The network that a metric looks with, and what its class is made of."""
-    network, path = files.choose(protocol)
-    if protocol.name.startswith("lpips"):
-        return network, (path, files.heads(network), network)
-    return network, (path, network) if protocol.takes == "sets" else (path,)
-
-
 def _function(protocol: MetricProtocol, arguments: tuple[Any, ...], device: torch.device | str) -> MetricFunction:
     """One way to call every kind of metric."""
     measure = _attribute(protocol)
     if protocol.takes == "hole":
-        return lambda made, truth, hole: measure(made, truth, _required(hole, protocol.name))
+
+        def of_hole(made: Pixels, truth: Pixels, hole: Mask | None) -> float:
+            if hole is None:
+                raise UsageError(f"{protocol.name} measures what was missing from images, and nothing is missing here")
+            return float(measure(made, truth, np.asarray(hole)))
+
+        return of_hole
     if protocol.takes == "result":
         return lambda made, truth, hole: measure(made)  # noqa: ARG005 - it judges the result alone
     if protocol.takes == "class":
@@ -135,12 +133,6 @@ def _function(protocol: MetricProtocol, arguments: tuple[Any, ...], device: torc
         return lambda made, truth, hole: score(made, index)  # noqa: ARG005
     compare = measure(*arguments, device) if protocol.takes == "features" else measure
     return lambda made, truth, hole: compare(made, truth)  # noqa: ARG005
-
-
-def _required(hole: Mask | None, name: str) -> Mask:
-    if hole is None:
-        raise UsageError(f"{name} measures what was missing from images, and nothing is missing here")
-    return np.asarray(hole)
 
 
 def _attribute(protocol: MetricProtocol) -> Callable[..., Any]:

@@ -26,6 +26,7 @@ LAYERS: Mapping[str, tuple[int, ...]] = {
 
 _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
+"""Its authors' own normalisation of images in [-1, 1]."""
 
 
 class Lpips:
@@ -44,19 +45,15 @@ class Lpips:
     def __call__(self, a: Pixels, b: Pixels) -> float:
         """Compare two images. Shapes: uint8 [H, W, 3], equal, 32 px or more a side."""
         cut_borders(a, b, 0, SMALLEST_PX)
-        values = _scaled(torch.cat([to_tensor(a, self._device), to_tensor(b, self._device)]))
+        images = torch.cat([to_tensor(a, self._device), to_tensor(b, self._device)])
+        shift, scale = (images.new_tensor(numbers).view(1, 3, 1, 1) for numbers in (_SHIFT, _SCALE))
+        values = (images - shift) / scale
         distance = torch.zeros((), device=self._device)
         for stage, head in zip(self._stages, self._heads, strict=True):
             values = stage(values)
             unit = features.unit_length(values)
             distance += ((unit[0] - unit[1]).square() * head[0]).sum(0).mean()
         return float(distance)
-
-
-def _scaled(values: Tensor) -> Tensor:
-    """Its authors' own normalisation. Range: [-1, 1] in."""
-    shift, scale = (values.new_tensor(numbers).view(1, 3, 1, 1) for numbers in (_SHIFT, _SCALE))
-    return (values - shift) / scale
 
 
 def _heads(path: Path, count: int) -> list[Tensor]:

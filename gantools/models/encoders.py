@@ -85,7 +85,9 @@ class ResNetEncoder(nn.Module):
             }
         )
         self.late = nn.ModuleDict({"layer3": layers[2], "layer4": layers[3]})
-        _initialize(self)
+        for module in self.modules():  # first weights for training from scratch, as torchvision draws them
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, image: Tensor) -> list[Tensor]:
         normalised = self.early["normalise"](image)
@@ -108,13 +110,6 @@ def _layer(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential
     return nn.Sequential(
         BasicBlock(inputs, outputs, stride), *(BasicBlock(outputs, outputs, 1) for _ in range(blocks - 1))
     )
-
-
-def _initialize(encoder: nn.Module) -> None:
-    """First weights for training from scratch, as torchvision draws them."""
-    for module in encoder.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 def load_encoder_weights(encoder: ResNetEncoder, name: EncoderName, weights: str | None) -> None:

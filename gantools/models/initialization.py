@@ -22,6 +22,7 @@ SPECTRAL_ITERATIONS = 15
 """Power iterations after new weights, as many as torch runs when it wraps a layer."""
 
 
+@torch.no_grad()
 def initialize(network: nn.Module, scheme: Initialization = "normal", gain: float = 0.02) -> nn.Module:
     """Draw new weights for every convolution and dense layer, zero their biases, and return the network.
 
@@ -31,45 +32,24 @@ def initialize(network: nn.Module, scheme: Initialization = "normal", gain: floa
     """
     if scheme == "default":
         return network
-    fill = _fills(gain)[scheme]
+    fills: Mapping[Initialization, Fill] = {
+        "normal": partial(nn.init.normal_, mean=0.0, std=gain),
+        "xavier": partial(nn.init.xavier_normal_, gain=gain),
+        "kaiming": lambda weight: nn.init.kaiming_normal_(weight).mul_(gain),
+        "orthogonal": partial(nn.init.orthogonal_, gain=gain),
+    }
+    fill = fills[scheme]
     for module in network.modules():
-        if isinstance(module, Weighted):
-            _initialize_weighted(module, fill)
+        if isinstance(module, Weighted) and not module.weight.is_meta:
+            if is_parametrized(module, "weight"):
+                fill(cast("dict[str, ParametrizationList]", module.parametrizations)["weight"].original)
+                for _ in range(SPECTRAL_ITERATIONS):  # the singular vectors catch up
+                    module.weight  # noqa: B018 - each read in training mode is a power iteration
+            else:
+                fill(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d) and module.affine:
             nn.init.normal_(module.weight, 1.0, gain if scheme == "normal" else 0.0)
             nn.init.zeros_(module.bias)
     return network
-
-
-def _fills(gain: float) -> Mapping[Initialization, Fill]:
-    return {
-        "normal": partial(nn.init.normal_, mean=0.0, std=gain),
-        "xavier": partial(nn.init.xavier_normal_, gain=gain),
-        "kaiming": partial(_kaiming, gain=gain),
-        "orthogonal": partial(nn.init.orthogonal_, gain=gain),
-    }
-
-
-def _kaiming(weight: Tensor, gain: float) -> Tensor:
-    with torch.no_grad():
-        return nn.init.kaiming_normal_(weight).mul_(gain)
-
-
-def _initialize_weighted(module: Weighted, fill: Fill) -> None:
-    if module.weight.is_meta:
-        return
-    if is_parametrized(module, "weight"):
-        _initialize_spectral(module, fill)
-    else:
-        fill(module.weight)
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)
-
-
-def _initialize_spectral(module: Weighted, fill: Fill) -> None:
-    """Fill the raw weight, then let the singular vectors catch up: each read in training mode is a power iteration."""
-    parametrized = cast("dict[str, ParametrizationList]", module.parametrizations)
-    fill(parametrized["weight"].original)
-    with torch.no_grad():
-        for _ in range(SPECTRAL_ITERATIONS):
-            module.weight  # noqa: B018 (the read is the iteration)

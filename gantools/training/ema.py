@@ -20,7 +20,15 @@ class MovingAverage:
 
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
         self.networks, self.decay, self.updates = dict(networks), decay, 0
-        self._copied = {name: _copied_buffers(network) for name, network in networks.items()}
+        # Buffers of which an average makes no sense: counters, the vectors of a spectral norm.
+        self._copied = {
+            name: [
+                key
+                for key, _ in network.named_buffers()
+                if key in network.state_dict() and not key.endswith(("running_mean", "running_var"))
+            ]
+            for name, network in networks.items()
+        }
         self.average = {name: _copy(network) for name, network in networks.items()}
 
     @torch.no_grad()
@@ -63,9 +71,3 @@ class MovingAverage:
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
     return {key: value.detach().clone() for key, value in network.state_dict().items()}
-
-
-def _copied_buffers(network: nn.Module) -> tuple[str, ...]:
-    """Buffers of which an average makes no sense: counters, the vectors of a spectral norm."""
-    names = (key for key, _ in network.named_buffers() if not key.endswith(("running_mean", "running_var")))
-    return tuple(key for key in names if key in network.state_dict())

@@ -24,18 +24,18 @@ def restore(loop: Loop) -> None:
 
     Raises ModelFileError when the checkpoints are gone or all damaged, UsageError when they do not fit.
     """
-    if loop.ranks.broadcast(lambda: _has_checkpoint(loop)):
-        loop.restore()
-
-
-def _has_checkpoint(loop: Loop) -> bool:
     run = loop.run
-    if storage.all_saved(run.checkpoints):
-        return True
-    if run.facts().get("status") in _SAVED_ENDINGS:
-        raise ModelFileError(f"{run.checkpoints}: the run's checkpoints are gone; start a new one, or --init-from")
-    loop.reporter.message(f"{run.path}: no checkpoint yet; starting from step 0")
-    return False
+
+    def has_checkpoint() -> bool:
+        if storage.all_saved(run.checkpoints):
+            return True
+        if run.facts().get("status") in _SAVED_ENDINGS:
+            raise ModelFileError(f"{run.checkpoints}: the run's checkpoints are gone; start a new one, or --init-from")
+        loop.reporter.message(f"{run.path}: no checkpoint yet; starting from step 0")
+        return False
+
+    if loop.ranks.broadcast(has_checkpoint):
+        loop.restore()
 
 
 def initial_weights(run: RunDirectory) -> str | None:
@@ -72,16 +72,13 @@ def apply_changes(loop: Loop, revision: Revision | None) -> None:
         return
     for change in revision.changes:
         loop.reporter.message(f"changed from step {step} on: {change}")
-    config = _with_history(run.config.read_text(encoding="utf-8"), revision.config_yaml, step)
+    # The new configuration, below the comments that give the previous origins of the settings.
+    history = [line for line in run.config.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    lines = revision.config_yaml.splitlines()
+    origins = [line for line in lines if line.startswith("#")][1:]  # less "resolved from"
+    history += [f"{line} (from step {step} on)" for line in origins]
+    config = "\n".join([*history, *(line for line in lines if not line.startswith("#"))]) + "\n"
     write_bytes(run.config, config.encode())
     settings = {change.key: [change.before, change.after] for change in revision.changes}
     entry = {"step": step, "at": datetime.now(UTC).isoformat(timespec="seconds"), "settings": settings}
     run.describe({"changes": [*run.facts().get("changes", []), entry]})
-
-
-def _with_history(before: str, after: str, step: int) -> str:
-    """``after`` below the comments that give the previous origins of the settings."""
-    comments = [line for line in before.splitlines() if line.startswith("#")]
-    lines = after.splitlines()
-    new = [f"{line} (from step {step} on)" for line in lines if line.startswith("#")][1:]  # less "resolved from"
-    return "\n".join([*comments, *new, *(line for line in lines if not line.startswith("#"))]) + "\n"

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from gantools.data.loading import sampler
 
@@ -38,18 +37,15 @@ def state(device: torch.device) -> dict[str, Any]:
 def load_state(stored: dict[str, Any], device: torch.device) -> None:
     """Continue from ``stored``; the device's only where it is of the kind that they were saved on."""
     torch.set_rng_state(stored["cpu"])
-    if device.type == "cuda" and (own := _of_cuda(stored.get("cuda"), device)) is not None:
-        torch.cuda.set_rng_state(own, device)
+    if device.type == "cuda":
+        own = stored.get("cuda")
+        if isinstance(own, list):  # old checkpoints have that of every device
+            index = torch.cuda.current_device() if device.index is None else device.index
+            own = own[index] if index < len(own) else None
+        if own is not None:
+            torch.cuda.set_rng_state(own, device)
     elif device.type == "mps" and "mps" in stored:
         torch.mps.set_rng_state(stored["mps"])
-
-
-def _of_cuda(stored: Tensor | list[Tensor] | None, device: torch.device) -> Tensor | None:
-    """A CUDA device's state; old checkpoints have a list of all devices'."""
-    if not isinstance(stored, list):
-        return stored
-    index = torch.cuda.current_device() if device.index is None else device.index
-    return stored[index] if index < len(stored) else None
 
 
 @contextmanager

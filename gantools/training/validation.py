@@ -123,14 +123,18 @@ class Validation:
         Raises TrainingError where the image does not fit into memory.
         """
         sample, _ = read_or_replace(self.data, SampleKey(0, index))
-        batch = self._middle(self.data.collate([sample]))
+        batch: Any = self._middle(self.data.collate([sample]))
         rng.seed(DROPOUT_SEED)
         try:
             return look(to_network(batch, self.runtime.device, channels_last=self._layout.channels_last))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise TrainingError(_no_memory(batch)) from error
+            side_px = max(max(value.shape[1:3]) for value in vars(batch).values() if isinstance(value, Tensor))
+            raise TrainingError(
+                f"validation of {batch.names[0]}, {side_px} px on its longest side, does not fit into memory; "
+                f"go on with --resume RUN train.validation_px={max(1, side_px // 2)}"
+            ) from error
 
     def _middle(self, batch: Batch) -> Batch:
         """The middle of images that are too large, the same part of all that belong together.
@@ -184,14 +188,6 @@ def _middle_of(side_px: int, most_px: int, multiple: int) -> range:
     """A side, or the middle of one that is longer than ``most_px``."""
     kept = side_px if side_px <= most_px else min(side_px, max(multiple, most_px // multiple * multiple))
     return range((side_px - kept) // 2, (side_px - kept) // 2 + kept)
-
-
-def _no_memory(batch: Any) -> str:
-    side_px = max(max(value.shape[1:3]) for value in vars(batch).values() if isinstance(value, Tensor))
-    return (
-        f"validation of {batch.names[0]}, {side_px} px on its longest side, does not fit into memory; "
-        f"go on with --resume RUN train.validation_px={max(1, side_px // 2)}"
-    )
 
 
 def _on_cpu(vectors: Mapping[str, Sequence[tuple[Tensor, Tensor]]]) -> Vectors:

@@ -39,10 +39,14 @@ class PatchGan(nn.Module):
         bias: bool | None = None,
     ) -> None:
         super().__init__()
-        strides = _strides(layout, downs)
+        strides = [2] * downs  # of the layers before the logits; the pixel discriminator has two of stride 1
+        if layout == "paper":
+            strides += [1] if downs else [1, 1]
         channels = [in_channels, *widths(base_channels, max_channels, len(strides))]
         kernel_px = 1 if layout == "paper" and downs == 0 else 4
-        self.receptive_field_px = _receptive_field_px(kernel_px, [*strides, 1])
+        self.receptive_field_px = 1
+        for stride in (1, *reversed(strides)):
+            self.receptive_field_px = self.receptive_field_px * stride + kernel_px - stride
         self.minimum_size_px = 1 if kernel_px == 1 else 2**downs * (3 if layout == "paper" else 1)
         features: list[nn.Module] = []
         for level, stride in enumerate(strides):
@@ -60,17 +64,3 @@ class PatchGan(nn.Module):
 
 def _convolution(inputs: int, outputs: int, kernel_px: int, stride: int, bias: bool) -> nn.Conv2d:
     return StridedConv2d(inputs, outputs, kernel_px, stride, padding=1 if kernel_px == 4 else 0, bias=bias)
-
-
-def _strides(layout: Layout, downs: int) -> list[int]:
-    """Strides of the layers before the logits; the pixel discriminator has two of stride 1."""
-    if layout == "source":
-        return [2] * downs
-    return [2] * downs + [1] if downs else [1, 1]
-
-
-def _receptive_field_px(kernel_px: int, strides: list[int]) -> int:
-    side = 1
-    for stride in reversed(strides):
-        side = side * stride + kernel_px - stride
-    return side

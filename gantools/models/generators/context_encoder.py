@@ -126,12 +126,9 @@ def _continued(image: Tensor, overlap_px: int) -> Tensor:
 
 def _windows(wide: Tensor) -> Tensor:
     """How many windows of the bottleneck cover each position. Shapes: (…, h, w) → (h, w)."""
-    rows, columns = (_covering(side, wide) for side in wide.shape[-2:])
-    return rows[:, None] * columns
-
-
-def _covering(side: int, like: Tensor) -> Tensor:
-    """Windows of four along one axis: 1, 2, 3, 4, 4, …, 3, 2, 1."""
-    position = torch.arange(side, device=like.device)
-    most = min(INNERMOST_PX, side - INNERMOST_PX + 1)
-    return torch.minimum(position + 1, side - position).clamp(max=most).to(like.dtype)
+    counts = []
+    for side in wide.shape[-2:]:  # windows of four along one axis: 1, 2, 3, 4, 4, …, 3, 2, 1
+        position = torch.arange(side, device=wide.device)
+        most = min(INNERMOST_PX, side - INNERMOST_PX + 1)
+        counts.append(torch.minimum(position + 1, side - position).clamp(max=most).to(wide.dtype))
+    return counts[0][:, None] * counts[1]

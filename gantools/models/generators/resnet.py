@@ -53,9 +53,14 @@ class ResNet(nn.Module):
             nn.Conv2d(in_channels, base_channels, 7, bias=has_bias),
             *_norm_relu(base_channels, norm),
         )
-        self.downs = _downs(channels, norm, has_bias)
+        self.downs = nn.Sequential()
+        for inputs, outputs in pairwise(channels):
+            halving = StridedConv2d(inputs, outputs, 3, stride=2, padding=1, bias=has_bias)
+            self.downs.extend([halving, *_norm_relu(outputs, norm)])
         self.blocks = nn.Sequential(*(_block(channels[-1], norm, has_bias, dropout) for _ in range(blocks)))
-        self.ups = _ups(channels[::-1], norm, has_bias, upsampling)
+        self.ups = nn.Sequential()
+        for inputs, outputs in pairwise(channels[::-1]):
+            self.ups.extend([*_enlargement(inputs, outputs, has_bias, upsampling), *_norm_relu(outputs, norm)])
         self.last = nn.Sequential(ReflectionPad2d(3), nn.Conv2d(base_channels, out_channels, 7), nn.Tanh())
         self.global_residual = global_residual
 
@@ -66,21 +71,6 @@ class ResNet(nn.Module):
 
 def _norm_relu(channels: int, norm: NormName) -> list[nn.Module]:
     return [NORMS[norm](channels), nn.ReLU()]
-
-
-def _downs(channels: list[int], norm: NormName, bias: bool) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(channels):
-        layers.append(StridedConv2d(inputs, outputs, 3, stride=2, padding=1, bias=bias))
-        layers += _norm_relu(outputs, norm)
-    return nn.Sequential(*layers)
-
-
-def _ups(channels: list[int], norm: NormName, bias: bool, upsampling: Upsampling) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(channels):
-        layers += [*_enlargement(inputs, outputs, bias, upsampling), *_norm_relu(outputs, norm)]
-    return nn.Sequential(*layers)
 
 
 def _enlargement(inputs: int, outputs: int, bias: bool, upsampling: Upsampling) -> list[nn.Module]:

@@ -42,8 +42,13 @@ class SRResNet(nn.Module):
         self.unit_input = unit_input
         self.head = nn.Sequential(nn.Conv2d(in_channels, channels, 9, padding=4), nn.PReLU())
         has_bias = convolution_bias(norm, bias)
-        residual_blocks = (_block(channels, norm, has_bias) for _ in range(blocks))
-        self.body = Residual(*residual_blocks, *_body_end(channels, norm, has_bias, body_end))
+        residual_blocks = [_block(channels, norm, has_bias) for _ in range(blocks)]
+        end = (
+            _convolution_norm(channels, norm, has_bias)
+            if body_end == "norm"
+            else [nn.Conv2d(channels, channels, 3, padding=1), nn.PReLU()]
+        )
+        self.body = Residual(*residual_blocks, *end)
         self.ups = nn.Sequential(*(layer for _ in range(doublings) for layer in _doubling(channels)))
         self.last = nn.Conv2d(channels, out_channels, 9, padding=4)
         self.squash = nn.Tanh() if tanh else nn.Identity()
@@ -59,12 +64,6 @@ def _convolution_norm(channels: int, norm: NormName, bias: bool) -> list[nn.Modu
 
 def _block(channels: int, norm: NormName, bias: bool) -> Residual:
     return Residual(*_convolution_norm(channels, norm, bias), nn.PReLU(), *_convolution_norm(channels, norm, bias))
-
-
-def _body_end(channels: int, norm: NormName, bias: bool, end: Literal["norm", "prelu"]) -> list[nn.Module]:
-    if end == "norm":
-        return _convolution_norm(channels, norm, bias)
-    return [nn.Conv2d(channels, channels, 3, padding=1), nn.PReLU()]
 
 
 def _doubling(channels: int) -> list[nn.Module]:

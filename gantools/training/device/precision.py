@@ -17,7 +17,7 @@ from torch import nn
 from gantools import speed
 from gantools.config.schema import RunConfig
 from gantools.data.loading import loader
-from gantools.data.loading.batches import Batch, to_network
+from gantools.data.loading.batches import to_network
 from gantools.data.loading.dataset import Dataset
 from gantools.errors import NonFiniteError
 from gantools.models.blocks import GLOBAL_NORMS
@@ -64,15 +64,9 @@ def _decide(
         precision = kept.get("precision")
     if channels_last is None and "memory_format" in kept:
         channels_last = kept["memory_format"] == "channels_last"
-    if precision is None and runtime.device.type == "cpu":
-        return _fastest(channels_last, recipe, config, data)
-    usual = _usually_channels_last(recipe) if channels_last is None else channels_last
-    return Choice(precision or runtime.precision, usual), None
-
-
-def _fastest(
-    channels_last: bool | None, recipe: Recipe[Any, Any], config: RunConfig, data: Dataset
-) -> tuple[Choice, str | None]:
+    if precision is not None or runtime.device.type != "cpu":
+        usual = _usually_channels_last(recipe) if channels_last is None else channels_last
+        return Choice(precision or runtime.precision, usual), None
     layouts = [False] if _has(recipe, *GLOBAL_NORMS) else [False, True]
     layouts = layouts if channels_last is None else [channels_last]
     choices = [Choice(precision, layout) for precision in _CPU_PRECISIONS for layout in layouts]
@@ -138,7 +132,11 @@ def _contenders(
     )
     for optimizer in trainer.optimizers.values():  # they take as long in every precision, and much memory
         optimizer.step = lambda *_: None  # type: ignore[method-assign, assignment]
-    images = _first_images(data, config)
+    first = loader.batches(
+        data, batch_images=config.data.batch_images, start_batch=0, seed=config.seed, workers=0, warn=lambda _: None
+    )
+    with closing(first):  # unreadable files are reported when the run comes to them
+        images = next(first)
 
     def contender(choice: Choice) -> speed.Contender:
         runtime = Runtime(torch.device("cpu"), choice.precision, choice.channels_last)
@@ -153,11 +151,3 @@ def _contenders(
         return ready
 
     return {str(choice): contender(choice) for choice in choices}
-
-
-def _first_images(data: Dataset, config: RunConfig) -> Batch:
-    """Unreadable files are reported when the run comes to them."""
-    count, seed = config.data.batch_images, config.seed
-    stream = loader.batches(data, batch_images=count, start_batch=0, seed=seed, workers=0, warn=lambda _: None)
-    with closing(stream):
-        return next(stream)

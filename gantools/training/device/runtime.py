@@ -82,7 +82,9 @@ def choose(
         compiled = "off"
     # On Metal the backward pass of BatchNorm is wrong for channels_last (PyTorch issue 175189).
     layout = memory_format == "channels_last" and found.type != "mps"
-    return Runtime(found, _choose_precision(found, precision), layout, compiled=compiled)
+    if precision == "auto":
+        precision = "bf16" if found.type != "cpu" and has_bf16(found) else "fp32"
+    return Runtime(found, precision, layout, compiled=compiled)
 
 
 def _choose_device(name: str, info: RankInfo) -> torch.device:
@@ -101,9 +103,3 @@ def _choose_device(name: str, info: RankInfo) -> torch.device:
         )
     torch.cuda.set_device(info.local_rank)
     return torch.device("cuda", info.local_rank)
-
-
-def _choose_precision(device: torch.device, precision: PrecisionName) -> Precision:
-    if precision != "auto":
-        return precision
-    return "bf16" if device.type != "cpu" and has_bf16(device) else "fp32"

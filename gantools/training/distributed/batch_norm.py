@@ -47,16 +47,14 @@ def share_statistics(network: nn.Module) -> None:
     """Let the batch norms within ``network`` take their statistics over all ranks. Parameters and names stay."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) is nn.BatchNorm2d:
-                setattr(parent, name, _global(child))
-
-
-def _global(norm: nn.BatchNorm2d) -> GlobalBatchNorm:
-    made = GlobalBatchNorm(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
-    made.weight, made.bias = norm.weight, norm.bias
-    made.running_mean, made.running_var = norm.running_mean, norm.running_var
-    made.num_batches_tracked = norm.num_batches_tracked
-    return made.train(norm.training)
+            if type(child) is not nn.BatchNorm2d:
+                continue
+            options = child.num_features, child.eps, child.momentum, child.affine, child.track_running_stats
+            made = GlobalBatchNorm(*options)
+            made.weight, made.bias = child.weight, child.bias
+            made.running_mean, made.running_var = child.running_mean, child.running_var
+            made.num_batches_tracked = child.num_batches_tracked
+            setattr(parent, name, made.train(child.training))
 
 
 class _Mean(torch.autograd.Function):

@@ -168,7 +168,9 @@ class ProcessGroup:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            raise PeerError(self._failure() or f"another rank is gone ({_first_sentence(error)})") from error
+            # The first sentence of torch's message, without the line of its source.
+            reason = re.sub(r"^\[\S*\] *", "", " ".join(str(error).split())).partition(". ")[0][:200]
+            raise PeerError(self._failure() or f"another rank is gone ({reason})") from error
 
     def _failure(self) -> str | None:
         deadline = time.monotonic() + FAILURE_SECONDS
@@ -260,20 +262,12 @@ def _waiting_for_others(info: RankInfo) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     in_main_thread = threading.current_thread() is threading.main_thread()
-    handled = [number for number in existing_signals("SIGINT", "SIGTERM", "SIGHUP") if in_main_thread]
-    previous = {number: signal.signal(number, signal.SIG_DFL) for number in handled if _is_handled(number)}
+    numbers = existing_signals("SIGINT", "SIGTERM", "SIGHUP") if in_main_thread else ()
+    handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, signal.SIG_DFL) for number in handled}
     try:
         yield
     finally:
         timer.cancel()
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _is_handled(number: signal.Signals) -> bool:
-    return signal.getsignal(number) is not signal.SIG_IGN
-
-
-def _first_sentence(error: RuntimeError) -> str:
-    """The first sentence of torch's message, without the line of its source."""
-    return re.sub(r"^\[\S*\] *", "", " ".join(str(error).split())).partition(". ")[0][:200]

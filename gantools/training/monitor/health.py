@@ -115,7 +115,12 @@ class Health:
         self._fresh = 0
 
     def _verdicts(self, found: Metrics, metrics: Metrics, young: bool) -> dict[str, bool]:
-        distance = sum(value for name, value in metrics.items() if _is_distance(name))
+        # Losses of the generator that compare images.
+        distance = sum(
+            value
+            for name, value in metrics.items()
+            if name.startswith("loss/generator/") and not name.endswith("/adversarial")
+        )
         judged = _sum(metrics, "loss/discriminator/")
         self._best = min(self._best, distance or self._best)
         self._undecided = min(max(self._undecided, judged), MOST_UNDECIDED)
@@ -151,14 +156,10 @@ _UNSTABLE = "health: the weights move by more than 70 % of their size within 50 
 def _look(made: Tensor, like: Tensor) -> _Look:
     made, like = made.float(), like.float()
     saturation = (made.abs() > 0.99).float().mean() - (like.abs() > 0.99).float().mean()
-    return _Look(_correlation(made, like), saturation, _thumbnail(made), _thumbnail(like))
-
-
-def _correlation(made: Tensor, like: Tensor) -> Tensor:
-    """Pearson's over all values of a batch; 0 for one without contrast."""
-    made, like = made - made.mean(), like - like.mean()
-    correlation: Tensor = (made * like).sum() / (made.norm() * like.norm()).clamp_min(1e-6)
-    return correlation
+    # Pearson's correlation over all values of the batch; 0 for one without contrast.
+    a, b = made - made.mean(), like - like.mean()
+    correlation: Tensor = (a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-6)
+    return _Look(correlation, saturation, _thumbnail(made), _thumbnail(like))
 
 
 def _thumbnail(images: Tensor) -> Tensor:
@@ -182,11 +183,6 @@ def _diversity(looks: deque[_Look]) -> float:
         torch.stack(images).std(dim=0).mean() for images in ([one.made for one in looks], [one.like for one in looks])
     )
     return float(made / like.clamp_min(1e-3))
-
-
-def _is_distance(name: str) -> bool:
-    """A loss of the generator that compares images, not an adversarial one."""
-    return name.startswith("loss/generator/") and not name.endswith("/adversarial")
 
 
 def _sum(metrics: Metrics, start: str) -> float:
@@ -213,8 +209,10 @@ class WeightUpdateRatio:
 
     def mark(self) -> None:
         """Measure the update since the last mark; nothing waits for the device."""
-        now = self._sample()
-        ratios = [_ratio(now[name] - before, before) for name, before in self._before.items()]
+        now, ratios = self._sample(), []
+        for name, before in self._before.items():
+            length = before.norm()  # zero in layers that start at zero
+            ratios.append(torch.where(length > 0, (now[name] - before).norm() / length, 0.0))
         self._ratios += [torch.stack(ratios).max()] if ratios else []
         self._before = now
 
@@ -230,12 +228,6 @@ class WeightUpdateRatio:
             for name, weights in self._weights.items()
             if weights
         }
-
-
-def _ratio(update: Tensor, before: Tensor) -> Tensor:
-    """The norm of one vector relative to another's; 0 where that is zero, as in layers that start at zero."""
-    length = before.norm()
-    return torch.where(length > 0, update.norm() / length, 0.0)
 
 
 def _some(weight: Tensor) -> Tensor:

@@ -41,7 +41,11 @@ class RunDirectory:
         return held
 
     def _is_unused(self) -> bool:
-        return not self.path.exists() or (self.path.is_dir() and all(map(_is_scaffolding, self.path.iterdir())))
+        """Whether it holds no more than what a start that was killed before it wrote anything may have left."""
+        if not self.path.is_dir():
+            return not self.path.exists()
+        names = [path.name for path in self.path.iterdir()]
+        return all(name == LOCK_FILE or name.startswith(STAGED_PREFIX) for name in names)
 
     def _require_unused(self) -> None:
         if not self._is_unused():
@@ -105,11 +109,6 @@ class RunDirectory:
         write_json(self.path / "run.json", {**self.facts(), **facts})
 
 
-def _is_scaffolding(path: Path) -> bool:
-    """Whether a start that was killed before it wrote anything may have left this."""
-    return path.name == LOCK_FILE or path.name.startswith(STAGED_PREFIX)
-
-
 def default_path(recipe: str) -> Path:
     """``runs/<recipe>/<UTC time>``."""
     return Path("runs") / recipe / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
@@ -145,9 +144,6 @@ class RunLock:
             self._stream.close()
             raise UsageError(f"{run}: this run is being trained by {holder}")
         _held.add(self._stream)
-        self._write_holder()
-
-    def _write_holder(self) -> None:
         self._stream.truncate(0)
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         self._stream.write(f"process {os.getpid()} on {socket.gethostname()} since {now}\n")
