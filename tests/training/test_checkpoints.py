@@ -49,8 +49,10 @@ def manager(tmp_path):
 
 def test_a_checkpoint_is_due_by_steps_or_by_time(manager, monkeypatch):
     assert [step for step in range(1, 12) if manager.is_due(step)] == [5, 10]
-    now = manager._tried_at
-    monkeypatch.setattr("gantools.training.checkpoints.time.monotonic", lambda: now + 601)
+    now, seconds = manager._tried_at, 600
+    monkeypatch.setattr("gantools.training.checkpoints.time.monotonic", lambda: now + seconds)
+    assert not manager.is_due(1)
+    seconds = 601
     assert manager.is_due(1)
     manager.write(1)
     assert not manager.is_due(2)

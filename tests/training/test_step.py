@@ -108,7 +108,7 @@ def test_the_generator_follows_every_fifth_critic_step():
 def test_the_switch_waits_for_the_critic_to_win_and_remembers_whose_turn_it_was():
     switch = ThresholdSwitch(0.65)
     played = [switch.turns(0, {})]
-    played += [switch.turns(0, {"discriminator": loss}) for loss in (0.9, 0.7, 0.6)]
+    played += [switch.turns(0, {"discriminator": loss}) for loss in (0.9, 0.65, 0.6)]
     resumed = ThresholdSwitch(0.65)
     resumed.load_state(switch.state())
     played += [resumed.turns(0, {"discriminator": loss}) for loss in (0.1, 0.8)]  # of before the generator's turn

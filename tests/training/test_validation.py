@@ -160,9 +160,12 @@ def test_of_large_images_the_middle_is_validated_alike_in_all_parts_of_a_pair():
     assert (cut.image.shape, cut.mask.shape) == ((1, 64, 64, 3), (1, 64, 64, 1))
 
 
-@pytest.mark.parametrize(("largest_px", "kept"), [(None, 100), (100, 100), (64, 64), (63, 32), (20, 32), (1, 32)])
-def test_the_middle_fits_the_network_and_is_never_below_what_it_is_trained_on(largest_px, kept):
-    cut = middle(Restoration(ramp(100, 100), ramp(100, 100), ("a",)), largest_px, size_multiple=32, trained_px=32)
+@pytest.mark.parametrize(
+    ("largest_px", "multiple", "kept"),
+    [(None, 32, 100), (100, 32, 100), (64, 32, 64), (63, 32, 32), (20, 32, 32), (1, 32, 32), (20, 1, 32)],
+)
+def test_the_middle_fits_the_network_and_is_never_below_what_it_is_trained_on(largest_px, multiple, kept):
+    cut = middle(Restoration(ramp(100, 100), ramp(100, 100), ("a",)), largest_px, size_multiple=multiple, trained_px=32)
     assert cut.clean.shape == (1, kept, kept, 3)
 
 
