@@ -1,4 +1,4 @@
-"""Commands with many options: these are the fields of a dataclass, which the command gets as one value."""
+"""Commands with many options: these are the fields of dataclasses, which the command gets as values."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ import functools
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from inspect import Parameter, Signature, get_annotations
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from typer.models import ArgumentInfo
 
 from gantools.config.command import Option, choices_of, hints_of
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
-A = TypeVar("A", bound="DataclassInstance")
+def options_command(*kinds: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Let a command that takes objects of these dataclasses show each of their fields as an argument or option.
 
-
-def options_command(options: type[A]) -> Callable[[Callable[[A], None]], Callable[..., None]]:
-    """Let a command that takes ``options`` show each of its fields as an argument or option of its own.
-
-    The help lists a class's own options before those of its bases. Fields that are neither, by a ``typer.Option``, a
-    ``typer.Argument`` or an ``Option``, keep their defaults.
+    The help lists required options first, then a class's own before those of its bases. Fields that are neither, by a
+    ``typer.Option``, a ``typer.Argument`` or an ``Option``, keep their defaults.
     """
-    hints, known = hints_of(options), {each.name: each for each in fields(options)}
+    hints = {name: hint for kind in kinds for name, hint in hints_of(kind).items() if _note(hint) is not None}
+    known = {each.name: each for kind in kinds for each in fields(kind) if each.name in hints}
     arguments = [name for name in known if isinstance(_note(hints[name]), ArgumentInfo)]
-    own_first = [name for each in options.__mro__ for name in get_annotations(each)]
-    names = dict.fromkeys([*arguments, *own_first])
-    shown = [_parameter(known[name], hints[name]) for name in names if _note(hints[name]) is not None]
+    required = [name for name, each in known.items() if each.default is MISSING]
+    own_first = [name for kind in kinds for each in kind.__mro__ for name in get_annotations(each) if name in known]
+    shown = [_parameter(known[name], hints[name]) for name in dict.fromkeys([*arguments, *required, *own_first])]
 
-    def around(command: Callable[[A], None]) -> Callable[..., None]:
+    def around(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def run(**given: Any) -> None:
-            command(options(**{name: _value(given[name], hints[name]) for name in given}))
+            values = {name: _value(given[name], hints[name]) for name in given}
+            command(
+                *(
+                    kind(**{each.name: values[each.name] for each in fields(kind) if each.name in values})
+                    for kind in kinds
+                )
+            )
 
         run.__signature__ = Signature(shown, return_annotation=None)  # type: ignore[attr-defined]
         run.__annotations__ = {**{each.name: each.annotation for each in shown}, "return": None}
@@ -54,18 +56,23 @@ def _parameter(field: Field[Any], hint: Any) -> Parameter:
     option = _note(hint)
     if isinstance(option, Option):
         kind, *_ = get_args(hint)
+        metavar = option.metavar or (None if option.min is None else "N")
         if option.parse:
             default = option.default
             kind = str if default else str | None
         elif choices := choices_of(kind):
-            default = None if default is None else str(default)
-            words = Literal[tuple(str(each) for each in choices if each is not None)]  # type: ignore[valid-type]
-            kind = words | None if default is None else words
+            words = [str(each) for each in choices if each is not None]
+            if any(get_origin(part) is list for part in get_args(kind)):
+                kind, metavar = list[str] | None, metavar or f"<{'|'.join(words)}>"  # Typer takes no lists of literals
+            else:
+                default = None if default is None else str(default)
+                one = Literal[tuple(words)]  # type: ignore[valid-type]
+                kind = one | None if default is None else one
         flags = option.flags.split() or [f"--{field.name.replace('_', '-')}"]
         shown = typer.Option(
             *flags,
             help=option.help,
-            metavar=option.metavar or (None if option.min is None else "N"),
+            metavar=metavar,
             min=option.min,
             max=option.max,
             show_default=True if option.parse or not option.default else option.default,

@@ -34,18 +34,18 @@ class Option:
     environment: str | None = None
 
 
-@dataclass(frozen=True)
 class CommandOptions:
-    """Base of a command's options: text is read as each ``Option`` says, and a value that is no choice refused."""
+    """Base of a command's options, a dataclass: text is read as each ``Option`` says; what is no choice is refused."""
 
     def __post_init__(self) -> None:
-        kind: Any = type(self)  # mypy takes the class of a dataclass for unhashable
+        kind: Any = type(self)  # mypy takes it for unhashable
         for name, (parse, choices) in _checks(kind).items():
             value = getattr(self, name)
             if parse is not None and isinstance(value, str):
                 object.__setattr__(self, name, parse(value))
-            elif parse is None and choices and value not in choices:
-                raise UsageError(f"{name} {value!r}: give one of {', '.join(map(str, choices))}")
+            for each in value if isinstance(value, list) else [value]:
+                if parse is None and choices and each not in choices:
+                    raise UsageError(f"{name} {each!r}: give one of {', '.join(map(str, choices))}")
 
 
 @cache
@@ -80,8 +80,10 @@ def with_changes(options: O, changes: Mapping[str, Any], command: str) -> O:
 
 
 def choices_of(kind: Any) -> tuple[Any, ...]:
-    """The values of a ``Literal`` that may be None as well; none of another type."""
-    literals = [part for part in (kind, *get_args(kind)) if get_origin(part) is Literal]
+    """The values of a ``Literal``, or of a list's items, that may be None as well; none of another type."""
+    parts = [kind, *get_args(kind)]
+    parts += [item for part in parts if get_origin(part) is list for item in get_args(part)]
+    literals = [part for part in parts if get_origin(part) is Literal]
     if not literals:
         return ()
     return (*get_args(literals[0]), *((None,) if type(None) in get_args(kind) else ()))

@@ -14,7 +14,7 @@ def parse_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class MetricOptions(CommandOptions):
     """What is measured, and by which network of the weights."""
 
@@ -31,7 +31,7 @@ class MetricOptions(CommandOptions):
     device: Annotated[str, option_of(InferOptions, "device")] = "auto"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class EvalOptions(MetricOptions):
     """How a model, or a folder of results, is scored."""
 
@@ -42,7 +42,7 @@ class EvalOptions(MetricOptions):
     blend: Annotated[float | None, option_of(InferOptions, "blend")] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class CompareOptions(MetricOptions):
     """Which images models are compared on, and what is shown of them."""
 

@@ -84,13 +84,13 @@ def read(run: Path) -> RunLog:
     config, log = run / "config.yaml", run / "metrics.jsonl"
     if not config.is_file():
         raise UsageError(f"{str(run)!r}: not a run directory (it has no config.yaml)")
-    rows = metrics_log.read(log) if log.is_file() else []
-    if not rows:
-        raise UsageError(f"{str(run)!r}: nothing is logged yet; try again after train.log_every_steps steps")
     try:
         facts = json.loads((run / "run.json").read_bytes())
     except (OSError, ValueError):
         facts = {}
+    rows = metrics_log.read(log) if log.is_file() else []  # after its status: the log of a finished run is complete
+    if not rows:
+        raise UsageError(f"{str(run)!r}: nothing is logged yet; try again after train.log_every_steps steps")
     validated = ((key, value) for row in rows for key, value in row.items() if key.startswith("validation/"))
     return RunLog(
         run,

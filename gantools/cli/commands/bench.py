@@ -76,11 +76,11 @@ def _measured(case: str, full: bool, precisions: tuple[str, ...], rounds: int, d
     import statistics
     from tempfile import TemporaryDirectory
 
-    from gantools import api, recipes
+    from gantools import api
     from gantools.data.synthetic import drawing
 
     name, _, preset = case.partition("/")
-    recipe = recipes.find(name)
+    recipe = api.find_recipe(name)
     spec = f"{name}/{preset or (recipe.default_preset if full else recipe.quick_preset or recipe.default_preset)}"
     steps, first = WARM_UP_STEPS + rounds + 1, 0.0
     with TemporaryDirectory() as folder:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gantools.evaluation.compare import ComparisonResult
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Asked(CompareOptions):
     """What is typed: the options of a comparison, and those that the command line alone has."""
 

@@ -4,164 +4,132 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Annotated, Any, Literal
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from gantools.cli.commands import data_common as common
-from gantools.cli.commands.data_common import Changing, ChangingAtRandom
 from gantools.cli.options import options_command
-from gantools.cli.output import console
+from gantools.cli.output import console, results
+from gantools.cli.output.progress import progress
+from gantools.cli.output.results import Json, ResultPrinter
+from gantools.data.prepare import commands
+
+Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results, the tree kept.")]
 
 
-class BlurKind(Enum):
-    """Kinds of blur. Enums because typer takes no lists of literals."""
+SETTINGS = {
+    "edges": "gantools.data.options.datasets:EdgeOptions",
+    "crappify": "gantools.data.prepare.options:CrappifyOptions",
+    "blur": "gantools.data.options.blur:BlurOptions",
+    "mask": "gantools.data.prepare.options:MasksOptions",
+}
+"""What KEY=VALUE sets, by command."""
 
-    motion = "motion"
-    defocus = "defocus"
-    gaussian = "gaussian"
 
+def _list_settings(context: typer.Context, wanted: bool) -> None:
+    """Print every setting of a command and end, before anything is required."""
+    if wanted:
+        from gantools.config import describe
 
-class Degradation(Enum):
-    """What a crappifier does."""
-
-    low_resolution = "low_resolution"
-    text = "text"
-    jpeg = "jpeg"
-    gray = "gray"
-    noise = "noise"
-    missing = "missing"
+        module, _, name = SETTINGS[str(context.info_name)].partition(":")
+        for line in describe.lines(getattr(import_module(module), name)()):
+            console.result(line)
+        raise typer.Exit
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Edges(ChangingAtRandom):
-    """What is typed after ``data edges``."""
+class Folder:
+    """What a command that changes photos is given: these, and where the results go."""
 
-    low: Annotated[float | None, typer.Option(help="Lower threshold of Canny's detector [45].")] = None
-    high: Annotated[float | None, typer.Option(help="Upper threshold of Canny's detector [100].")] = None
-    hints: Annotated[int, typer.Option(min=0, help="Dabs of the photo's colours on each outline.")] = 0
-    size_px: Annotated[int | None, typer.Option("--size", min=1, help="First make squares of this side.")] = None
-    fit: Annotated[
-        Literal["stretch", "crop", "pad"], typer.Option(help="With --size: how a photo becomes a square.")
-    ] = "stretch"
-    settings: Annotated[bool, common.settings_flag("gantools.data.options.datasets:EdgeOptions")] = False
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of photos with sub-folders; or one photo.")]
+    output: Output
+    json_lines: Json = False
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class FolderAndSettings(Folder):
+    """Photos, and settings beside the options."""
+
+    changes: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Other settings: see --settings.")
+    ] = None
+    settings: Annotated[
+        bool,
+        typer.Option(
+            "--settings", is_eager=True, callback=_list_settings, help="List the settings for KEY=VALUE, and end."
+        ),
+    ] = False
+
+
+def carry_out(
+    command: str,
+    prepared: commands.Prepared,
+    output: Path,
+    *,
+    json_lines: bool,
+    seed: int = 0,
+    source: Path | None = None,
+) -> None:
+    """Do the work, print a result for each image, and end with the exit code. Raises typer.Exit.
+
+    ``source`` is the folder whose images they are: files that are left out of it are reported.
+    """
+    results.names_as_stored()
+    left = results.left_out([source], output, recursive=True) if source else {}
+    printer = ResultPrinter(json_lines, len(prepared))
+    with progress(command) as update:
+        for number, result in enumerate(prepared, start=1):
+            printer.print(result)
+            update(number, len(prepared))
+    raise typer.Exit(printer.conclude({"command": command, "seed": seed, **left}))
+
+
+def _change(command: str, folder: Folder, options: commands.Gray, changes: Sequence[str] | None = None) -> None:
+    from gantools import api
+
+    prepared = api.change_images(folder.source, folder.output, options, changes or ())
+    carry_out(command, prepared, folder.output, json_lines=folder.json_lines, seed=options.seed, source=folder.source)
 
 
 @console.guarded
-@options_command(Edges)
-def edges(asked: Edges) -> None:
+@options_command(commands.Edges, FolderAndSettings)
+def edges(options: commands.Edges, folder: FolderAndSettings) -> None:
     """Draw the outlines of photos, black on white, as pix2pix does; --hints dabs the photo's colours onto them."""
-    from gantools.data.options.datasets import EdgeOptions
-    from gantools.data.prepare.change import Outline
-
-    flags = {"canny_low": asked.low, "canny_high": asked.high, "max_hints": asked.hints}
-    options = common.read_settings(EdgeOptions, asked.changes, flags)
-    asked.apply("edges", Outline(options, asked.size_px, asked.fit), asked.seed)
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class Crappify(ChangingAtRandom):
-    """What is typed after ``data crappify``."""
-
-    do: Annotated[
-        list[Degradation] | None,
-        typer.Option(help="What is done, in this order [low_resolution, text, jpeg]."),
-    ] = None
-    settings: Annotated[bool, common.settings_flag("gantools.data.prepare.options:CrappifyOptions")] = False
+    _change("edges", folder, options, folder.changes)
 
 
 @console.guarded
-@options_command(Crappify)
-def crappify(asked: Crappify) -> None:
+@options_command(commands.Crappify, FolderAndSettings)
+def crappify(options: commands.Crappify, folder: FolderAndSettings) -> None:
     """Degrade good photos: small, with text, compressed; of the same size, as restore learns to undo."""
-    from gantools.data.prepare import change
-    from gantools.data.prepare.options import CrappifyOptions
-
-    options = common.read_settings(
-        CrappifyOptions, asked.changes, {"do": [each.value for each in asked.do] if asked.do else None}
-    )
-    asked.apply("crappify", change.Crappify(options.degradations()), asked.seed)
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class Blur(ChangingAtRandom):
-    """What is typed after ``data blur``."""
-
-    kind: Annotated[list[BlurKind] | None, typer.Option(help="Kinds to draw from [motion].")] = None
-    kernel: Annotated[
-        list[str] | None, typer.Option(metavar="FILE", help="Measured kernels to draw from: .npy or .mat.")
-    ] = None
-    settings: Annotated[bool, common.settings_flag("gantools.data.options.blur:BlurOptions")] = False
+    _change("crappify", folder, options, folder.changes)
 
 
 @console.guarded
-@options_command(Blur)
-def blur(asked: Blur) -> None:
+@options_command(commands.Blur, FolderAndSettings)
+def blur(options: commands.Blur, folder: FolderAndSettings) -> None:
     """Blur photos by camera shake, defocus or a measured kernel, and add noise."""
-    from gantools.data.options.blur import BlurOptions
-    from gantools.data.prepare import change
-
-    options = common.read_settings(BlurOptions, asked.changes, _weights(asked.kind or [], asked.kernel or []))
-    if options.measured_weight:
-        from gantools.data.degrade.blur import measured_kernels
-
-        measured_kernels(options.kernel_files)  # an unusable file is refused before any work
-    asked.apply("blur", change.Blur(options), asked.seed)
-
-
-def _weights(kinds: Sequence[BlurKind], kernels: Sequence[str]) -> dict[str, Any]:
-    """Settings that draw from these kinds and kernel files alone; nothing where none is named."""
-    if not kinds and not kernels:
-        return {}
-    wanted = {*(kind.value for kind in kinds), *(["measured"] if kernels else [])}
-    weights = {f"{name}_weight": float(name in wanted) for name in ("motion", "defocus", "gaussian", "measured")}
-    return {**weights, "kernel_files": list(kernels) or None}
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class Mask(ChangingAtRandom):
-    """What is typed after ``data mask``."""
-
-    kind: Annotated[
-        Literal["center", "random_block", "random_region"] | None,
-        typer.Option(help="What is missing [random_region]."),
-    ] = None
-    alone: Annotated[bool, typer.Option("--alone", help="Write the masks themselves: white is missing.")] = False
-    settings: Annotated[bool, common.settings_flag("gantools.data.prepare.options:MasksOptions")] = False
+    _change("blur", folder, options, folder.changes)
 
 
 @console.guarded
-@options_command(Mask)
-def mask(asked: Mask) -> None:
+@options_command(commands.Mask, FolderAndSettings)
+def mask(options: commands.Mask, folder: FolderAndSettings) -> None:
     """Mask out a part of every photo; with --alone and the same seed, write the masks that belong to them."""
-    from gantools.data.prepare import change
-    from gantools.data.prepare.options import MasksOptions
-
-    options = common.read_settings(MasksOptions, asked.changes, {"kind": asked.kind})
-    asked.apply("mask", change.Mask(options.chosen(), asked.alone), asked.seed)
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class LowRes(Changing):
-    """What is typed after ``data lowres``."""
-
-    scale: Annotated[int, typer.Option(min=1, max=16, help="How many times smaller.")] = 4
+    _change("mask", folder, options, folder.changes)
 
 
 @console.guarded
-@options_command(LowRes)
-def lowres(asked: LowRes) -> None:
+@options_command(commands.LowRes, Folder)
+def lowres(options: commands.LowRes, folder: Folder) -> None:
     """Shrink photos by the bicubic down-scaling that super-resolution is measured with."""
-    from gantools.data.prepare.change import Shrink
-
-    asked.apply("lowres", Shrink(asked.scale))
+    _change("lowres", folder, options)
 
 
 @console.guarded
-@options_command(Changing)
-def gray(asked: Changing) -> None:
+@options_command(commands.Gray, Folder)
+def gray(options: commands.Gray, folder: Folder) -> None:
     """Take the colours out of photos."""
-    from gantools.data.prepare import change
-
-    asked.apply("gray", change.gray)
+    _change("gray", folder, options)

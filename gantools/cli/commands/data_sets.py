@@ -4,80 +4,58 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
 import typer
 
-from gantools.cli.commands.data_common import Output, Workers, Writing, WritingImages, workers_of
+from gantools.cli.commands.data_change import Output, carry_out
 from gantools.cli.options import options_command
 from gantools.cli.output import console
 from gantools.cli.output.progress import progress
 from gantools.cli.output.results import Json, Overwrite
+from gantools.data.prepare import commands
 from gantools.errors import UsageError
 
-if TYPE_CHECKING:
-    from gantools.data.prepare.recognise import Kind
-
 REFUSED = 2
-KindOrAuto: TypeAlias = Literal["auto", "photos", "pairs", "ab", "unpaired"]
-As = Annotated[KindOrAuto, typer.Option("--as", help="What the folder holds; auto: what a recipe would take it for.")]
-
-
-def chosen(kind: KindOrAuto, folder: Path) -> Kind:
-    """The wanted kind of data set, or what the folder looks like. Raises DataError."""
-    from gantools.data.prepare.recognise import kind_of
-
-    return kind_of(folder) if kind == "auto" else kind
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Pairs(WritingImages):
+class Folders:
     """What is typed after ``data pairs``."""
 
     folders: Annotated[list[Path], typer.Argument(metavar="A B | AB", help="Two folders to combine, or one to divide.")]
     output: Output
+    json_lines: Json = False
 
 
 @console.guarded
-@options_command(Pairs)
-def pairs(asked: Pairs) -> None:
+@options_command(commands.WritingImages, Folders)
+def pairs(options: commands.WritingImages, given: Folders) -> None:
     """Put same-named images of two folders side by side; or divide such A|B images into folders a and b."""
-    from gantools.data.prepare import pairs
+    from gantools import api
 
-    folders, output = asked.folders, asked.output
-    if len(folders) > 2:
-        raise UsageError(f"pairs takes two folders to combine or one to divide, not {len(folders)}")
-    if len(folders) == 1:
-        divided = pairs.dividing(folders[0], output, asked.wanted_format, asked.existing)
-        asked.carry_out("pairs", divided, pairs.Divide(asked.quality), output=output, source=folders[0])
-    combined = pairs.combining(folders[0], folders[1], output, asked.wanted_format, asked.existing)
-    asked.carry_out("pairs", combined, pairs.Combine(asked.quality), output=output)
+    prepared = api.make_pairs(given.folders, given.output, options)
+    source = given.folders[0] if len(given.folders) == 1 else None
+    carry_out("pairs", prepared, given.output, json_lines=given.json_lines, source=source)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Split(Writing):
+class DataSet:
     """What is typed after ``data split``."""
 
     source: Annotated[Path, typer.Argument(metavar="DIR", help="A data set: photos, pairs, or two domains.")]
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for train, val and test.")]
-    val: Annotated[float, typer.Option(help="Share for validation.")] = 0.2
-    test: Annotated[float, typer.Option(help="Share for a test afterwards.")] = 0.0
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the split; 2 is that of most recipes.")] = 2
-    kind: As = "auto"
-    link: Annotated[bool, typer.Option("--link", help="Hard links instead of copies: they take no room.")] = False
+    json_lines: Json = False
 
 
 @console.guarded
-@options_command(Split)
-def split(asked: Split) -> None:
+@options_command(commands.Split, DataSet)
+def split(options: commands.Split, given: DataSet) -> None:
     """Split a data set into folders train, val and test; the two files of a pair stay together."""
-    from gantools.data.prepare import split as splits
+    from gantools import api
 
-    kind = chosen(asked.kind, asked.source)
-    planned = splits.plan(
-        asked.source, asked.output, kind, val=asked.val, test=asked.test, seed=asked.seed, existing=asked.existing
-    )
-    asked.carry_out("split", planned, splits.Place(asked.link), output=asked.output, seed=asked.seed)
+    prepared = api.split_data(given.source, given.output, options)
+    carry_out("split", prepared, given.output, json_lines=given.json_lines, seed=options.seed)
 
 
 @console.guarded
@@ -88,12 +66,12 @@ def pack(
     json_lines: Json = False,
 ) -> None:
     """Pack images into tar files; every recipe trains on the new folder (--data) as on the old one."""
-    from gantools.data.prepare import pack
+    from gantools import api
 
     if output.exists():
         raise UsageError(f"-o {output}: exists already; name a new folder")
     with progress("pack") as update:
-        made = pack.pack(folders, output, shard_megabytes, update)
+        made = api.pack_data(folders, output, shard_megabytes=shard_megabytes, progress=update)
     if json_lines:
         counts = {"pictures": made.images, "shards": made.shards, "bytes": made.bytes}
         console.result_json({"output": str(output), **counts})
@@ -112,13 +90,12 @@ def synth(
     json_lines: Json = False,
 ) -> None:
     """Draw images to try a recipe with: shoes, fruit, textured scenes, digits by class, shoes with captions."""
-    from gantools import recipes
-    from gantools.data.synthetic import drawing
+    from gantools import api
 
-    kind = recipes.find(recipe).drawings
+    kind = api.find_recipe(recipe).drawings
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UsageError(f"-o {output}: exists and is not empty; name a new folder")
-    paths = drawing.draw_dataset(kind, output, count, size_px, seed)
+    paths = api.draw_data(recipe, output, count=count, size_px=size_px, seed=seed)
     if json_lines:
         console.result_json(
             {"folder": str(output), "kind": kind, "count": len(paths), "size_px": size_px, "seed": seed}
@@ -131,20 +108,24 @@ def synth(
 @console.guarded
 def inspect(
     source: Annotated[Path, typer.Argument(metavar="DIR", help="A data set, searched with its sub-folders.")],
-    kind: As = "auto",
-    workers: Workers = None,
+    kind: Annotated[
+        commands.KindOrAuto, typer.Option("--as", help="What the folder holds; auto: what a recipe would take it for.")
+    ] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of processes; results do not depend on it [cores].")
+    ] = None,
     json_lines: Json = False,
 ) -> None:
     """Decode every image and say what is there and what is wrong. Exit code 2: no recipe could train on it."""
-    from gantools.data.prepare import inspect
+    from gantools import api
+    from gantools.data.prepare.inspect import facts, lines
 
-    wanted = None if kind == "auto" else kind
     with progress("inspect") as update:
-        report = inspect.inspect(source, wanted, workers=workers_of(workers), progress=update)
+        report = api.inspect_data(source, None if kind == "auto" else kind, workers=workers, progress=update)
     if json_lines:
-        console.result_json(inspect.facts(report))
+        console.result_json(facts(report))
     else:
-        for line in inspect.lines(report):
+        for line in lines(report):
             console.result(console.quoted(line))
     for problem in report.problems:
         console.failure(console.quoted(problem))

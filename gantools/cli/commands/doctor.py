@@ -19,9 +19,9 @@ def doctor(json_lines: Annotated[bool, typer.Option("--json", help="One JSON obj
 
     Exit code: 0 when gantools can work here, 1 when something stops it.
     """
-    from gantools import doctor
+    from gantools import api
 
-    report = doctor.examine()
+    report = api.check_installation()
     if json_lines:
         findings = [{"level": one.level, "what": one.what, "mend": one.fix} for one in report.findings]
         console.result_json({"ok": report.ok, "facts": report.facts, "findings": findings})

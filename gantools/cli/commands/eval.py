@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LIMIT_MISSED = 4
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Asked(EvalOptions):
     """What is typed: the options of an evaluation, and those that the command line alone has."""
 

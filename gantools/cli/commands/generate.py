@@ -13,7 +13,7 @@ from gantools.cli.output.results import ModelName, Printing
 from gantools.generation.options import GenerateOptions
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Asked(GenerateOptions, Printing):
     """What is typed: the options of generation, and those that the command line alone has."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gantools.inference.pipeline.results import Results
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Asked(InferOptions, Printing):
     """What is typed: the options of inference, and those that the command line alone has."""
 

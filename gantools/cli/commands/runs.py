@@ -47,10 +47,10 @@ def report(run: Run, output: Output = None, tensorboard: TensorBoard = None) -> 
 @console.guarded
 def watch(run: Run, once: Once = False, every_seconds: Every = 2.0) -> None:
     """Show a run's metrics as they are logged, until it ends or Ctrl-C. Writes nothing; the training continues."""
-    from gantools.report import run_log
+    from gantools import api
 
     if once or not animated():
-        for panel in run_log.read(run).panels:
+        for panel in api.read_log(run).panels:
             for curve in panel.curves:
                 console.result(f"{panel.title}\t{curve.name}\t{curve.steps[-1]}\t{curve.values[-1]:.6g}")
         return
@@ -59,8 +59,9 @@ def watch(run: Run, once: Once = False, every_seconds: Every = 2.0) -> None:
 
     with Live(console=Console(stderr=True), auto_refresh=False) as live:
         while True:
-            live.update(_table(run_log.read(run)), refresh=True)
-            if not run_log.is_running(run):
+            log = api.read_log(run)
+            live.update(_table(log), refresh=True)
+            if log.has_stopped:
                 return
             time.sleep(every_seconds)
 

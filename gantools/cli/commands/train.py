@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gantools.cli.commands.recipes import configured
 from gantools.cli.options import options_command
 from gantools.cli.output import console
 from gantools.cli.output.progress import TrainingReporter
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from gantools.api import TrainingRun
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Asked(TrainingOptions):
     """What is typed: the options of training, and those that the command line alone has."""
 
@@ -81,7 +80,7 @@ def train(asked: Asked) -> None:
     info = rank_info.current()
     reporter = TrainingReporter(rows_as_json=asked.json) if info.is_main else RankReporter(info.rank)
     if asked.resume is None:
-        settings = configured(_recipe(asked), asked.config, asked.data or (), asked.changes)
+        settings = api.configure(_recipe(asked), asked.config, asked.data or (), asked.changes)
         run = api.train(settings, asked, reporter=reporter)
     else:
         overrides, data = _changes_of_resumed(asked), asked.data or ()
@@ -140,10 +139,11 @@ def _print_result(run: TrainingRun, *, json: bool) -> None:
         console.result_json({"event": "summary", **summary})
     else:
         console.result(str(run.path))
-    from gantools.inference import find_weights
+    from gantools import api
 
     path = run.path / "weights" / "last.safetensors"
-    noise = path.is_file() and find_weights.takes(path, None) == "latent"
+    exports = api.describe_weights(str(path))["file"]["exports"].values() if path.is_file() else ()
+    noise = any(each["takes"] == "latent" for each in exports)
     weights = f"weights: {path}; try: gantools {f'generate {run.path}' if noise else f'infer {run.path} IMAGE'}"
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in run.validation.items())
     ending = f"{run.ending} at step {run.step}{': ' + metrics if metrics else ''}"

@@ -31,7 +31,7 @@ ModelName = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Printing:
     """What ``infer`` and ``generate`` print."""
 

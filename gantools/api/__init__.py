@@ -1,0 +1,105 @@
+"""gantools from Python: what the commands do, as functions. ``gantools`` itself exports the most used ones.
+
+>>> from gantools import api, evaluate, infer, train
+>>> run = train("deblur/compact", data=["photos"], overrides=["data.batch_images=2"], run_dir="mine", max_steps=2)
+>>> run.ending, run.step
+('limit', 2)
+>>> [result.status for result in infer(run.path, ["photos"], output="sharp")]
+['done', 'done']
+>>> list(evaluate(run.path, "photos", metrics=["psnr_rgb"]).means())
+['degraded input', 'model']
+>>> api.report(run.path).name
+'report.html'
+"""
+
+from gantools.api.data import draw_data, inspect_data, pack_data, preview_data
+from gantools.api.installation import check_installation, describe_weights, fetch_weights, list_weights
+from gantools.api.models import (
+    compare,
+    estimate,
+    evaluate,
+    evaluate_pairs,
+    generate,
+    infer,
+    load_model,
+    plan_generation,
+)
+from gantools.api.runs import (
+    TrainingRun,
+    export_tensorboard,
+    export_weights,
+    read_log,
+    report,
+    resume,
+    train,
+)
+from gantools.api.settings import (
+    Settings,
+    check,
+    configure,
+    describe,
+    find_recipe,
+    inspect,
+    json_schema,
+    list_presets,
+    read_config,
+)
+from gantools.data.prepare.commands import (
+    Blur,
+    Crappify,
+    Edges,
+    Gray,
+    LowRes,
+    Mask,
+    Split,
+    WritingImages,
+    change_images,
+    make_pairs,
+    split_data,
+)
+
+__all__ = [
+    "Blur",
+    "Crappify",
+    "Edges",
+    "Gray",
+    "LowRes",
+    "Mask",
+    "Settings",
+    "Split",
+    "TrainingRun",
+    "WritingImages",
+    "change_images",
+    "check",
+    "check_installation",
+    "compare",
+    "configure",
+    "describe",
+    "describe_weights",
+    "draw_data",
+    "estimate",
+    "evaluate",
+    "evaluate_pairs",
+    "export_tensorboard",
+    "export_weights",
+    "fetch_weights",
+    "find_recipe",
+    "generate",
+    "infer",
+    "inspect",
+    "inspect_data",
+    "json_schema",
+    "list_presets",
+    "list_weights",
+    "load_model",
+    "make_pairs",
+    "pack_data",
+    "plan_generation",
+    "preview_data",
+    "read_config",
+    "read_log",
+    "report",
+    "resume",
+    "split_data",
+    "train",
+]

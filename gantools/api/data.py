@@ -1,0 +1,64 @@
+"""Training data: drawn, split, packed and looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from gantools.api.settings import Settings
+
+if TYPE_CHECKING:
+    from gantools.data.prepare import inspect, pack
+    from gantools.data.prepare.recognise import Kind
+
+
+def draw_data(recipe: str, output: Path, *, count: int = 200, size_px: int = 128, seed: int = 0) -> list[Path]:
+    """Draw square images to try ``recipe`` with into ``output``; the files. Raises UsageError for an unknown recipe."""
+    from gantools import recipes
+    from gantools.data.synthetic import drawing
+
+    return drawing.draw_dataset(recipes.find(recipe).drawings, output, count, size_px, seed)
+
+
+def pack_data(
+    folders: Sequence[Path],
+    output: Path,
+    *,
+    shard_megabytes: float = 256.0,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> pack.Report:
+    """Pack the images of data sets into tar files in the new folder ``output``. Raises UsageError and DataError."""
+    from gantools.data.prepare import pack
+
+    return pack.pack(folders, output, shard_megabytes, progress)
+
+
+def inspect_data(
+    folder: Path,
+    kind: Kind | None = None,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> inspect.Report:
+    """Decode every image below ``folder``; what is there, and what keeps a recipe from training on it.
+
+    ``kind``: ``photos``, ``pairs``, ``ab`` or ``unpaired``; None: what a recipe would take it for. Raises DataError.
+    """
+    from gantools.data.loading.workers import available_cores
+    from gantools.data.prepare import inspect
+
+    return inspect.inspect(folder, kind, workers=workers or available_cores(), progress=progress)
+
+
+def preview_data(
+    settings: Settings, output: Path, *, split: Literal["training", "validation"] = "training", count: int = 8
+) -> str:
+    """Draw training examples into the image ``output``; a description of the data set. Raises DataError."""
+    from gantools.data.prepare.preview import sheet
+    from gantools.images.image import Image
+    from gantools.images.io import writer
+
+    dataset = settings.recipe.dataset(settings.config, split)
+    writer.write(Image(sheet(dataset, split, count=count, seed=settings.config.seed)), output)
+    return dataset.describe()

@@ -1,0 +1,97 @@
+"""What is installed: weights, feature networks, and whether gantools can work here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gantools.doctor import Report
+    from gantools.pretrained.feature_networks import FeatureNetwork
+
+
+def check_installation() -> Report:
+    """Facts about this installation, and what is wrong with it, with commands that fix it."""
+    from gantools import doctor
+
+    return doctor.examine()
+
+
+def list_weights() -> list[dict[str, Any]]:
+    """The installed weights, and the feature networks that can be downloaded, as ``gantools weights list --json``.
+
+    >>> from gantools import api
+    >>> sorted({row["kind"] for row in api.list_weights()})
+    ['feature network', 'weights']
+    """
+    from gantools.pretrained.catalogue import installed
+    from gantools.pretrained.feature_networks import FEATURE_NETWORKS
+
+    rows = []
+    for weights in installed():
+        card = weights.card()
+        about = {"recipe": card.recipe if card else None, "about": card.purpose if card else "no card"}
+        megabytes = round(weights.path.stat().st_size / 1e6, 1)
+        state = "shipped" if weights.shipped else "installed"
+        row = {"kind": "weights", "name": weights.name, **about, "megabytes": megabytes, "state": state}
+        rows.append({**row, "path": str(weights.path)})
+    return [*rows, *map(_of_network, FEATURE_NETWORKS.values())]
+
+
+def describe_weights(weights: str) -> dict[str, Any]:
+    """The card and networks of installed weights, a feature network, a run or a file, as ``gantools weights info``.
+
+    Raises UsageError and ModelFileError.
+    """
+    from gantools.checkpoint.weights import describe
+    from gantools.inference.find_weights import resolve
+    from gantools.pretrained.card import find_picture, read_card
+    from gantools.pretrained.feature_networks import FEATURE_NETWORKS
+
+    if weights in FEATURE_NETWORKS:
+        return _of_network(FEATURE_NETWORKS[weights])
+    path = resolve(weights, also=FEATURE_NETWORKS)
+    card, image, file = read_card(path), find_picture(path), asdict(describe(path))
+    del file["tensors"]
+    shown = {"picture": str(image) if image else None, "card": card.model_dump(mode="json") if card else None}
+    return {"path": str(path), **shown, "file": file}
+
+
+def fetch_weights(
+    network: str,
+    file: Path | None = None,
+    *,
+    message: Callable[[str], None] = lambda _text: None,
+    progress: bool = False,
+) -> Path:
+    """Download, check and install a feature network's weights, or install ``file`` instead; where they are.
+
+    ``message`` gets what will be downloaded, ``progress`` shows a bar on stderr. Raises UsageError, ModelFileError, and
+    GantoolsError without a connection.
+    """
+    from gantools.pretrained import feature_networks
+    from gantools.pretrained.catalogue import weights_folder
+
+    known = feature_networks.find(network)
+    if file is not None:
+        return feature_networks.install(known, file, weights_folder())
+    message(f"{known.url} ({known.megabytes:g} MB unless installed)")
+    return feature_networks.fetch(known, weights_folder(), progress=progress)
+
+
+def _of_network(network: FeatureNetwork) -> dict[str, Any]:
+    from gantools.pretrained.catalogue import weights_folder
+    from gantools.pretrained.feature_networks import installed_file
+
+    file = installed_file(network, weights_folder())
+    return {
+        "kind": "feature network",
+        "name": network.name,
+        "about": network.used_for,
+        "megabytes": network.megabytes,
+        "state": "installed" if file else "not installed",
+        "path": str(file) if file else None,
+        "url": network.url,
+    }

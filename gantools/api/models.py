@@ -1,0 +1,200 @@
+"""Models on images: run, generate, measure, compare."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from gantools.config.command import with_changes
+from gantools.errors import UsageError
+from gantools.evaluation.options import CompareOptions, EvalOptions
+from gantools.generation.options import GenerateOptions
+from gantools.inference.options import DEFAULTS, InferOptions
+
+if TYPE_CHECKING:
+    from gantools.evaluation.compare import ComparisonResult
+    from gantools.evaluation.result import Evaluation
+    from gantools.generation.run import Generation
+    from gantools.images.image import Image
+    from gantools.inference.arrays import LoadedModel
+    from gantools.inference.pipeline.results import Results
+    from gantools.inference.scaling import Preparation
+    from gantools.jobs.result import Result
+
+Name: TypeAlias = "str | os.PathLike[str]"
+Progress: TypeAlias = Callable[[int, int], None]
+"""Gets how many are done, of how many."""
+
+
+def _silent(_done: int, _of: int) -> None: ...
+
+
+def infer(
+    model: str | Path, inputs: Name | Iterable[Name], options: InferOptions | None = None, **changes: Any
+) -> Results:
+    """Put image files through a model: installed weights by name, a run's folder, or a weights file.
+
+    ``inputs`` are files, folders, or a list of both. ``changes`` are options of ``gantools infer`` by name, such as
+    ``output="large"``, ``tile=512`` or ``tta=True``; ``options`` holds many at once. One result per image in the order
+    of the inputs, as soon as it is done; its ``error`` says what failed. Letting go of the results, their ``close`` and
+    the end of ``with`` stop the run. Raises UsageError before anything is written.
+
+    >>> from gantools import infer
+    >>> [result.status for result in infer("srgan", ["photos"], output="large", dry_run=True)]
+    ['planned', 'planned']
+    """
+    from gantools import exporting
+    from gantools.inference.run import plan_run
+
+    options = with_changes(options or DEFAULTS, changes, "infer")
+    if options.kernel is None and not options.dry_run:
+        exporting.make_ready(model)
+    run = plan_run(model, inputs, options)
+    return run.dry_run() if options.dry_run else run.start(photo_preparation)
+
+
+def generate(model: str | Path, options: GenerateOptions | None = None, **changes: Any) -> Iterator[Result]:
+    """Make images with a model that starts from noise, a class, codes or a text; one result for each file.
+
+    ``changes`` are options of ``gantools generate`` by name, such as ``seeds=(0, 1)``, ``label=["8"]`` or
+    ``output="digits"``. Raises UsageError before anything is written.
+    """
+    return plan_generation(model, with_changes(options or GenerateOptions(), changes, "generate")).run()
+
+
+def plan_generation(model: str | Path, options: GenerateOptions) -> Generation:
+    """What ``generate`` would make, and where it would be written. Raises UsageError and ModelFileError."""
+    from gantools import exporting
+    from gantools.generation.run import plan
+    from gantools.inference import find_weights
+
+    exporting.make_ready(model)
+    path = find_weights.resolve(model)
+    return plan(path, find_weights.label_of(model), options)
+
+
+def estimate(model: str | Path, inputs: Name | Iterable[Name], options: InferOptions | None = None) -> str | None:
+    """One line about the time and memory that ``infer`` would take, by a trial; None where nothing is to be done."""
+    from gantools.inference.run import plan_run
+
+    return plan_run(model, inputs, options or DEFAULTS).estimate()
+
+
+def load_model(model: str | Path, options: InferOptions | None = None, **changes: Any) -> LoadedModel:
+    """A model to be called with arrays or Pillow images, as ``infer`` calls it with files.
+
+    ``changes`` are options of ``gantools infer`` that are not about files, such as ``device="cuda"``, ``tile=512`` or
+    ``blend=0.5``. Raises UsageError or ModelFileError.
+
+    >>> from PIL import Image
+    >>> from gantools import load_model
+    >>> load_model("srgan", tta=True)(Image.new("RGB", (16, 12))).size
+    (64, 48)
+    """
+    from gantools import exporting
+    from gantools.inference import find_weights
+    from gantools.inference.arrays import LoadedModel
+    from gantools.inference.image import ImageTranslator
+    from gantools.inference.run import check_direction, open_weights
+
+    options = with_changes(options or DEFAULTS, changes, "infer")
+    exporting.make_ready(model)
+    path = find_weights.resolve(model)
+    check_direction(path, options)
+    preparation = photo_preparation(path) if options.source == "photo" else None
+    return LoadedModel(ImageTranslator(open_weights(path, options)[0], options, preparation))
+
+
+def evaluate(
+    model: str | Path,
+    data: Name,
+    options: EvalOptions | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    progress: Progress = _silent,
+    **changes: Any,
+) -> Evaluation:
+    """Measure a model on the images in ``data``, beside baselines that need no model.
+
+    ``changes`` are options of ``gantools eval`` by name, such as ``metrics=["psnr_y"]`` (see ``docs/metrics.md``; by
+    default the recipe's own) or ``sheet="sheet.png"``. ``overrides`` (``KEY=VALUE``) change how inputs are made.
+    Raises UsageError (ConfigError, DataError, ModelFileError) before any work.
+
+    >>> from gantools import evaluate
+    >>> found = evaluate("srgan", "photos", metrics=["psnr_y", "ssim_y"])
+    >>> {name: list(means) for name, means in found.means().items()}
+    {'bicubic': ['psnr_y', 'ssim_y'], 'model': ['psnr_y', 'ssim_y']}
+    """
+    from gantools.evaluation import evaluate
+
+    options = with_changes(options or EvalOptions(), changes, "eval")
+    return evaluate.evaluate(model, Path(data), options, overrides, progress)
+
+
+def evaluate_pairs(
+    results: Name,
+    truths: Name,
+    options: EvalOptions | None = None,
+    *,
+    progress: Progress = _silent,
+    **changes: Any,
+) -> Evaluation:
+    """Measure the images of one folder against those of the same names in another. Raises UsageError.
+
+    Of the options of ``gantools eval`` those count that are not about a model.
+
+    >>> from gantools import evaluate_pairs
+    >>> evaluate_pairs("photos", "photos", metrics=["l1_percent"]).means()
+    {'result': {'l1_percent': 0.0}}
+    """
+    from gantools.evaluation import evaluate
+
+    options = with_changes(options or EvalOptions(), changes, "eval")
+    return evaluate.evaluate_pairs(Path(results), Path(truths), options, progress)
+
+
+def compare(
+    words: Sequence[str], output: Name, options: CompareOptions | None = None, **changes: Any
+) -> ComparisonResult:
+    """Run models over the same images and write ``output``, an HTML page or one image of all results.
+
+    ``words`` are models as for :func:`infer`, then images or folders. ``changes`` are options of ``gantools compare``
+    by name: ``truth="wanted"`` is a folder of images with matching names, with which ``metrics`` are measured (by
+    default the first model's own); for each of ``blends`` the first model is shown once more, blended. Models that
+    start from noise come without images: they are shown on the same seeds, and ``truth`` is a data set to measure by.
+    Raises UsageError before any work, and DataError for folders that do not hold what they should.
+
+    >>> from gantools import compare
+    >>> compare(["srgan", "srgan/psnr", "photos"], "compared.html").shown
+    2
+    """
+    from gantools.evaluation import compare
+
+    return compare.compare(words, Path(output), with_changes(options or CompareOptions(), changes, "compare"))
+
+
+def photo_preparation(path: Path) -> Preparation:
+    """What turns photos into the outline drawings that the weights at ``path`` were trained on.
+
+    Raises UsageError when they were trained on something else.
+    """
+    from gantools.checkpoint import weights
+    from gantools.data.degrade.edges import outline
+    from gantools.data.options.datasets import EdgeOptions
+    from gantools.images.image import to_8_bit
+    from gantools.images.ops.transparency import spread
+    from gantools.inference.scaling import Preparation
+
+    data = weights.describe(path).about.get("config", {}).get("data", {})
+    if "edges" not in data or data.get("make", "edges") != "edges":
+        raise UsageError(f"--from photo: {path} was not trained on outlines of photos")
+    options = EdgeOptions.model_validate(data["edges"], strict=False)
+
+    def drawn(photo: Image) -> Image:
+        alpha = None if photo.alpha is None else to_8_bit(photo.alpha)
+        return replace(photo, pixels=outline(to_8_bit(spread(photo)), options), alpha=alpha, gray=False)
+
+    return Preparation(drawn, options.edges_at)
