@@ -87,8 +87,8 @@ def resume(
     >>> resume("mine", max_steps=3).step
     3
     """
-    from gantools.config.changes import between, extension
-    from gantools.config.dump import to_yaml
+    from gantools.config.describe import between, extension
+    from gantools.config.source import to_yaml
     from gantools.training import setup
     from gantools.training.distributed import rank_info
     from gantools.training.resume import Revision, initial_weights

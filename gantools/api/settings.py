@@ -27,7 +27,7 @@ class Settings:
 
     def to_yaml(self) -> str:
         """The whole configuration as YAML, which can be read again."""
-        from gantools.config.dump import to_yaml
+        from gantools.config.source import to_yaml
 
         return to_yaml(self.config, self.tree)
 
@@ -95,12 +95,10 @@ def read_config(file: Path, data: Sequence[str] = (), overrides: Sequence[str] =
 
 
 def _overridden(tree: Tree, data: Sequence[str], overrides: Sequence[str]) -> Tree:
-    from gantools.config import overrides as override
-
     if data:
         folders = data[0] if len(data) == 1 else list(data)
-        override.assign(tree, ("data", "dir"), folders, f"command line: --data {' '.join(data)}")
-    override.apply(tree, overrides)
+        tree.assign(("data", "dir"), folders, f"command line: --data {' '.join(data)}")
+    tree.override(overrides)
     return tree
 
 

@@ -59,23 +59,18 @@ def _lines(found: Sequence[ErrorDetails], schema: type[Options], tree: Tree) -> 
     messages: dict[Path_, list[str]] = {}
     for detail in found:
         path, group = _locate(detail, schema, tree.values)
-        hint = _renamed_group(path, tree) if detail["type"] == "extra_forbidden" else ""
-        messages.setdefault(path, []).append(hint or _message(detail, group, path))
+        message = _message(detail, group, path)
+        name = tree.origins.get((*path[:-1], "name"), "")
+        renamed = name.startswith("command line") and not tree.origin(path).startswith("command line")
+        if detail["type"] == "extra_forbidden" and renamed:
+            key, new = ".".join(map(str, path[:-1])), name.rpartition("=")[2]
+            message = f"belongs to another name; write {key}={{name: {new}}} to replace the whole group"
+        messages.setdefault(path, []).append(message)
     inner = [path for path in messages if not any(path == other[: len(path)] for other in messages if other != path)]
     return [
         f"{tree.origin(path)}: {'.'.join(map(str, path)) or 'the configuration'}: {_joined(messages[path])}"
         for path in sorted(inner, key=tree.position)
     ]
-
-
-def _renamed_group(path: Path_, tree: Tree) -> str:
-    """How to leave out an option of a file's group whose name an override has changed; else nothing."""
-    group, name = path[:-1], tree.origins.get((*path[:-1], "name"), "")
-    if not name.startswith("command line") or tree.origin(path).startswith("command line"):
-        return ""
-    key = ".".join(map(str, group))
-    new = name.rpartition("=")[2]
-    return f"belongs to another name; write {key}={{name: {new}}} to replace the whole group"
 
 
 def _joined(messages: Sequence[str]) -> str:
@@ -86,39 +81,39 @@ def _joined(messages: Sequence[str]) -> str:
 
 
 def _message(detail: ErrorDetails, group: type[BaseModel] | None, path: Path_) -> str:
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "extra_forbidden":
-        known = list(group.model_fields) if group else []
-        return f"unknown option{_of(group)}{did_you_mean(str(path[-1]), known)}"
-    if kind == "union_tag_invalid":
-        known = [name.strip(" '") for name in str(context["expected_tags"]).split(",")]
-        return f"unknown name {context['tag']!r}{did_you_mean(str(context['tag']), known)}"
-    if kind == "union_tag_not_found":
-        return "needs a name; write `name: …`"
-    if kind == "missing":
-        short = detail["loc"][-1] != path[-1]
-        return f"too few items in {_shown(detail['input'])}" if short else f"missing{_about(group, str(path[-1]))}"
-    if kind == "value_error":
-        return str(context["error"])
-    if kind == "json_invalid":
-        return "holds text that is not valid Unicode, such as a file name in another encoding"
-    return f"{_expected(detail)}, not {_shown(detail['input'])}"
-
-
-def _expected(detail: ErrorDetails) -> str:
-    """``should be …``, pydantic's text without its type names."""
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "literal_error":
-        return f"should be {context['expected']}"
-    if kind == "too_short":
-        least = int(context["min_length"])
-        return f"should have at least {least} item{'s' * (least > 1)}"
-    if kind == "too_long":
-        return f"should have at most {context['max_length']} items"
-    message = detail["msg"].removeprefix("Input ")
-    for theirs, ours in _PLAIN_WORDS.items():
-        message = message.replace(theirs, ours)
-    return message
+    """What is wrong with the key at ``path``, an option of ``group``."""
+    context, fields = detail.get("ctx", {}), group.model_fields if group else {}
+    match detail["type"]:
+        case "extra_forbidden":
+            names = list(_tagged(group)) if group else []
+            of = f' of "{names[0]}"' if names else ""
+            return f"unknown option{of}{did_you_mean(str(path[-1]), fields)}"
+        case "union_tag_invalid":
+            known = [name.strip(" '") for name in str(context["expected_tags"]).split(",")]
+            return f"unknown name {context['tag']!r}{did_you_mean(str(context['tag']), known)}"
+        case "union_tag_not_found":
+            return "needs a name; write `name: …`"
+        case "missing" if detail["loc"][-1] != path[-1]:
+            return f"too few items in {_shown(detail['input'])}"
+        case "missing":
+            about = fields[str(path[-1])].description if path[-1] in fields else None
+            return f"missing; it is {about[:1].lower()}{about[1:]}" if about else "missing"
+        case "value_error":
+            return str(context["error"])
+        case "json_invalid":
+            return "holds text that is not valid Unicode, such as a file name in another encoding"
+        case "literal_error":
+            expected = f"should be {context['expected']}"
+        case "too_short":
+            least = int(context["min_length"])
+            expected = f"should have at least {least} item{'s' * (least > 1)}"
+        case "too_long":
+            expected = f"should have at most {context['max_length']} items"
+        case _:
+            expected = detail["msg"].removeprefix("Input ")
+            for theirs, ours in _PLAIN_WORDS.items():
+                expected = expected.replace(theirs, ours)
+    return f"{expected}, not {_shown(detail['input'])}"
 
 
 def _locate(detail: ErrorDetails, schema: Any, values: Any) -> tuple[Path_, type[BaseModel] | None]:
@@ -130,23 +125,18 @@ def _locate(detail: ErrorDetails, schema: Any, values: Any) -> tuple[Path_, type
     expected, group = schema, schema
     for step in detail["loc"]:
         expected = _unwrapped(expected)
-        if not _is_written(step, expected, values):
+        in_file = isinstance(values, Mapping) and step in values
+        lacks = isinstance(values, list) and step not in range(len(values))
+        if _is_union(expected) or (not in_file and (lacks or step in _tagged(expected))):
             expected = _tagged(expected).get(str(step))
             continue
         group = expected if _is_group(expected) else group
-        expected, values = _below(expected, step), _inside(values, step)
+        expected = _below(expected, step)
+        values = values[int(step)] if isinstance(values, list) else values.get(step) if in_file else None
         path.append(step)
     if detail["type"] == "union_tag_invalid":
         path.append("name")
     return tuple(path), group
-
-
-def _is_written(step: str | int, expected: Any, values: Any) -> bool:
-    """Whether a step of a location is a key or an item in the file."""
-    if isinstance(values, Mapping) and step in values:
-        return not _is_union(expected)
-    lacks = isinstance(values, list) and step not in range(len(values))
-    return not (lacks or _is_union(expected) or step in _tagged(expected))
 
 
 def _is_union(expected: Any) -> bool:
@@ -163,12 +153,6 @@ def _below(expected: Any, step: str | int) -> Any:
         field = expected.model_fields.get(str(step))
         return field.annotation if field else None
     return get_args(expected)[0] if get_origin(expected) in (tuple, list) and isinstance(step, int) else expected
-
-
-def _inside(values: Any, step: str | int) -> Any:
-    if isinstance(values, list):
-        return values[int(step)]
-    return values.get(step) if isinstance(values, Mapping) else None
 
 
 def _unwrapped(annotation: Any) -> Any:
@@ -192,16 +176,6 @@ def _tagged(annotation: Any) -> dict[str, type[BaseModel]]:
         if get_origin(model.model_fields["name"].annotation) is Literal
         for tag in get_args(model.model_fields["name"].annotation)
     }
-
-
-def _of(group: type[BaseModel] | None) -> str:
-    names = list(_tagged(group)) if group else []
-    return f' of "{names[0]}"' if names else ""
-
-
-def _about(group: type[BaseModel] | None, key: str) -> str:
-    field = group.model_fields.get(key) if group else None
-    return f"; it is {field.description[:1].lower()}{field.description[1:]}" if field and field.description else ""
 
 
 def _shown(value: Any) -> str:

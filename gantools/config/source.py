@@ -1,4 +1,4 @@
-"""YAML with line numbers: a safe YAML 1.2 subset in, plain values and the origin of every key out.
+"""Configurations as YAML: a safe subset of YAML 1.2 is read, with the origin of every key, overridden and written.
 
 Numbers and booleans follow YAML 1.2 (``1e-4`` is a number, ``no`` is text). Aliases, tags, duplicate keys, absurd depth
 and absurd size are refused.
@@ -7,14 +7,17 @@ and absurd size are refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from gantools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gantools.config.schema import RunConfig
 
 Path_ = tuple[str | int, ...]
 MAXIMUM_BYTES = 1_000_000
@@ -41,6 +44,28 @@ class Tree:
         order = {known: number for number, known in enumerate(self.origins)}
         return max((order[path[:length]] for length in range(len(path) + 1) if path[:length] in order), default=-1)
 
+    def assign(self, path: tuple[str, ...], value: Any, origin: str) -> None:
+        """Set one value, making groups on the way; the origins below a replaced value are forgotten."""
+        group = self.values
+        for depth, name in enumerate(path[:-1], start=1):
+            if not isinstance(group.get(name), dict):
+                group[name] = {}
+                self.origins[path[:depth]] = origin
+            group = group[name]
+        group[path[-1]] = value
+        for known in [known for known in self.origins if known[: len(path)] == path]:
+            del self.origins[known]
+        self.origins[path] = origin
+
+    def override(self, overrides: Sequence[str]) -> None:
+        """Set every ``a.b.c=value``, as typed. Raises ConfigError naming all malformed ones at once."""
+        split = [(text, *text.partition("=")) for text in overrides]
+        bad = [text for text, key, equals, _ in split if not equals or not all(part.strip() for part in key.split("."))]
+        if bad:
+            raise ConfigError([f"command line: {text!r}: an override is KEY=VALUE" for text in bad])
+        for text, key, _, value in split:
+            self.assign(tuple(key.strip().split(".")), parse_value(value), f"command line: {text}")
+
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader with the implicit types of YAML 1.2's core schema."""
@@ -61,7 +86,31 @@ _resolve(
     "-+0123456789.",
 )
 
-IMPLICIT_TYPES = _Loader.yaml_implicit_resolvers
+
+class _Dumper(yaml.SafeDumper):
+    """Block style for groups, one line for lists; text that reads as a number in YAML 1.1 or 1.2 is quoted."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name
+        first: [
+            *yaml.SafeDumper.yaml_implicit_resolvers.get(first, []),
+            *_Loader.yaml_implicit_resolvers.get(first, []),
+        ]
+        for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
+    }
+
+
+_Dumper.add_representer(
+    list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
+)
+
+
+def to_yaml(config: RunConfig, tree: Tree) -> str:
+    """The whole resolved configuration; comments name the file it came from and every key set outside it."""
+    set_elsewhere = [origin for origin in dict.fromkeys(tree.origins.values()) if origin.startswith("command line: ")]
+    # repr keeps a comment on its line: a newline or a stray byte in what was typed is escaped.
+    header = [f"# {repr(text)[1:-1]}" for text in (f"resolved from {tree.name}", *set_elsewhere)]
+    body = yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    return "\n".join(header) + "\n" + body
 
 
 def read_yaml(path: Path) -> Tree:
@@ -90,7 +139,8 @@ def parse_yaml(text: str, name: str) -> Tree:
     except yaml.YAMLError as error:
         raise ConfigError([f"{name}: not valid YAML: {' '.join(str(error).split())}"]) from error
     if not isinstance(value, dict):
-        raise ConfigError([f"{name}: a configuration is a mapping of keys to values, this is {_kind(value)}"])
+        kind = "empty" if value is None else f"a {type(value).__name__}"
+        raise ConfigError([f"{name}: a configuration is a mapping of keys to values, this is {kind}"])
     tree.values = value
     return tree
 
@@ -111,71 +161,49 @@ def _compose(text: str, name: str) -> yaml.Node | None:
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if refusal := _refusal(event, depth):
+        refusal = None
+        if depth > MAXIMUM_DEPTH:
+            refusal = f"nested deeper than {MAXIMUM_DEPTH} levels"
+        elif isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            refusal = "anchors and aliases are not allowed; write the value out"
+        elif tag := getattr(event, "tag", None):
+            refusal = f"the tag {tag!r} is not allowed; write a plain value"
+        if refusal:
             raise ConfigError([f"{name}:{event.start_mark.line + 1}: {refusal}"])  # type: ignore[union-attr]
     return yaml.compose(text, Loader=_Loader)
 
 
-def _refusal(event: yaml.Event, depth: int) -> str | None:
-    if depth > MAXIMUM_DEPTH:
-        return f"nested deeper than {MAXIMUM_DEPTH} levels"
-    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-        return "anchors and aliases are not allowed; write the value out"
-    if tag := getattr(event, "tag", None):
-        return f"the tag {tag!r} is not allowed; write a plain value"
-    return None
-
-
 def _plain(node: yaml.Node, path: Path_, tree: Tree) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, tree)
+    """A node as plain values; the origins of what is in it go to the tree."""
     if isinstance(node, yaml.SequenceNode):
-        return [_item(child, (*path, number), tree) for number, child in enumerate(node.value)]
-    return _scalar(node, tree)
-
-
-def _mapping(node: yaml.MappingNode, path: Path_, tree: Tree) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        if not isinstance(key_node, yaml.ScalarNode):
-            raise ConfigError([f"{_where(key_node, tree)}: a key is a word, not a list or a mapping"])
-        key = str(key_node.value)
-        if key in result:
-            raise ConfigError([f"{_where(key_node, tree)}: {key}: written twice in the same group"])
-        tree.origins[(*path, key)] = _where(key_node, tree)
-        result[key] = _plain(value_node, (*path, key), tree)
-    return result
-
-
-def _item(node: yaml.Node, path: Path_, tree: Tree) -> Any:
-    tree.origins[path] = _where(node, tree)
-    return _plain(node, path, tree)
-
-
-def _scalar(node: yaml.Node, tree: Tree) -> Any:
-    kind = node.tag.rpartition(":")[2]
-    text: str = node.value
+        items = []
+        for number, child in enumerate(node.value):
+            tree.origins[(*path, number)] = _where(child, tree)
+            items.append(_plain(child, (*path, number), tree))
+        return items
+    if isinstance(node, yaml.MappingNode):
+        group: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            where, key = _where(key_node, tree), str(key_node.value)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError([f"{where}: a key is a word, not a list or a mapping"])
+            if key in group:
+                raise ConfigError([f"{where}: {key}: written twice in the same group"])
+            tree.origins[(*path, key)] = where
+            group[key] = _plain(value_node, (*path, key), tree)
+        return group
+    kind, text = node.tag.rpartition(":")[2], str(node.value)
     if kind == "null":
         return None
     if kind == "bool":
         return text.lower() == "true"
-    if kind == "int":
-        return _integer(node, tree)
     if kind == "float":
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-    return text
-
-
-def _integer(node: yaml.Node, tree: Tree) -> int:
     try:
-        return int(node.value)
+        return int(text) if kind == "int" else text
     except ValueError as error:  # Python's limit on the length of numbers
-        raise ConfigError([f"{_where(node, tree)}: a number of {len(node.value):,} digits"]) from error
+        raise ConfigError([f"{_where(node, tree)}: a number of {len(text):,} digits"]) from error
 
 
 def _where(node: yaml.Node, tree: Tree) -> str:
     return f"{tree.name}:{node.start_mark.line + 1}"
-
-
-def _kind(value: Any) -> str:
-    return "empty" if value is None else f"a {type(value).__name__}"

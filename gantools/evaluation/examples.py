@@ -12,7 +12,6 @@ import torch
 from gantools import recipes
 from gantools.checkpoint import weights
 from gantools.checkpoint.learnt_scale import learnt_scale
-from gantools.config import overrides as override
 from gantools.config import report
 from gantools.config.schema import RunConfig
 from gantools.config.source import Tree
@@ -166,8 +165,8 @@ def _stored_config(path: Path, data: Path, overrides: tuple[str, ...]) -> RunCon
         raise ModelFileError(f"{str(path)!r}: does not say how its images were made; compare results with --pairs")
     tree = Tree(dict(values), name=str(path))
     for key in ("dir", "validation_dir"):
-        override.assign(tree, ("data", key), str(data), f"command line: --data {data}")
-    override.apply(tree, overrides)
+        tree.assign(("data", key), str(data), f"command line: --data {data}")
+    tree.override(overrides)
     return report.validate(recipes.find(stored.recipe).config_type, tree)
 
 

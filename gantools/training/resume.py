@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gantools.checkpoint import state as storage
-from gantools.config.changes import Change
+from gantools.config.describe import Change
 from gantools.errors import ModelFileError
 from gantools.files import write_bytes
 from gantools.training.loop import Loop

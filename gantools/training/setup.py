@@ -10,9 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gantools.checkpoint import weights
-from gantools.config.dump import to_yaml
 from gantools.config.schema import RunConfig
-from gantools.config.source import Tree
+from gantools.config.source import Tree, to_yaml
 from gantools.data.loading import dataset
 from gantools.data.loading.unreadable import require_readable
 from gantools.errors import ModelFileError

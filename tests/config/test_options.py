@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 import gantools
 from gantools import api, recipes
-from gantools.config import dump, presets
+from gantools.config import presets
 from gantools.config.options import Options
 from gantools.config.source import Tree, parse_yaml
 
@@ -102,7 +102,7 @@ def test_the_json_schema_of_a_recipe_is_closed_and_every_reference_in_it_resolve
 def test_a_resolved_configuration_is_the_same_when_it_is_read_again(spec: str, changed: bool) -> None:
     overrides = OVERRIDES[spec.partition("/")[0]] if changed else []
     settings = api.configure(spec, overrides=overrides)
-    written = dump.to_yaml(settings.config, settings.tree)
+    written = settings.to_yaml()
     again = api.check(parse_yaml(written, "again.yaml"), settings.recipe, settings.config.recipe)
     assert again.config == settings.config
     header = [line for line in written.splitlines() if line.startswith("#")]
@@ -115,7 +115,7 @@ def test_a_resolved_configuration_is_the_same_when_it_is_read_again(spec: str, c
 )
 def test_text_stays_text_when_it_is_written_and_read_again(text: str) -> None:
     settings = api.configure("srgan", data=[text])
-    again = parse_yaml(dump.to_yaml(settings.config, settings.tree), "again.yaml")
+    again = parse_yaml(settings.to_yaml(), "again.yaml")
     assert again.values["data"]["dir"] == text
 
 

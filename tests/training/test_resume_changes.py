@@ -10,7 +10,7 @@ import pytest
 
 from gantools import api
 from gantools.checkpoint import state, weights
-from gantools.config.changes import between, extension
+from gantools.config.describe import between, extension
 from gantools.errors import ModelFileError, UsageError
 from gantools.training.run import metrics_log
 from tests.training.listening import Listener

@@ -244,13 +244,12 @@ def split_data(source: Path, output: Path, options: Split) -> Prepared:
 
 def _settings(kind: type[O], overrides: Sequence[str], flags: Mapping[str, Any]) -> O:
     """Options from KEY=VALUE and from flags (None: not given), which win. Raises ConfigError with every mistake."""
-    from gantools.config import overrides as override
     from gantools.config import report
     from gantools.config.source import Tree
 
     tree = Tree({}, name="command line")
-    override.apply(tree, overrides)
+    tree.override(overrides)
     for key, value in flags.items():
         if value is not None:
-            override.assign(tree, (key,), value, "command line")
+            tree.assign((key,), value, "command line")
     return report.validate(kind, tree)
