@@ -23,7 +23,7 @@ class StageProgress:
     epoch: int
 
     @property
-    def share(self) -> float:
+    def fraction(self) -> float:
         return self.step / self.steps
 
 
@@ -53,28 +53,28 @@ class LinearDecaySchedule(Options):
 
 
 class StepSchedule(Options):
-    """Multiply the rate by ``factor`` at each of the given shares of the stage."""
+    """Multiply the rate by ``factor`` at each of the given fractions of the stage."""
 
     name: Literal["step"] = "step"
-    at: tuple[float, ...] = setting((0.5,), "shares of the stage, 0 to 1, at which the rate drops")
+    at: tuple[float, ...] = setting((0.5,), "fractions of the stage, 0 to 1, at which the rate drops")
     factor: float = setting(0.1, "what the rate is multiplied by at each drop", gt=0)
 
     def rate_factor(self, progress: StageProgress) -> float:
-        return self.factor ** sum(progress.share >= at for at in self.at)
+        return self.factor ** sum(progress.fraction >= at for at in self.at)
 
 
 class OneCycleSchedule(Options):
     """Cosine rise to the base rate, then cosine fall (Smith 2018, as fastai's fit_one_cycle)."""
 
     name: Literal["one_cycle"] = "one_cycle"
-    rise_share: float = setting(0.25, "share of the stage spent rising (fastai's pct_start)", gt=0, lt=1)
+    rise_share: float = setting(0.25, "fraction of the stage spent rising (fastai's pct_start)", gt=0, lt=1)
     start_factor: float = setting(1 / 25, "rate at the start, relative to the base rate", gt=0)
     end_factor: float = setting(1e-5, "rate at the end, relative to the base rate", ge=0)
 
     def rate_factor(self, progress: StageProgress) -> float:
-        if progress.share < self.rise_share:
-            return _half_cosine(self.start_factor, 1.0, progress.share / self.rise_share)
-        return _half_cosine(1.0, self.end_factor, (progress.share - self.rise_share) / (1 - self.rise_share))
+        if progress.fraction < self.rise_share:
+            return _half_cosine(self.start_factor, 1.0, progress.fraction / self.rise_share)
+        return _half_cosine(1.0, self.end_factor, (progress.fraction - self.rise_share) / (1 - self.rise_share))
 
 
 class CosineSchedule(Options):

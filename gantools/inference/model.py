@@ -22,7 +22,7 @@ from gantools.devices import set_speed
 from gantools.errors import ModelFileError, UsageError
 from gantools.inference.find_weights import require_image_model, resolve
 from gantools.inference.kernels.select import Layout, NetworkVariants, why_not_compiled
-from gantools.inference.options import LARGEST_SIDE_PX, Precision
+from gantools.inference.options import LARGEST_SCALE_TO_PX, Precision
 from gantools.models import GENERATORS
 from gantools.models.contract import Generator
 from gantools.models.options import GeneratorOptions
@@ -151,7 +151,7 @@ def _empty_network(options: GeneratorOptions, stored: Shapes, export: Export, pa
         if getattr(export, name) not in words:
             raise ModelFileError(f"{str(path)!r}: its {name}, {getattr(export, name)!r}, is unknown")
     side = export.resized_px
-    if side is not None and (type(side) is not int or not 1 <= side <= LARGEST_SIDE_PX):
+    if side is not None and (type(side) is not int or not 1 <= side <= LARGEST_SCALE_TO_PX):
         raise ModelFileError(f"{str(path)!r}: its resized_px, {side!r}, is no side of an image")
     if export.takes not in ("picture", "masked"):
         raise ModelFileError(

@@ -17,7 +17,7 @@ from gantools.jobs.outputs import Existing, existing_policy
 ScaleTo: TypeAlias = Literal["auto", "trained", "native"] | int
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 Shard: TypeAlias = tuple[int, int]
-"""The I-th of N equal shares of the inputs, counted from 1."""
+"""The I-th of N equal parts of the inputs, counted from 1."""
 
 STANDARD = "-"
 """Standard input or output, where it is typed as a name."""
@@ -31,8 +31,8 @@ LARGEST_INPUT_PX = 2**27
 OUTPUT_PIXELS_PER_MAX_PIXELS = 4
 """A result may have this many times ``max_pixels``, so that ×4 of an ordinary photo is within the limit."""
 
-LARGEST_SIDE_PX = 999_999
-"""A short side of more pixels is a mistake."""
+LARGEST_SCALE_TO_PX = 999_999
+"""The largest N of ``--scale-to N``: a short side of more pixels is a mistake."""
 
 
 def parse_scale_to(text: str) -> ScaleTo:
@@ -49,7 +49,7 @@ def parse_shard(text: str) -> Shard:
     """Read ``2/8`` as (2, 8). Raises UsageError."""
     found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise UsageError(f"--shard {text}: give I/N, the I-th of N shares, such as 1/4 … 4/4")
+        raise UsageError(f"--shard {text}: give I/N, the I-th of N parts, such as 1/4 … 4/4")
     return int(found[1]), int(found[2])
 
 
@@ -81,7 +81,7 @@ class InferOptions(CommandOptions):
     overwrite: Annotated[bool, Option("Replace existing results.")] = False
     fail_fast: Annotated[bool, Option("Stop at the first failure.")] = False
     shard: Annotated[
-        Shard | None, Option("Only the I-th of N shares of the inputs; the shares are always the same.", metavar="I/N",
+        Shard | None, Option("Only the I-th of N parts of the inputs; the parts are always the same.", metavar="I/N",
                              parse=parse_shard)
     ] = None  # fmt: skip
     dry_run: Annotated[bool, Option("Only print what would be written.", "-n --dry-run")] = False

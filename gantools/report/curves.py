@@ -15,7 +15,7 @@ _COLOURS = 6
 _MAGNITUDES = 20
 """From this ratio of middle values on, curves of one panel are drawn on a logarithmic axis."""
 
-_OUTLYING_SHARE = 0.02
+_OUTLYING_FRACTION = 0.02
 """Highest and lowest part of a curve's points that may lie outside the axes when they would squeeze all the others."""
 
 
@@ -49,7 +49,7 @@ class _Scale:
     high: float
     logarithmic: bool = False
 
-    def share(self, value: float) -> float:
+    def position(self, value: float) -> float:
         """Where a value lies between ``low`` (0) and ``high`` (1); values beyond are drawn at the edge."""
         low, high, place = (self._bent(each) for each in (self.low, self.high, min(max(value, self.low), self.high)))
         return (place - low) / (high - low)
@@ -75,7 +75,7 @@ class _Axes:
         return _LEFT + (step - self.first) / (self.last - self.first) * (WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
-        return HEIGHT - _BOTTOM - self.scale.share(value) * (HEIGHT - _TOP - _BOTTOM)
+        return HEIGHT - _BOTTOM - self.scale.position(value) * (HEIGHT - _TOP - _BOTTOM)
 
 
 def _step_range(panel: Panel) -> tuple[int, int]:
@@ -94,7 +94,7 @@ def _scale(panel: Panel) -> _Scale:
 
 
 def _without_outliers(values: Sequence[float]) -> tuple[float, float]:
-    skipped = int(len(values) * _OUTLYING_SHARE)
+    skipped = int(len(values) * _OUTLYING_FRACTION)
     (low, high), (inner_low, inner_high) = (values[0], values[-1]), (values[skipped], values[-1 - skipped])
     squeezed = inner_high > inner_low and high - low > 4 * (inner_high - inner_low)
     return (inner_low, inner_high) if squeezed else (low, high)

@@ -18,7 +18,6 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from gantools import api
 from gantools.cli.commands.infer import infer
 from gantools.cli.output.results import ResultPrinter
 from gantools.images.image import Image, Metadata
@@ -270,7 +269,7 @@ def test_a_photo_becomes_an_outline_first(doubling: str, monkeypatch: pytest.Mon
         asked.append(path)
         return Preparation(lambda image: Image(255 - image.pixels))
 
-    monkeypatch.setattr(api, "photo_preparation", photo_preparation)
+    monkeypatch.setattr("gantools.api.models.photo_preparation", photo_preparation)
     photo("in.png")
     assert run(doubling, "in.png", "--from", "photo").exit_code == 0
     assert asked == [Path(doubling)]

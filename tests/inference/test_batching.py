@@ -129,7 +129,7 @@ def test_only_neighbours_of_one_shape_go_together(tmp_path: Path, counted: list[
 
 def size(model: Model, width: int, height: int | None = None, images: int = 1, **given: Any) -> int:
     runner = BatchRunner(ImageTranslator(model, replace(PLAIN, **given)), images)
-    return runner.size(Image(np.zeros((height or width, width, 3), np.uint8)))
+    return runner.batch_size(Image(np.zeros((height or width, width, 3), np.uint8)))
 
 
 def test_the_size_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from gantools import api
+from gantools.api import models
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export
 from gantools.data.degrade.edges import outline
@@ -243,7 +244,7 @@ def test_one_line_says_what_is_done(same: Model, doubling: Path) -> None:
 
 def test_outlines_are_drawn_at_the_training_size() -> None:
     path = catalogue.shipped_folder() / "pix2pix.safetensors"
-    preparation = api.photo_preparation(path)
+    preparation = models.photo_preparation(path)
     photo = image(200, 130)
     photo[40:90, 60:140] = 10
     seen = Scaling.of(weights.describe(path).exports["generator"], "auto", preparation).seen(photo)

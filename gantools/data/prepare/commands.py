@@ -169,8 +169,8 @@ class Mask(AtRandom):
 class Split(Writing):
     """How a data set is split into train, val and test."""
 
-    val: Annotated[float, Option("Share for validation.")] = 0.2
-    test: Annotated[float, Option("Share for a test afterwards.")] = 0.0
+    val: Annotated[float, Option("Fraction for validation.")] = 0.2
+    test: Annotated[float, Option("Fraction for a test afterwards.")] = 0.0
     seed: Annotated[int, Option("Seed of the split; 2 is that of most recipes.", min=0)] = 2
     kind: Annotated[KindOrAuto, Option("What the folder holds; auto: what a recipe would take it for.", "--as")] = (
         "auto"

@@ -49,7 +49,7 @@ class BatchRunner:
         self.overlaps = self.model.device.type == "cuda"
         self._exact: dict[tuple[object, ...], bool] = {}
 
-    def size(self, image: Image) -> int:
+    def batch_size(self, image: Image) -> int:
         """How many images of this one's shape go together."""
         options = self.options
         if self.model.network.training or (not options.fast and self._exact.get(_shape(image)) is False):
@@ -82,7 +82,7 @@ class BatchRunner:
         """Translate images of one shape together; None where that would change one of them."""
         options, shape = self.options, _shape(images[0])
         known = options.fast or self._exact.get((*shape, len(images)))
-        if not known and len(images) < self.size(images[0]):
+        if not known and len(images) < self.batch_size(images[0]):
             return None  # the proof would cost more than these few save
         prepared, inputs = self._prepared(images)
         if known:
@@ -132,7 +132,7 @@ def _groups(decoded: Iterable[DecodedJob], batches: BatchRunner | None) -> Itera
         group.append(each)
         first = group[0].image
         del each  # it belongs to the group now
-        if first is None or batches is None or len(group) >= batches.size(first):
+        if first is None or batches is None or len(group) >= batches.batch_size(first):
             del first
             yield group
             group = []
