@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 from pathlib import Path
 
@@ -21,22 +22,17 @@ def described(path: Path) -> str | None:
         zipped = zipfile.is_zipfile(path)
     except OSError:
         return None
+    names = []
+    if zipped:
+        with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as stored:
+            names = stored.namelist()
     if sniff(head) is not None:
         return f"is an image, not a model: type the model first, as in gantools infer srgan {path.name}"
     if path.suffix in (".yaml", ".yml"):
         return f"is a configuration, not a model: gantools train {path.name} makes one of it"
     pickled = head.startswith(_PICKLE) and path.suffix != ".safetensors"
-    if pickled or path.suffix in _TORCH or (zipped and _is_torch(path)):
+    if pickled or path.suffix in _TORCH or any(name.endswith("data.pkl") for name in names):  # as torch.save writes
         return f"is a PyTorch checkpoint (pickle); {_WANTED}"
     if zipped or path.suffix == ".onnx":
         return f"is {'a zip archive' if zipped else 'an ONNX model'}; {_WANTED}"
     return None
-
-
-def _is_torch(archive: Path) -> bool:
-    """Whether a zip archive is what ``torch.save`` writes."""
-    try:
-        with zipfile.ZipFile(archive) as stored:
-            return any(name.endswith("data.pkl") for name in stored.namelist())
-    except (OSError, zipfile.BadZipFile):
-        return False

@@ -38,7 +38,8 @@ def save(checkpoints: Path, step: int, state: Any, keep: int) -> Path:
     """
     values: dict[str, torch.Tensor] = {}
     tree = _json(_pack(state, "", values))
-    folder = _next_folder(checkpoints, step)
+    versions = [saved.version for saved in all_saved(checkpoints) if saved.step == step]
+    folder = checkpoints / (f"step-{step:09d}" + (f".{max(versions) + 1}" if versions else ""))
     with staged_folder(folder) as staged:
         with new_file(staged / TENSORS) as tensors_stream:
             tensor_file.write(tensors_stream, values)
@@ -79,7 +80,8 @@ def load(folder: Path) -> Any:
     """Read a checkpoint. Raises ModelFileError when a file is missing, changed or of another schema."""
     try:
         for name in (MANIFEST, TENSORS, TREE):
-            _require_file(folder / name)
+            if not S_ISREG((folder / name).lstat().st_mode):  # a link out of the folder, a pipe that never ends
+                raise ModelFileError(f"{folder / name}: not a plain file")
         sums = _read_manifest(folder)
         for name, digest in sums.items():
             if sha256(folder / name) != digest:
@@ -89,21 +91,10 @@ def load(folder: Path) -> Any:
         raise ModelFileError(f"{folder}: not an intact checkpoint ({_reason(error)})") from error
 
 
-def _require_file(path: Path) -> None:
-    """Raise ModelFileError for what only looks like a file: a link out of the folder, a pipe that never ends."""
-    if not S_ISREG(path.lstat().st_mode):
-        raise ModelFileError(f"{path}: not a plain file")
-
-
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{Path(str(error.filename)).name}: {error.strerror}" if error.filename else error.strerror
     return " ".join(str(error).split())
-
-
-def _next_folder(checkpoints: Path, step: int) -> Path:
-    versions = [saved.version for saved in all_saved(checkpoints) if saved.step == step]
-    return checkpoints / (f"step-{step:09d}" + (f".{max(versions) + 1}" if versions else ""))
 
 
 def _rotate(checkpoints: Path, step: int, keep: int) -> None:

@@ -44,7 +44,8 @@ def write(stream: NewFile, tensors: Mapping[str, Tensor], metadata: Mapping[str,
     ordered = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
     stream.write(_header({name: tensors[name] for name in ordered}, metadata))
     for name in ordered:
-        stream.write(_bytes_of(tensors[name]))
+        flat = tensors[name].detach().cpu().contiguous().reshape(-1)  # not copied where it is so already
+        stream.write(flat.view(torch.uint8).numpy().data)
 
 
 def _header(ordered: Mapping[str, Tensor], metadata: Mapping[str, str] | None) -> bytes:
@@ -58,9 +59,3 @@ def _header(ordered: Mapping[str, Tensor], metadata: Mapping[str, str] | None) -
     text = json.dumps(described, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
-
-
-def _bytes_of(tensor: Tensor) -> memoryview:
-    """A tensor's values as they lie in memory; on the CPU and contiguous they are not copied."""
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().data

@@ -136,7 +136,8 @@ def _open(path: Path, *, with_tensors: bool) -> Weights:
             header = json.loads((stored.metadata() or {})[_KEY])
             if header["schema"] != SCHEMA:
                 raise ModelFileError(f"{path}: weights of schema {header['schema']}, this gantools reads {SCHEMA}")
-            scale = _older_scale(header["about"])
+            data = (header["about"].get("config") or {}).get("data")
+            scale = learnt_scale(data) if isinstance(data, dict) else {}  # which older weights do not state
             exports = {name: _export({**scale, **fields}) for name, fields in header["exports"].items()}
             tensors: dict[str, dict[str, Tensor]] = {name: {} for name in exports}
             for full in stored.keys() if with_tensors else ():
@@ -161,12 +162,6 @@ def _export(fields: dict[str, Any]) -> Export:
         }
         latent = Latent(**plain)
     return Export(**fields, latent=latent, image_px=tuple(image_px) if image_px else None)
-
-
-def _older_scale(about: Mapping[str, Any]) -> dict[str, Any]:
-    """The scale of weights from before it was written into them."""
-    data = (about.get("config") or {}).get("data")
-    return learnt_scale(data) if isinstance(data, dict) else {}
 
 
 def _stored(value: Tensor, dtype: torch.dtype, name: str) -> Tensor:

@@ -30,7 +30,10 @@ def options_command(*kinds: Any) -> Callable[[Callable[..., None]], Callable[...
     def around(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def run(**given: Any) -> None:
-            values = {name: _value(given[name], hints[name]) for name in given}
+            values = {}
+            for name, typed in given.items():  # a choice as the field has it, which may be a number
+                choices = choices_of(get_args(hints[name])[0])
+                values[name] = next((each for each in choices if str(each) == typed), typed)
             command(
                 *(
                     kind(**{each.name: values[each.name] for each in fields(kind) if each.name in values})
@@ -80,8 +83,3 @@ def _parameter(field: Field[Any], hint: Any) -> Parameter:
         )
         hint = Annotated[kind, shown]
     return Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=hint)
-
-
-def _value(typed: Any, hint: Any) -> Any:
-    """A choice as the field has it, which may be a number."""
-    return next((each for each in choices_of(get_args(hint)[0]) if str(each) == typed), typed)

@@ -33,9 +33,15 @@ def settle(
     ``own`` are the outputs that this run writes (None: all): what others of its kind write meanwhile may exist.
     Raises UsageError: two outputs are one, an output is an input, cannot be written, or exists.
     """
-    outputs = [output for _, output in claims]
-    _refuse_in_place(sources, outputs)
-    _refuse_clashes(claims)
+    outputs, read = [output for _, output in claims], {os.path.realpath(source) for source in sources}
+    if in_place := [str(output) for output in outputs if os.path.realpath(output) in read]:
+        raise UsageError(f"inputs are never written over: {some(in_place)}; give another -o")
+    claimed: dict[str, list[str]] = defaultdict(list)
+    for name, output in claims:
+        claimed[os.path.abspath(output)].append(name)
+    if clashes := {path: names for path, names in claimed.items() if len(names) > 1}:
+        pairs = [f"{' and '.join(map(repr, names))} → {os.path.relpath(path)!r}" for path, names in clashes.items()]
+        raise UsageError(f"several inputs would become one output: {'; '.join(pairs)}")
     _refuse_obstructed(outputs)
     taken = [output for output in (outputs if own is None else own) if os.path.lexists(output)]
     if taken and existing == "refuse":
@@ -48,23 +54,6 @@ def some(names: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
     shown = ", ".join(map(repr, names[:_SHOWN]))
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
-
-
-def _refuse_in_place(sources: Iterable[Path], outputs: Iterable[Path]) -> None:
-    read = {os.path.realpath(source) for source in sources}
-    clashing = [str(output) for output in outputs if os.path.realpath(output) in read]
-    if clashing:
-        raise UsageError(f"inputs are never written over: {some(clashing)}; give another -o")
-
-
-def _refuse_clashes(claims: Iterable[tuple[str, Path]]) -> None:
-    claimed: dict[str, list[str]] = defaultdict(list)
-    for name, output in claims:
-        claimed[os.path.abspath(output)].append(name)
-    clashes = {path: names for path, names in claimed.items() if len(names) > 1}
-    if clashes:
-        pairs = [f"{' and '.join(map(repr, names))} → {os.path.relpath(path)!r}" for path, names in clashes.items()]
-        raise UsageError(f"several inputs would become one output: {'; '.join(pairs)}")
 
 
 def _refuse_obstructed(outputs: Collection[Path]) -> None:

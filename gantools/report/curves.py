@@ -21,7 +21,7 @@ _OUTLYING_FRACTION = 0.02
 
 def svg(panel: Panel, stages: Sequence[tuple[int, str]]) -> str:
     """One panel as an SVG of ``WIDTH`` × ``HEIGHT`` units that scales with its column."""
-    first, last = _step_range(panel)
+    first, last = min(curve.steps[0] for curve in panel.curves), max(curve.steps[-1] for curve in panel.curves)
     axes = _Axes(first, max(last, first + 1), _scale(panel))
     parts = [*_grid(axes), *_stage_lines(axes, stages), *(_line(axes, *pair) for pair in enumerate(panel.curves))]
     label = html.escape(f"{panel.title}, steps {first} to {last}")
@@ -51,7 +51,8 @@ class _Scale:
 
     def position(self, value: float) -> float:
         """Where a value lies between ``low`` (0) and ``high`` (1); values beyond are drawn at the edge."""
-        low, high, place = (self._bent(each) for each in (self.low, self.high, min(max(value, self.low), self.high)))
+        shown = (self.low, self.high, min(max(value, self.low), self.high))
+        low, high, place = map(math.log10, shown) if self.logarithmic else shown
         return (place - low) / (high - low)
 
     def ticks(self) -> Iterator[float]:
@@ -60,9 +61,6 @@ class _Scale:
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         places = (10.0**power * digit for power in powers for digit in ((1,) if len(powers) > 3 else (1, 3)))
         return (place for place in places if self.low <= place <= self.high)
-
-    def _bent(self, value: float) -> float:
-        return math.log10(value) if self.logarithmic else value
 
 
 class _Axes:
@@ -78,26 +76,18 @@ class _Axes:
         return HEIGHT - _BOTTOM - self.scale.position(value) * (HEIGHT - _TOP - _BOTTOM)
 
 
-def _step_range(panel: Panel) -> tuple[int, int]:
-    return min(curve.steps[0] for curve in panel.curves), max(curve.steps[-1] for curve in panel.curves)
-
-
 def _scale(panel: Panel) -> _Scale:
     """All values, but for a few that lie far off, with a little room."""
     values = sorted(value for curve in panel.curves for value in curve.values)
     middles = [sorted(curve.values)[len(curve.values) // 2] for curve in panel.curves]
     if values[0] > 0 and max(middles) > _MAGNITUDES * min(middles):
         return _Scale(values[0] / 1.2, values[-1] * 1.2, logarithmic=True)
-    low, high = _without_outliers(values)
-    room = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
-    return _Scale(0.0 if low >= 0 and low - room < 0 else low - room, high + room)
-
-
-def _without_outliers(values: Sequence[float]) -> tuple[float, float]:
     skipped = int(len(values) * _OUTLYING_FRACTION)
     (low, high), (inner_low, inner_high) = (values[0], values[-1]), (values[skipped], values[-1 - skipped])
-    squeezed = inner_high > inner_low and high - low > 4 * (inner_high - inner_low)
-    return (inner_low, inner_high) if squeezed else (low, high)
+    if inner_high > inner_low and high - low > 4 * (inner_high - inner_low):  # outliers squeeze the others
+        low, high = inner_low, inner_high
+    room = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
+    return _Scale(0.0 if low >= 0 and low - room < 0 else low - room, high + room)
 
 
 def _grid(axes: _Axes) -> Iterator[str]:

@@ -49,6 +49,8 @@ def render(run: RunLog, recipe: str, differences: Sequence[Difference], train: T
     template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     opened = [panel for panel in run.panels if panel.title.startswith(OPEN_PANELS)]
     folded = [panel for panel in run.panels if panel not in opened]
+    facts = {label: run.facts[key] for key, label in FACTS.items() if run.facts.get(key) is not None}
+    facts |= dict(run.facts.get("versions") or {})
     return template.substitute(
         title=html.escape(f"{recipe}: {run.path.name}"),
         summary=_summary(run),
@@ -65,7 +67,7 @@ def render(run: RunLog, recipe: str, differences: Sequence[Difference], train: T
         final=_final(run),
         differences=_differences(differences),
         config=html.escape(run.config_text),
-        environment=_environment(run),
+        environment="".join(f"<tr><td>{_text(name)}</td><td>{_text(value)}</td></tr>" for name, value in facts.items()),
         reproduce=html.escape(_commands(run, recipe)),
     )
 
@@ -176,12 +178,6 @@ def _differences(differences: Sequence[Difference]) -> str:
         for one in differences
     )
     return f"<table><tr><th>option</th><th>here</th><th>paper</th><th>why</th></tr>{rows}</table>"
-
-
-def _environment(run: RunLog) -> str:
-    facts = {label: run.facts[key] for key, label in FACTS.items() if run.facts.get(key) is not None}
-    facts |= dict(run.facts.get("versions") or {})
-    return "".join(f"<tr><td>{_text(name)}</td><td>{_text(value)}</td></tr>" for name, value in facts.items())
 
 
 def _commands(run: RunLog, recipe: str) -> str:

@@ -113,8 +113,10 @@ class ResultPrinter:
             console.result(str(result.output), self.end)
         if console.Settings.verbose or (not piped and (self.total == 1 or result.status == "planned")):
             size = f" ({'×'.join(map(str, result.output_size))})" if result.output_size else ""
+            took = asdict(result.stages) if result.stages and console.Settings.verbose else {}
+            times = ", ".join(f"{stage} {seconds * 1000:.1f} ms" for stage, seconds in took.items())
             names = f"{console.quoted(result.input)} → {console.quoted(str(result.output))}"
-            console.message(f"{names}{size}{_took(result)}")
+            console.message(f"{names}{size}{': ' if times else ''}{times}")
 
     def conclude(self, facts: Mapping[str, Any]) -> int:
         """Print the summary, in JSON with ``facts`` about the run; the exit code."""
@@ -128,13 +130,6 @@ class ResultPrinter:
             return 0
         others = self.counts["done"] + self.counts["skipped"] + self.counts["planned"]
         return PARTLY_FAILED if others else min(self.failure_codes)
-
-
-def _took(result: Result) -> str:
-    """The time of each part of the work, under ``-v``."""
-    if result.stages is None or not console.Settings.verbose:
-        return ""
-    return ": " + ", ".join(f"{stage} {seconds * 1000:.1f} ms" for stage, seconds in asdict(result.stages).items())
 
 
 def _row(result: Result) -> dict[str, Any]:
