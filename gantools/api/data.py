@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from gantools.data.prepare.recognise import Kind
 
 
-def draw_data(recipe: str, output: Path, *, count: int = 200, size_px: int = 128, seed: int = 0) -> list[Path]:
+def draw_data(recipe: str, output: str | Path, *, count: int = 200, size_px: int = 128, seed: int = 0) -> list[Path]:
     """Draw square images to try ``recipe`` with into ``output``; the files. Raises UsageError for an unknown recipe."""
     from gantools import recipes
     from gantools.data.synthetic import drawing
 
-    return drawing.draw_dataset(recipes.find(recipe).drawings, output, count, size_px, seed)
+    return drawing.draw_dataset(recipes.find(recipe).drawings, Path(output), count, size_px, seed)
 
 
 def pack_data(
-    folders: Sequence[Path],
-    output: Path,
+    folders: Sequence[str | Path],
+    output: str | Path,
     *,
     shard_megabytes: float = 256.0,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
@@ -31,11 +31,11 @@ def pack_data(
     """Pack the images of data sets into tar files in the new folder ``output``. Raises UsageError and DataError."""
     from gantools.data.prepare import pack
 
-    return pack.pack(folders, output, shard_megabytes, progress)
+    return pack.pack([Path(folder) for folder in folders], Path(output), shard_megabytes, progress)
 
 
 def inspect_data(
-    folder: Path,
+    folder: str | Path,
     kind: Kind | None = None,
     *,
     workers: int | None = None,
@@ -48,11 +48,11 @@ def inspect_data(
     from gantools.data.loading.workers import available_cores
     from gantools.data.prepare import inspect
 
-    return inspect.inspect(folder, kind, workers=workers or available_cores(), progress=progress)
+    return inspect.inspect(Path(folder), kind, workers=workers or available_cores(), progress=progress)
 
 
 def preview_data(
-    settings: Settings, output: Path, *, split: Literal["training", "validation"] = "training", count: int = 8
+    settings: Settings, output: str | Path, *, split: Literal["training", "validation"] = "training", count: int = 8
 ) -> str:
     """Draw training examples into the image ``output``; a description of the data set. Raises DataError."""
     from gantools.data.prepare.preview import sheet
@@ -60,5 +60,5 @@ def preview_data(
     from gantools.images.io import writer
 
     dataset = settings.recipe.dataset(settings.config, split)
-    writer.write(Image(sheet(dataset, split, count=count, seed=settings.config.seed)), output)
+    writer.write(Image(sheet(dataset, split, count=count, seed=settings.config.seed)), Path(output))
     return dataset.describe()

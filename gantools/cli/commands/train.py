@@ -80,7 +80,11 @@ def train(asked: Asked) -> None:
     info = rank_info.current()
     reporter = TrainingReporter(rows_as_json=asked.json) if info.is_main else RankReporter(info.rank)
     if asked.resume is None:
-        settings = api.configure(_recipe(asked), asked.config, asked.data or (), asked.changes)
+        if asked.recipe is None:
+            raise UsageError("name a recipe (see `gantools list`), or resume a run: --resume RUN")
+        if asked.extend is not None:
+            raise UsageError("--extend goes with --resume RUN; the length of a new run is a setting of its stages")
+        settings = api.configure(asked.recipe, asked.config, asked.data or (), asked.changes)
         run = api.train(settings, asked, reporter=reporter)
     else:
         overrides, data = _changes_of_resumed(asked), asked.data or ()
@@ -107,14 +111,6 @@ def _launch(count: int) -> None:
     if line is not None:
         console.failure(line)
     raise SystemExit(code)
-
-
-def _recipe(asked: Asked) -> str:
-    if asked.recipe is None:
-        raise UsageError("name a recipe (see `gantools list`), or resume a run: --resume RUN")
-    if asked.extend is not None:
-        raise UsageError("--extend goes with --resume RUN; the length of a new run is a setting of its stages")
-    return asked.recipe
 
 
 def _changes_of_resumed(asked: Asked) -> list[str]:

@@ -198,46 +198,47 @@ class Prepared:
         return tasks.run(self.tasks, self.work, workers=self.options.workers or available_cores())
 
 
-def change_images(source: Path, output: Path, options: Gray, overrides: Sequence[str] = ()) -> Prepared:
+def change_images(source: str | Path, output: str | Path, options: Gray, overrides: Sequence[str] = ()) -> Prepared:
     """Every image below ``source`` becomes one below ``output``, as ``options`` say. Raises UsageError.
 
     ``options`` are ``Edges``, ``Crappify``, ``Blur``, ``Mask``, ``LowRes`` or ``Gray`` of ``gantools.api``;
     ``overrides`` are other settings of theirs, as ``KEY=VALUE``.
 
-    >>> from pathlib import Path
     >>> from gantools import api
-    >>> [result.status for result in api.change_images(Path("photos"), Path("small"), api.LowRes(scale=2))]
+    >>> [result.status for result in api.change_images("photos", "small", api.LowRes(scale=2))]
     ['done', 'done']
     """
     from gantools.data.prepare import tasks
     from gantools.data.prepare.change import ChangeImage
 
     change = options.change(overrides)
-    planned = tasks.one_to_one(source, output, options.wanted_format, options.existing)
+    planned = tasks.one_to_one(Path(source), Path(output), options.wanted_format, options.existing)
     return Prepared(planned, ChangeImage(change, options.seed, options.quality), options)
 
 
-def make_pairs(folders: Sequence[Path], output: Path, options: WritingImages) -> Prepared:
+def make_pairs(folders: Sequence[str | Path], output: str | Path, options: WritingImages) -> Prepared:
     """Two folders are combined into A|B images; one of A|B images is divided into two. Raises UsageError, DataError."""
     from gantools.data.prepare import pairs
 
-    if len(folders) == 1:
-        divided = pairs.dividing(folders[0], output, options.wanted_format, options.existing)
-        return Prepared(divided, pairs.Divide(options.quality), options)
-    if len(folders) != 2:
+    if len(folders) not in (1, 2):
         raise UsageError(f"pairs takes two folders to combine or one to divide, not {len(folders)}")
-    combined = pairs.combining(folders[0], folders[1], output, options.wanted_format, options.existing)
+    first, *others = map(Path, folders)
+    if not others:
+        divided = pairs.dividing(first, Path(output), options.wanted_format, options.existing)
+        return Prepared(divided, pairs.Divide(options.quality), options)
+    combined = pairs.combining(first, others[0], Path(output), options.wanted_format, options.existing)
     return Prepared(combined, pairs.Combine(options.quality), options)
 
 
-def split_data(source: Path, output: Path, options: Split) -> Prepared:
+def split_data(source: str | Path, output: str | Path, options: Split) -> Prepared:
     """Files of a data set become those of folders train, val and test; pairs stay together. Raises UsageError."""
     from gantools.data.prepare import split
     from gantools.data.prepare.recognise import kind_of
 
+    source = Path(source)
     kind = kind_of(source) if options.kind == "auto" else options.kind
     planned = split.plan(
-        source, output, kind, val=options.val, test=options.test, seed=options.seed, existing=options.existing
+        source, Path(output), kind, val=options.val, test=options.test, seed=options.seed, existing=options.existing
     )
     return Prepared(planned, split.Place(options.link), options)
 
