@@ -45,7 +45,8 @@ class CommandOptions:
                 object.__setattr__(self, name, parse(value))
             for each in value if isinstance(value, list) else [value]:
                 if parse is None and choices and each not in choices:
-                    raise UsageError(f"{name} {each!r}: give one of {', '.join(map(str, choices))}")
+                    words = ", ".join(str(choice) for choice in choices if choice is not None)
+                    raise UsageError(f"{name} {each!r}: give one of {words}")
 
 
 @cache
