@@ -274,7 +274,7 @@ def test_pairs_without_partners_and_of_other_sizes_cannot_train(tmp_path: Path, 
     for number in range(6):
         save(root / "source" / f"lonely{number}.png")
     report = look(root)
-    assert len(report.unmatched) == 6
+    assert (len(report.unmatched), report.training, report.validation) == (6, (0,), (0,))
     assert "6 files have no partner (source/lonely0.png, " in report.problems[0]
     assert "lonely5" not in report.problems[0]
 

@@ -110,10 +110,11 @@ def test_planes_that_are_cut_short_are_refused(layout):
             read(data[:length], name="cut.tif")
 
 
-def test_a_wrong_16_bit_decode_is_refused(monkeypatch):
+@pytest.mark.parametrize("wrong", [lambda made: np.roll(made, 1, axis=0), lambda made: made.astype(np.uint8), None])
+def test_a_wrong_16_bit_decode_is_refused(monkeypatch, wrong):
     """What OpenCV decodes must be what Pillow decodes, but for rounding."""
     decode = cv2.imdecode
-    monkeypatch.setattr(cv2, "imdecode", lambda data, flags: np.roll(decode(data, flags), 1, axis=0))
+    monkeypatch.setattr(cv2, "imdecode", lambda data, flags: wrong and wrong(decode(data, flags)))
     deep = make.noise(H, W, 3, np.uint16)
     ppm = b"P6 %d %d 65535\n" % (W, H) + deep.astype(">u2").tobytes()
     for data in (make.tiff(deep), make.png(deep, 2), ppm, make.png(deep[..., 0], 0), make.tiff(deep[..., 0])):
