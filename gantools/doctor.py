@@ -169,7 +169,7 @@ def import_findings(probes: Mapping[str, Probe]) -> Iterator[Finding]:
             yield Finding("problem", what, f"{reinstall}  # or train with --device cpu")
     if torch and not torch["cuda"] and NVIDIA_DRIVER.exists():
         build = torch["cuda_build"]
-        what = f"torch ({f'for CUDA {build}' if build else 'built without CUDA'}) finds no usable card"
+        what = f"torch (for CUDA {build}) finds no usable card" if build else "this torch was built without CUDA"
         fix = "nvidia-smi  # shows the driver: it may be older than this torch needs" if build else reinstall
         yield Finding("warning", f"an NVIDIA driver is installed, but {what}", fix)
 
