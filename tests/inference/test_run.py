@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 import gantools
 from gantools import infer, load_model
 from gantools.errors import ModelFileError, UsageError
+from gantools.files import STAGED_PREFIX
 from gantools.images.image import Image
 from gantools.images.io import reader, writer
 from gantools.inference import dry_run
@@ -31,7 +33,11 @@ def photo(tmp_path: Path) -> Path:
 
 
 def test_one_call_from_python(doubling: Path, photo: Path) -> None:
+    leftover = photo.with_name(f"{STAGED_PREFIX}1.png")
+    leftover.touch()
+    os.utime(leftover, (0, 0))
     (result,) = infer(doubling, photo, device="cpu")
+    assert not leftover.exists(), "it was a killed run's"
     assert result.output == photo.with_name("in.doubling.png")
     assert (result.input_size, result.output_size) == ((5, 3), (10, 6))
     assert (reader.read(result.output).pixels == 90).all()
