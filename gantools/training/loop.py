@@ -113,7 +113,11 @@ class Loop:
 
         The players begin with fresh optimizers, or with those of the checkpoint that is being resumed.
         """
-        trainer = self.trainer if self.trainer and self.progress.stage_step else self._open(stage)
+        trainer = self.trainer if self.progress.stage_step else None
+        if trainer is None:
+            trainer = self._open(stage)
+            if self.state.average:
+                self.state.average.begin_stage()
         self.trainer = trainer
         length = self.loader.length(self.state.options(stage))
         self.reporter.stage(stage.name, length, self.progress.stage_step)
