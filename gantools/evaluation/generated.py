@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gantools.checkpoint.weights import Latent
     from gantools.data.datasets.labelled import LabelledDataset
     from gantools.generation.latents import Sample
+    from gantools.generation.model import LatentModel
     from gantools.images.image import Pixels
     from gantools.metrics.classifier import Trained
 
@@ -89,11 +90,7 @@ def evaluate(
         raise DataError(f"--data: {len(held_out.images)} held-out images; at least 2 are compared")
     number = min(count or len(held_out.images), MOST_SAMPLES)
     samples = _samples(model.latent, datasets[1], number)
-    levels: list[list[Pixels]] = [[] for _ in range(model.latent.levels)]
-    for at in range(0, number, batch):
-        progress(at, number)
-        for level, images in zip(levels, model.levels(samples[at : at + batch]), strict=True):
-            level += images
+    levels = _made(model, samples, batch, progress)
     found = _Scores()
     _measure(found, model.latent, samples, levels, training, held_out)
     if feature_weights:
@@ -165,6 +162,16 @@ def _samples(latent: Latent, held_out: LabelledDataset, count: int) -> list[Samp
         )
         for seed in range(count)
     ]
+
+
+def _made(model: LatentModel, samples: list[Sample], batch: int, progress: Progress) -> list[list[Pixels]]:
+    """The samples' images at every level of the network, the smallest first."""
+    levels: list[list[Pixels]] = [[] for _ in range(model.latent.levels)]
+    for at in range(0, len(samples), batch):
+        progress(at, len(samples))
+        for level, images in zip(levels, model.levels(samples[at : at + batch]), strict=True):
+            level += images
+    return levels
 
 
 def _measure(
