@@ -296,33 +296,42 @@ def test_progan_fades_in_what_it_makes_and_what_it_sees(small, tmp_path: Path) -
         assert_near(mine, theirs)
 
 
-def test_stackgan_is_told_of_wrong_sentences(small, tmp_path: Path) -> None:
+def test_both_stages_of_stackgan_equal_a_hand_written_loop(small, tmp_path: Path) -> None:
     settings = small("stackgan/shoes-64", "stages.refine.steps=1")
-    ours = trained(settings, tmp_path / "run", Limits(max_steps=STEPS))
+    ours = trained(settings, tmp_path / "run")
     hand = Hand(settings)
-    first, judge = hand.recipe.generator.first, hand.recipe.discriminators[0]
+    first, second, judges = hand.recipe.generator.first, hand.recipe.generator.second, hand.recipe.discriminators
 
-    def costs(batch):
-        text, real = batch.condition, functional.avg_pool2d(batch.image, 2)
-        latent = torch.cat((torch.randn(4, hand.recipe.latent.size), torch.rand(4, 0)), 1)[:, : first.latent_size]
-        fake, code = first.draw(latent, text)
-        wrong = text.roll(-1, 0)  # all captions of these batches differ
-        assert (wrong != text).any(1).all()
+    def costs(stage: int):
+        def of(batch):
+            text = batch.condition
+            latent = torch.cat((torch.randn(4, hand.recipe.latent.size), torch.rand(4, 0)), 1)
+            fake, code = first.draw(latent[:, : first.latent_size], text)
+            if stage:
+                fake, code = second(fake.detach(), latent[:, first.latent_size :], text)
+            real = batch.image if stage else functional.avg_pool2d(batch.image, 2)
+            wrong = text.roll(-1, 0)  # all captions of these batches differ
+            assert (wrong != text).any(1).all()
 
-        def d_cost() -> Tensor:
-            right, made = judge(real, text), judge(fake.detach(), text)
-            return (bce(right, 1) + bce(made, 0)) / 2 + (bce(right, 1) + bce(judge(real, wrong), 0)) / 2
+            def d_cost() -> Tensor:
+                right, made = judges[stage](real, text), judges[stage](fake.detach(), text)
+                return (bce(right, 1) + bce(made, 0)) / 2 + (bce(right, 1) + bce(judges[stage](real, wrong), 0)) / 2
 
-        def g_cost() -> Tensor:
-            variance = (2 * code.log_deviation).exp()
-            divergence = 0.5 * (code.mean**2 + variance - 1 - variance.log()).mean()
-            return bce(judge(fake, text), 1) + 2.0 * divergence
+            def g_cost() -> Tensor:
+                variance = (2 * code.log_deviation).exp()
+                divergence = 0.5 * (code.mean**2 + variance - 1 - variance.log()).mean()
+                return bce(judges[stage](fake, text), 1) + 2.0 * divergence
 
-        return fake, d_cost, g_cost
+            return fake, d_cost, g_cost
 
-    hand.train([first], [judge], costs)
-    for mine, theirs in ((ours.generator.first, first), (ours.discriminators[0], judge)):
+        return of
+
+    hand.train([first], [judges[0]], costs(0))
+    first.eval().requires_grad_(False)
+    hand.train([second], [judges[1]], costs(1), steps=1)
+    for mine, theirs in zip(ours.discriminators, judges, strict=True):
         assert_near(mine, theirs)
+    assert_near(ours.generator, hand.recipe.generator)
 
 
 def test_the_second_stage_leaves_the_first_as_it_is(small, tmp_path: Path) -> None:
