@@ -189,6 +189,11 @@ def test_metadata_survives_two_formats(first, last, dtype):
     assert (seen.info["icc_profile"], seen.info["xmp"]) == (make.srgb_profile(), XMP)
 
 
+@pytest.mark.parametrize("kind", ["png", "jpg", "tif", "webp"])
+def test_an_image_without_a_resolution_gets_none(kind):
+    assert read(encode(image_of(dpi=None), kind)).metadata.dpi is None
+
+
 def test_bmp_keeps_the_resolution():
     assert read(encode(image_of(dpi=(300.0, 150.0)), "bmp")).metadata.dpi == pytest.approx((300, 150), abs=0.02)
 

@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
-from PIL import ImageFile
+from PIL import ExifTags, ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from gantools.images.image import Metadata, Other
 from gantools.images.io import exif, png_chunks, xmp
@@ -113,6 +114,8 @@ def _dpi(image: ImageFile.ImageFile, block: bytes | None) -> tuple[float, float]
     try:
         if image.format == "JPEG" and image.info.get("jfif_unit") not in (1, 2):
             stated = exif.dpi_of(block) if block else None
+        elif isinstance(image, TiffImageFile) and ExifTags.Base.XResolution not in image.tag_v2:
+            return None  # Pillow says 1 dpi
         else:
             stated = image.info.get("dpi")
         across, down = (float(value) for value in stated or ())
