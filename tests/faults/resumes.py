@@ -90,9 +90,9 @@ def _batch(loop: Loop, value: float) -> None:
     """The next batch holds it, as one of a broken decoder would."""
     original = loop.loader.step
 
-    def spoiled() -> list[Any]:
+    def spoiled(*stage: Any) -> list[Any]:
         loop.loader.step = original  # type: ignore[method-assign]
-        batches = original()
+        batches = original(*stage)
         for tensor in (part for part in vars(batches[0]).values() if isinstance(part, torch.Tensor)):
             tensor.view(-1)[0] = value
         return batches

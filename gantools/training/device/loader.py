@@ -47,9 +47,10 @@ class DeviceLoader:
         moved = map(self._to_device, self._stream)
         self._batches = Prefetcher(self._stream, self._to_device, CudaStream(runtime.device)) if on_cuda else moved
 
-    def step(self, options: StageOptions[Any]) -> list[Any]:
-        """The batches of the next step of a stage, as network tensors on the device."""
-        return [next(self._batches) for _ in range(options.accumulate_batches or self._accumulated)]
+    def step(self, options: StageOptions[Any] | None = None) -> list[Any]:
+        """The batches of the next step, as network tensors on the device; a stage may want several of its own."""
+        own = options.accumulate_batches if options else None
+        return [next(self._batches) for _ in range(own or self._accumulated)]
 
     def images_per_step(self, options: StageOptions[Any]) -> int:
         """The images of a step of a stage, of all ranks together."""
