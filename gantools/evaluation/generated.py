@@ -223,18 +223,18 @@ def _by_class(
     from gantools.metrics.frechet import frechet
 
     made, real = levels[-1], held_out.images
-    features, vectors, half = trained.features(real), trained.features(made), len(real) // 2
+    features, vectors = trained.features(real), trained.features(made)
     height, width = real[0].shape[:2]
     found.add(
-        "frechet_classifier", {MODEL: frechet(vectors, features), HELD_OUT: frechet(features[:half], features[half:])}
+        "frechet_classifier", {MODEL: frechet(vectors, features), HELD_OUT: frechet(features[::2], features[1::2])}
     )
     for level in levels[:-1]:
         rows, columns = level[0].shape[:2]
         coarse = trained.features(_at_size(_at_size(real, rows, columns), height, width))
         distance = frechet(trained.features(_at_size(level, height, width)), coarse)
         found.add("frechet_classifier", {f"{columns}x{rows} px": distance})
-    if half > sets.NEIGHBOURS:
-        for name, pair in {MODEL: (vectors, features), HELD_OUT: (features[:half], features[half:])}.items():
+    if len(real) // 2 > sets.NEIGHBOURS:
+        for name, pair in {MODEL: (vectors, features), HELD_OUT: (features[::2], features[1::2])}.items():
             precision, recall = sets.precision_recall(*pair)
             found.add("precision", {name: precision})
             found.add("recall", {name: recall})
@@ -288,14 +288,13 @@ def _through_network(
     if not usable:
         raise UsageError(f"--feature-weights: samples are not compared by {', '.join(sorted(given))}")
     loaded = prepare(usable, FeatureFiles(feature_weights), device)
-    half = len(real) // 2
     for name, embedder in loaded.embedders.items():
         vectors, features = (
             np.stack([embedder.embed(_enlarged(image)) for image in images]) for images in (made, real)
         )
-        found.add(name, {MODEL: frechet(vectors, features), HELD_OUT: frechet(features[:half], features[half:])})
+        found.add(name, {MODEL: frechet(vectors, features), HELD_OUT: frechet(features[::2], features[1::2])})
         if name == "frechet_distance":
-            pairs = {MODEL: (vectors, features), HELD_OUT: (features[:half], features[half:])}
+            pairs = {MODEL: (vectors, features), HELD_OUT: (features[::2], features[1::2])}
             found.add("kernel_distance", {name: sets.kernel_distance(*pair) for name, pair in pairs.items()})
         found.notes.append(f"{name} by {loaded.networks[name]}")
 
