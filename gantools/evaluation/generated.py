@@ -264,8 +264,12 @@ def _by_attribute(found: _Scores, made: Sequence[Pixels], training: _Real, held_
 
 
 def _codes(found: _Scores, made: Sequence[Pixels], latent: Latent, samples: Sequence[Sample]) -> None:
-    """What each continuous code moves most: slant, width, height or brightness."""
+    """What each continuous code moves most: slant, width, height or brightness, for one value of the first code."""
     shapes = sets.moments(made)
+    if latent.categorical:
+        values = np.stack([each.latent[latent.noise_size :][: latent.categorical[0]] for each in samples])
+        count = np.maximum(values.sum(axis=0), 1)
+        shapes = {name: shape - values @ (shape @ values / count) for name, shape in shapes.items()}
     for number in range(latent.continuous):
         code = [float(each.latent[latent.noise_size + sum(latent.categorical) + number]) for each in samples]
         related = {name: sets.correlation(np.asarray(code), values) for name, values in shapes.items()}

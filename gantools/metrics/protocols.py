@@ -208,7 +208,7 @@ _TABLE = (
     MetricProtocol(
         "code_correlation",
         "",
-        "correlation of a continuous code with slant, width, height or brightness, the strongest, without its sign",
+        "correlation of a continuous code with slant, width, height or brightness, the strongest for one value of c1",
         "samples",
     ),
     MetricProtocol(
