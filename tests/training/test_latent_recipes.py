@@ -175,7 +175,7 @@ def test_gan_and_dcgan_steps_equal_a_hand_written_loop(small, tmp_path: Path, sp
         fake = g(torch.cat((torch.randn(4, 100), torch.rand(4, 0)), 1))
         return fake, lambda: bce(d(batch.image), 1) + bce(d(fake.detach()), 0), lambda: bce(d(fake), 1)
 
-    hand.train([g], [d], costs)
+    hand.train([g], [d], costs, rates=(1e-3 if spec.startswith("dcgan") else 2e-4, 2e-4))
     assert_same(ours.generator, g)
     assert_same(ours.discriminator, d)
 
