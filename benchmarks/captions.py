@@ -14,11 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gantools.checkpoint import weights
-from gantools.data.datasets.labelled import LabelledDataset
 from gantools.data.loading.sampler import SampleKey
-from gantools.data.options.labelled import LabelledData
-from gantools.generation.latents import Sample, vector_of
+from gantools.evaluation.generated import dataset_of, samples_of
 from gantools.generation.model import open_model
 from gantools.inference import find_weights
 
@@ -32,12 +29,11 @@ def main(model: str, data: str) -> None:
     """Print mean, median and 90th percentile of ΔE."""
     path = find_weights.resolve(model)
     loaded = open_model(path)
-    settings = dict(weights.describe(path).about["config"]["data"]) | {"dir": str(Path(data))}
-    held_out = LabelledDataset(LabelledData.model_validate(settings, strict=False), "validation", seed=0)
+    held_out = dataset_of(path, Path(data), "validation")
     examples = [held_out[SampleKey(0, index)] for index in range(len(held_out))]
     differences = []
-    for seed, example in enumerate(examples):
-        made = loaded.images([Sample("", vector_of(loaded.latent, seed), example.condition)])[0]
+    for sample, example in zip(samples_of(loaded.latent, held_out, len(examples)), examples, strict=True):
+        made = loaded.images([sample])[0]
         differences.append(float(np.linalg.norm(colour(made) - colour(example.image))))
     known = {held_out.attributes(example.name)["main"] for example in examples}
     middle, most = np.percentile(differences, [50, 90])

@@ -6,17 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from gantools.errors import GantoolsError, ImageError
-from gantools.evaluation.generated import as_rgb
 from gantools.evaluation.measurement import Measurement
 from gantools.evaluation.result import Evaluation, Failure, Row
 from gantools.evaluation.run_model import run_on_file
-from gantools.generation.latents import Sample, vector_of
+from gantools.generation.latents import Sample, samples
 from gantools.generation.model import LatentModel
 from gantools.images.image import Pixels
 from gantools.images.io import reader
+from gantools.images.ops.color import as_rgb
 from gantools.images.ops.resize import resize_bicubic
 from gantools.inference.model import Model
 from gantools.inference.options import ScaleTo
@@ -104,9 +102,9 @@ class SampleComparison:
 
 
 def _sample(model: LatentModel, seed: int) -> Sample:
-    latent = model.latent
-    condition = np.eye(len(latent.classes), dtype=np.float32)[seed % len(latent.classes)] if latent.classes else None
-    return Sample(f"seed{seed:04d}", vector_of(latent, seed), condition)
+    classes = model.latent.classes
+    label = [classes[seed % len(classes)]] if classes else []
+    return samples(model.latent, [seed], label, (), {})[0]
 
 
 def _truth_of(path: Path, truths: Path) -> Path:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gantools.errors import DataError, UsageError
 from gantools.evaluation.result import Evaluation, Row
+from gantools.images.ops.color import as_rgb
 from gantools.metrics import sets
 from gantools.metrics.example import MODEL
 from gantools.metrics.protocols import METRICS, MetricProtocol
@@ -76,20 +77,16 @@ def evaluate(
     ``feature_weights`` sets are compared by that network's features too. ``sheet``: where to draw samples beside real
     images. Raises UsageError, DataError and ModelFileError.
     """
-    from gantools.checkpoint import weights
     from gantools.devices import choose_device
     from gantools.generation.model import open_model
 
     model = open_model(path, device=choose_device(device))
-    settings = (weights.describe(path).about.get("config") or {}).get("data")
-    if not isinstance(settings, dict):
-        raise UsageError(f"'{path}': does not say what it was trained on")
-    datasets = [_dataset(settings, data, split) for split in ("training", "validation")]
+    datasets = [dataset_of(path, data, split) for split in ("training", "validation")]
     training, held_out = (_real(dataset) for dataset in datasets)
     if len(held_out.images) < 2:
         raise DataError(f"--data: {len(held_out.images)} held-out images; at least 2 are compared")
     number = min(count or len(held_out.images), MOST_SAMPLES)
-    samples = _samples(model.latent, datasets[1], number)
+    samples = samples_of(model.latent, datasets[1], number)
     levels = _made(model, samples, batch, progress)
     found = _Scores()
     _measure(found, model.latent, samples, levels, training, held_out)
@@ -126,10 +123,15 @@ def evaluate_several(files: Mapping[str, Path], data: Path, device: str) -> Eval
     )
 
 
-def _dataset(settings: Mapping[str, Any], data: Path, split: Any) -> LabelledDataset:
+def dataset_of(path: Path, data: Path, split: Any) -> LabelledDataset:
+    """The images of ``data``, prepared as those that the model was trained on. Raises UsageError and DataError."""
+    from gantools.checkpoint import weights
     from gantools.data.datasets.labelled import LabelledDataset
     from gantools.data.options.labelled import LabelledData
 
+    settings = (weights.describe(path).about.get("config") or {}).get("data")
+    if not isinstance(settings, dict):
+        raise UsageError(f"'{path}': does not say what it was trained on")
     options = LabelledData.model_validate({**settings, "dir": str(data), "labels": "auto"}, strict=False)
     if not settings.get("classes"):
         options = options.model_copy(update={"classes": None})
@@ -148,7 +150,7 @@ def _real(dataset: LabelledDataset) -> _Real:
     return _Real([sample.image for sample in samples], np.asarray(classes), columns)
 
 
-def _samples(latent: Latent, held_out: LabelledDataset, count: int) -> list[Sample]:
+def samples_of(latent: Latent, held_out: LabelledDataset, count: int) -> list[Sample]:
     """Samples of seeds 0, 1, … with the conditions of the held-out images, in turn."""
     from gantools.data.loading.sampler import SampleKey
     from gantools.generation.latents import Sample, vector_of
@@ -307,11 +309,6 @@ def _enlarged(image: Pixels) -> Pixels:
     """RGB with both sides of at least 32 px, each pixel repeated."""
     times = -(-LEAST_ENLARGED_PX // min(image.shape[:2]))
     return as_rgb(image).repeat(times, axis=0).repeat(times, axis=1)
-
-
-def as_rgb(image: Pixels) -> Pixels:
-    """The image with three channels. Shapes: uint8 [H, W, 1 or 3] → [H, W, 3]."""
-    return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
 
 
 def _at_size(images: Sequence[Pixels], height: int, width: int) -> list[Pixels]:

@@ -20,6 +20,7 @@ from gantools.generation.latents import Sample
 from gantools.generation.options import GenerateOptions
 from gantools.images.image import Image, Pixels
 from gantools.images.io import writer
+from gantools.images.ops.color import as_rgb
 from gantools.images.ops.grid import grid
 from gantools.jobs import outputs
 from gantools.jobs.outputs import Existing
@@ -79,12 +80,12 @@ class Generation:
 
     def _image(self, model: LatentModel, output: Output) -> Pixels:
         """An image at every level, side by side."""
-        return grid([[_rgb(image) for image in model.steps(output.samples[0])]])
+        return grid([[as_rgb(image) for image in model.steps(output.samples[0])]])
 
     def _sheet(self, model: LatentModel, output: Output) -> list[Pixels]:
         images = [model.images([sample])[0] for sample in output.samples]
         _, columns = self.options.grid or (1, 1)
-        rows = [[_rgb(image) for image in images[at : at + columns]] for at in range(0, len(images), columns)]
+        rows = [[as_rgb(image) for image in images[at : at + columns]] for at in range(0, len(images), columns)]
         return [grid(rows)]
 
     def _moving(self, model: LatentModel, wanted: Sequence[Output]) -> Iterator[Result]:
@@ -208,7 +209,7 @@ def _image_path(path: Path) -> Path:
 def _written(output: Output, pixels: Pixels, seconds: float) -> Result:
     try:
         output.output.parent.mkdir(parents=True, exist_ok=True)
-        writer.write(Image(_rgb(pixels), gray=pixels.shape[2] == 1), output.output)
+        writer.write(Image(as_rgb(pixels), gray=pixels.shape[2] == 1), output.output)
     except Exception as error:
         return failed(output, error, seconds, None)
     return _done(output, pixels, seconds)
@@ -216,7 +217,3 @@ def _written(output: Output, pixels: Pixels, seconds: float) -> Result:
 
 def _done(output: Output, pixels: Pixels, seconds: float) -> Result:
     return Result(output.input, output.output, "done", seconds, output_size=(pixels.shape[1], pixels.shape[0]))
-
-
-def _rgb(pixels: Pixels) -> Pixels:
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels

@@ -12,6 +12,7 @@ from PIL import Image as PillowImage
 from gantools import files
 from gantools.errors import GantoolsError, UsageError
 from gantools.images.image import Pixels
+from gantools.images.ops.color import as_rgb
 
 SUFFIXES = (".gif", ".webp", ".png", ".apng", ".mp4")
 
@@ -47,7 +48,7 @@ def _write_mp4(frames: Iterable[Pixels], path: Path, fps: float) -> None:
     writer: cv2.VideoWriter | None = None
     try:
         for frame in frames:
-            bgr = np.ascontiguousarray(np.broadcast_to(frame, (*frame.shape[:2], 3))[..., ::-1])
+            bgr = np.ascontiguousarray(as_rgb(frame)[..., ::-1])
             if writer is None:
                 code = cv2.VideoWriter.fourcc(*"mp4v")
                 writer = cv2.VideoWriter(str(named), code, fps, (bgr.shape[1], bgr.shape[0]))

@@ -100,7 +100,7 @@ def classes_of(items: Sequence[LabelledItem], options: LabelledData) -> tuple[st
 
 def vocabulary_of(items: Sequence[LabelledItem], options: LabelledData) -> tuple[str, ...]:
     """The words of a set's captions. Raises DataError where captions are required and an image has none."""
-    without = [item.name for item in items if not any(map(text.words, item.captions))]
+    without = labelled.without_caption(items)
     if options.captions == "none" or without or not items:
         if options.captions == "required":
             missing = f"; {len(without)} images have none, such as {without[0]}" if without else ""

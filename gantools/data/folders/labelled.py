@@ -7,7 +7,7 @@ import gzip
 import io
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gantools import text
 from gantools.data.folders import search
 from gantools.data.folders.layout import Item, Layout
 from gantools.errors import DataError
@@ -168,6 +169,11 @@ def chosen(items: Sequence[Item], classes: Sequence[str] | None, *, all_needed: 
             known = ", ".join(sorted(filter(None, there), key=natural)) or "none"
             raise DataError(f"data.classes: no image is of class {name!r}; there are {known}")
     return tuple(item for item in labelled if item.label in classes)
+
+
+def without_caption(items: Iterable[LabelledItem]) -> list[str]:
+    """Names of the items that have no caption with a word in it."""
+    return [item.name for item in items if not any(map(text.words, item.captions))]
 
 
 def natural(name: str) -> tuple[bool, int, str]:

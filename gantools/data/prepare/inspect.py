@@ -161,7 +161,7 @@ def _labels(folder: Path) -> tuple[dict[str, int], dict[str, Any], list[str]]:
         return {}, {}, [str(error)]
     counts = Counter(item.label for item in items if item.label is not None)
     classes = {name: counts[name] for name in sorted(counts, key=labelled.natural)}
-    missing = [item.name for item in items if not any(map(text.words, item.captions))]
+    missing = labelled.without_caption(items)
     if len(missing) == len(items):
         return classes, {}, []
     words = text.vocabulary(caption for item in items for caption in item.captions)

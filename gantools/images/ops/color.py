@@ -30,6 +30,11 @@ def gray_to_rgb(gray: Pixels) -> Pixels:
     return np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB))
 
 
+def as_rgb(pixels: Pixels) -> Pixels:
+    """Three channels of one or three. Shapes: [H, W, 1 or 3] → [H, W, 3]."""
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
 def with_luminance(colours: Pixels, image: Pixels) -> Pixels:
     """``image`` in the colours of another: its luminance (BT.601) and their differences from their own.
 
