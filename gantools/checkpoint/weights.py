@@ -43,6 +43,8 @@ class Latent:
     vocabulary: tuple[str, ...] = ()
     levels: int = 1
     """How many sizes the generator goes through; above 1 it has ``steps``."""
+    rows: int = 0
+    """How many rows of styles an image has; above 0 the generator has ``styles`` and ``synthesis``."""
 
     @property
     def noise_size(self) -> int:

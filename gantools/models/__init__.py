@@ -44,6 +44,7 @@ LATENT_GENERATORS: Registry[nn.Module] = Registry(
         "laplacian": "gantools.models.latent.laplacian:LaplacianGenerator",
         "progressive": "gantools.models.latent.progressive:ProgressiveGenerator",
         "stack": "gantools.models.latent.stack:StackGenerator",
+        "style": "gantools.models.latent.style:StyleGenerator",
     },
 )
 """Networks from a latent vector, and a condition where they read one, to an image."""

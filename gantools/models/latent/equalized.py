@@ -15,18 +15,19 @@ class EqualizedConv2d(nn.Module):
     """A convolution whose weights are drawn from N(0, 1) and multiplied by gain/√fan_in whenever it runs.
 
     So all weights have the same dynamic range, and an optimizer with steps of a fixed size learns all equally fast.
-    Shapes: (N, inputs, H, W) → (N, outputs, H, W): same padding.
+    Shapes: (N, inputs, H, W) → (N, outputs, H, W): same padding; with a stride none.
     Paper: Karras 2018, arXiv 1710.10196, section 4.1.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel_px: int, gain: float = HE_GAIN) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel_px: int, gain: float = HE_GAIN, *, bias: bool = True) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_px, kernel_px))
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.factor, self.padding = gain / sqrt(inputs * kernel_px**2), kernel_px // 2
 
-    def forward(self, features: Tensor) -> Tensor:
-        return functional.conv2d(features, self.weight * self.factor, self.bias, padding=self.padding)
+    def forward(self, features: Tensor, stride: int = 1) -> Tensor:
+        padding = self.padding if stride == 1 else 0
+        return functional.conv2d(features, self.weight * self.factor, self.bias, stride, padding)
 
 
 class EqualizedLinear(nn.Module):
