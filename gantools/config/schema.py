@@ -130,6 +130,12 @@ class TrainOptions(Options):
         lt=1,
         plausible=(0.5, 0.99999),
     )
+    ema_kimg: float | None = setting(
+        None,
+        "half-life of that average in thousands of images, instead of ema_decay: the same for any batch size",
+        gt=0,
+        plausible=(0.01, 1000),
+    )
     log_every_steps: int = setting(50, "steps between rows of metrics.jsonl", ge=1)
     preview_every_steps: int = setting(500, "steps between sample sheets", ge=1)
     validate_every_steps: int | None = setting(
@@ -146,6 +152,16 @@ class TrainOptions(Options):
     max_skipped_steps: int = setting(
         20, "consecutive fp16 steps per player that may overflow before the run stops", ge=0
     )
+
+    @model_validator(mode="after")
+    def _one_average(self) -> Self:
+        if self.ema_decay and self.ema_kimg:
+            raise ValueError("give the moving average either as ema_decay or as ema_kimg")
+        return self
+
+    def average_decay(self, images_per_step: int) -> float | None:
+        """The moving average's decay a step; None: there is no average."""
+        return self.ema_decay if self.ema_kimg is None else 0.5 ** (images_per_step / (1000 * self.ema_kimg))
 
 
 class DataSection(Options):

@@ -1,16 +1,14 @@
-"""Penalties on a critic's gradient with respect to its input. In float32 with autocast off: they are second-order."""
+"""Penalties on gradients: a critic's by its input, a generator's by its styles. In float32: they are second-order."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor, nn
 
 from gantools.losses.numerics import at_least_float32
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
@@ -36,6 +34,32 @@ def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
     with torch.autocast(real.device.type, enabled=False):
         wide_real = at_least_float32(real.detach()).requires_grad_()
         return _input_gradient(critic, wide_real).square().sum(dim=1).mean()
+
+
+class PathLength(nn.Module):
+    """How unevenly an image answers to its styles: (‖Jᵀy‖ - running mean)², y random. Unweighted (the paper's is 2).
+
+    The norm is the root of the mean over rows. The running mean moves by 1 % each time.
+    Shapes: styles (N, rows, style_size) → images (N, C, H, W).
+    Paper: Karras 2020, arXiv 1912.04958, section 3.2 and appendix B.
+    """
+
+    running_mean: Tensor
+
+    def __init__(self, decay: float = 0.01) -> None:
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("running_mean", torch.zeros(()))
+
+    def forward(self, synthesis: Callable[[Tensor], Tensor], styles: Tensor) -> Tensor:
+        with torch.autocast(styles.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
+            image = synthesis(at_least_float32(styles))
+            noise = torch.randn_like(image) / math.sqrt(image[0, 0].numel())
+            (gradient,) = torch.autograd.grad((image * noise).sum(), styles, create_graph=True)
+            lengths = gradient.square().sum(dim=2).mean(dim=1).sqrt()
+            mean = self.running_mean.lerp(lengths.mean(), self.decay)
+            self.running_mean.copy_(mean.detach())
+            return (lengths - mean).square().mean()
 
 
 def _input_gradient(critic: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:

@@ -85,13 +85,17 @@ class LatentRecipe(Recipe["LabelledImages", Drawn]):
 
     def scores(self, image: Tensor, condition: Tensor | None) -> Tensor:
         """The discriminator's logits of images, which ``model.augmentation`` changes before it sees them."""
-        policies = getattr(self.config.model, "augmentation", ())
-        if policies:
-            from gantools.training.augment import augment  # needs torch
-
-            image = augment(image, policies)
-        logits: Tensor = self.discriminator(image, condition)
+        logits: Tensor = self.discriminator(self.augmented(image), condition)
         return logits
+
+    def augmented(self, image: Tensor) -> Tensor:
+        """Images as the discriminator sees them."""
+        policies = getattr(self.config.model, "augmentation", ())
+        if not policies:
+            return image
+        from gantools.training.augment import augment  # needs torch
+
+        return augment(image, policies)
 
     @property
     def image_px(self) -> tuple[int, int]:

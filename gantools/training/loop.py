@@ -119,7 +119,10 @@ class Loop:
             if self.state.average:
                 self.state.average.begin_stage()
         self.trainer = trainer
-        length = self.loader.length(self.state.options(stage))
+        options = self.state.options(stage)
+        if self.state.average:
+            self.state.average.decay = self.options.average_decay(self.loader.images_per_step(options)) or 0.0
+        length = self.loader.length(options)
         self.reporter.stage(stage.name, length, self.progress.stage_step)
         self.health.begin(self.progress.step)
         return trainer, length, LogWindow(self.progress.step)

@@ -48,7 +48,8 @@ class TrainState:
             self.runtime.place(network)
         self.runtime.compile(self.networks, self.recipe.composed())
         exported = exported_networks(self.recipe, self.networks)
-        self.average = MovingAverage(exported, train.ema_decay) if train.ema_decay else None
+        is_averaged = train.average_decay(1) is not None
+        self.average = MovingAverage(exported, train.ema_decay or 0.0) if is_averaged else None
         self.validation = Validation(
             self.recipe, spec.validation, self.networks, self.runtime, self.average, train.validation_px
         )

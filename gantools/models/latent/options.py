@@ -81,3 +81,22 @@ class StackOptions(Options):
     base_channels: int = setting(128, "channels of the generators (COCO: 192)", paper=128, ge=4)
     discriminator_channels: int = setting(64, "channels of the discriminators (COCO: 96)", paper=64, ge=1)
     residual_blocks: int = setting(4, "residual blocks of the second stage", paper=4, ge=0)
+
+
+class StyleOptions(Options):
+    """A mapping network to styles and a synthesis network that they modulate (Karras 2020)."""
+
+    name: Literal["style"] = "style"
+    latent_size: int = setting(512, "values of the latent vector", paper=512, ge=1)
+    style_size: int = setting(512, "values of a style", paper=512, ge=1)
+    mapping_layers: int = setting(8, "dense layers from the latent vector to a style", paper=8, ge=1, le=16)
+    channel_base: int | None = setting(
+        None,
+        "channels at side s: base / s, at most max_channels; null: 32768 from 512 px, else 16384",
+        paper=32768,
+        ge=8,
+    )
+    max_channels: int = setting(512, "upper bound of the channels", paper=512, ge=1)
+    clamp: float | None = setting(
+        None, "largest feature, so that float16 does not overflow; null: none", source=256, gt=0
+    )

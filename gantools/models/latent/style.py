@@ -73,13 +73,15 @@ class Mapping(nn.Module):
         self.register_buffer("running_mean", torch.zeros(style_size))
 
     def forward(self, latent: Tensor | None, condition: Tensor | None = None) -> Tensor:
-        parts = [] if latent is None else [pixel_norm(latent.float())]
-        if self.embed is not None and condition is not None:
-            parts.append(pixel_norm(self.embed(condition.float())))
-        style = torch.cat(parts, dim=1)
-        for layer in self.layers:
-            style = activated(layer(style))
-        return style
+        """Computed in float32, also under autocast: small numbers that all layers depend on."""
+        with torch.autocast(self.running_mean.device.type, enabled=False):
+            parts = [] if latent is None else [pixel_norm(latent.float())]
+            if self.embed is not None and condition is not None:
+                parts.append(pixel_norm(self.embed(condition.float())))
+            style = torch.cat(parts, dim=1)
+            for layer in self.layers:
+                style = activated(layer(style))
+            return style
 
     @torch.no_grad()
     def follow(self, style: Tensor) -> None:
@@ -313,6 +315,11 @@ class StyleDiscriminator(nn.Module):
         self.dense = EqualizedLinear(first * START_PX**2, first, gain=1)
         self.mapping = Mapping(0, condition_size, first, mapping_layers) if condition_size else None
         self.score = EqualizedLinear(first, first if condition_size else 1, gain=1)
+
+    def freeze(self, levels: int) -> None:
+        """Let the largest ``levels`` sizes, from the image on, learn no more (Mo 2020, arXiv 2002.10964)."""
+        for module in (self.from_image, *self.levels)[: levels + 1] if levels else ():
+            module.requires_grad_(False)
 
     def forward(self, image: Tensor, condition: Tensor | None = None) -> Tensor:
         features = activated(self.from_image(image), clamp=self.clamp)
