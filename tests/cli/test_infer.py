@@ -400,14 +400,18 @@ def test_a_stopped_run_says_how_to_go_on(
         photo(f"in/{number}.png")
     print_result, close = ResultPrinter.print, Results.close
 
+    interrupted: list[Any] = []
+
     def stopped(self: ResultPrinter, result: Any) -> None:
         print_result(self, result)
+        interrupted.append(result)
         raise KeyboardInterrupt
 
     def closed(self: Results) -> None:
         """What was under way is finished; how much that is depends on the machine, so two results are left."""
         close(self)
-        photo("out/0.png"), photo("out/1.png"), [path.unlink() for path in Path("out").glob("[23].png")]
+        if interrupted:
+            photo("out/0.png"), photo("out/1.png"), [path.unlink() for path in Path("out").glob("[23].png")]
 
     with monkeypatch.context() as patch:
         patch.setattr(ResultPrinter, "print", stopped)
