@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -58,11 +58,17 @@ def parse_codes(given: Sequence[str]) -> Codes:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image to be made. Shapes: ``latent`` [size], ``condition`` [K] or None. ``name`` is its file's stem."""
+    """One image to be made. Shapes: ``latent`` [size], ``condition`` [K] or None. ``name`` is its file's stem.
+
+    ``seed`` decides its random noise, where the network has some. ``styles``, [rows, style_size], are used as they are
+    instead of the latent vector's.
+    """
 
     name: str
     latent: Vectors
     condition: Vectors | None = None
+    seed: int = 0
+    styles: Vectors | None = None
 
 
 def samples(
@@ -80,7 +86,7 @@ def samples(
             share = number / max(1, len(seeds) - 1)
             at = {name: first + share * (last - first) for name, (first, last) in codes.items()}
             vector = _with_codes(vector_of(latent, seed), latent, at)
-            made.append(Sample(f"{prefix}seed{seed:04d}", vector, condition))
+            made.append(Sample(f"{prefix}seed{seed:04d}", vector, condition, seed))
     return made
 
 
@@ -167,19 +173,44 @@ def _some(latent: Latent) -> str:
 def between(keys: Sequence[Sample], frames: int, *, normal: bool, loop: bool) -> list[Sample]:
     """A walk through samples, ``frames`` from each to the next: along the sphere for normal vectors, else straight.
 
-    A loop returns to the first sample; its last frame is the one before that.
+    Styles, where the samples have them, follow a smooth curve. A loop returns to the first sample; its last frame is
+    the one before that. All frames have the first sample's seed, so that random noise stands still.
     """
     stops = [*keys, keys[0]] if loop else list(keys)
+    curve = _curve([key.styles for key in keys if key.styles is not None], loop=loop)
     walk: list[Sample] = []
-    for start, end in pairwise(stops):
+    for number, (start, end) in enumerate(pairwise(stops)):
         for frame in range(frames):
             share = frame / frames
             latent = slerp(start.latent, end.latent, share) if normal else _lerp(start.latent, end.latent, share)
             condition = None
             if start.condition is not None and end.condition is not None:
                 condition = _lerp(start.condition, end.condition, share)
-            walk.append(Sample(f"frame{len(walk):05d}", latent, condition))
-    return walk if loop else [*walk, Sample(f"frame{len(walk):05d}", stops[-1].latent, stops[-1].condition)]
+            styles = curve(number + share) if curve else None
+            walk.append(Sample(f"frame{len(walk):05d}", latent, condition, keys[0].seed, styles))
+    last = replace(stops[-1], name=f"frame{len(walk):05d}", seed=keys[0].seed)
+    return walk if loop else [*walk, last]
+
+
+def _curve(points: Sequence[Vectors], *, loop: bool) -> Callable[[float], Vectors] | None:
+    """Through points at 0, 1, 2, …: Catmull and Rom's cubic, whose slope at a point is half the way past it."""
+    if not points:
+        return None
+    count = len(points)
+
+    def at(number: int) -> Vectors:
+        return points[number % count] if loop else points[min(max(number, 0), count - 1)]
+
+    def curve(time: float) -> Vectors:
+        number, share = int(time), time - int(time)
+        before, start, end, after = (at(number + step) for step in (-1, 0, 1, 2))
+        slopes = (end - before) / 2, (after - start) / 2
+        weights = np.polyval((2, -3, 0, 1), share), np.polyval((-2, 3, 0, 0), share)
+        bends = np.polyval((1, -2, 1, 0), share), np.polyval((1, -1, 0, 0), share)
+        curved = weights[0] * start + weights[1] * end + bends[0] * slopes[0] + bends[1] * slopes[1]
+        return np.asarray(curved, np.float32)
+
+    return curve
 
 
 def slerp(a: Vectors, b: Vectors, share: float) -> Vectors:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -13,20 +14,30 @@ from torch import Tensor, nn
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export, Latent
 from gantools.errors import ModelFileError, UsageError
-from gantools.generation.latents import Sample
+from gantools.generation.latents import Sample, Vectors
 from gantools.images import ranges
 from gantools.images.image import Pixels
 from gantools.models import LATENT_GENERATORS
 
+if TYPE_CHECKING:
+    from gantools.models.latent.style import StyleGenerator
+
 
 @dataclass(frozen=True, eq=False)
 class LatentModel:
-    """A generator with what it says about itself; images come out in float32."""
+    """A generator with what it says about itself; images come out in float32.
+
+    The rest is for generators with styles. ``truncation`` moves the first ``truncated_rows`` (all by default) towards
+    the mean style, 0 is that. ``noise``: the planes that are stored, those of a sample's seed, or none.
+    """
 
     recipe: str
     export: Export
     network: nn.Module
     device: torch.device
+    truncation: float = 1.0
+    truncated_rows: int | None = None
+    noise: Literal["const", "random", "none"] = "const"
 
     @property
     def latent(self) -> Latent:
@@ -50,12 +61,41 @@ class LatentModel:
 
     @torch.inference_mode()
     def _run(self, samples: list[Sample], *, steps: bool) -> list[Tensor]:
+        if self.latent.rows:
+            return [self._from_styles(samples)]
         latent = torch.from_numpy(np.stack([each.latent for each in samples])).to(self.device)
         conditions = [each.condition for each in samples if each.condition is not None]
         given = [torch.from_numpy(np.stack(conditions)).to(self.device)] if conditions else []
         if steps and self.latent.levels > 1:
             return [image.float() for image in self.network.steps(latent, *given)]  # type: ignore[operator]
         return [self.network(latent, *given).float()]
+
+    @torch.inference_mode()
+    def styles(self, samples: Sequence[Sample]) -> Vectors:
+        """The truncated rows of styles of samples. Shapes: (N, rows, style_size)."""
+        network = cast("StyleGenerator", self.network)
+        found = []
+        for each in samples:
+            if each.styles is not None:
+                found.append(each.styles)
+                continue
+            given = [None if one is None else torch.from_numpy(one)[None] for one in (each.latent, each.condition)]
+            latent, condition = (None if one is None else one.to(self.device) for one in given)
+            styles = network.styles(cast(Tensor, latent), condition, self.truncation, self.truncated_rows)
+            found.append(styles[0].cpu().numpy())
+        return np.stack(found)
+
+    def _from_styles(self, samples: Sequence[Sample]) -> Tensor:
+        synthesis = cast("StyleGenerator", self.network).synthesis
+        styles = torch.from_numpy(self.styles(samples)).to(self.device)
+        if self.noise != "random":
+            return cast(Tensor, synthesis(styles, self.noise)).float()
+        seeded = [torch.Generator().manual_seed(each.seed) for each in samples]
+        planes = [
+            torch.stack([torch.randn(1, *shape, generator=one) for one in seeded]).to(self.device)
+            for shape in synthesis.noise_shapes
+        ]
+        return cast(Tensor, synthesis(styles, planes)).float()
 
 
 def open_model(path: Path, export: str | None = None, device: torch.device | str = "cpu") -> LatentModel:

@@ -37,21 +37,38 @@ class GenerateOptions(CommandOptions):
         tuple[int, ...] | None, Option("These seeds instead, such as 0-15,85.", metavar="SEEDS", parse=_seeds)
     ] = None
     label: Annotated[
-        list[str] | None, Option("Only this class, by name or number; can be repeated; all: every one.")
+        list[str] | None,
+        Option("Only this class, by name or number; can be repeated; all: every one.", "--label --class"),
     ] = None
     text: Annotated[list[str] | None, Option("What images show, for models that read text; can be repeated.")] = None
     texts: Annotated[str | None, Option("File with a text in every line.", metavar="FILE")] = None
     code: Annotated[
         list[str] | None, Option("Value or range of a code of InfoGAN, such as c1=3 or c2=-1:1.", metavar="NAME=VALUE")
     ] = None
-    latents: Annotated[str | None, Option("NumPy file of latent vectors instead of seeds.", metavar="FILE")] = None
+    latents: Annotated[
+        str | None, Option("NumPy file of latent vectors (z) or styles (w) instead of seeds.", metavar="FILE")
+    ] = None
     grid: Annotated[tuple[int, int] | None, Option("One sheet of R × C images.", metavar="RxC", parse=parse_grid)] = (
         None
     )
+    truncation: Annotated[
+        float | None,
+        Option("StyleGAN2: 1 is the trained variety, 0 the mean image.", "--truncation --trunc", min=-2, max=2),
+    ] = None
+    truncated_rows: Annotated[
+        int | None, Option("Truncate only the first rows of styles, the coarse ones.", metavar="N", min=1)
+    ] = None
+    noise: Annotated[
+        Literal["const", "random", "none"],
+        Option("StyleGAN2: noise stored with the weights, that of a seed, or none.", "--noise --noise-mode"),
+    ] = "const"
     steps: Annotated[bool, Option("Show each level of the network, side by side (LAPGAN, ProGAN, StackGAN).")] = False
     interpolate: Annotated[bool, Option("A walk from image to image: .webp, .gif, .png (animated) or .mp4.")] = False
     frames: Annotated[int, Option("Frames from one image of a walk to the next.", min=1, max=10_000)] = 30
     fps: Annotated[float, Option("Frames per second of a walk.", min=0.1, max=240)] = 24.0
+    space: Annotated[
+        Literal["auto", "z", "w"], Option("What a walk goes through: latent vectors, or styles (auto: if any).")
+    ] = "auto"
     loop: Annotated[bool, Option("The walk returns to its first image.")] = False
     format: Annotated[Literal["png", "jpg", "webp", "tif"], Option("Format of the images.")] = "png"
     batch: Annotated[int, Option("Images computed at once; above 1 their last digits may differ.", min=1)] = 1

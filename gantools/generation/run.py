@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,12 @@ class Generation:
         wanted = [each for each in self.outputs if each.output not in self.kept]
         yield from (Result(each.input, each.output, "skipped") for each in self.outputs if each.output in self.kept)
         if wanted:
-            model = open_model(self.weights, self.options.export, choose_device(self.options.device))
+            model = replace(
+                open_model(self.weights, self.options.export, choose_device(self.options.device)),
+                truncation=1.0 if self.options.truncation is None else self.options.truncation,
+                truncated_rows=self.options.truncated_rows,
+                noise=self.options.noise,
+            )
             make = self._moving if self.options.interpolate else self._still
             yield from make(model, wanted)
 
@@ -93,7 +98,7 @@ class Generation:
 
         (only,) = wanted
         began = time.perf_counter()
-        frames = (model.images([sample])[0] for sample in only.samples)
+        frames = (model.images([sample])[0] for sample in self._walk(model, only.samples))
         first = next(frames)
         try:
             walk.write(itertools.chain([first], frames), only.output, fps=self.options.fps, loop=self.options.loop)
@@ -101,6 +106,13 @@ class Generation:
             yield failed(only, error, time.perf_counter() - began, None)
             return
         yield _done(only, first, time.perf_counter() - began)
+
+    def _walk(self, model: LatentModel, keys: Sequence[Sample]) -> list[Sample]:
+        """The frames of a walk: through styles where the network has some, unless latent vectors are asked for."""
+        if model.latent.rows and self.options.space != "z":
+            keys = [replace(key, styles=styles) for key, styles in zip(keys, model.styles(keys), strict=True)]
+        normal = model.latent.distribution == "normal"
+        return latents.between(keys, self.options.frames, normal=normal, loop=self.options.loop)
 
 
 def plan(path: Path, label: str, options: GenerateOptions) -> Generation:
@@ -112,12 +124,29 @@ def plan(path: Path, label: str, options: GenerateOptions) -> Generation:
     if export is None or export.takes != "latent" or export.latent is None:
         raise UsageError(f"'{path}' ({described.recipe}) changes images; use: gantools infer {path} IMAGE")
     chosen = _samples(export.latent, options)
+    _require_styles(export.latent, described.recipe, options)
     if options.steps and export.latent.levels == 1:
         raise UsageError(f"--steps: the network of {described.recipe} has a single level; leave it out")
-    planned = _outputs(chosen, export.latent, label, options)
+    planned = _outputs(chosen, label, options)
     claims = [(each.input, each.output) for each in planned]
     existing: Existing = "overwrite" if options.overwrite else "skip" if options.skip_existing else "refuse"
     return Generation(path, described.recipe, tuple(planned), options, outputs.settle(claims, (), existing))
+
+
+def _require_styles(latent: Latent, recipe: str, options: GenerateOptions) -> None:
+    """Raise UsageError where options of styles are given for a network that has none, or has fewer rows."""
+    rows = options.truncated_rows
+    given = {
+        "--truncation": options.truncation is not None,
+        "--truncated-rows": rows is not None,
+        "--noise": options.noise != "const",
+        "--space w": options.space == "w",
+    }
+    wrong = [name for name, is_given in given.items() if is_given]
+    if wrong and not latent.rows:
+        raise UsageError(f"{', '.join(wrong)}: {recipe} has no styles as stylegan2 has; leave it out")
+    if rows is not None and rows > latent.rows:
+        raise UsageError(f"--truncated-rows {rows}: the model has {latent.rows} rows of styles")
 
 
 def _samples(latent: Latent, options: GenerateOptions) -> list[Sample]:
@@ -138,15 +167,22 @@ def _samples(latent: Latent, options: GenerateOptions) -> list[Sample]:
 
 
 def _stored(latent: Latent, path: Path, labels: Sequence[str], texts: Sequence[str]) -> list[Sample]:
-    """Vectors from a NumPy file: ``z`` of an .npz, or a .npy. Raises UsageError."""
+    """Vectors from a NumPy file: ``z`` or styles ``w`` of an .npz, or a .npy of either. Raises UsageError."""
     try:
         with path.open("rb") as stream:
             held = np.load(stream, allow_pickle=False)
-            vectors = np.asarray(held["z"] if isinstance(held, np.lib.npyio.NpzFile) else held, np.float32)
+            if isinstance(held, np.lib.npyio.NpzFile):
+                held = held["w" if latent.rows and "w" in held else "z"]
+            vectors = np.asarray(held, np.float32)
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"--latents {path}: no NumPy file with an array z ({error})") from error
-    if vectors.ndim != 2 or vectors.shape[1] != latent.size or not np.isfinite(vectors).all():
-        raise UsageError(f"--latents {path}: has the shape {vectors.shape}, the model takes (N, {latent.size})")
+    is_styles = latent.rows > 0 and vectors.ndim == 3 and vectors.shape[1] == latent.rows
+    if (not is_styles and (vectors.ndim != 2 or vectors.shape[1] != latent.size)) or not np.isfinite(vectors).all():
+        wanted = f"(N, {latent.size})" + (f", styles (N, {latent.rows}, size)" if latent.rows else "")
+        raise UsageError(f"--latents {path}: has the shape {vectors.shape}, the model takes {wanted}")
+    if is_styles:
+        none = np.zeros(0, np.float32)
+        return [Sample(f"latent{at:04d}", none, styles=styles) for at, styles in enumerate(vectors)]
     template = latents.samples(latent, (0,), labels, texts, {})
     return [
         Sample(f"{each.name.removesuffix('seed0000')}latent{at:04d}", vector, each.condition)
@@ -166,10 +202,10 @@ def _lines(path: str) -> list[str]:
     return texts
 
 
-def _outputs(chosen: Sequence[Sample], latent: Latent, label: str, options: GenerateOptions) -> list[Output]:
+def _outputs(chosen: Sequence[Sample], label: str, options: GenerateOptions) -> list[Output]:
     given = Path(options.output) if options.output else None
     if options.interpolate:
-        return _walk_outputs(chosen, latent, given or Path(f"{label}-walk.webp"), options)
+        return _walk_outputs(chosen, given or Path(f"{label}-walk.webp"), options)
     if options.grid:
         rows, columns = options.grid
         path = given or Path(f"{label}-grid.png")
@@ -185,16 +221,15 @@ def _outputs(chosen: Sequence[Sample], latent: Latent, label: str, options: Gene
     return [Output(each.name, folder / f"{each.name}.{options.format}", (each,)) for each in chosen]
 
 
-def _walk_outputs(chosen: Sequence[Sample], latent: Latent, path: Path, options: GenerateOptions) -> list[Output]:
+def _walk_outputs(chosen: Sequence[Sample], path: Path, options: GenerateOptions) -> list[Output]:
     from gantools.generation import walk
 
     if len(chosen) < 2:
         raise UsageError("--interpolate: goes from one image to another; give at least two seeds, labels or texts")
-    normal = latent.distribution == "normal"
-    frames = latents.between(chosen, options.frames, normal=normal, loop=options.loop)
+    frames = options.frames * (len(chosen) if options.loop else len(chosen) - 1) + (not options.loop)
     if path.suffix:
         walk.require_format(path)
-        return [Output(f"{len(frames)} frames", path, tuple(frames))]
+        return [Output(f"{frames} frames", path, tuple(chosen))]
     raise UsageError(f"-o {path}: a walk is one file; name it with one of {', '.join(walk.SUFFIXES)}")
 
 
