@@ -27,7 +27,7 @@ WRONG = {
     "digits --latents wrong.npy": "the model takes (N, 20)",
     "digits --latents wrong.npy --seeds 1": "leave out --seeds and --code",
     "digits --export other": "holds generator",
-    "digits --truncation 0.7": "no such option",
+    "digits --truncation 0.7": "cgan has no styles",
     "digits -o out.bmp": "out.bmp",
     "codes --code c1=12": "is one of the numbers 0 to 9",
     "codes --code c2": "give a code and a value or a range",
