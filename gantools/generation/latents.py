@@ -61,7 +61,7 @@ class Sample:
     """One image to be made. Shapes: ``latent`` [size], ``condition`` [K] or None. ``name`` is its file's stem.
 
     ``seed`` decides its random noise, where the network has some. ``styles``, [rows, style_size], are used as they are
-    instead of the latent vector's.
+    instead of the latent vector's, and ``planes``, [H, W] each, instead of the stored planes of noise.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Sample:
     condition: Vectors | None = None
     seed: int = 0
     styles: Vectors | None = None
+    planes: tuple[Vectors, ...] = ()
 
 
 def samples(

@@ -88,6 +88,11 @@ class LatentModel:
     def _from_styles(self, samples: Sequence[Sample]) -> Tensor:
         synthesis = cast("StyleGenerator", self.network).synthesis
         styles = torch.from_numpy(self.styles(samples)).to(self.device)
+        if self.noise == "const" and any(each.planes for each in samples):
+            stored = [plane.cpu().numpy() for plane in synthesis.noise]
+            chosen = zip(*(each.planes or stored for each in samples), strict=True)
+            planes = [torch.from_numpy(np.stack(planes)[:, None]).to(self.device) for planes in chosen]
+            return cast(Tensor, synthesis(styles, planes)).float()
         if self.noise != "random":
             return cast(Tensor, synthesis(styles, self.noise)).float()
         seeded = [torch.Generator().manual_seed(each.seed) for each in samples]

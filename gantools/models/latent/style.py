@@ -198,6 +198,13 @@ class Synthesis(nn.Module):
         """Height and width of each plane of noise, in the order of use."""
         return [(START_PX << (number + 1) // 2,) * 2 for number in range(self.rows - 1)]
 
+    @property
+    def noise(self) -> list[Tensor]:
+        """The stored planes of noise, (H, W) each, in the order of use."""
+        levels = [cast(Level, level) for level in self.levels]
+        used = [layer for level in levels for layer in (level.up, level.same) if layer is not None]
+        return [layer.noise for layer in used]
+
     def forward(self, styles: Tensor, noise: Noise | list[Tensor] = "const") -> Tensor:
         """``noise``: which planes, or the planes themselves, (N or 1, 1, H, W) each, as ``noise_shapes``."""
         planes = [noise] * (self.rows - 1) if isinstance(noise, str) else noise

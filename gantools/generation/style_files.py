@@ -1,0 +1,162 @@
+"""Files of styles: .npz as NVIDIA's projector writes, .npy of older ones, .pt of rosinality's. And typed styles."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import warnings
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from gantools import files
+from gantools.errors import UsageError
+from gantools.generation import latents
+from gantools.generation.latents import Sample, Vectors
+
+if TYPE_CHECKING:
+    from gantools.generation.model import LatentModel
+    from gantools.models.latent.style import StyleGenerator
+
+SUFFIXES = (".npz", ".npy", ".pt")
+SEEDS = "seed:"
+_ABOUT = "gantools"
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, SyntaxError, zipfile.BadZipFile)
+_NO_LATENT = np.zeros(0, np.float32)
+
+
+def is_styles(given: str) -> bool:
+    """Whether what was typed means styles (seeds or a file of styles), not a photo."""
+    return given.startswith(SEEDS) or Path(given).suffix.lower() in SUFFIXES
+
+
+def samples_of(model: LatentModel, given: str, label: str | None = None, truncation: float = 1.0) -> list[Sample]:
+    """The samples of ``seed:85``, ``seed:0-3,7`` or a file of styles, with the styles of the model in each.
+
+    ``label`` and ``truncation`` are for seeds. Raises UsageError where the model has no styles, or others.
+    """
+    if not model.latent.rows:
+        raise UsageError(f"{model.recipe} has no styles as stylegan2 has")
+    if not given.startswith(SEEDS):
+        return [_fitting(model, sample, given) for sample in read(Path(given))]
+    if model.latent.classes and (label is None or label == latents.ALL):
+        raise UsageError(f"{given}: the model has classes; choose one by --label, such as {model.latent.classes[0]}")
+    seeds = latents.parse_seeds(given.removeprefix(SEEDS))
+    found = latents.samples(model.latent, seeds, [] if label is None else [label], (), {})
+    styles = replace(model, truncation=truncation).styles(found)
+    return [replace(sample, styles=each) for sample, each in zip(found, styles, strict=True)]
+
+
+def sample_of(model: LatentModel, given: str, label: str | None = None, truncation: float = 1.0) -> Sample:
+    """As ``samples_of`` for what must be a single image. Raises UsageError where it is several."""
+    found = samples_of(model, given, label, truncation)
+    if len(found) != 1:
+        raise UsageError(f"{given}: is {len(found)} images; give one")
+    return found[0]
+
+
+def write(path: Path, styles: Vectors, planes: Sequence[Vectors] = (), about: Mapping[str, Any] | None = None) -> None:
+    """Write styles as .npz, atomically: ``w`` [N, rows, style_size], ``noise_0`` … [H, W], ``about`` as JSON.
+
+    NVIDIA's scripts read ``w`` and ignore the rest. Raises OSError.
+    """
+    arrays = {"w": np.asarray(styles, np.float32), _ABOUT: np.array(json.dumps(dict(about or {})))}
+    arrays |= {f"noise_{number}": np.asarray(plane, np.float32) for number, plane in enumerate(planes)}
+    content = io.BytesIO()
+    np.savez(content, **cast(Any, arrays))
+    files.write_bytes(path, content.getvalue())
+
+
+def about(path: Path) -> dict[str, Any]:
+    """What gantools noted in an .npz that it wrote; empty for other files. Raises UsageError for damaged ones."""
+    if path.suffix.lower() != ".npz":
+        return {}
+    noted = _arrays(path).get(_ABOUT)
+    try:
+        read = {} if noted is None else json.loads(str(noted))
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def read(path: Path) -> list[Sample]:
+    """The styles in a file, as many rows as it has. Never runs what is in it. Raises UsageError."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(f"{path}: is no file of styles ({', '.join(SUFFIXES)}); a photo is projected first")
+    if suffix == ".pt":
+        return [_sample(path, Path(name).stem, *parts) for name, parts in _of_rosinality(path).items()]
+    arrays = _arrays(path)
+    if "w" not in arrays:
+        raise UsageError(f"{path}: has no array w, only {', '.join(sorted(arrays)) or 'nothing'}")
+    planes = [arrays[f"noise_{number}"] for number in range(sum(name.startswith("noise_") for name in arrays))]
+    styles, stem = arrays["w"], path.stem.removesuffix(".latent")
+    if styles.ndim == 2:  # one image, as older projectors and the book write
+        styles = styles[None]
+    if styles.ndim != 3 or not len(styles):
+        raise UsageError(f"{path}: its styles have the shape {styles.shape}; (N, rows, size) is read")
+    names = [stem] if len(styles) == 1 else [f"{stem}-{number:04d}" for number in range(len(styles))]
+    return [_sample(path, name, each, planes) for name, each in zip(names, styles, strict=True)]
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            held = np.load(stream, allow_pickle=False)
+            return dict(held) if isinstance(held, np.lib.npyio.NpzFile) else {"w": held}
+    except (*_DAMAGED, zlib.error) as error:
+        raise UsageError(f"{path}: cannot be read as a NumPy file ({_line(error)})") from error
+
+
+def _of_rosinality(path: Path) -> dict[str, tuple[Any, list[Any]]]:
+    """File name → its styles and planes of noise."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            held = torch.load(path, map_location="cpu", weights_only=True)
+        return {
+            str(name): (each["latent"].detach().numpy(), [plane.detach().numpy() for plane in each["noise"]])
+            for name, each in held.items()
+        }
+    except (*_DAMAGED, pickle.UnpicklingError, TypeError, AttributeError, IndexError) as error:
+        raise UsageError(f"{path}: is no result of rosinality's projector ({_line(error)})") from error
+
+
+def _sample(path: Path, name: str, styles: Any, planes: Sequence[Any]) -> Sample:
+    """One image's styles, checked, with planes of noise as [H, W]."""
+    try:
+        styles, *flat = (np.asarray(each, np.float32) for each in (styles, *planes))
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{path}: holds {_line(error)}; it must hold numbers") from error
+    if not all(np.isfinite(each).all() for each in (styles, *flat)):
+        raise UsageError(f"{path}: has NaN or infinite values")
+    if any(each.ndim < 2 or each.size != each.shape[-1] * each.shape[-2] for each in flat):
+        raise UsageError(f"{path}: a plane of noise is not one of height × width")
+    planar = tuple(each.reshape(each.shape[-2:]) for each in flat)
+    return Sample(name, _NO_LATENT, styles=np.atleast_2d(styles), planes=planar)
+
+
+def _fitting(model: LatentModel, sample: Sample, given: str) -> Sample:
+    """The sample with a row for each layer of the model. Raises UsageError for styles of another model."""
+    network = cast("StyleGenerator", model.network)
+    styles, wanted = cast(Vectors, sample.styles), (network.rows, len(network.mapping.running_mean))
+    if styles.shape not in (wanted, (1, wanted[1])):
+        raise UsageError(f"{given}: has {_shape(styles.shape)} styles, the model {_shape(wanted)}")
+    shapes = [plane.shape for plane in sample.planes]
+    if shapes and shapes != network.synthesis.noise_shapes:
+        raise UsageError(f"{given}: its {len(shapes)} planes of noise are not of the model's sizes")
+    return replace(sample, styles=np.tile(styles, (network.rows // len(styles), 1)))
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
