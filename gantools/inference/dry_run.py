@@ -13,7 +13,7 @@ import numpy as np
 from gantools.errors import ImageError
 from gantools.images.io import reader
 from gantools.inference.options import InferOptions
-from gantools.inference.plan import Job
+from gantools.jobs.plan import Job
 from gantools.jobs.result import Result, failed, untouched
 
 if TYPE_CHECKING:

@@ -19,9 +19,6 @@ Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 Shard: TypeAlias = tuple[int, int]
 """The I-th of N equal parts of the inputs, counted from 1."""
 
-STANDARD = "-"
-"""Standard input or output, where it is typed as a name."""
-
 CENTER = "center"
 """The mask that is a square in the middle."""
 

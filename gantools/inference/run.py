@@ -14,7 +14,8 @@ from gantools.errors import UsageError
 from gantools.images.formats import DEEP
 from gantools.inference import find_weights
 from gantools.inference.options import CENTER, DEFAULTS, InferOptions
-from gantools.inference.plan import Job, plan
+from gantools.inference.plan import plan
+from gantools.jobs.plan import Job
 
 if TYPE_CHECKING:
     from gantools.images.image import Image, Pixels

@@ -13,8 +13,8 @@ from gantools.inference.options import DEFAULTS, InferOptions
 from gantools.inference.pipeline.batches import BatchRunner, Translate
 from gantools.inference.pipeline.decode_pool import DecodePool
 from gantools.inference.pipeline.results import Results, run_pipeline
-from gantools.inference.plan import Job
 from gantools.inference.scaling import Preparation
+from gantools.jobs.plan import Job
 
 
 def run_jobs(

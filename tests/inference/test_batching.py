@@ -20,9 +20,9 @@ from gantools.inference.options import InferOptions
 from gantools.inference.pipeline import batches
 from gantools.inference.pipeline.batches import BatchRunner
 from gantools.inference.pipeline.results import Results
-from gantools.inference.plan import Job
 from gantools.inference.tiling.context import ExecutionContext
 from gantools.inference.tiling.forward import PendingBatch, translate
+from gantools.jobs.plan import Job
 from gantools.models.options import (
     CompactRestorationOptions,
     CompactSROptions,

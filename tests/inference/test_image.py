@@ -22,9 +22,9 @@ from gantools.images.ops.transparency import spread
 from gantools.inference.image import ImageTranslator
 from gantools.inference.model import Model
 from gantools.inference.options import InferOptions
-from gantools.inference.plan import Job
 from gantools.inference.run import deconvolved
 from gantools.inference.scaling import Preparation
+from gantools.jobs.plan import Job
 from gantools.models.options import CompactSROptions, ResNetOptions, SRResNetOptions, UNetOptions
 from tests.inference.networks import opened
 from tests.inference.running import run_jobs

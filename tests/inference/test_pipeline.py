@@ -26,7 +26,7 @@ from gantools.inference.pipeline.decode_pool import DecodePool
 from gantools.inference.pipeline.decoder import ProcessDecoder
 from gantools.inference.pipeline.ipc import Channel
 from gantools.inference.pipeline.results import Results
-from gantools.inference.plan import Job
+from gantools.jobs.plan import Job
 from tests.inference.running import run_with
 
 PLAIN = InferOptions()

@@ -10,7 +10,7 @@ import pytest
 
 from gantools.errors import UsageError
 from gantools.files import STAGED_PREFIX
-from gantools.inference.plan import Job
+from gantools.jobs.plan import Job
 from tests.inference.running import plan
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gantools.cli.output import results
 from gantools.errors import UsageError
-from gantools.inference.options import STANDARD
+from gantools.jobs.plan import STANDARD
 
 
 def inputs_of(typed: Sequence[str], files_from: str | None, null: bool) -> list[str]:

@@ -15,7 +15,7 @@ from functools import partial
 from gantools.inference.options import InferOptions
 from gantools.inference.pipeline import ipc
 from gantools.inference.pipeline.decoder import DecodedJob, Decoder, ProcessDecoder
-from gantools.inference.plan import Job
+from gantools.jobs.plan import Job
 
 AHEAD_IMAGES = 32
 AHEAD_BYTES = 256 << 20

@@ -20,7 +20,7 @@ from gantools.images.image import Image
 from gantools.images.io import reader
 from gantools.inference.options import InferOptions
 from gantools.inference.pipeline.ipc import Channel, Message
-from gantools.inference.plan import Job
+from gantools.jobs.plan import Job
 
 SECONDS_PER_MEGAPIXEL = 1.0
 """What a large image may take beyond ``timeout_seconds``."""

@@ -14,7 +14,7 @@ from gantools.images.image import Image
 from gantools.images.io import writer
 from gantools.images.io.writer import WriteOptions
 from gantools.inference.options import InferOptions
-from gantools.inference.plan import Job
+from gantools.jobs.plan import Job
 from gantools.jobs.result import Result, Stages, failed
 
 BEHIND_BYTES = 256 << 20

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from gantools.inference.options import InferOptions
-from gantools.inference.plan import Job
+from gantools.jobs.plan import Job
 from gantools.jobs.result import Result, untouched
 
 if TYPE_CHECKING:
