@@ -54,7 +54,7 @@ class PathLength(nn.Module):
     def forward(self, synthesis: Callable[[Tensor], Tensor], styles: Tensor) -> Tensor:
         with torch.autocast(styles.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
             image = synthesis(at_least_float32(styles))
-            noise = torch.randn_like(image) / math.sqrt(image[0, 0].numel())
+            noise = torch.randn(image.shape, device=image.device) / math.sqrt(image[0, 0].numel())
             (gradient,) = torch.autograd.grad((image * noise).sum(), styles, create_graph=True)
             lengths = gradient.square().sum(dim=2).mean(dim=1).sqrt()
             mean = self.running_mean.lerp(lengths.mean(), self.decay)

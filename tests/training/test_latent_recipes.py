@@ -1,8 +1,10 @@
-"""GAN, DCGAN, cGAN, InfoGAN, LAPGAN, ProGAN and StackGAN on the shared loop: steps by hand, resuming, exports."""
+"""All recipes from noise on the shared loop: steps by hand, resuming, exports."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,8 @@ from gantools.images.image import Image
 from gantools.images.io import writer
 from gantools.models.latent import laplacian, progressive
 from gantools.training import rng, setup
+from gantools.training.ada import AdaptiveAugmentation
+from gantools.training.augment import augment
 from gantools.training.run import metrics_log
 from gantools.training.stopping import Limits
 
@@ -65,8 +69,19 @@ SMALL = {
         "stages.sketch.steps=3",
         "stages.refine.steps=3",
     ),
+    "stylegan2/shoes-32": (
+        "data.image_px=[8, 8]",
+        "data.labels=required",
+        "model.generator.latent_size=6",
+        "model.generator.style_size=5",
+        "model.generator.channel_base=64",
+        "model.generator.max_channels=6",
+        "model.r1_every_steps=2",
+        "model.path_every_steps=2",
+        "train.ema_kimg=null",
+    ),
 }
-ONE_STAGE = ("gan/mnist", "dcgan/mnist-32", "cgan/mnist", "infogan/mnist")
+ONE_STAGE = ("gan/mnist", "dcgan/mnist-32", "cgan/mnist", "infogan/mnist", "stylegan2/shoes-32")
 STEPS = 3
 
 
@@ -343,6 +358,110 @@ def test_the_second_stage_leaves_the_first_as_it_is(small, tmp_path: Path) -> No
         assert same == key.startswith("first.") or not value.is_floating_point() or "running" in key
 
 
+def test_stylegan2_steps_equal_a_hand_written_loop(small, tmp_path: Path) -> None:
+    """Style mixing, lazy R1 and path length, the mean style, DiffAugment, labels, and an average by images seen."""
+    settings = small("stylegan2/shoes-32", "train.ema_kimg=0.004", "model.mixing=0.7", "train.memory_format=contiguous")
+    ours = trained(settings, tmp_path / "run")
+    hand = Hand(settings)
+    g, d = hand.recipe.generator, hand.recipe.discriminator
+    average = {key: value.clone() for key, value in g.state_dict().items()}
+    start = [{key: value.clone() for key, value in net.state_dict().items()} for net in (g, d)]
+    at = {"step": 0, "path": torch.zeros(())}
+    seen = partial(augment, policies=("color", "translation", "cutout"))
+
+    def style(labels: Tensor) -> Tensor:
+        return g.mapping(torch.cat((torch.randn(len(labels), 6), torch.rand(len(labels), 0)), 1), labels)
+
+    def mixed(labels: Tensor, *, follow: bool) -> Tensor:
+        first = style(labels)
+        if follow:
+            g.mapping.running_mean.copy_(0.995 * g.mapping.running_mean + 0.005 * first.detach().mean(0))
+        rows = first[:, None].repeat(1, 4, 1)
+        if torch.rand(()) < 0.7:
+            cut = int(torch.randint(1, 4, ()))
+            rows = torch.cat((rows[:, :cut], style(labels)[:, None].repeat(1, 4 - cut, 1)), 1)
+        return rows
+
+    def costs(batch):
+        step = at["step"]
+        if step:
+            follow_average(step - 1)
+        labels = batch.condition[torch.randperm(4)]
+        fake = g.synthesis(mixed(labels, follow=True), "random")
+
+        def d_cost() -> Tensor:
+            real = seen(batch.image)
+            cost = bce(d(real, batch.condition), 1) + bce(d(seen(fake.detach()), labels), 0)
+            if step % 2 == 0:
+                real = real.detach().requires_grad_()
+                (gradient,) = torch.autograd.grad(d(real, batch.condition).sum(), real, create_graph=True)
+                cost = cost + 0.0002 * 8 * 8 / 4 / 2 * 2 * gradient.square().sum((1, 2, 3)).mean()
+            return cost
+
+        def g_cost() -> Tensor:
+            cost = bce(d(seen(fake), labels), 1)
+            at["step"] += 1
+            if step % 2:
+                return cost
+            rows = mixed(labels[:2], follow=False)
+            image = g.synthesis(rows, "random")
+            (gradient,) = torch.autograd.grad((image * (torch.randn(image.shape) / 8)).sum(), rows, create_graph=True)
+            lengths = gradient.square().sum(2).mean(1).sqrt()
+            mean = at["path"] * 0.99 + lengths.mean() * 0.01
+            at["path"] = mean.detach()
+            return cost + 2 * 2 * (lengths - mean).square().mean()
+
+        return fake, d_cost, g_cost
+
+    def follow_average(step: int) -> None:
+        decay = min(0.5 ** (4 / 4), (1 + step) / (10 + step))
+        for key, value in g.state_dict().items():
+            average[key] = value.clone() if key.endswith("noise") else decay * average[key] + (1 - decay) * value
+
+    hand.train([g], [d], costs, rates=(2.5e-3, 2.5e-3), betas=(0.0, 0.99))
+    follow_average(STEPS - 1)
+    for mine, other, before in zip((ours.generator, ours.discriminator), (g, d), start, strict=True):
+        for key, value in other.state_dict().items():
+            moved = value - before[key]
+            assert (mine.state_dict()[key] - value).norm() <= 0.02 * moved.norm() + 1e-6, key
+    exported = weights.load(tmp_path / "run" / "weights" / "last.safetensors").tensors["generator"]
+    for key, value in average.items():
+        assert torch.allclose(exported[key], value, rtol=1e-3, atol=1e-4), key
+
+
+def test_ada_follows_overfitting(small, tmp_path: Path) -> None:
+    """The probability rises when real images are told apart too well, by 4 batches · images / kimg, and is saved."""
+    settings = small("stylegan2/shoes-32", "model.augmentation=ada", "model.ada_kimg=0.1", "stages.adversarial.steps=9")
+    recipe = trained(settings, tmp_path / "run")
+    assert recipe.ada.probability in (torch.tensor(0.0), *(torch.tensor(steps * 16 / 100) for steps in (1, 2)))
+    ada = AdaptiveAugmentation(target=0.6, kimg=0.1)
+    for score, wanted in [(1.0, 0.16), (1.0, 0.32), (-1.0, 0.16)]:
+        for _ in range(4):
+            ada.adjust(torch.full((4, 1), score))
+        assert ada.probability.item() == pytest.approx(wanted)
+    image = torch.rand(8, 3, 8, 8) * 2 - 1
+    ada.probability.fill_(0)
+    assert torch.allclose(ada(image), image, atol=1e-5)
+    ada.probability.fill_(1)
+    changed = ada(image.requires_grad_())
+    assert changed.shape == image.shape
+    assert not torch.allclose(changed, image, atol=0.1)
+    changed.sum().backward()
+    assert image.grad is not None
+
+
+def test_augmentation_and_frozen_layers_of_stylegan2(small, tmp_path: Path) -> None:
+    recipe = trained(small("stylegan2/shoes-32", "model.freeze_levels=1"), tmp_path / "run")
+    assert recipe.options.augmentation == ("color", "translation", "cutout"), "auto, with 12 images"
+    before = setup.prepare(
+        *(lambda settings: (settings.recipe, settings.config))(small("stylegan2/shoes-32")), "cpu"
+    ).recipe.discriminator.state_dict()
+    after = recipe.discriminator.state_dict()
+    frozen = {key for key in after if torch.equal(after[key], before[key])}
+    assert {key.partition(".")[0] for key in frozen} >= {"from_image", "levels"}
+    assert not any(key.startswith(("last", "dense", "score")) for key in frozen)
+
+
 def _after(small, spec: str, folder: Path, steps: int) -> Path:
     trained(small(spec), folder, Limits(max_steps=steps))
     return folder / "weights" / "last.safetensors"
@@ -398,11 +517,14 @@ def test_only_wanted_digits_are_learnt(small, tmp_path: Path) -> None:
         ("progan/shoes-64", "data.image_px=[16, 8]", "makes squares of"),
         ("progan/shoes-64", "data.image_px=[32, 32]", "32 px have stay_4"),
         ("stackgan/shoes-64", "data.image_px=[64, 64]", "makes 16x16 px"),
+        ("stylegan2/shoes-32", "data.image_px=[24, 24]", "makes squares of"),
+        ("stylegan2/shoes-32", "model.augmentation=[blur]", "augmentation"),
+        ("stylegan2/shoes-32", "train.ema_kimg=3 train.ema_decay=0.9", "either as ema_decay or as ema_kimg"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(small, spec: str, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        small(spec, override)
+        small(spec, *re.split(" (?=train)", override))
 
 
 def test_missing_labels_and_captions_are_refused(small, drawn: Path) -> None:
