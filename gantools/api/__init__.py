@@ -13,7 +13,13 @@
 """
 
 from gantools.api.data import draw_data, inspect_data, pack_data, preview_data
-from gantools.api.installation import check_installation, describe_weights, fetch_weights, list_weights
+from gantools.api.installation import (
+    check_installation,
+    describe_weights,
+    fetch_weights,
+    import_weights,
+    list_weights,
+)
 from gantools.api.models import (
     compare,
     estimate,
@@ -85,6 +91,7 @@ __all__ = [
     "fetch_weights",
     "find_recipe",
     "generate",
+    "import_weights",
     "infer",
     "inspect",
     "inspect_data",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from gantools.config.command import with_changes
+from gantools.importing.options import ImportOptions
 
 if TYPE_CHECKING:
     from gantools.doctor import Report
@@ -26,13 +30,14 @@ def list_weights() -> list[dict[str, Any]]:
     >>> sorted({row["kind"] for row in api.list_weights()})
     ['feature network', 'weights']
     """
+    from gantools.inference.find_weights import origin_of
     from gantools.pretrained.catalogue import installed
     from gantools.pretrained.feature_networks import FEATURE_NETWORKS
 
     rows = []
     for weights in installed():
         card = weights.card()
-        about = {"recipe": card.recipe if card else None, "about": card.purpose if card else "no card"}
+        about = {"recipe": card.recipe if card else None, "about": card.purpose if card else origin_of(weights.path)}
         megabytes = round(weights.path.stat().st_size / 1e6, 1)
         state = "shipped" if weights.shipped else "installed"
         row = {"kind": "weights", "name": weights.name, **about, "megabytes": megabytes, "state": state}
@@ -79,6 +84,18 @@ def fetch_weights(
         return feature_networks.install(known, file, weights_folder())
     message(f"{known.url} ({known.megabytes:g} MB unless installed)")
     return feature_networks.fetch(known, weights_folder(), progress=progress)
+
+
+def import_weights(file: str | os.PathLike[str], options: ImportOptions | None = None, **changes: Any) -> Path:
+    """Write another code's weights as ours, as ``gantools weights import``; the new file.
+
+    ``changes`` are options of the command by name, such as ``output="ffhq.safetensors"`` or ``network="G"``. Nothing in
+    the file is executed. Raises UsageError and ModelFileError for what is refused, GantoolsError where ``check`` finds
+    another image; nothing is written then.
+    """
+    from gantools.importing import run
+
+    return run.import_weights(Path(file), with_changes(options or ImportOptions(), changes, "weights import"))
 
 
 def _of_network(network: FeatureNetwork) -> dict[str, Any]:

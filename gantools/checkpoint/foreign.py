@@ -32,7 +32,7 @@ def described(path: Path) -> str | None:
         return f"is a configuration, not a model: gantools train {path.name} makes one of it"
     pickled = head.startswith(_PICKLE) and path.suffix != ".safetensors"
     if pickled or path.suffix in _TORCH or any(name.endswith("data.pkl") for name in names):  # as torch.save writes
-        return f"is a PyTorch checkpoint (pickle); {_WANTED}"
+        return f"is a PyTorch checkpoint (pickle); {_WANTED}; of StyleGAN2: gantools weights import {path.name}"
     if zipped or path.suffix == ".onnx":
         return f"is {'a zip archive' if zipped else 'an ONNX model'}; {_WANTED}"
     return None

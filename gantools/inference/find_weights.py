@@ -124,6 +124,14 @@ def require_image_model(path: Path, export: str | None) -> None:
         raise UsageError(f"{str(path)!r} ({recipe_of(path)}) makes images from noise; use: gantools generate {path}")
 
 
+def origin_of(path: Path) -> str:
+    """One line about weights that have no card: where they were imported from and under which terms, if so."""
+    with suppress(ModelFileError, KeyError, TypeError):
+        imported = _header(path)["about"]["imported"]
+        return f"{imported['format']}, imported from {imported['file']}; licence: {imported['licence']}"
+    return "no card"
+
+
 def recipe_of(path: Path) -> str:
     """Return the recipe that a weights file says it is from. Raises ModelFileError for what is not a weights file."""
     recipe = _header(path).get("recipe")
@@ -137,7 +145,8 @@ def _header(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="numpy") as stored:
             header = json.loads((stored.metadata() or {})["gantools"])
-            return {"recipe": header["recipe"], "exports": dict(header.get("exports", {}))}
+            about = dict(header.get("about") or {})
+            return {"recipe": header["recipe"], "exports": dict(header.get("exports", {})), "about": about}
     except OSError as error:
         raise ModelFileError(f"{str(path)!r}: cannot be read ({error})") from error
     except SafetensorError as error:

@@ -1,15 +1,18 @@
-"""``gantools weights``: list, describe, download and export weights."""
+"""``gantools weights``: list, describe, download, import and export weights."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gantools.cli.options import options_command
 from gantools.cli.output import console, results
 from gantools.cli.output.progress import animated
+from gantools.importing.options import ImportOptions
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -62,6 +65,33 @@ def fetch(
 
     path = api.fetch_weights(name, from_file, message=console.message, progress=animated())
     console.message(f"{name}: installed, its sha256 is correct")
+    console.result(console.quoted(str(path)))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Importing(ImportOptions):
+    """What is typed: the options of an import, and those that the command line alone has."""
+
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="NVIDIA's .pkl, or rosinality's .pt.")]
+    json_lines: results.Json = False
+
+
+@app.command("import")
+@console.guarded
+@options_command(Importing)
+def import_(asked: Importing) -> None:
+    """Write somebody else's StyleGAN2 as weights for `gantools generate`. Nothing in the file is executed."""
+    from gantools import api
+
+    path = api.import_weights(asked.file, asked)
+    imported = api.describe_weights(str(path))["file"]["about"]["imported"]
+    if asked.json_lines:
+        console.result_json({"path": str(path), **imported})
+        return
+    console.message(f"{imported['format']}, {imported['network']}; licence: {imported['licence']}")
+    if checked := imported.get("checked"):
+        difference = checked["largest_difference"]
+        console.message(f"seed 0 is {console.quoted(checked['image'])}: levels differ by up to {difference:g} of 255")
     console.result(console.quoted(str(path)))
 
 

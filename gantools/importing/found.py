@@ -1,0 +1,81 @@
+"""What an importer found in a file: a network of ours, and where each of its tensors comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gantools.checkpoint import tensors as tensor_file
+from gantools.checkpoint.weights import Export
+from gantools.errors import ModelFileError
+from gantools.importing.pickles import Stored
+
+Names: TypeAlias = Iterable[tuple[str, Callable[..., str]]]
+"""Patterns of a tensor's names, and what makes the other name of their groups."""
+
+_SHOWN = 3
+
+
+def renamed(names: Names, key: str) -> str:
+    """The name of ``key`` by the first pattern that it matches as a whole; itself where it matches none."""
+    matches = ((re.fullmatch(pattern, key), new) for pattern, new in names)
+    return next((new(*match.groups()) for match, new in matches if match), key)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A network, how it is described, and its tensors by our names.
+
+    ``complete`` adds what the file lacks once the rest is there. Buffers called ``drawn`` that the file lacks are drawn
+    from N(0, 1), the same each time.
+    """
+
+    export: Export
+    build: Callable[[], nn.Module]
+    tensors: Mapping[str, Stored]
+    complete: Callable[[nn.Module], None] | None = None
+    drawn: str | None = None
+
+    def network(self) -> nn.Module:
+        """The network with its tensors, in float32. Raises ModelFileError unless the two agree, tensor by tensor."""
+        with torch.device("meta"):
+            network = self.build()
+        shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+        planes = self._drawn({key: shape for key, shape in shapes.items() if key not in self.tensors})
+        self._require({key: shape for key, shape in shapes.items() if key not in planes})
+        state = {key: _read(key, stored) for key, stored in self.tensors.items()}
+        network.load_state_dict({**state, **planes}, assign=True)
+        if self.complete is not None:
+            self.complete(network)
+        return network.eval().requires_grad_(False)
+
+    def _drawn(self, missing: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+        random = np.random.RandomState(0)
+        wanted = {key: shape for key, shape in missing.items() if key.rpartition(".")[2] == self.drawn}
+        return {key: torch.from_numpy(random.randn(*shape)).float() for key, shape in wanted.items()}
+
+    def _require(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        if missing := [key for key in shapes if key not in self.tensors]:
+            raise ModelFileError(f"lacks {_some(missing)} of the network that it seems to hold")
+        if unknown := [key for key in self.tensors if key not in shapes]:
+            raise ModelFileError(f"has {_some(unknown)}, which the network that it seems to hold does not have")
+        for key, shape in shapes.items():
+            if self.tensors[key].shape != shape:
+                raise ModelFileError(f"has {key} of the shape {self.tensors[key].shape}, where {shape} is expected")
+
+
+def _read(key: str, stored: Stored) -> Tensor:
+    value = stored.read().to(torch.float32).contiguous()
+    if not tensor_file.is_finite(value):
+        raise ModelFileError(f"has NaN or infinite values in {key}; such weights are not written")
+    return value
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:_SHOWN]) + (f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else "")
