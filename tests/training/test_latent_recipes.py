@@ -360,7 +360,13 @@ def test_the_second_stage_leaves_the_first_as_it_is(small, tmp_path: Path) -> No
 
 def test_stylegan2_steps_equal_a_hand_written_loop(small, tmp_path: Path) -> None:
     """Style mixing, lazy R1 and path length, the mean style, DiffAugment, labels, and an average by images seen."""
-    settings = small("stylegan2/shoes-32", "train.ema_kimg=0.004", "model.mixing=0.7", "train.memory_format=contiguous")
+    settings = small(
+        "stylegan2/shoes-32",
+        "train.ema_kimg=0.0015",
+        "model.mixing=0.7",
+        "model.r1_weight=10",
+        "train.memory_format=contiguous",
+    )
     ours = trained(settings, tmp_path / "run")
     hand = Hand(settings)
     g, d = hand.recipe.generator, hand.recipe.discriminator
@@ -395,7 +401,7 @@ def test_stylegan2_steps_equal_a_hand_written_loop(small, tmp_path: Path) -> Non
             if step % 2 == 0:
                 real = real.detach().requires_grad_()
                 (gradient,) = torch.autograd.grad(d(real, batch.condition).sum(), real, create_graph=True)
-                cost = cost + 0.0002 * 8 * 8 / 4 / 2 * 2 * gradient.square().sum((1, 2, 3)).mean()
+                cost = cost + 10 / 2 * 2 * gradient.square().sum((1, 2, 3)).mean()
             return cost
 
         def g_cost() -> Tensor:
@@ -414,7 +420,7 @@ def test_stylegan2_steps_equal_a_hand_written_loop(small, tmp_path: Path) -> Non
         return fake, d_cost, g_cost
 
     def follow_average(step: int) -> None:
-        decay = min(0.5 ** (4 / 4), (1 + step) / (10 + step))
+        decay = min(0.5 ** (4 / 1.5), (1 + step) / (10 + step))
         for key, value in g.state_dict().items():
             average[key] = value.clone() if key.endswith("noise") else decay * average[key] + (1 - decay) * value
 
@@ -453,6 +459,7 @@ def test_ada_follows_overfitting(small, tmp_path: Path) -> None:
 def test_augmentation_and_frozen_layers_of_stylegan2(small, tmp_path: Path) -> None:
     recipe = trained(small("stylegan2/shoes-32", "model.freeze_levels=1"), tmp_path / "run")
     assert recipe.options.augmentation == ("color", "translation", "cutout"), "auto, with 12 images"
+    assert recipe.r1_weight == pytest.approx(0.0002 * 8 * 8 / 4)
     before = setup.prepare(
         *(lambda settings: (settings.recipe, settings.config))(small("stylegan2/shoes-32")), "cpu"
     ).recipe.discriminator.state_dict()
