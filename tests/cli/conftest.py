@@ -75,6 +75,8 @@ _RECIPES = {
     "model.generator.max_channels=8 " + _two_steps("stay_4", *_PHASES[:2], unit="kimg"),
     "stackgan": "data.image_px=[16,16] model.generator.first_doublings=1 model.generator.second_doublings=3 "
     "model.generator.base_channels=4 model.generator.discriminator_channels=4 " + _two_steps("sketch", "refine"),
+    "stylegan2": "data.image_px=[8,8] model.generator.latent_size=8 model.generator.style_size=8 "
+    "model.generator.channel_base=64 model.generator.max_channels=8 " + _two_steps("adversarial", unit="kimg"),
 }
 _PRESETS = {
     "progan/paper-256": _without(*_PHASES[2:]),

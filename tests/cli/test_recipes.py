@@ -62,9 +62,14 @@ SPECS = [
     "srgan/paper",
     "stackgan/paper-256",
     "stackgan/shoes-64",
+    "stylegan2/auto",
+    "stylegan2/paper-1024",
+    "stylegan2/paper-256",
+    "stylegan2/paper-512",
+    "stylegan2/shoes-32",
 ]
 # Parameters of the generator at full size, in millions, as published where there is a publication.
-MILLIONS = {"deblur/motion": 11.38, "pix2pix/paper": 54.41, "srgan/mse": 1.55, "srgan/paper": 1.55}
+MILLIONS = {"deblur/motion": 11.38, "pix2pix/paper": 54.41, "srgan/mse": 1.55, "srgan/paper": 1.55, "stylegan2/paper-1024": 30.37}
 
 Small = Callable[[str], list[str]]
 

@@ -30,7 +30,7 @@ OVERRIDES = {
     "deblur": ["seed=7", "data.blur.kernel_files=[a.npy, b.mat]", "train.ema_decay=null"],
     "restore": ["data.degradations=[{name: gray}, {name: noise, sigma: [1, 2]}]", "model.critic={name: critic}"],
     "pix2pix": ["seed=7", "data.dir=my photos #1", "model.adversarial={name: hinge}", "train.ema_decay=null"],
-    **dict.fromkeys(("cgan", "dcgan", "gan", "infogan", "lapgan", "progan", "stackgan"), LATENT),
+    **dict.fromkeys(("cgan", "dcgan", "gan", "infogan", "lapgan", "progan", "stackgan", "stylegan2"), LATENT),
     "srgan": ["seed=7", "data.dir=[a, 'b: c']", "model.perceptual=null", "model.pixel_weight=1e-3"],
 }
 

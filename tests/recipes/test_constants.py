@@ -109,3 +109,35 @@ def test_first_weights_are_narrow_normals(spec, overrides, names):
             assert scales.std().item() == pytest.approx(0.02, rel=0.2)
     first = [of_type(network, nn.Conv2d)[0].weight for network in drawn]
     assert len({weight.sum().item() for weight in first}) == len(first), "no two networks begin alike"
+
+
+@pytest.mark.parametrize(
+    ("spec", "images", "group", "lr", "gamma", "ema_kimg", "layers"),
+    [
+        ("stylegan2/paper-256", 64, 8, 2.5e-3, 1, 20, 8),
+        ("stylegan2/paper-512", 64, 8, 2.5e-3, 0.5, 20, 8),
+        ("stylegan2/paper-1024", 32, 4, 2e-3, 2, 10, 8),
+        ("stylegan2/auto", 16, 4, 2.5e-3, 0.0002 * 256**2 / 16, 5, 2),
+        ("stylegan2/shoes-32", 16, 4, 2.5e-3, 0.0002 * 32**2 / 16, 2, 2),
+    ],
+)
+def test_stylegan2_has_the_numbers_of_nvidias_configurations(spec, images, group, lr, gamma, ema_kimg, layers):
+    with torch.device("meta"):
+        recipe, settings = built(spec), config(spec)
+    stage, model = settings.stages.adversarial, settings.model
+    assert settings.data.batch_images * (stage.accumulate_batches or 1) == images
+    assert (model.group_images, model.generator.mapping_layers) == (group, layers)
+    assert adam(stage) == {("adam", lr, (0.0, 0.99))}
+    assert recipe.r1_weight == pytest.approx(gamma)
+    assert settings.train.ema_kimg == ema_kimg
+    assert (model.r1_every_steps, model.path_weight, model.path_every_steps, model.mixing) == (16, 2, 4, 0.9)
+    assert spec == "stylegan2/shoes-32" or stage.kimg == 25000
+
+
+def test_stylegan2_is_as_large_as_the_original():
+    """Parameters that NVIDIA's code prints for configuration F at 1024 px."""
+    with torch.device("meta"):
+        recipe = built("stylegan2/paper-1024")
+    assert sum(p.numel() for p in recipe.generator.parameters()) == 30_370_060
+    assert sum(p.numel() for p in recipe.discriminator.parameters()) == 29_012_513
+    assert recipe.generator.rows == 18
