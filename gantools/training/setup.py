@@ -111,17 +111,21 @@ def _facts(spec: RunSpec) -> dict[str, Any]:
 
 
 def _load_weights(recipe: Recipe[Any, Any], path: Path) -> dict[str, Any]:
-    """Start the exported generators from a weights file (fine-tuning). Returns its entry in ``run.json``."""
+    """Start networks from a weights file (fine-tuning). Returns its entry in ``run.json``.
+
+    The exported generators must be in the file; a discriminator starts from it where it is there.
+    """
     stored = weights.load(path)
-    networks = exported_networks(recipe, networks_of(list(recipe.stages())))
-    for name in recipe.exports():
+    trained = networks_of(list(recipe.stages()))
+    networks = trained | exported_networks(recipe, trained)
+    for name in [*recipe.exports(), *(trained.keys() & stored.tensors.keys() - recipe.exports().keys())]:
         if name not in stored.exports:
             raise ModelFileError(f"{path}: holds {', '.join(stored.exports)}, but this recipe starts from {name!r}")
         try:
             networks[name].load_state_dict(stored.tensors[name])
         except RuntimeError as error:
             options = stored.exports[name].options
-            raise ModelFileError(f"{path}: its {options.get('name')} has other options than model.generator") from error
+            raise ModelFileError(f"{path}: its {options.get('name')} has other options than model.{name}") from error
     about = {"recipe": stored.recipe, "step": stored.about.get("step", "unknown")}
     return {"path": str(path.resolve()), "sha256": sha256(path), **about}
 

@@ -594,3 +594,17 @@ def test_models_from_noise_are_compared_on_the_same_seeds(small, drawn: Path, tm
         with pytest.raises(UsageError, match=message):
             api.compare(words, tmp_path / "other.html")
     assert not (tmp_path / "other.html").exists()
+
+
+def test_transfer_starts_the_discriminator_too_where_the_file_has_one(small, tmp_path: Path) -> None:
+    settings = small("stylegan2/shoes-32")
+    first = trained(settings, tmp_path / "first")
+    described = first.exports()["generator"]
+    networks = {"generator": first.generator, "discriminator": first.discriminator}
+    for names in (["generator"], ["generator", "discriminator"]):
+        held = {name: networks[name] for name in names}
+        weights.save(tmp_path / "both.safetensors", "stylegan2", dict.fromkeys(names, described), held, {})
+        spec = setup.prepare(settings.recipe, settings.config, "cpu", init_from=tmp_path / "both.safetensors")
+        assert_same(spec.recipe.generator, first.generator)
+        ours, theirs = (net.discriminator.score.weight for net in (spec.recipe, first))
+        assert torch.equal(ours, theirs) == ("discriminator" in names)
