@@ -69,7 +69,7 @@ SPECS = [
     "stylegan2/shoes-32",
 ]
 # Parameters of the generator at full size, in millions, as published where there is a publication.
-MILLIONS = {"deblur/motion": 11.38, "pix2pix/paper": 54.41, "srgan/mse": 1.55, "srgan/paper": 1.55, "stylegan2/paper-1024": 30.37}
+MILLIONS = {"deblur/motion": 11.38, "pix2pix/paper": 54.41, "srgan/mse": 1.55, "srgan/paper": 1.55}
 
 Small = Callable[[str], list[str]]
 
