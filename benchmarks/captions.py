@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gantools.data.loading.sampler import SampleKey
-from gantools.evaluation.generated import dataset_of, samples_of
+from gantools.evaluation.generated import samples_of
+from gantools.generation.examples import dataset_of
 from gantools.generation.model import open_model
 from gantools.inference import find_weights
 

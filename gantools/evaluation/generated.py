@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from gantools.errors import DataError, UsageError
 from gantools.evaluation.result import Evaluation, Row
+from gantools.generation.examples import Real, dataset_of, real_images
 from gantools.images.ops.color import as_rgb
 from gantools.metrics import sets
 from gantools.metrics.example import MODEL
@@ -33,15 +33,6 @@ LEAST_ENLARGED_PX = 32
 """Feature networks see images of at least this side: smaller ones are enlarged."""
 MOST_VALUES = 50
 """Columns of captions.csv with more values than this are no attributes."""
-
-
-@dataclass(frozen=True)
-class _Real:
-    """Real images, their classes (-1: none) and the attributes of their captions."""
-
-    images: list[Pixels]
-    classes: npt.NDArray[np.int64]
-    attributes: Mapping[str, list[str]]
 
 
 @dataclass
@@ -82,7 +73,7 @@ def evaluate(
 
     model = open_model(path, device=choose_device(device))
     datasets = [dataset_of(path, data, split) for split in ("training", "validation")]
-    training, held_out = (_real(dataset) for dataset in datasets)
+    training, held_out = (real_images(dataset) for dataset in datasets)
     if len(held_out.images) < 2:
         raise DataError(f"--data: {len(held_out.images)} held-out images; at least 2 are compared")
     number = min(count or len(held_out.images), MOST_SAMPLES)
@@ -123,33 +114,6 @@ def evaluate_several(files: Mapping[str, Path], data: Path, device: str) -> Eval
     )
 
 
-def dataset_of(path: Path, data: Path, split: Any) -> LabelledDataset:
-    """The images of ``data``, prepared as those that the model was trained on. Raises UsageError and DataError."""
-    from gantools.checkpoint import weights
-    from gantools.data.datasets.labelled import LabelledDataset
-    from gantools.data.options.labelled import LabelledData
-
-    settings = (weights.describe(path).about.get("config") or {}).get("data")
-    if not isinstance(settings, dict):
-        raise UsageError(f"'{path}': does not say what it was trained on")
-    options = LabelledData.model_validate({**settings, "dir": str(data), "labels": "auto"}, strict=False)
-    if not settings.get("classes"):
-        options = options.model_copy(update={"classes": None})
-    return LabelledDataset(options, split, seed=0)
-
-
-def _real(dataset: LabelledDataset) -> _Real:
-    from gantools.data.loading.sampler import SampleKey
-
-    samples = [dataset[SampleKey(0, index)] for index in range(len(dataset))]
-    labelled = bool(dataset.classes) and not dataset.vocabulary
-    classes = [int(sample.condition.argmax()) if labelled else -1 for sample in samples]
-    attributes = [dataset.attributes(sample.name) for sample in samples]
-    shared = set.intersection(*map(set, attributes)) if attributes else set()
-    columns = {name: [each[name] for each in attributes] for name in sorted(shared)}
-    return _Real([sample.image for sample in samples], np.asarray(classes), columns)
-
-
 def samples_of(latent: Latent, held_out: LabelledDataset, count: int) -> list[Sample]:
     """Samples of seeds 0, 1, … with the conditions of the held-out images, in turn."""
     from gantools.data.loading.sampler import SampleKey
@@ -181,8 +145,8 @@ def _measure(
     latent: Latent,
     samples: Sequence[Sample],
     levels: Sequence[list[Pixels]],
-    training: _Real,
-    held_out: _Real,
+    training: Real,
+    held_out: Real,
 ) -> None:
     """Everything that needs no file of weights."""
     made, real = levels[-1], held_out.images
@@ -206,7 +170,7 @@ def _measure(
     found.add("nearest_training", {name: float(np.median(values)) for name, values in near.items()})
 
 
-def _classifier(training: _Real, held_out: _Real, labels: list[int], test_labels: list[int]) -> Trained:
+def _classifier(training: Real, held_out: Real, labels: list[int], test_labels: list[int]) -> Trained:
     from gantools.metrics import classifier
 
     return classifier.train(training.images, labels, held_out.images, test_labels)
@@ -218,7 +182,7 @@ def _by_class(
     latent: Latent,
     samples: Sequence[Sample],
     levels: Sequence[list[Pixels]],
-    held_out: _Real,
+    held_out: Real,
 ) -> None:
     """What a classifier of the data's classes says, and the distances of sets by its features, at every size."""
     from gantools.metrics import classifier
@@ -251,7 +215,7 @@ def _by_class(
         found.add("code_accuracy", {MODEL: classifier.match(shown, np.asarray(codes))})
 
 
-def _by_attribute(found: _Scores, made: Sequence[Pixels], training: _Real, held_out: _Real) -> None:
+def _by_attribute(found: _Scores, made: Sequence[Pixels], training: Real, held_out: Real) -> None:
     """For each further column of captions.csv, how often a sample shows what its caption's row says."""
     for column, given in training.attributes.items():
         wanted = held_out.attributes.get(column, ())
