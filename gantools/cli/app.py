@@ -11,12 +11,14 @@ from gantools.cli.commands import (
     compare,
     data,
     demo,
+    directions,
     doctor,
     eval,
     generate,
     infer,
     recipes,
     runs,
+    styles,
     train,
     weights,
 )
@@ -38,6 +40,8 @@ app.command("schema")(recipes.schema)
 app.command("train")(train.train)
 app.command("infer")(infer.infer)
 app.command("generate")(generate.generate)
+app.command("mix")(styles.mix)
+app.command("edit")(styles.edit)
 app.command("eval")(eval.evaluate)
 app.command("compare")(compare.compare)
 app.command("report")(runs.report)
@@ -46,6 +50,7 @@ app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("bench")(bench.bench)
 app.add_typer(data.app, name="data", help="Make and inspect training data.")
+app.add_typer(directions.app, name="directions", help="Directions of styles, for edit.")
 app.add_typer(weights.app, name="weights", help="Installed weights and feature networks.")
 
 

@@ -211,10 +211,10 @@ def _outputs(chosen: Sequence[Sample], label: str, options: GenerateOptions) -> 
         path = given or Path(f"{label}-grid.png")
         if len(chosen) > rows * columns:
             raise UsageError(f"--grid {rows}x{columns}: has {rows * columns} places for {len(chosen)} images")
-        return [Output(f"{len(chosen)} images", _image_path(path), tuple(chosen))]
+        return [Output(f"{len(chosen)} images", image_path(path), tuple(chosen))]
     if len(chosen) == 1 and (given is None or given.suffix):
         path = given or Path(f"{label}-{chosen[0].name}.png")
-        return [Output(chosen[0].name, _image_path(path), (chosen[0],))]
+        return [Output(chosen[0].name, image_path(path), (chosen[0],))]
     folder = given or Path(f"{label}-images")
     if given is not None and given.suffix and not given.is_dir():
         raise UsageError(f"-o {given}: is one image, and there are {len(chosen)}; give a folder, or --grid RxC")
@@ -233,7 +233,7 @@ def _walk_outputs(chosen: Sequence[Sample], path: Path, options: GenerateOptions
     raise UsageError(f"-o {path}: a walk is one file; name it with one of {', '.join(walk.SUFFIXES)}")
 
 
-def _image_path(path: Path) -> Path:
+def image_path(path: Path) -> Path:
     from gantools.images.formats import FORMATS
 
     if path.suffix.lower().lstrip(".") not in FORMATS:

@@ -61,10 +61,14 @@ class Trained:
         return np.asarray(torch.cat(parts).double().numpy())
 
     @torch.inference_mode()
+    def logits(self, images: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float64]:
+        """Shapes: N images uint8 (H, W, C) → (N, classes)."""
+        parts = [self.network(_batch(images[at : at + 256])) for at in range(0, len(images), 256)]
+        return np.asarray(torch.cat(parts).double().numpy())
+
     def classes(self, images: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.int64]:
         """The class of each image. Shapes: N images uint8 (H, W, C) → (N)."""
-        parts = [self.network(_batch(images[at : at + 256])).argmax(dim=1) for at in range(0, len(images), 256)]
-        return np.asarray(torch.cat(parts).numpy())
+        return np.asarray(self.logits(images).argmax(axis=1))
 
 
 def train(
