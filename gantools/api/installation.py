@@ -24,11 +24,11 @@ def check_installation() -> Report:
 
 
 def list_weights() -> list[dict[str, Any]]:
-    """The installed weights, and the feature networks that can be downloaded, as ``gantools weights list --json``.
+    """The installed weights, and the other networks that can be downloaded, as ``gantools weights list --json``.
 
     >>> from gantools import api
     >>> sorted({row["kind"] for row in api.list_weights()})
-    ['feature network', 'weights']
+    ['face detector', 'feature network', 'weights']
     """
     from gantools.inference.find_weights import origin_of
     from gantools.pretrained.catalogue import installed
@@ -104,7 +104,7 @@ def _of_network(network: FeatureNetwork) -> dict[str, Any]:
 
     file = installed_file(network, weights_folder())
     return {
-        "kind": "feature network",
+        "kind": network.kind,
         "name": network.name,
         "about": network.used_for,
         "megabytes": network.megabytes,

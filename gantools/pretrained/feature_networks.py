@@ -1,4 +1,6 @@
-"""Pretrained ImageNet networks for losses, metrics and encoders: where they come from, and how they are installed."""
+"""Pretrained networks: ImageNet's for losses, metrics and encoders, and a face detector. Where they come from, and how
+they are installed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ TIMEOUT_SECONDS = 30.0
 class FeatureNetwork:
     """Weights in torchvision's layout, whose publisher puts the first eight digits of their sha256 into their name.
 
-    ``sha256`` is all of it; of squeezenet1_0 only those eight digits are known.
+    ``sha256`` is all of it; of squeezenet1_0 only those eight digits are known. ``address`` is that of a file from
+    elsewhere, with its own ``suffix``.
     """
 
     name: str
@@ -27,10 +30,13 @@ class FeatureNetwork:
     megabytes: float
     used_for: str
     published_as: str | None = None
+    kind: str = "feature network"
+    suffix: str = ".pth"
+    address: str | None = None
 
     @property
     def url(self) -> str:
-        return f"{ADDRESS}/{self.published_as or self.name}-{self.sha256[:8]}.pth"
+        return self.address or f"{ADDRESS}/{self.published_as or self.name}-{self.sha256[:8]}{self.suffix}"
 
 
 FEATURE_NETWORKS = {
@@ -65,6 +71,17 @@ FEATURE_NETWORKS = {
         FeatureNetwork(
             "resnet34", "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f", 83.3, "encoder of a U-Net"
         ),
+        FeatureNetwork(
+            "yunet",
+            "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+            0.2,
+            "data align",
+            kind="face detector",
+            suffix=".onnx",
+            # the repository of those who trained it; OpenCV's, with the same file, keeps it in Git LFS
+            address="https://raw.githubusercontent.com/ShiqiYu/libfacedetection.train/"
+            "0047ac24afb1a50a0c6105001c89d1b5b805dbf1/onnx/yunet_s_640_640.onnx",
+        ),
     )
 }
 
@@ -78,7 +95,7 @@ def find(name: str) -> FeatureNetwork:
 
 def installed_file(network: FeatureNetwork, folder: Path) -> Path | None:
     """The network's file in ``folder``, where there is one."""
-    candidates = (folder / f"{network.name}{suffix}" for suffix in (".safetensors", ".pth"))
+    candidates = (folder / f"{network.name}{suffix}" for suffix in (".safetensors", network.suffix))
     return next((path for path in candidates if path.is_file()), None)
 
 
@@ -115,10 +132,8 @@ def install(network: FeatureNetwork, file: Path, folder: Path) -> Path:
     if not file.is_file():
         raise UsageError(f"--from {file}: no such file")
     if not files.sha256(file).startswith(network.sha256):
-        raise ModelFileError(
-            f"--from {file}: its sha256 is not {network.sha256}, so it is not {network.url};"
-            " other weights can be named in a configuration as `weights: FILE`"
-        )
+        others = "" if network.address else "; other weights can be named in a configuration as `weights: FILE`"
+        raise ModelFileError(f"--from {file}: its sha256 is not {network.sha256}, so it is not {network.url}{others}")
     target = _target(network, folder)
     with files.staged_file(target) as staged:
         shutil.copyfile(file, staged)
@@ -126,4 +141,4 @@ def install(network: FeatureNetwork, file: Path, folder: Path) -> Path:
 
 
 def _target(network: FeatureNetwork, folder: Path) -> Path:
-    return folder / f"{network.name}.pth"
+    return folder / f"{network.name}{network.suffix}"

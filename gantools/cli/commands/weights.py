@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("list")
 @console.guarded
 def list_weights(json_lines: results.Json = False) -> None:
-    """List the installed weights, and the feature networks that can be downloaded."""
+    """List the installed weights, and the other networks that can be downloaded."""
     from gantools import api
 
     for row in api.list_weights():
@@ -55,12 +55,12 @@ def info(
 @app.command("fetch")
 @console.guarded
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NETWORK", help="vgg16, squeezenet1_0, alexnet …: see list.")],
+    name: Annotated[str, typer.Argument(metavar="NETWORK", help="vgg16, squeezenet1_0, yunet …: see list.")],
     from_file: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Install this file instead of downloading.")
     ] = None,
 ) -> None:
-    """Download a feature network's ImageNet weights, check and install them. Uses the network."""
+    """Download a feature network's ImageNet weights, or a face detector; check and install it. Uses the network."""
     from gantools import api
 
     path = api.fetch_weights(name, from_file, message=console.message, progress=animated())
