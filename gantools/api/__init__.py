@@ -59,6 +59,7 @@ from gantools.api.styles import (
     plan_edit,
     plan_mix,
 )
+from gantools.data.prepare.align_command import Align, align_faces
 from gantools.data.prepare.commands import (
     Blur,
     Crappify,
@@ -74,6 +75,7 @@ from gantools.data.prepare.commands import (
 )
 
 __all__ = [
+    "Align",
     "Blur",
     "Crappify",
     "Edges",
@@ -84,6 +86,7 @@ __all__ = [
     "Split",
     "TrainingRun",
     "WritingImages",
+    "align_faces",
     "change_images",
     "check",
     "check_installation",

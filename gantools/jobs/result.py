@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from gantools.errors import GantoolsError
 
@@ -41,7 +42,8 @@ class Result:
 
     Sizes are (width, height). ``error`` is the reason without the name, ``exit_code`` what it ends a run of this single
     input with, ``traceback`` for whoever looks for the cause. ``content`` is the encoded image where there is no
-    output file. ``seconds`` is the work on this image, ``stages`` its parts.
+    output file. ``seconds`` is the work on this image, ``stages`` its parts. ``more_outputs`` are files beside
+    ``output``, ``facts`` what else is to be known of the image, as values for JSON, and ``note`` that in words.
     """
 
     input: str
@@ -55,6 +57,9 @@ class Result:
     content: bytes | None = field(default=None, repr=False)
     traceback: str | None = field(default=None, repr=False)
     stages: Stages | None = None
+    more_outputs: tuple[Path, ...] = ()
+    facts: Mapping[str, Any] | None = None
+    note: str | None = None
 
 
 def untouched(job: Planned, status: Status = "skipped") -> Result:

@@ -44,6 +44,7 @@ def imported(*arguments: str, cwd: Path) -> tuple[int, str]:
         (["data", "synth", "srgan"], 2),
         (["data", "edges", "--help"], 0),
         (["data", "blur", "--settings"], 0),
+        (["data", "align", "--help"], 0),
         (["weights", "list"], 0),
         (["compare", "--help"], 0),
         (["eval", "--help"], 0),
@@ -66,6 +67,11 @@ def test_compare_reads_what_a_model_takes_without_torch(tmp_path: Path) -> None:
     code, heavy = imported("compare", "srgan", "-o", "c.html", cwd=tmp_path)
     assert code == 2
     assert "torch" not in heavy.split()
+
+
+def test_faces_are_looked_for_without_torch(tmp_path: Path) -> None:
+    code, heavy = imported("data", "align", "none.jpg", cwd=tmp_path)
+    assert (code, "torch" in heavy.split()) == (2, False)
 
 
 def test_help_imports_no_configuration(tmp_path: Path) -> None:

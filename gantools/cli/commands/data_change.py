@@ -1,4 +1,4 @@
-"""``gantools data edges|crappify|blur|mask|lowres|gray``: a folder of photos becomes a folder of inputs."""
+"""``gantools data edges|crappify|blur|mask|lowres|gray|align``: photos become inputs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gantools.cli.output import console, results
 from gantools.cli.output.progress import progress
 from gantools.cli.output.results import Json, ResultPrinter
 from gantools.data.prepare import commands
+from gantools.data.prepare.align_command import Align
 
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results, the tree kept.")]
 
@@ -66,18 +67,19 @@ class FolderAndSettings(Folder):
 def carry_out(
     command: str,
     prepared: commands.Prepared,
-    output: Path,
+    output: str | Path | None,
     *,
     json_lines: bool,
     seed: int = 0,
-    source: Path | None = None,
+    sources: Sequence[str | Path] = (),
+    recursive: bool = True,
 ) -> None:
     """Do the work, print a result for each image, and end with the exit code. Raises typer.Exit.
 
-    ``source`` is the folder whose images they are: files that are left out of it are reported.
+    ``sources`` are the folders whose images they are: files that are left out of them are reported.
     """
     results.names_as_stored()
-    left = results.left_out([source], output, recursive=True) if source else {}
+    left = results.left_out(sources, output, recursive=recursive)
     printer = ResultPrinter(json_lines, len(prepared))
     with progress(command) as update:
         for number, result in enumerate(prepared, start=1):
@@ -90,7 +92,9 @@ def _change(command: str, folder: Folder, options: commands.Gray, changes: Seque
     from gantools import api
 
     prepared = api.change_images(folder.source, folder.output, options, changes or ())
-    carry_out(command, prepared, folder.output, json_lines=folder.json_lines, seed=options.seed, source=folder.source)
+    carry_out(
+        command, prepared, folder.output, json_lines=folder.json_lines, seed=options.seed, sources=[folder.source]
+    )
 
 
 @console.guarded
@@ -133,3 +137,32 @@ def lowres(options: commands.LowRes, folder: Folder) -> None:
 def gray(options: commands.Gray, folder: Folder) -> None:
     """Take the colours out of photos."""
     _change("gray", folder, options)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Photos:
+    """What is typed after ``data align``."""
+
+    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Photos of faces, and folders of them.")]
+    json_lines: Json = False
+
+
+@console.guarded
+@options_command(Align, Photos)
+def align(options: Align, given: Photos) -> None:
+    """Cut faces out of photos, upright and of one size, as StyleGAN2's weights for faces want them (FFHQ).
+
+    Faces are found by a detector, which `gantools weights fetch yunet` installs. Exit codes: 0 all done, 1 failed,
+    2 invalid command, 3 some photos failed, such as those without a face.
+    """
+    from gantools import api
+
+    prepared = api.align_faces(given.photos, options)
+    carry_out(
+        "align",
+        prepared,
+        options.output,
+        json_lines=given.json_lines,
+        sources=given.photos,
+        recursive=options.recursive,
+    )

@@ -35,8 +35,8 @@ def pairs(options: commands.WritingImages, given: Folders) -> None:
     from gantools import api
 
     prepared = api.make_pairs(given.folders, given.output, options)
-    source = given.folders[0] if len(given.folders) == 1 else None
-    carry_out("pairs", prepared, given.output, json_lines=given.json_lines, source=source)
+    sources = given.folders if len(given.folders) == 1 else ()
+    carry_out("pairs", prepared, given.output, json_lines=given.json_lines, sources=sources)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

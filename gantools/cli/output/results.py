@@ -92,6 +92,8 @@ class ResultPrinter:
         self.counts[result.status] += 1
         if result.status == "failed":
             self._failure(result)
+        if result.note:
+            console.message(console.quoted(f"{result.input!r}: {result.note}"))
         if self.json_lines:
             console.result_json(_row(result))
         elif result.content is not None:
@@ -110,7 +112,8 @@ class ResultPrinter:
         """The file name for a pipe; on a terminal a message, but none for each of many images."""
         piped = not sys.stdout.isatty()
         if piped:
-            console.result(str(result.output), self.end)
+            for output in (result.output, *result.more_outputs):
+                console.result(str(output), self.end)
         if console.Settings.verbose or (not piped and (self.total == 1 or result.status == "planned")):
             size = f" ({'×'.join(map(str, result.output_size))})" if result.output_size else ""
             took = asdict(result.stages) if result.stages and console.Settings.verbose else {}
@@ -142,4 +145,7 @@ def _row(result: Result) -> dict[str, Any]:
         "output_size": result.output_size,
         "seconds": round(result.seconds, 4),
         "stages": result.stages and {stage: round(each, 4) for stage, each in asdict(result.stages).items()},
+        **({"more_outputs": list(map(str, result.more_outputs))} if result.more_outputs else {}),
+        **({"note": result.note} if result.note else {}),
+        **(result.facts or {}),
     }

@@ -14,7 +14,7 @@ from gantools.data.options.blur import BlurOptions
 from gantools.data.options.datasets import EdgeOptions, Fit
 from gantools.data.options.degradations import Degradation
 from gantools.data.options.masks import MaskOptions
-from gantools.data.prepare.tasks import Sizes, Task, size_of, write
+from gantools.data.prepare.tasks import Made, Task, size_of, write
 from gantools.images.image import Pixels
 from gantools.images.io import reader
 from gantools.images.ops import color
@@ -31,11 +31,11 @@ class ChangeImage:
     seed: int
     quality: int
 
-    def __call__(self, task: Task) -> Sizes:
+    def __call__(self, task: Task) -> Made:
         photo = reader.read_rgb8(task.sources[0])
         made = self.change(photo, sampler.file_rng(self.seed, task.name))
         write(made, task, quality=self.quality)
-        return Sizes(size_of(photo), size_of(made))
+        return Made(size_of(photo), size_of(made))
 
 
 @dataclass(frozen=True)

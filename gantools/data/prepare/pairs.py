@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gantools.data.folders import layout, search
-from gantools.data.prepare.tasks import Sizes, Task, places, read_same_size, renamed, settled, size_of, write
+from gantools.data.prepare.tasks import Made, Task, places, read_same_size, renamed, settled, size_of, write
 from gantools.errors import DataError, ImageError
 from gantools.images.io import reader
 from gantools.jobs.image_files import new_suffix
@@ -21,11 +21,11 @@ class Combine:
 
     quality: int
 
-    def __call__(self, task: Task) -> Sizes:
+    def __call__(self, task: Task) -> Made:
         a, b = read_same_size(task)
         both = np.hstack((a, b))
         write(both, task, quality=self.quality)
-        return Sizes(size_of(a), size_of(both))
+        return Made(size_of(a), size_of(both))
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Divide:
 
     quality: int
 
-    def __call__(self, task: Task) -> Sizes:
+    def __call__(self, task: Task) -> Made:
         both = reader.read_rgb8(task.sources[0])
         width = both.shape[1]
         if width % 2:
             raise ImageError(f"is {width} pixels wide; an A|B image has two halves of the same width")
         for which, half in enumerate((both[:, : width // 2], both[:, width // 2 :])):
             write(half, task, quality=self.quality, which=which)
-        return Sizes(size_of(both), (width // 2, both.shape[0]))
+        return Made(size_of(both), (width // 2, both.shape[0]))
 
 
 def combining(a: Path, b: Path, output: Path, format: str | None, existing: Existing) -> tuple[Task, ...]:

@@ -13,7 +13,7 @@ from gantools.data.folders import domains, search
 from gantools.data.folders.layout import Item
 from gantools.data.folders.split import ranked
 from gantools.data.prepare.recognise import Kind, undivided
-from gantools.data.prepare.tasks import Sizes, Task, settled
+from gantools.data.prepare.tasks import Made, Task, settled
 from gantools.errors import ImageError, UsageError
 from gantools.images.io import reader
 from gantools.jobs.outputs import Existing
@@ -25,7 +25,7 @@ class Place:
 
     link: bool
 
-    def __call__(self, task: Task) -> Sizes:
+    def __call__(self, task: Task) -> Made:
         headers = [reader.probe(source) for source in task.sources]
         for source, output in zip(task.sources, task.outputs, strict=True):
             if output.exists() and output.samefile(source):  # renaming a link over its own file does nothing
@@ -40,7 +40,7 @@ class Place:
                 how = "linked; leave out --link to copy it" if self.link else "copied"
                 raise ImageError(f"cannot be {how}: {error.strerror or error}") from error
         size = (headers[0].width, headers[0].height)
-        return Sizes(size, size)
+        return Made(size, size)
 
 
 def plan(

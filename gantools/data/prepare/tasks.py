@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from gantools.data.loading.workers import each
 from gantools.errors import ImageError, UsageError
@@ -25,11 +25,14 @@ from gantools.jobs.result import Result, failed, untouched
 Size: TypeAlias = tuple[int, int]
 
 
-class Sizes(NamedTuple):
-    """(width, height) of what was read first and of what was written first; None where nobody looked."""
+class Made(NamedTuple):
+    """What a task made, as the fields of ``Result`` say; sizes are those of what was read and written first."""
 
-    input: Size | None = None
-    output: Size | None = None
+    input_size: Size | None = None
+    output_size: Size | None = None
+    more_outputs: tuple[Path, ...] = ()
+    facts: Mapping[str, Any] | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Task:
         return self.outputs[0]
 
 
-Work: TypeAlias = Callable[[Task], Sizes]
+Work: TypeAlias = Callable[[Task], Made]
 
 
 def one_to_one(source: Path, output: Path, format: str | None, existing: Existing) -> tuple[Task, ...]:
@@ -112,11 +115,11 @@ def carry_out(work: Work, task: Task) -> Result:
     """Do one task. Whatever it makes a library raise is this task's failure."""
     started = time.perf_counter()
     try:
-        sizes = work(task)
+        made = work(task)
     except Exception as error:
         return failed(task, error, time.perf_counter() - started, None)
     seconds = time.perf_counter() - started
-    return Result(task.input, task.output, "done", seconds, input_size=sizes.input, output_size=sizes.output)
+    return Result(task.input, task.output, "done", seconds, **made._asdict())
 
 
 def write(pixels: Pixels, task: Task, *, quality: int, which: int = 0) -> None:
