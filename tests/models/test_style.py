@@ -128,7 +128,7 @@ def scored(network: nn.Module, image: Tensor, label: Tensor | None, clamp: float
 # ------------------------------------------------------------------ the tests
 
 
-@pytest.mark.parametrize("clamp", [None, 0.7])
+@pytest.mark.parametrize("clamp", [None, 0.2])
 @pytest.mark.parametrize("classes", [0, 3])
 @torch.no_grad()
 def test_generator_equals_the_reference(classes: int, clamp: float | None) -> None:
@@ -138,11 +138,11 @@ def test_generator_equals_the_reference(classes: int, clamp: float | None) -> No
     label = torch.eye(3)[[0, 2]] if classes else None
     style = mapped(network.mapping, latent, label)
     expected = synthesised(network.synthesis, style[:, None].repeat(1, 6, 1), clamp=clamp)
-    assert expected.abs().max() > 0.5
+    assert expected.abs().max() > 0.2
     torch.testing.assert_close(network(latent, label), expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("clamp", [None, 0.7])
+@pytest.mark.parametrize("clamp", [None, 0.2])
 @pytest.mark.parametrize("classes", [0, 3])
 @torch.no_grad()
 def test_discriminator_equals_the_reference(classes: int, clamp: float | None) -> None:
