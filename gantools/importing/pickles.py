@@ -15,6 +15,7 @@ import struct
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, cast
 
 import numpy as np
@@ -106,6 +107,10 @@ class _Array:
     type: _Type | None = None
     by_column: bool = False
     content: _Bytes | None = None
+
+
+class _Arguments:
+    """Stands for the command line that checkpoints hold beside their networks."""
 
 
 class _Part:
@@ -279,9 +284,24 @@ def _storage_values(content: bytes) -> Tensor:
     """All values of a storage that PyTorch saved in its older, uncompressed format."""
     if content.startswith(b"PK"):
         raise pickle.UnpicklingError("has an archive in place of a storage")
+    storage = load_tensors(io.BytesIO(content))
+    if not isinstance(storage, torch.TypedStorage):
+        raise pickle.UnpicklingError("has no storage where a tensor's is expected")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of classes that PyTorch no longer recommends
-        storage = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        if not isinstance(storage, torch.TypedStorage):
-            raise pickle.UnpicklingError("has no storage where a tensor's is expected")
+        warnings.simplefilter("ignore")  # of a class that PyTorch no longer recommends
         return torch.empty(0, dtype=storage.dtype).set_(storage)
+
+
+def load_tensors(file: Path | BinaryIO, *, mmap: bool = False) -> Any:
+    """What ``torch.save`` wrote: tensors and plain values. With ``mmap`` only what is used is read.
+
+    Raises UnpicklingError, in our words, for anything else.
+    """
+    try:
+        with warnings.catch_warnings(), torch.serialization.safe_globals([(_Arguments, "argparse.Namespace")]):
+            warnings.simplefilter("ignore")  # of old files
+            return torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"(?:GLOBAL|class) ([\w.]+) was not an allowed", str(error))
+        name = asked[1] if asked else "something else than tensors and plain values"
+        raise pickle.UnpicklingError(f"asks for {name}, which no network of a known format needs") from error

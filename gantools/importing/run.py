@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 import pickle
-import re
-import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +24,7 @@ from gantools.images.io import reader as image_reader
 from gantools.importing import nvidia, rosinality, stylegan2
 from gantools.importing.found import Found
 from gantools.importing.options import ImportOptions
-from gantools.importing.pickles import PickledFile, reason
+from gantools.importing.pickles import PickledFile, load_tensors, reason
 from gantools.models.latent.style import StyleGenerator
 
 NVIDIA_TERMS = (
@@ -38,6 +35,7 @@ ROSINALITY_TERMS = (
     "code MIT; weights converted from NVIDIA's stay under NVIDIA's non-commercial license; those that others trained:"
     " ask them"
 )
+_ZIP = b"PK\x03\x04"
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How files of ``torch.save`` began before they were zip archives."""
 LONGEST_REASON = 300
@@ -97,10 +95,6 @@ class _TorchFile:
     """A file of ``torch.save``: its content, tensors and plain values only."""
 
     content: Any
-
-
-class _Arguments:
-    """Stands for the command line that checkpoints hold beside their networks."""
 
 
 def import_weights(path: Path, options: ImportOptions) -> Path:
@@ -167,23 +161,11 @@ def opened(path: Path) -> Iterator[tuple[Format, Any]]:
 def _read(path: Path, stream: BinaryIO) -> PickledFile | _TorchFile:
     head = stream.read(len(_OLD_TORCH))
     stream.seek(0)
-    if zipfile.is_zipfile(path) or head == _OLD_TORCH:
-        return _TorchFile(_load_torch(path, mmap=head != _OLD_TORCH))
+    if head == _OLD_TORCH or head.startswith(_ZIP):
+        return _TorchFile(load_tensors(path, mmap=head != _OLD_TORCH))
     if not head.startswith(pickle.PROTO):
         raise ModelFileError(foreign.described(path) or "is neither a pickle nor a checkpoint of PyTorch")
     return PickledFile(stream, path.stat().st_size)
-
-
-def _load_torch(path: Path, *, mmap: bool) -> Any:
-    """What ``torch.save`` wrote; of a ``mmap`` file only what is used is read."""
-    try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals([(_Arguments, "argparse.Namespace")]):
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except pickle.UnpicklingError as error:
-        asked = re.search(r"(?:GLOBAL|class) ([\w.]+) was not an allowed", str(error))
-        name = asked[1] if asked else "something else than tensors and plain values"
-        raise ModelFileError(f"asks for {name}, which no network of a known format needs") from error
 
 
 @torch.inference_mode()

@@ -74,8 +74,10 @@ def found(parts: Parts) -> Found:
             raise ModelFileError("holds a network with another resampling filter than [1, 3, 3, 1]")
     try:
         return _generator(parts) if parts.kind == "generator" else _discriminator(parts)
-    except (KeyError, IndexError) as error:
-        raise ModelFileError(f"is no StyleGAN2: has no proper {error.args[0]}") from error
+    except KeyError as error:
+        raise ModelFileError(f"holds no StyleGAN2: {error.args[0]} is missing") from error
+    except IndexError as error:
+        raise ModelFileError("holds no StyleGAN2: a tensor has too few axes") from error
 
 
 def _generator(parts: Parts) -> Found:
@@ -129,7 +131,7 @@ def _sides(sizes: Mapping[int, int]) -> dict[str, int]:
     """The options that both networks have, from the channels by side."""
     sides = list(sizes)
     if not sides or sides != [4 << number for number in range(len(sides))] or sides[-1] > LARGEST_PX:
-        raise ModelFileError(f"is no StyleGAN2: has blocks of the sides {', '.join(map(str, sides)) or 'none'}")
+        raise ModelFileError(f"holds no StyleGAN2: has blocks of the sides {', '.join(map(str, sides)) or 'none'}")
     base, most = max(side * count for side, count in sizes.items()), max(sizes.values())
     if widths(sides[-1], base, most) != list(sizes.values()):
         raise ModelFileError(f"holds a StyleGAN2 whose channels are not min(base / side, most): {dict(sizes)}")

@@ -1,0 +1,201 @@
+"""Files that want something executed, or more memory than there is.
+
+As a program (``hostile.py FOLDER``): try to import each file of the folder under an audit hook, and print as JSON what
+became of each and which events there were.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import pickle
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+MARK = "executed"
+"""The folder for what is imported, and for the file that a payload makes when it runs."""
+EVENTS = ("exec", "compile", "import", "open", "os.", "subprocess.", "socket.", "shutil.", "ctypes.", "pickle.")
+
+
+class Call:
+    """Pickled as a call of a function."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.function, self.arguments
+
+
+def text(value: str) -> bytes:
+    return b"X" + len(value.encode()).to_bytes(4, "little") + value.encode()
+
+
+def stored(content: bytes) -> bytes:
+    return b"B" + len(content).to_bytes(4, "little") + content
+
+
+def name(module: str, attribute: str) -> bytes:
+    return f"c{module}\n{attribute}\n".encode()
+
+
+def called(module: str, attribute: str, *arguments: bytes) -> bytes:
+    return name(module, attribute) + b"(" + b"".join(arguments) + b"tR"
+
+
+def whole(content: bytes, protocol: int = 4) -> bytes:
+    return b"\x80" + bytes([protocol]) + content + b"."
+
+
+def storage(count: int | None = None) -> bytes:
+    """A stored storage of four numbers, or one that says that it has ``count``."""
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the classes that such files are made of
+        values = torch.TypedStorage([0.0, 1.0, 2.0, 3.0], dtype=torch.float32)
+        torch.save(values, stream, _use_new_zipfile_serialization=False)
+    content = stream.getvalue()
+    return content if count is None else content.replace(b"K\x04", b"\x8a\x08" + count.to_bytes(8, "little"))
+
+
+def module(parameters: bytes = b"}", modules: bytes = b"}", memo: bytes = b"") -> bytes:
+    """A module that NVIDIA's code stored; ``memo`` remembers its description, which comes first."""
+    state = b"}(" + text("_parameters") + parameters + text("_buffers") + b"}" + text("_modules") + modules + b"u"
+    meta = b"}" + memo + b"(" + text("class_name") + text("Generator") + text("state") + state + b"u"
+    return called("torch_utils.persistence", "_reconstruct_persistent_obj", meta)
+
+
+def network(parameters: bytes = b"}", modules: bytes = b"}") -> bytes:
+    """A snapshot whose G_ema has these parameters and modules."""
+    return b"}" + text("G_ema") + module(parameters, modules) + b"s"
+
+
+def shared(depth: int) -> bytes:
+    """Modules that are each twice in the next one: small in the file, 2 to the power of ``depth`` when walked."""
+    inner = module()
+    for number in range(depth):
+        inner += b"q" + bytes([number]) + b"0"  # remembered, and taken from the stack
+        again = b"h" + bytes([number])
+        inner += module(modules=b"}(" + text("a") + again + text("b") + again + b"u")
+    return inner
+
+
+def tensor(content: bytes, name: str = "resample_filter", shape: bytes = b"K\x04K\x04\x86") -> bytes:
+    """A parameter whose values are all the first of its storage; filters are read before anything else."""
+    loaded = called("torch.storage", "_load_from_bytes", stored(content))
+    value = called("torch._utils", "_rebuild_tensor_v2", loaded, b"K\x00", shape, b"K\x00K\x00\x86", b"\x89", b"}")
+    return b"}" + text(name) + value + b"s"
+
+
+def array(kind: bytes, content: bytes) -> bytes:
+    made = called("numpy.core.multiarray", "_reconstruct", name("numpy", "ndarray"), b"K\x00\x85", stored(b"b"))
+    typed = called("numpy", "dtype", text("O8"), b"\x89\x88") if kind == b"O" else kind
+    return made + b"(K\x01K\x01\x85" + typed + b"\x89" + content + b"tb"
+
+
+def pickles(good: bytes, mark: Path) -> dict[str, bytes]:
+    """Hostile pickles by name; ``good`` is one of a network, ``mark`` the file that a payload would make."""
+    source = f"open({str(mark)!r}, 'w')"
+    command = f"touch {mark}"
+    touch = called("os", "system", text(command))
+    inner = io.BytesIO()
+    torch.save(Call(exec, source), inner, _use_new_zipfile_serialization=False)
+    zipped = io.BytesIO()
+    torch.save(Call(exec, source), zipped)
+    deep = b"(" * 50_000 + b"t" * 50_000
+    return {
+        "system": pickle.dumps(Call(__import__("os").system, command), protocol=2),
+        "system in a network": whole(network(b"}" + text("weight") + touch + b"s")),
+        "posix": whole(called("posix", "system", text(command))),
+        "eval": whole(called("builtins", "eval", text(source))),
+        "exec": pickle.dumps(Call(exec, source), protocol=4),
+        "old exec": b"c__builtin__\nexec\n(S" + repr(source).encode() + b"\ntR.",
+        "getattr": whole(called("builtins", "getattr", name("os", "system"), text("__call__"))),
+        "attribute by dots": whole(text("dnnlib.util") + text("EasyDict.__init__.__globals__") + b"\x93"),
+        "import": whole(called("builtins", "__import__", text("antigravity"))),
+        "subprocess": whole(called("subprocess", "check_output", text(command))),
+        "partial": whole(called("functools", "partial", name("os", "system"))),
+        "loads": whole(called("pickle", "loads", stored(whole(touch)))),
+        "torch.load": whole(called("torch", "load", text("x.pt"))),
+        "pickle for a storage": whole(network(tensor(whole(touch)))),
+        "old checkpoint for a storage": whole(network(tensor(inner.getvalue()))),
+        "archive for a storage": whole(network(tensor(zipped.getvalue()))),
+        "objects in an array": whole(b"(" + array(b"O", b"]" + touch + b"a") + b"t"),
+        "type of objects": whole(
+            called("numpy.core.multiarray", "scalar", called("numpy", "dtype", text("O8")), stored(bytes(8)))
+        ),
+        "persistent id": whole(text(command) + b"Q"),
+        "persistent id as text": f"P{command}\n.".encode(),
+        "type": whole(called("builtins", "type", text("X"), b")", b"}")),
+        "instance": f"(S'{command}'\nios\nsystem\n.".encode(),
+        "object": whole(b"(" + name("os", "system") + text(command) + b"o"),
+        "extension": whole(b"\x82\x01"),
+        "call of a value": whole(text("x") + b")R"),
+        "new object of a function": whole(name("torch._utils", "_rebuild_tensor_v2") + b")\x81"),
+        "state of a class": whole(name("dnnlib.util", "EasyDict") + b"N}" + text("get") + text("x") + b"s\x86b"),
+        "setstate": whole(b"}}" + text("__setstate__") + name("os", "system") + b"sb"),
+        "endless bytes": whole(b"\x8e" + (1 << 60).to_bytes(8, "little")),
+        "endless text": whole(b"\x8d" + (1 << 50).to_bytes(8, "little")),
+        "endless number": whole(b"\x8b" + (1 << 30).to_bytes(4, "little")),
+        "endless tensor": whole(network(tensor(storage(), "mapping.fc0.weight", b"J\x00\x00\x00\x40" * 2 + b"\x86"))),
+        "tensor beyond its storage": whole(network(tensor(storage()))),
+        "endless storage": whole(network(tensor(storage(1 << 50)))),
+        "deep": whole(deep),
+        "module in itself": whole(network(modules=b"}" + text("again") + b"]q\x05h\x05as")),
+        "shared without end": whole(b"}" + text("G_ema") + shared(60) + b"s"),
+        "cut short": good[: len(good) // 2],
+        "no end": good[:-1],
+        "noise": b"\x80\x04" + bytes(range(256)) * 8,
+    }
+
+
+def checkpoints(mark: Path) -> dict[str, Any]:
+    """Hostile checkpoints of PyTorch: what ``torch.save`` gets."""
+    evil = Call(exec, f"open({str(mark)!r}, 'w')")
+    return {
+        "exec in a checkpoint": {"g_ema": {"input.input": evil}},
+        "exec in the arguments": {"g_ema": {"input.input": torch.ones(1)}, "args": argparse.Namespace(path=evil)},
+        "module in a checkpoint": {"generator": torch.nn.Linear(2, 2)},
+    }
+
+
+def main(folder: Path) -> None:
+    """Import each file of ``folder``: ``warm*`` first and unwatched, so that modules that are imported late are there.
+
+    That a file itself is opened to be read is no event.
+    """
+    from gantools.errors import ModelFileError
+    from gantools.importing import run
+    from gantools.importing.options import ImportOptions
+
+    events: list[str] = []
+    watching, path = False, folder
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if watching and event.startswith(EVENTS) and not (event == "open" and arguments[:2] == (str(path), "r")):
+            events.append(f"{event} {arguments!r}"[:200])
+
+    sys.addaudithook(watch)
+    answers = {}
+    for path in sorted(
+        (each for each in folder.iterdir() if each.is_file()), key=lambda each: not each.name.startswith("warm")
+    ):
+        watching = not path.name.startswith("warm")
+        try:
+            run.import_weights(path, ImportOptions(output=str(folder / MARK / f"{path.name}.safetensors")))
+            answers[path.name] = "imported"
+        except ModelFileError as error:
+            answers[path.name] = f"refused: {error}"
+        except BaseException as error:
+            answers[path.name] = f"{type(error).__name__}: {error}"
+        watching = False
+    print(json.dumps({"answers": answers, "events": events}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
