@@ -19,6 +19,8 @@ DEEPEST = 12
 MOST_TENSORS = 10_000
 OLDEST_VERSION = 4
 """Of TensorFlow networks; those of StyleGAN1 and ProGAN are older."""
+WHOLE_BATCH = 1 << 16
+"""More images than a group of the minibatch deviation ever has."""
 TENSORFLOW_NAMES = ("G", "D", "G_ema")
 _OTHER = "is a pickle of something else than NVIDIA's networks"
 
@@ -49,7 +51,7 @@ def torch_parts(file: PickledFile, name: str) -> Parts:
         all_of("activation"),
         clamp=settings.get("synthesis.b4.conv1.conv_clamp" if is_generator else "b4.conv.conv_clamp"),
         lr_multiplier=settings.get("mapping.fc0.bias_gain", Parts.lr_multiplier),
-        group_images=settings.get("b4.mbstd.group_size", Parts.group_images),
+        group_images=settings.get("b4.mbstd.group_size", Parts.group_images) or WHOLE_BATCH,
     )
 
 
@@ -57,9 +59,8 @@ def _walk(module: Any, prefix: str, tensors: dict[str, Stored], settings: dict[s
     """Collect the tensors of a module and of those within it, and their plain attributes."""
     if not isinstance(module, Module) or prefix.count(".") > DEEPEST or len(settings) > MOST_TENSORS:
         raise ModelFileError(_OTHER)
-    settings.update(
-        {prefix + key: value for key, value in module.state.items() if isinstance(value, str | int | float)}
-    )
+    plain = str | int | float | None
+    settings.update({prefix + key: value for key, value in module.state.items() if isinstance(value, plain)})
     for group in ("_parameters", "_buffers"):
         tensors.update({prefix + key: each for key, each in module.state[group].items() if isinstance(each, Stored)})
     for key, each in module.state["_modules"].items():

@@ -132,9 +132,9 @@ def nested(class_name: str, tensors: Mapping[str, Tensor], settings: Mapping[str
     inner = {key: value for key, value in tensors.items() if key.startswith(prefix)}
     here = {key.removeprefix(prefix): value for key, value in inner.items() if "." not in key.removeprefix(prefix)}
     buffers = ("noise_const", "w_avg", "resample_filter")
-    children = dict.fromkeys(
-        key.removeprefix(prefix).split(".")[0] for key in inner if key.removeprefix(prefix) not in here
-    )
+    paths = [*(key for key in inner if key.removeprefix(prefix) not in here), *(f"{path}." for path in settings)]
+    children = dict.fromkeys(path.removeprefix(prefix).split(".")[0] for path in paths if path.startswith(prefix))
+    children.pop("", None)
     state = {
         "training": False,
         "_parameters": OrderedDict(
@@ -159,6 +159,11 @@ def save_torch(path: Path, networks: Mapping[str, nn.Module], changes: Mapping[s
         content[name] = nested(
             "Generator" if name != "D" else "Discriminator", tensors, settings_of(network) | dict(changes or {})
         )
+    return pickled(path, content)
+
+
+def pickled(path: Path, content: Any) -> Path:
+    """Write anything as NVIDIA's code does."""
     with their_modules(), path.open("wb") as stream:
         pickle.dump(content, stream)
     return path
