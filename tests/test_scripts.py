@@ -6,6 +6,7 @@ import importlib.machinery
 import importlib.util
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -244,3 +245,11 @@ def test_links_between_documents_work(document):
         page = path.parent / target if target else path
         assert page.exists(), target
         assert not anchor or anchor in anchors(page), f"{target}#{anchor}"
+
+
+PYTHON = [path for path in sorted((REPOSITORY / "scripts").iterdir()) if b"python3\n" in path.read_bytes()[:30]]
+
+
+@pytest.mark.parametrize("script", PYTHON, ids=lambda script: script.name)
+def test_what_a_script_imports_exists(script: Path):
+    runpy.run_path(str(script), run_name="imported")
