@@ -29,6 +29,8 @@ from gantools.api.models import (
     infer,
     load_model,
     plan_generation,
+    plan_projection,
+    project,
 )
 from gantools.api.runs import (
     TrainingRun,
@@ -73,6 +75,7 @@ from gantools.data.prepare.commands import (
     make_pairs,
     split_data,
 )
+from gantools.generation.projection.options import ProjectOptions
 
 __all__ = [
     "Align",
@@ -82,6 +85,7 @@ __all__ = [
     "Gray",
     "LowRes",
     "Mask",
+    "ProjectOptions",
     "Settings",
     "Split",
     "TrainingRun",
@@ -121,7 +125,9 @@ __all__ = [
     "plan_edit",
     "plan_generation",
     "plan_mix",
+    "plan_projection",
     "preview_data",
+    "project",
     "read_config",
     "read_log",
     "report",

@@ -12,11 +12,13 @@ from gantools.config.command import with_changes
 from gantools.errors import UsageError
 from gantools.evaluation.options import CompareOptions, EvalOptions
 from gantools.generation.options import GenerateOptions
+from gantools.generation.projection.options import ProjectOptions
 from gantools.inference.options import DEFAULTS, InferOptions
 
 if TYPE_CHECKING:
     from gantools.evaluation.compare import ComparisonResult
     from gantools.evaluation.result import Evaluation
+    from gantools.generation.projection.run import Projections
     from gantools.generation.run import Generation
     from gantools.images.image import Image
     from gantools.inference.arrays import LoadedModel
@@ -74,6 +76,28 @@ def plan_generation(model: str | Path, options: GenerateOptions) -> Generation:
     exporting.make_ready(model)
     path = find_weights.resolve(model)
     return plan(path, find_weights.label_of(model), options)
+
+
+def project(
+    model: str | Path, photos: Name | Iterable[Name], options: ProjectOptions | None = None, **changes: Any
+) -> Iterator[Result]:
+    """Find the styles with which a StyleGAN2 makes photos; one result for each, with its distances in ``facts``.
+
+    ``photos`` are files, folders, or a list of both. ``changes`` are options of ``gantools project`` by name, such as
+    ``space="w"``, ``steps=300`` or ``output="projected"``. Raises UsageError before anything is written.
+    """
+    return plan_projection(model, photos, with_changes(options or ProjectOptions(), changes, "project")).run()
+
+
+def plan_projection(model: str | Path, photos: Name | Iterable[Name], options: ProjectOptions) -> Projections:
+    """What ``project`` would make, and where it would be written. Raises UsageError and ModelFileError."""
+    from gantools import exporting
+    from gantools.generation.projection.plan import plan
+    from gantools.inference import find_weights
+
+    exporting.make_ready(model)
+    names = [os.fspath(each) for each in ([photos] if isinstance(photos, str | os.PathLike) else photos)]
+    return plan(find_weights.resolve(model), names, options)
 
 
 def estimate(model: str | Path, inputs: Name | Iterable[Name], options: InferOptions | None = None) -> str | None:

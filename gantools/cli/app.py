@@ -16,6 +16,7 @@ from gantools.cli.commands import (
     eval,
     generate,
     infer,
+    project,
     recipes,
     runs,
     styles,
@@ -40,6 +41,7 @@ app.command("schema")(recipes.schema)
 app.command("train")(train.train)
 app.command("infer")(infer.infer)
 app.command("generate")(generate.generate)
+app.command("project")(project.project)
 app.command("mix")(styles.mix)
 app.command("edit")(styles.edit)
 app.command("eval")(eval.evaluate)

@@ -146,6 +146,13 @@ def _conditions(latent: Latent, labels: Sequence[str], texts: Sequence[str]) -> 
     return [("", None)]
 
 
+def condition_of(latent: Latent, label: str | None) -> Vectors | None:
+    """What a single label gives a network beside the latent vector. Raises UsageError where there must be one."""
+    if latent.classes and (label is None or label == ALL):
+        raise UsageError(f"--label: the model has classes; choose one, such as --label {latent.classes[0]}")
+    return _conditions(latent, [] if label is None else [label], ())[0][1]
+
+
 def known_class(latent: Latent, label: str) -> str:
     """The class of a name, or of its number. Raises UsageError with the nearest name."""
     if label in latent.classes:

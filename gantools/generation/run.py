@@ -15,7 +15,7 @@ from gantools import files
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Latent
 from gantools.errors import UsageError
-from gantools.generation import latents
+from gantools.generation import latents, style_files
 from gantools.generation.latents import Sample
 from gantools.generation.options import GenerateOptions
 from gantools.images.image import Image, Pixels
@@ -64,6 +64,9 @@ class Generation:
                 truncated_rows=self.options.truncated_rows,
                 noise=self.options.noise,
             )
+            if self.options.latents is not None:
+                for sample in [sample for each in wanted for sample in each.samples if sample.styles is not None]:
+                    style_files.require_fitting(model, sample, self.options.latents)
             make = self._moving if self.options.interpolate else self._still
             yield from make(model, wanted)
 
@@ -181,8 +184,7 @@ def _stored(latent: Latent, path: Path, labels: Sequence[str], texts: Sequence[s
         wanted = f"(N, {latent.size})" + (f", styles (N, {latent.rows}, size)" if latent.rows else "")
         raise UsageError(f"--latents {path}: has the shape {vectors.shape}, the model takes {wanted}")
     if is_styles:
-        none = np.zeros(0, np.float32)
-        return [Sample(f"latent{at:04d}", none, styles=styles) for at, styles in enumerate(vectors)]
+        return [replace(each, name=f"latent{at:04d}") for at, each in enumerate(style_files.read(path))]
     template = latents.samples(latent, (0,), labels, texts, {})
     return [
         Sample(f"{each.name.removesuffix('seed0000')}latent{at:04d}", vector, each.condition)

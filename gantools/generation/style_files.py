@@ -46,8 +46,7 @@ def samples_of(model: LatentModel, given: str, label: str | None = None, truncat
         raise UsageError(f"{model.recipe} has no styles as stylegan2 has")
     if not given.startswith(SEEDS):
         return [_fitting(model, sample, given) for sample in read(Path(given))]
-    if model.latent.classes and (label is None or label == latents.ALL):
-        raise UsageError(f"{given}: the model has classes; choose one by --label, such as {model.latent.classes[0]}")
+    latents.condition_of(model.latent, label)  # one, where there are classes
     seeds = latents.parse_seeds(given.removeprefix(SEEDS))
     found = latents.samples(model.latent, seeds, [] if label is None else [label], (), {})
     styles = replace(model, truncation=truncation).styles(found)
@@ -142,16 +141,22 @@ def _sample(path: Path, name: str, styles: Any, planes: Sequence[Any]) -> Sample
     return Sample(name, _NO_LATENT, styles=np.atleast_2d(styles), planes=planar)
 
 
-def _fitting(model: LatentModel, sample: Sample, given: str) -> Sample:
-    """The sample with a row for each layer of the model. Raises UsageError for styles of another model."""
+def require_fitting(model: LatentModel, sample: Sample, given: str) -> None:
+    """Raise UsageError for styles, or planes of noise, of another model. One row of styles stands for all."""
     network = cast("StyleGenerator", model.network)
-    styles, wanted = cast(Vectors, sample.styles), (network.rows, len(network.mapping.running_mean))
-    if styles.shape not in (wanted, (1, wanted[1])):
-        raise UsageError(f"{given}: has {_shape(styles.shape)} styles, the model {_shape(wanted)}")
+    found, wanted = cast(Vectors, sample.styles).shape, (network.rows, len(network.mapping.running_mean))
+    if found not in (wanted, (1, wanted[1])):
+        raise UsageError(f"{given}: has {_shape(found)} styles, the model {_shape(wanted)}")
     shapes = [plane.shape for plane in sample.planes]
     if shapes and shapes != network.synthesis.noise_shapes:
         raise UsageError(f"{given}: its {len(shapes)} planes of noise are not of the model's sizes")
-    return replace(sample, styles=np.tile(styles, (network.rows // len(styles), 1)))
+
+
+def _fitting(model: LatentModel, sample: Sample, given: str) -> Sample:
+    """The sample with a row for each layer of the model. Raises UsageError for styles of another model."""
+    require_fitting(model, sample, given)
+    styles = cast(Vectors, sample.styles)
+    return replace(sample, styles=np.tile(styles, (model.latent.rows // len(styles), 1)))
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -96,6 +96,10 @@ class PerceptualLoss(nn.Module):
             fake, real = (image[..., top : top + height, left : left + width] for image in (fake, real))
         with torch.no_grad():
             targets = self.features(real)
+        return self.compared(fake, targets)
+
+    def compared(self, fake: Tensor, targets: Sequence[Tensor]) -> Tensor:
+        """The distance to an image of which the ``features`` are known."""
         distances = [self._distance(*pair) for pair in zip(self.features(fake), targets, strict=True)]
         return torch.stack(distances).sum()
 

@@ -90,7 +90,7 @@ def test_seeds_become_their_styles(style_model: LatentModel) -> None:
 
 def test_a_seed_needs_its_label_where_there_are_classes(tmp_path: Path) -> None:
     model = open_model(saved_styles(tmp_path / "m.safetensors", classes=("boot", "heel")))
-    with pytest.raises(UsageError, match="choose one by --label, such as boot"):
+    with pytest.raises(UsageError, match="choose one, such as --label boot"):
         style_files.sample_of(model, "seed:1")
     assert style_files.sample_of(model, "seed:1", "heel").styles is not None
 

@@ -44,7 +44,7 @@ def installed_detector() -> Path:
     if path is None:
         raise UsageError(
             f"no face detector is installed: run `gantools weights fetch yunet` ({network.megabytes:g} MB); without it "
-            "--landmarks FILE says where faces are, and --crop center takes what is no face"
+            "`gantools data align` takes --landmarks FILE, which says where faces are, or --crop center"
         )
     if files.sha256(path) != network.sha256:
         raise ModelFileError(f"{path}: not the file that was published; run `gantools weights fetch yunet`")
