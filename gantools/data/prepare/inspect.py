@@ -89,46 +89,51 @@ def inspect(
     kind = kind or kind_of(folder)
     paths = search.image_files(folder)
     files: list[Examined] = []
-    groups: dict[str, list[Path]] = defaultdict(list)
     for examined in each(examine, paths, workers):
         files.append(examined)
-        if examined.digest:
-            groups[examined.digest].append(examined.path)
         progress(len(files), len(paths))
-    duplicates = tuple(tuple(group) for group in groups.values() if len(group) > 1)
     sets: list[Recognised] = []
     problems: list[str] = []
     try:
         sets = [examples(folder, kind, "training"), examples(folder, kind, "validation")]
     except DataError as error:
         problems.append(str(error))
-    problems += _problems(sets, files)
-    remarks = _remarks_on_duplicates(duplicates, sets)
-    unmatched = without_partner(folder) if kind == "pairs" else ()
+    duplicates = _duplicates(files)
     counts = [tuple(map(len, each_set.sides)) for each_set in sets] or [(0,), (0,)]
-    note = sets[0].note if sets else ""
-    classes, captions, more = _labels(folder) if kind == "photos" else ({}, {}, [])
-    remarks += more
-    if shards.files_below(folder) is None:
-        left = left_out([folder], Path(os.devnull), recursive=True)
-        tables = [name for name in (labelled.CAPTIONS, labelled.LABELS) if (folder / name).is_file()]
-        beside = captions["images"] if captions and labelled.CAPTIONS not in tables else 0
-        left.others -= Counter(Path(name).suffix for name in tables) + Counter({".txt": beside})
-        remarks += left.lines()
+    classes, captions, remarks = _labels(folder) if kind == "photos" else ({}, {}, [])
     return Report(
         folder,
         kind,
-        counts[0],
-        counts[1],
-        tuple(files),
-        unmatched,
-        duplicates,
-        tuple(problems),
-        tuple(remarks),
-        note,
-        classes,
-        captions,
+        training=counts[0],
+        validation=counts[1],
+        files=tuple(files),
+        unmatched=without_partner(folder) if kind == "pairs" else (),
+        duplicates=duplicates,
+        problems=(*problems, *_problems(sets, files)),
+        remarks=(*_remarks_on_duplicates(duplicates, sets), *remarks, *_remarks_on_others(folder, captions)),
+        note=sets[0].note if sets else "",
+        classes=classes,
+        captions=captions,
     )
+
+
+def _duplicates(files: Sequence[Examined]) -> tuple[tuple[Path, ...], ...]:
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for examined in files:
+        if examined.digest:
+            groups[examined.digest].append(examined.path)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def _remarks_on_others(folder: Path, captions: Mapping[str, Any]) -> list[str]:
+    """What lies in the folder besides images, their captions and their classes."""
+    if shards.files_below(folder) is not None:
+        return []
+    left = left_out([folder], Path(os.devnull), recursive=True)
+    tables = [name for name in (labelled.CAPTIONS, labelled.LABELS) if (folder / name).is_file()]
+    beside = captions["images"] if captions and labelled.CAPTIONS not in tables else 0
+    left.others -= Counter(Path(name).suffix for name in tables) + Counter({".txt": beside})
+    return left.lines()
 
 
 def _inspect_idx(folder: Path) -> Report:
@@ -141,15 +146,15 @@ def _inspect_idx(folder: Path) -> Report:
     return Report(
         folder,
         "photos",
-        (counts[0],),
-        (counts[1],),
-        tuple(files),
-        (),
-        (),
-        (),
-        tuple(remarks),
-        f"idx file {images.name}",
-        classes,
+        training=(counts[0],),
+        validation=(counts[1],),
+        files=tuple(files),
+        unmatched=(),
+        duplicates=(),
+        problems=(),
+        remarks=tuple(remarks),
+        note=f"idx file {images.name}",
+        classes=classes,
     )
 
 
