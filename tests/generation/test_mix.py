@@ -77,12 +77,16 @@ def test_both_directions_share_what_they_mix(style_model: LatentModel, styles_we
     assert np.array_equal(shown[1], by_hand(style_model, "seed:2", "seed:1", [0, 1]))
 
 
-def test_noise_stays_with_the_image_that_gets_rows(style_model: LatentModel, tmp_path: Path) -> None:
+def test_each_row_is_the_other_images_and_noise_stays(style_model: LatentModel, tmp_path: Path) -> None:
     planes = [np.ones(shape, np.float32) for shape in style_model.network.synthesis.noise_shapes]  # type: ignore[union-attr]
-    style_files.write(tmp_path / "a.npz", np.zeros((1, 6, 8), np.float32), planes)
+    own = np.arange(48, dtype=np.float32).reshape(6, 8)
+    style_files.write(tmp_path / "a.npz", own[None], planes)
     a, b = (style_files.sample_of(style_model, each) for each in (str(tmp_path / "a.npz"), "seed:3"))
     assert all(np.array_equal(kept, plane) for kept, plane in zip(mixed(a, b, [1]).planes, planes, strict=True))
-    assert not mixed(b, a, [1]).planes
+    other = mixed(b, a, [1, 3])
+    assert not other.planes
+    assert other.styles is not None
+    assert np.array_equal(other.styles[[1, 3]], own[[1, 3]])
 
 
 def test_sheet_shows_sources_at_its_edges(style_model: LatentModel, styles_weights: Path, tmp_path: Path) -> None:
