@@ -89,7 +89,9 @@ def read(path: Path) -> list[Sample]:
     """The styles in a file, as many rows as it has. Never runs what is in it. Raises UsageError."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise UsageError(f"{path}: is no file of styles ({', '.join(SUFFIXES)}); a photo is projected first")
+        raise UsageError(
+            f"{path}: is no file of styles ({', '.join(SUFFIXES)}); project a photo first: gantools project"
+        )
     if suffix == ".pt":
         return [_sample(path, Path(name).stem, *parts) for name, parts in _of_rosinality(path).items()]
     arrays = _arrays(path)

@@ -38,7 +38,7 @@ WRONG = {
     "mix m seed:1 seed:2 --truncation 9": "--truncation",
     "mix m seed:1 seed:2 --noise loud": "--noise",
     "mix m seed:1 seed:2 --label cup": "the model knows no classes",
-    "mix c seed:1 seed:2": "the model has classes; choose one by --label, such as cup",
+    "mix c seed:1 seed:2": "the model has classes; choose one, such as --label cup",
     "mix c seed:1 seed:2 --label mug": "the model knows no such class",
     "mix m --rows-seeds 1,2": "a sheet is made of --rows-seeds and --cols together",
     "mix m --rows-seeds 1 --cols 2-1": "2-1 goes backwards; write 1-2",

@@ -140,7 +140,7 @@ def damaged(folder: Path) -> dict[str, tuple[Path, str]]:
         "empty": (empty, "is no result of rosinality's projector"),
         "list": (wrong, "is no result of rosinality's projector"),
         "missing": (folder / "none.npz", "cannot be read as a NumPy file"),
-        "photo": (folder / "me.jpg", "a photo is projected first"),
+        "photo": (folder / "me.jpg", "project a photo first: gantools project"),
     }
 
 
