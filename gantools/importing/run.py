@@ -143,19 +143,17 @@ def _require_bytes(found: Iterable[Found], file_bytes: int) -> None:
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[Format, Any]]:
     """The format of a file, and what it holds. Raises ModelFileError, with the file's name, also for what is read."""
-    try:
-        with path.open("rb") as stream:
+    with path.open("rb") as stream:
+        try:
             file = _read(path, stream)
             kind = next((each for each in FORMATS if each.holds(file.content)), None)
             if kind is None:
                 raise ModelFileError(f"holds none of these: {', '.join(each.name for each in FORMATS)}")
             yield kind, file
-    except OSError:
-        raise
-    except Exception as error:  # whatever foreign bytes lead to
-        why = " ".join((str(error) if isinstance(error, ModelFileError) else reason(error)).split())
-        shown = "".join(letter if letter.isprintable() else "?" for letter in why)
-        raise ModelFileError(f"{path}: {shown[:LONGEST_REASON]}") from error
+        except Exception as error:  # whatever foreign bytes lead to
+            why = " ".join((str(error) if isinstance(error, ModelFileError) else reason(error)).split())
+            shown = "".join(letter if letter.isprintable() else "?" for letter in why)
+            raise ModelFileError(f"{path}: {shown[:LONGEST_REASON]}") from error
 
 
 def _read(path: Path, stream: BinaryIO) -> PickledFile | _TorchFile:
