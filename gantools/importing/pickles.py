@@ -12,10 +12,8 @@ import math
 import pickle
 import re
 import struct
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, cast
 
 import numpy as np
@@ -25,6 +23,20 @@ from torch import Tensor
 LONGEST_NAME = 200
 """Bytes of a name that a pickle asks for."""
 
+_CHECKPOINT = 0x1950A86A20F9469CFC6C
+"""The number that checkpoints of PyTorch begin with."""
+_STORAGES = {
+    "Double": torch.float64,
+    "Float": torch.float32,
+    "Half": torch.float16,
+    "BFloat16": torch.bfloat16,
+    "Long": torch.int64,
+    "Int": torch.int32,
+    "Short": torch.int16,
+    "Char": torch.int8,
+    "Byte": torch.uint8,
+    "Bool": torch.bool,
+}
 _INSTRUCTIONS = (  # that make numbers, text and containers of what is there already
     *(
         pickle.PROTO,
@@ -81,9 +93,13 @@ class _Bytes:
     length: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Storage:
-    content: _Bytes
+    """Values of one type, one after the other; where they lie in the file is known last."""
+
+    type: torch.dtype
+    count: int
+    start: int = -1
 
 
 @dataclass
@@ -109,10 +125,6 @@ class _Array:
     content: _Bytes | None = None
 
 
-class _Arguments:
-    """Stands for the command line that checkpoints hold beside their networks."""
-
-
 class _Part:
     """A file that never gives more than it has, however much it is asked for."""
 
@@ -132,6 +144,7 @@ class _Reader(pickle._Unpickler):
     """Builds records from a pickle; ``tensor`` and ``array`` read what they stand for, later."""
 
     stack: list[Any]
+    memo: dict[int, Any]
     read: Callable[[int], bytes]
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
@@ -143,7 +156,8 @@ class _Reader(pickle._Unpickler):
             ("collections", "OrderedDict"): dict,
             ("torch._utils", "_rebuild_tensor_v2"): self.tensor,
             ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
-            ("torch.storage", "_load_from_bytes"): _Storage,
+            ("torch.storage", "_load_from_bytes"): lambda place: place,
+            ("argparse", "Namespace"): dict,
             ("dnnlib.tflib.network", "Network"): TensorflowNetwork,
             ("numpy", "dtype"): lambda code, *_: _Type(code),
             ("numpy", "ndarray"): None,
@@ -151,34 +165,61 @@ class _Reader(pickle._Unpickler):
         for package in ("numpy.core", "numpy._core"):
             self.names[f"{package}.multiarray", "_reconstruct"] = lambda *_: _Array()
             self.names[f"{package}.multiarray", "scalar"] = self.number
+        self.names |= {("torch", f"{name}Storage"): kind for name, kind in _STORAGES.items()}
+        self.storages: dict[str, _Storage] = {}
+
+    def whole(self) -> Any:
+        """What the file holds, be it a pickle or a checkpoint of PyTorch from before its files were archives.
+
+        The latter are five pickles (a number, a version, the machine, the content, names of storages), then the values
+        of each storage behind their count.
+        """
+        if (first := self.load()) != _CHECKPOINT:
+            return first
+        _version, _machine, content, names = (self.load() for _ in range(4))
+        for storage in (self.storages[name] for name in names):
+            if int.from_bytes(self.read(8), "little") != storage.count:
+                raise pickle.UnpicklingError("has a storage of another size than it says")
+            storage.start = self.skip(storage.count * storage.type.itemsize)
+        return content
+
+    def load(self) -> Any:
+        self.memo.clear()
+        return super().load()
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.names:
             raise pickle.UnpicklingError(f"asks for {module}.{name}, which no network of a known format needs")
         return self.names[module, name]
 
-    def content(self, place: object) -> bytes:
+    def content(self, place: object) -> bytearray:
         """Bytes that were left in the file. In all no more than the file has: none are read twice."""
-        if not isinstance(place, _Bytes):
+        if not isinstance(place, _Bytes) or place.start < 0:
             raise pickle.UnpicklingError("has no bytes where a tensor's are expected")
         self.bytes_read += place.length
         if self.bytes_read > self.size:
             raise pickle.UnpicklingError("has tensors that share their bytes")
+        content = bytearray(place.length)
         self.stream.seek(place.start)
-        return self.stream.read(place.length)
+        self.stream.readinto(content)  # type: ignore[attr-defined]
+        return content
 
-    def tensor(self, storage: _Storage, start: int, shape: Sequence[int], stride: Sequence[int], *_: Any) -> Stored:
+    def tensor(self, storage: object, start: int, shape: Sequence[int], stride: Sequence[int], *_: Any) -> Stored:
         """What PyTorch's ``_rebuild_tensor_v2`` would make."""
 
         def read() -> Tensor:
-            values = _storage_values(self.content(storage.content))
-            if math.prod(shape) > len(values):
-                raise pickle.UnpicklingError("has a tensor that is larger than its bytes")
-            return values.as_strided(tuple(shape), tuple(stride), start)
+            held = self.inner(storage) if isinstance(storage, _Bytes) else storage
+            if not isinstance(held, _Storage) or math.prod(shape) > held.count:
+                raise pickle.UnpicklingError("has a tensor that is larger than its storage")
+            content = self.content(_Bytes(held.start, held.count * held.type.itemsize))
+            return torch.frombuffer(content, dtype=held.type).as_strided(tuple(shape), tuple(stride), start)
 
-        if not isinstance(storage, _Storage):
-            raise pickle.UnpicklingError("has a tensor without a storage")
         return Stored(_sizes(shape), read)
+
+    def inner(self, place: _Bytes) -> Any:
+        """What the bytes at a place hold, themselves a checkpoint."""
+        self.stream.seek(place.start)
+        return _Reader(self.stream, place.start + place.length).whole()
 
     def array(self, array: _Array | float) -> Stored:
         """A NumPy array as a tensor, or a number, as which arrays without axes are stored."""
@@ -215,6 +256,8 @@ class _Reader(pickle._Unpickler):
         state, made = self.stack.pop(), self.stack[-1]
         if isinstance(made, TensorflowNetwork) and isinstance(state, dict):
             made.state = state
+        elif isinstance(made, dict):
+            pass  # attributes beside its items, such as versions of modules
         elif isinstance(made, _Type):
             made.order = state[1]
         elif isinstance(made, _Array):
@@ -222,13 +265,25 @@ class _Reader(pickle._Unpickler):
         else:
             raise pickle.UnpicklingError("sets the state of what is not a part of a network")
 
-    def leave(self, length: int) -> None:
-        """Put the place of bytes in place of the bytes."""
+    def skip(self, length: int) -> int:
+        """Go on behind the next bytes; where they start."""
         start = self.stream.tell()
         if length > self.size - start:
             raise EOFError
         self.stream.seek(length, io.SEEK_CUR)
-        self.stack.append(_Bytes(start, length))
+        return start
+
+    def leave(self, length: int) -> None:
+        """Put the place of bytes in place of the bytes."""
+        self.stack.append(_Bytes(self.skip(length), length))
+
+    def keep(self) -> None:
+        """A storage of a checkpoint, by its description; one that several tensors share is described again."""
+        match self.stack.pop():
+            case ("storage", torch.dtype() as kind, str() as name, _, int() as count, None) if count >= 0:
+                self.stack.append(self.storages.setdefault(name, _Storage(kind, count)))
+            case _:
+                raise pickle.UnpicklingError("refers to something outside the file")
 
     def refuse(self) -> None:
         raise pickle.UnpicklingError("is a pickle with an instruction that no network needs")
@@ -240,6 +295,7 @@ class _Reader(pickle._Unpickler):
         pickle.SHORT_BINBYTES[0]: lambda self: self.leave(self.read(1)[0]),
         pickle.BINBYTES[0]: lambda self: self.leave(*struct.unpack("<I", self.read(4))),
         pickle.BINBYTES8[0]: lambda self: self.leave(*struct.unpack("<Q", self.read(8))),
+        pickle.BINPERSID[0]: keep,
         pickle.REDUCE[0]: call,
         pickle.NEWOBJ[0]: new,
         pickle.BUILD[0]: restore,
@@ -254,7 +310,7 @@ class PickledFile:
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
         self.reader = _Reader(stream, size)
-        self.content = self.reader.load()
+        self.content = self.reader.whole()
 
 
 def reason(error: Exception) -> str:
@@ -278,30 +334,3 @@ def _sizes(shape: object) -> tuple[int, ...]:
     if not isinstance(shape, tuple) or not all(isinstance(size, int) and size >= 0 for size in shape):
         raise pickle.UnpicklingError("has a tensor without a shape")
     return shape
-
-
-def _storage_values(content: bytes) -> Tensor:
-    """All values of a storage that PyTorch saved in its older, uncompressed format."""
-    if content.startswith(b"PK"):
-        raise pickle.UnpicklingError("has an archive in place of a storage")
-    storage = load_tensors(io.BytesIO(content))
-    if not isinstance(storage, torch.TypedStorage):
-        raise pickle.UnpicklingError("has no storage where a tensor's is expected")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a class that PyTorch no longer recommends
-        return torch.empty(0, dtype=storage.dtype).set_(storage)
-
-
-def load_tensors(file: Path | BinaryIO, *, mmap: bool = False) -> Any:
-    """What ``torch.save`` wrote: tensors and plain values. With ``mmap`` only what is used is read.
-
-    Raises UnpicklingError, in our words, for anything else.
-    """
-    try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals([(_Arguments, "argparse.Namespace")]):
-            warnings.simplefilter("ignore")  # of old files
-            return torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
-    except pickle.UnpicklingError as error:
-        asked = re.search(r"(?:GLOBAL|class) ([\w.]+) was not an allowed", str(error))
-        name = asked[1] if asked else "something else than tensors and plain values"
-        raise pickle.UnpicklingError(f"asks for {name}, which no network of a known format needs") from error

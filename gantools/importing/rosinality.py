@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -38,24 +39,24 @@ def is_rosinality(content: Any) -> bool:
 
 def rosinality_parts(content: Mapping[str, Any], name: str) -> Parts:
     """The network called ``name`` (G, D, G_ema)."""
-    state = {key: value for key, value in content[name.lower()].items() if isinstance(value, Tensor)}
+    state = {key: _stored(value) for key, value in content[name.lower()].items() if isinstance(value, Tensor | Stored)}
     filters = [
-        _held(value).changed(value.shape, lambda taps: taps / taps.sum())
-        for key, value in state.items()
+        stored.changed(stored.shape, lambda taps: taps / taps.sum())
+        for key, stored in state.items()
         if key.endswith("kernel")
     ]
-    weights = {key: value for key, value in state.items() if not key.endswith("kernel")}
+    weights = {key: stored for key, stored in state.items() if not key.endswith("kernel")}
     if name == "D":
         names = _discriminator_names(state)
-        return Parts("discriminator", {renamed(names, key): _held(value) for key, value in weights.items()}, filters)
-    theirs = {renamed(_PARTS, renamed(_GENERATOR, key)): value for key, value in weights.items()}
-    tensors = {key: _held(_without_ones(key, value)) for key, value in theirs.items()}
-    if isinstance(mean := content.get("latent_avg"), Tensor):
-        tensors["mapping.w_avg"] = _held(mean.reshape(-1))
+        return Parts("discriminator", {renamed(names, key): stored for key, stored in weights.items()}, filters)
+    theirs = {renamed(_PARTS, renamed(_GENERATOR, key)): stored for key, stored in weights.items()}
+    tensors = {key: _without_ones(key, stored) for key, stored in theirs.items()}
+    if (mean := content.get("latent_avg")) is not None:
+        tensors["mapping.w_avg"] = _without_ones("w_avg", _stored(mean))
     return Parts("generator", tensors, filters)
 
 
-def _discriminator_names(state: Mapping[str, Tensor]) -> Names:
+def _discriminator_names(state: Mapping[str, Stored]) -> Names:
     largest = 4 << sum(bool(re.fullmatch(r"convs\.\d+\.skip\.1\.weight", key)) for key in state)
 
     def block(at: str) -> str:
@@ -72,15 +73,16 @@ def _discriminator_names(state: Mapping[str, Tensor]) -> Names:
     )
 
 
-def _held(value: Tensor) -> Stored:
-    return Stored(tuple(value.shape), lambda: value)
+def _stored(value: Tensor | Stored) -> Stored:
+    return value if isinstance(value, Stored) else Stored(tuple(value.shape), lambda: value)
 
 
-def _without_ones(key: str, value: Tensor) -> Tensor:
+def _without_ones(key: str, stored: Stored) -> Stored:
     """A generator's tensor without the axes of one entry that this code has besides NVIDIA's."""
-    if key.endswith("noise_strength"):
-        return value.reshape(())
+    shape = stored.shape
     if key.endswith(("weight", "const")):
-        axes = {"noise_const": 2, "const": 3}.get(key.rpartition(".")[2], 4 if value.ndim == 5 else value.ndim)
-        return value.reshape(value.shape[-axes:])
-    return value.reshape(-1)
+        kept = {"noise_const": 2, "const": 3}.get(key.rpartition(".")[2], min(len(shape), 4))
+        shape = shape[-kept:]
+    else:
+        shape = () if key.endswith("noise_strength") else (math.prod(shape),)
+    return stored.changed(shape, lambda value: value.reshape(shape))

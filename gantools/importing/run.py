@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from gantools.images.io import reader as image_reader
 from gantools.importing import nvidia, rosinality, stylegan2
 from gantools.importing.found import Found
 from gantools.importing.options import ImportOptions
-from gantools.importing.pickles import PickledFile, load_tensors, reason
+from gantools.importing.pickles import PickledFile, reason
 from gantools.models.latent.style import StyleGenerator
 
 NVIDIA_TERMS = (
@@ -36,8 +37,6 @@ ROSINALITY_TERMS = (
     " ask them"
 )
 _ZIP = b"PK\x03\x04"
-_OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""How files of ``torch.save`` began before they were zip archives."""
 LONGEST_REASON = 300
 """Letters of a message about a file, which may hold words of the file."""
 
@@ -91,10 +90,14 @@ FORMATS = (
 
 
 @dataclass(frozen=True)
-class _TorchFile:
-    """A file of ``torch.save``: its content, tensors and plain values only."""
+class _Archive:
+    """A checkpoint of PyTorch: its content, tensors and plain values only."""
 
     content: Any
+
+
+class _Arguments:
+    """Stands for the command line that checkpoints hold beside their networks."""
 
 
 def import_weights(path: Path, options: ImportOptions) -> Path:
@@ -156,14 +159,28 @@ def opened(path: Path) -> Iterator[tuple[Format, Any]]:
             raise ModelFileError(f"{path}: {shown[:LONGEST_REASON]}") from error
 
 
-def _read(path: Path, stream: BinaryIO) -> PickledFile | _TorchFile:
-    head = stream.read(len(_OLD_TORCH))
+def _read(path: Path, stream: BinaryIO) -> PickledFile | _Archive:
+    head = stream.read(len(_ZIP))
     stream.seek(0)
-    if head == _OLD_TORCH or head.startswith(_ZIP):
-        return _TorchFile(load_tensors(path, mmap=head != _OLD_TORCH))
+    if head.startswith(_ZIP):
+        return _Archive(_load_archive(path))
     if not head.startswith(pickle.PROTO):
         raise ModelFileError(foreign.described(path) or "is neither a pickle nor a checkpoint of PyTorch")
     return PickledFile(stream, path.stat().st_size)
+
+
+def _load_archive(path: Path) -> Any:
+    """What ``torch.save`` writes today: tensors and plain values, of which only what is used is read.
+
+    Raises UnpicklingError, in our words, for anything else.
+    """
+    try:
+        with torch.serialization.safe_globals([(_Arguments, "argparse.Namespace")]):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"(?:GLOBAL|class) ([\w.]+) was not an allowed", str(error))
+        name = asked[1] if asked else "something else than tensors and plain values"
+        raise pickle.UnpicklingError(f"asks for {name}, which no network of a known format needs") from error
 
 
 @torch.inference_mode()

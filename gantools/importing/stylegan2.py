@@ -188,6 +188,7 @@ def _discriminator_names(largest: int) -> Names:
 def _find_mean(network: nn.Module) -> None:
     """Set the mean style, of as many latents as NVIDIA's projector takes, where a file does not hold it."""
     assert isinstance(network, StyleGenerator)
-    latents = np.random.RandomState(123).randn(MEAN_LATENTS, network.latent_size)
-    condition = torch.zeros(MEAN_LATENTS, network.condition_size) if network.condition_size else None
-    network.mapping.running_mean.copy_(network.mapping(torch.from_numpy(latents), condition).mean(dim=0))
+    latents = torch.from_numpy(np.random.RandomState(123).randn(20, MEAN_LATENTS // 20, network.latent_size))
+    condition = torch.zeros(latents.shape[1], network.condition_size) if network.condition_size else None
+    means = torch.stack([network.mapping(part, condition).mean(dim=0) for part in latents])
+    network.mapping.running_mean.copy_(means.mean(dim=0))
