@@ -11,6 +11,12 @@ from torch.nn import functional
 HE_GAIN = sqrt(2)
 
 
+def drawn(*shape: int, divisor: float = 1.0) -> Tensor:
+    """Values of N(0, 1) over ``divisor``. On the meta device only a shape: to draw there imports much of PyTorch."""
+    values = torch.empty(shape)
+    return values if values.is_meta else values.normal_() / divisor
+
+
 class EqualizedConv2d(nn.Module):
     """A convolution whose weights are drawn from N(0, 1) and multiplied by gain/√fan_in whenever it runs.
 
@@ -21,7 +27,7 @@ class EqualizedConv2d(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel_px: int, gain: float = HE_GAIN, *, bias: bool = True) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_px, kernel_px))
+        self.weight = nn.Parameter(drawn(outputs, inputs, kernel_px, kernel_px))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.factor, self.padding = gain / sqrt(inputs * kernel_px**2), kernel_px // 2
 
@@ -40,7 +46,7 @@ class EqualizedLinear(nn.Module):
         self, inputs: int, outputs: int, gain: float = HE_GAIN, lr_multiplier: float = 1.0, bias_start: float = 0.0
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.weight = nn.Parameter(drawn(outputs, inputs, divisor=lr_multiplier))
         self.bias = nn.Parameter(torch.full((outputs,), bias_start / lr_multiplier))
         self.factor, self.lr_multiplier = gain / sqrt(inputs) * lr_multiplier, lr_multiplier
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gantools.models.blocks import LEAKY_SLOPE
-from gantools.models.latent.equalized import EqualizedConv2d, EqualizedLinear, minibatch_deviation, pixel_norm
+from gantools.models.latent.equalized import EqualizedConv2d, EqualizedLinear, drawn, minibatch_deviation, pixel_norm
 
 START_PX = 4
 MAPPING_LR_MULTIPLIER = 0.01
@@ -103,7 +103,7 @@ class ModulatedConv2d(nn.Module):
         self, inputs: int, outputs: int, kernel_px: int, style_size: int, *, demodulate: bool = True, up: bool = False
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_px, kernel_px))
+        self.weight = nn.Parameter(drawn(outputs, inputs, kernel_px, kernel_px))
         self.affine = EqualizedLinear(style_size, inputs, gain=1, bias_start=1.0)
         self.factor, self.demodulate, self.up = 1 / sqrt(inputs * kernel_px**2), demodulate, up
 
@@ -137,7 +137,7 @@ class StyledConv2d(nn.Module):
         self.convolution = ModulatedConv2d(inputs, outputs, 3, style_size, up=up)
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
-        self.register_buffer("noise", torch.randn(side_px, side_px))
+        self.register_buffer("noise", drawn(side_px, side_px))
         self.clamp = clamp
 
     def forward(self, features: Tensor, style: Tensor, noise: Tensor | Noise) -> Tensor:
@@ -187,7 +187,7 @@ class Synthesis(nn.Module):
         super().__init__()
         sizes = widths(image_px, channel_base, max_channels)
         self.rows = 2 * len(sizes)
-        self.start = nn.Parameter(torch.randn(sizes[0], START_PX, START_PX))
+        self.start = nn.Parameter(drawn(sizes[0], START_PX, START_PX))
         self.levels = nn.ModuleList(
             Level(inputs, outputs, style_size, START_PX << number, channels, clamp)
             for number, (inputs, outputs) in enumerate(zip([0, *sizes[:-1]], sizes, strict=True))
