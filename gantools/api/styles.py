@@ -103,6 +103,4 @@ def _weights(model: str | Path) -> Path:
 
 
 def _facts(direction: Direction, path: Path) -> Facts:
-    kept = ("name", "path", "values")
-    about = {key: value for key, value in direction.about.items() if key not in kept}
-    return {"name": direction.name, "path": str(path), "values": len(direction.vector), **about}
+    return {"name": direction.name, "path": str(path), "values": len(direction.vector), **direction.about}

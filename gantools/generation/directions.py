@@ -29,7 +29,7 @@ class Direction:
     """A unit vector in W that images change along, and the boundary that distances are measured from.
 
     ``boundary`` is where that crosses ``normal``: at styles w with normal · w = boundary an image is neither of both.
-    ``vector`` is the normal, unless other directions are kept. Shapes: [style_size].
+    ``vector`` is the normal, unless other directions are kept. ``name`` is its file's. Shapes: [style_size].
     """
 
     name: str
@@ -90,7 +90,7 @@ def read(path: Path) -> Direction:
     except (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).split("\n")[0]
         raise UsageError(f"{path}: cannot be read as a direction, a NumPy file ({reason})") from error
-    return Direction(str(about.get("name") or path.stem), vector, vector if normal is None else normal, boundary, about)
+    return Direction(path.stem, vector, vector if normal is None else normal, boundary, about)
 
 
 def _unit(path: Path, held: Any) -> Vectors:
@@ -106,7 +106,7 @@ def _unit(path: Path, held: Any) -> Vectors:
 
 def write(path: Path, direction: Direction) -> None:
     """Write a direction as .npz, atomically: ``direction`` and ``normal`` [1, style_size], and JSON about it."""
-    about = {"name": direction.name, "boundary": direction.boundary, **direction.about}
+    about = {"boundary": direction.boundary, **direction.about}
     arrays = {
         "direction": direction.vector[None],
         "normal": direction.normal[None],

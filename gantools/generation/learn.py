@@ -54,7 +54,7 @@ def learn(path: Path, options: LearnOptions, progress: Progress) -> list[Learnt]
         about |= {"keeps": ", ".join(each.name for each in kept)}
     written = []
     for output, each in zip(outputs, learnt, strict=True):
-        direction = replace(each.keeping(kept), about={**about, **each.about})
+        direction = replace(each.keeping(kept), name=output.stem, about={**about, **each.about})
         directions.write(output, direction)
         written.append(Learnt(output, direction))
     return written

@@ -110,7 +110,7 @@ class MixOptions(CommandOptions):
     rows: Annotated[
         str,
         Option(
-            "Rows of B: coarse (up to 8 px: shape), middle (up to 32 px), fine (above: colour), all, or 0-3,8.",
+            "Rows of B: coarse (pose, shape), middle (features), fine (colours), all, or 0-3,8.",
             "--rows --styles",
             "ROWS",
         ),

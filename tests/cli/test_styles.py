@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -102,8 +103,10 @@ WRONG = {
 }
 
 
-@pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models and files, for tests that write nothing."""
+    tmp_path = tmp_path_factory.mktemp("styles")
     saved_styles(tmp_path / "m")
     saved_styles(tmp_path / "c", classes=("cup", "pot"))
     saved(tmp_path / "digits", Latent(20, "uniform"))
@@ -118,17 +121,27 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "two.csv").write_text("seed,age,kind\n1,30,boot\n2,40,pump\n3,50,boot\n4,60,boot\n")
     (tmp_path / "names.csv").write_text("file,score\n00000.png,1\n")
+    return tmp_path
+
+
+@pytest.fixture
+def models(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, a copy of what is shared."""
+    shutil.copytree(shared, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.mark.parametrize(("typed", "says"), WRONG.items())
-def test_wrong_input_is_one_line_and_writes_nothing(gantools, models: Path, typed: str, says: str) -> None:
-    before = sorted(models.rglob("*"))
+def test_wrong_input_is_one_line_and_writes_nothing(
+    gantools, shared: Path, monkeypatch: pytest.MonkeyPatch, typed: str, says: str
+) -> None:
+    monkeypatch.chdir(shared)
+    before = sorted(shared.rglob("*"))
     done = gantools(*shlex.split(typed))
     assert done.code == 2, done.err
     assert says in done.only_error
-    assert sorted(models.rglob("*")) == before
+    assert sorted(shared.rglob("*")) == before
 
 
 def test_rows_are_named_and_files_are_printed(gantools, models: Path) -> None:

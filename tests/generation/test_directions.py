@@ -70,9 +70,9 @@ def test_kept_directions_do_not_change() -> None:
 
 def test_files_come_back(tmp_path: Path) -> None:
     written = replace(direction(0, 0.4).keeping([direction(1)]), about={"accuracy": 0.9})
-    directions.write(tmp_path / "other-name.npz", written)
-    read = directions.read(tmp_path / "other-name.npz")
-    assert (read.name, read.boundary, read.about["accuracy"]) == ("d0", 0.4, 0.9)
+    directions.write(tmp_path / "heel.npz", written)
+    read = directions.read(tmp_path / "heel.npz")
+    assert (read.name, read.boundary, read.about["accuracy"]) == ("heel", 0.4, 0.9)
     np.testing.assert_allclose(read.vector, written.vector, atol=1e-7)
     np.testing.assert_allclose(read.normal, written.normal, atol=1e-7)
     np.save(tmp_path / "stylegan_ffhq_age_w_boundary.npy", 3 * unit(4)[None])  # InterFaceGAN's layout

@@ -40,6 +40,8 @@ class Edited(EditOptions, Printing):
 def mix(asked: Mixed) -> None:
     """Put rows of the styles of B into A, or mix all of --rows-seeds with all of --cols on a sheet.
 
+    There are two rows for each size from 4 px on. Coarse ones style sizes up to 8 px, middle ones up to 32 px, fine
+    ones the rest; in images below 128 px coarse ends at an eighth, middle at a quarter of the side.
     Exit codes: 0 all done, 1 failed, 2 invalid command.
     """
     from gantools import api
