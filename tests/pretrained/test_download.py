@@ -55,6 +55,13 @@ def test_a_whole_file_arrives_under_its_name_alone_and_once(tmp_path: Path, monk
 
 
 @pytest.mark.usefixtures("server")
+def test_a_file_from_elsewhere_keeps_its_suffix(tmp_path: Path) -> None:
+    address = f"{feature_networks.ADDRESS}/net-of-faces.onnx"
+    network = FeatureNetwork("faces", SHA256, 1, "a test", suffix=".onnx", address=address)
+    assert fetch(network, tmp_path) == feature_networks.installed_file(network, tmp_path) == tmp_path / "faces.onnx"
+
+
+@pytest.mark.usefixtures("server")
 @pytest.mark.parametrize(
     ("name", "sha256", "error"),
     [("net", "0" * 8, ModelFileError), ("short", SHA256, ModelFileError), ("none", SHA256, GantoolsError)],
