@@ -34,6 +34,7 @@ def test_constants_are_the_published_ones() -> None:
     assert (search.STATISTICS_SEED, search.STATISTICS_LATENTS) == (123, 10_000)
     assert (search.RAMP_UP, search.RAMP_DOWN) == (0.05, 0.25)
     assert (search.STYLE_NOISE, search.STYLE_NOISE_UNTIL) == (0.05, 0.75)
+    assert search.STAY_WEIGHT == 0.1
     assert (search.PLANE_WEIGHT, search.SMALLEST_PLANE_PX, search.COMPARED_PX) == (1e5, 8, 256)
     chosen = Search()
     assert (chosen.space, chosen.steps, chosen.lr, chosen.seed) == ("w+", 1000, 0.1, 303)
@@ -80,7 +81,7 @@ def test_planes_are_normalised() -> None:
 @pytest.mark.parametrize("space", ["w", "w+"])
 def test_a_step_equals_one_by_hand(network: StyleGenerator, space: str) -> None:
     known, steps = search.statistics(network), 40
-    projection = Projection(network, known, Distance(target(), None), Search(space, steps, stay=0.3))  # type: ignore[arg-type]
+    projection = Projection(network, known, Distance(target(), None), Search(space, steps, stay=3.0))  # type: ignore[arg-type]
     for _ in range(3):
         projection.step()
 
@@ -165,7 +166,7 @@ def test_a_pull_keeps_styles_near_the_mean(network: StyleGenerator) -> None:
             projection.step()
         return float((projection.styles - known.mean).detach().square().sum())
 
-    assert away(10.0) < 0.2 * away(0.0)
+    assert away(100.0) < 0.2 * away(0.0)
 
 
 def test_a_stored_search_goes_on_bit_for_bit(tmp_path: Path, network: StyleGenerator) -> None:

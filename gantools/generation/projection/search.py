@@ -27,6 +27,8 @@ RAMP_DOWN = 0.25
 STYLE_NOISE = 0.05
 STYLE_NOISE_UNTIL = 0.75
 """Noise on the styles, in deviations of a style, and the share of the steps in which it falls to nothing."""
+STAY_WEIGHT = 0.1
+"""With ``stay`` 1 a style as far from the mean as styles are counts as L1 of this, which is 5 % of the range."""
 PLANE_WEIGHT = 1e5
 SMALLEST_PLANE_PX = 8
 COMPARED_PX = 256
@@ -141,7 +143,7 @@ class Distance(nn.Module):
 
 @dataclass(frozen=True)
 class Search:
-    """How styles are looked for. ``stay`` is the weight of the squared distance from the mean style, in deviations."""
+    """How styles are looked for. ``stay`` weighs their squared distance from the mean style, in squared deviations."""
 
     space: Literal["w", "w+"] = "w+"
     steps: int = 1000
@@ -179,7 +181,7 @@ class Projection:
         if not math.isfinite(found):
             raise GantoolsError(f"the distance became {found} at step {self.done}; try a smaller --lr")
         away = (self.styles - self._known.mean).square().sum(dim=2).mean() / self._known.deviation**2
-        loss = distance + search.stay * away + PLANE_WEIGHT * plane_regularity(self.planes)
+        loss = distance + STAY_WEIGHT * search.stay * away + PLANE_WEIGHT * plane_regularity(self.planes)
         self._adam.zero_grad()
         loss.backward()
         self._adam.step()
