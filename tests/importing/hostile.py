@@ -12,6 +12,7 @@ import json
 import pickle
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ import torch
 MARK = "executed"
 """The folder for what is imported, and for the file that a payload makes when it runs."""
 EVENTS = ("exec", "compile", "import", "open", "os.", "subprocess.", "socket.", "shutil.", "ctypes.", "pickle.")
+
+
+FILTER = [a * b / 64 for a in (1, 3, 3, 1) for b in (1, 3, 3, 1)]
 
 
 class Call:
@@ -52,21 +56,20 @@ def whole(content: bytes, protocol: int = 4) -> bytes:
     return b"\x80" + bytes([protocol]) + content + b"."
 
 
-def storage(count: int | None = None) -> bytes:
-    """A stored storage of four numbers, or one that says that it has ``count``."""
+def storage(values: Sequence[float] = (0.0, 1.0, 2.0, 3.0), count: int | None = None) -> bytes:
+    """A stored storage; it says that it has ``count`` values."""
     stream = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the classes that such files are made of
-        values = torch.TypedStorage([0.0, 1.0, 2.0, 3.0], dtype=torch.float32)
-        torch.save(values, stream, _use_new_zipfile_serialization=False)
+        torch.save(torch.TypedStorage(list(values), dtype=torch.float32), stream, _use_new_zipfile_serialization=False)
     content = stream.getvalue()
     return content if count is None else content.replace(b"K\x04", b"\x8a\x08" + count.to_bytes(8, "little"))
 
 
-def module(parameters: bytes = b"}", modules: bytes = b"}", memo: bytes = b"") -> bytes:
-    """A module that NVIDIA's code stored; ``memo`` remembers its description, which comes first."""
+def module(parameters: bytes = b"}", modules: bytes = b"}") -> bytes:
+    """A module that NVIDIA's code stored."""
     state = b"}(" + text("_parameters") + parameters + text("_buffers") + b"}" + text("_modules") + modules + b"u"
-    meta = b"}" + memo + b"(" + text("class_name") + text("Generator") + text("state") + state + b"u"
+    meta = b"}(" + text("class_name") + text("Generator") + text("state") + state + b"u"
     return called("torch_utils.persistence", "_reconstruct_persistent_obj", meta)
 
 
@@ -75,9 +78,9 @@ def network(parameters: bytes = b"}", modules: bytes = b"}") -> bytes:
     return b"}" + text("G_ema") + module(parameters, modules) + b"s"
 
 
-def shared(depth: int) -> bytes:
+def shared(depth: int, parameters: bytes = b"}") -> bytes:
     """Modules that are each twice in the next one: small in the file, 2 to the power of ``depth`` when walked."""
-    inner = module()
+    inner = module(parameters)
     for number in range(depth):
         inner += b"q" + bytes([number]) + b"0"  # remembered, and taken from the stack
         again = b"h" + bytes([number])
@@ -85,11 +88,17 @@ def shared(depth: int) -> bytes:
     return inner
 
 
-def tensor(content: bytes, name: str = "resample_filter", shape: bytes = b"K\x04K\x04\x86") -> bytes:
-    """A parameter whose values are all the first of its storage; filters are read before anything else."""
+def tensor(content: bytes, name: str = "resample_filter", side: bytes = b"K\x04", stride: bytes = b"K\x00") -> bytes:
+    """A square parameter with its storage. Filters are read before anything else."""
     loaded = called("torch.storage", "_load_from_bytes", stored(content))
-    value = called("torch._utils", "_rebuild_tensor_v2", loaded, b"K\x00", shape, b"K\x00K\x00\x86", b"\x89", b"}")
+    shape, strides = side * 2 + b"\x86", stride + (b"K\x01" if stride != b"K\x00" else stride) + b"\x86"
+    value = called("torch._utils", "_rebuild_tensor_v2", loaded, b"K\x00", shape, strides, b"\x89", b"}")
     return b"}" + text(name) + value + b"s"
+
+
+def endless() -> bytes:
+    """A module that is its own part."""
+    return module(modules=b"}q\x05") + b"q\x06h\x05" + text("again") + b"h\x06s0"
 
 
 def array(kind: bytes, content: bytes) -> bytes:
@@ -142,24 +151,29 @@ def pickles(good: bytes, mark: Path) -> dict[str, bytes]:
         "endless bytes": whole(b"\x8e" + (1 << 60).to_bytes(8, "little")),
         "endless text": whole(b"\x8d" + (1 << 50).to_bytes(8, "little")),
         "endless number": whole(b"\x8b" + (1 << 30).to_bytes(4, "little")),
-        "endless tensor": whole(network(tensor(storage(), "mapping.fc0.weight", b"J\x00\x00\x00\x40" * 2 + b"\x86"))),
+        "endless tensor": whole(network(tensor(storage(), "mapping.fc0.weight", b"J\x00\x00\x00\x40"))),
         "tensor beyond its storage": whole(network(tensor(storage()))),
-        "endless storage": whole(network(tensor(storage(1 << 50)))),
+        "endless storage": whole(network(tensor(storage(count=1 << 50)))),
         "deep": whole(deep),
-        "module in itself": whole(network(modules=b"}" + text("again") + b"]q\x05h\x05as")),
+        "module in itself": whole(b"}" + text("G_ema") + endless() + b"s"),
         "shared without end": whole(b"}" + text("G_ema") + shared(60) + b"s"),
+        "bytes of many tensors": whole(
+            b"}" + text("G_ema") + shared(8, tensor(storage(FILTER), stride=b"K\x04")) + b"s"
+        ),
         "cut short": good[: len(good) // 2],
         "no end": good[:-1],
         "noise": b"\x80\x04" + bytes(range(256)) * 8,
     }
 
 
-def checkpoints(mark: Path) -> dict[str, Any]:
-    """Hostile checkpoints of PyTorch: what ``torch.save`` gets."""
+def checkpoints(mark: Path, state: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """Hostile checkpoints of PyTorch: what ``torch.save`` gets. ``state`` is that of a large generator."""
     evil = Call(exec, f"open({str(mark)!r}, 'w')")
+    shrunk = {key: each if "kernel" in key else torch.zeros(()).expand(each.shape) for key, each in state.items()}
     return {
         "exec in a checkpoint": {"g_ema": {"input.input": evil}},
         "exec in the arguments": {"g_ema": {"input.input": torch.ones(1)}, "args": argparse.Namespace(path=evil)},
+        "bytes of many values": {"g_ema": shrunk},
         "module in a checkpoint": {"generator": torch.nn.Linear(2, 2)},
     }
 
