@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 """Gets what is being done, how much of it is done, of how much."""
-BATCH = 64
+MOST_BATCH, BATCH_PIXELS = 64, 1 << 20
+"""Samples computed at once: 64, fewer above 128 px, so that features of large images fit into memory."""
 
 
 @dataclass(frozen=True)
@@ -171,9 +173,10 @@ def measured(
     """The style and the score of each sample. Shapes: [N, style_size], [N]."""
     styles: list[Vectors] = []
     values: list[Scores] = []
-    for at in range(0, len(samples), BATCH):
+    size = max(1, min(MOST_BATCH, BATCH_PIXELS // prod(model.export.image_px or (1, 1))))
+    for at in range(0, len(samples), size):
         progress("samples", at, len(samples))
-        batch = samples[at : at + BATCH]
+        batch = samples[at : at + size]
         rows = model.styles(batch)
         styles.append(rows[:, 0])
         images = model.images([replace(each, styles=row) for each, row in zip(batch, rows, strict=True)])
