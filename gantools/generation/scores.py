@@ -160,6 +160,8 @@ def read_csv(path: Path, column: str | None, value: str | None) -> dict[str, flo
         given = "--column: say which" if column is None else f"--column {column}: is none"
         raise UsageError(f"{given} of the columns of '{path}': {', '.join(others) or 'there are no others'}")
     texts = [(row[column] or "").strip() for row in rows]
+    if "" in texts:
+        raise UsageError(f"--scores {path}: row {texts.index('') + 2} has nothing in the column {column}")
     numbers = _numbers(texts, value, f"--scores {path}: column {column}")
     named = [(row[key] or "").strip() for row in rows]
     return {f"seed:{name}" if key == "seed" else name: number for name, number in zip(named, numbers, strict=True)}

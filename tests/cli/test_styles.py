@@ -95,6 +95,7 @@ WRONG = {
     "directions learn m --name a --scores two.csv --column kind": "--value which of them counts: 'boot', 'pump'",
     "directions learn m --name a --scores two.csv --column kind --value shoe": "--value shoe: no image has it",
     "directions learn m --name a --scores two.csv --column age": "2 high; at least 3 are needed",
+    "directions learn m --name a --scores short.csv": "--scores short.csv: row 3 has nothing in the column score",
     "directions learn m --name a --scores names.csv": "'00000.png' is neither a seed, such as seed0085.png",
     "directions learn digits --name a --measure red": "has no styles",
     "directions list gone": "gone",
@@ -120,6 +121,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     writer.write(Image(np.ones((16, 16, 3), np.uint8)), tmp_path / "images/b.png")
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "two.csv").write_text("seed,age,kind\n1,30,boot\n2,40,pump\n3,50,boot\n4,60,boot\n")
+    (tmp_path / "short.csv").write_text("seed,score\n1,1\n2\n")
     (tmp_path / "names.csv").write_text("file,score\n00000.png,1\n")
     return tmp_path
 
