@@ -24,7 +24,9 @@ class ImportOptions(CommandOptions):
         str | None,
         Option("Image of seed 0 (constant noise) by the original code, at any smaller size.", metavar="IMAGE"),
     ] = None
-    truncation: Annotated[float, Option("Truncation ψ of the image of --check.", min=0, max=2)] = 1.0
+    truncation: Annotated[
+        float, Option("Truncation ψ of the image of --check.", "--truncation --trunc", min=0, max=2)
+    ] = 1.0
     tolerance: Annotated[float, Option("Largest difference of --check, in levels of 255.", min=0, max=255)] = 2.0
     max_bytes: Annotated[int, Option("Refuse files larger than this.", min=1)] = MAX_BYTES
     overwrite: Annotated[bool, Option("Replace an existing file.")] = False

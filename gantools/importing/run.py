@@ -126,7 +126,8 @@ def import_weights(path: Path, options: ImportOptions) -> Path:
 
 def _require(path: Path, output: Path, options: ImportOptions) -> None:
     if not path.is_file():
-        raise UsageError(f"{str(path)!r}: no such file")
+        address = path.parts and path.parts[0] in ("http:", "https:")
+        raise UsageError(f"{str(path)!r}: no such file{'; download it first' if address else ''}")
     if options.check and not Path(options.check).is_file():
         raise UsageError(f"--check {options.check}: no such file")
     size = path.stat().st_size

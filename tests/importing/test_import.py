@@ -259,6 +259,8 @@ def test_size_and_names_are_looked_at_first(tmp_path: Path) -> None:
         api.import_weights(file, max_bytes=6)
     with pytest.raises(UsageError, match=r"absent\.pkl': no such file"):
         api.import_weights(tmp_path / "absent.pkl")
+    with pytest.raises(UsageError, match=r"ffhq\.pkl': no such file; download it first"):
+        api.import_weights("https://nvlabs-fi-cdn.nvidia.com/ffhq.pkl")
     with pytest.raises(UsageError, match="exists already"):
         api.import_weights(file, output=file, overwrite=True)
     with pytest.raises(UsageError, match=r"--check absent\.png: no such file"):
