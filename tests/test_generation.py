@@ -237,6 +237,16 @@ def shipped() -> Path:
     return catalogue.find("srgan/psnr").path
 
 
+def test_weights_stored_in_half_the_bytes_are_computed_with_in_float32(digits: Path, tmp_path: Path) -> None:
+    model = open_model(digits)
+    networks = {"generator": model.network}
+    weights.save(tmp_path / "half.safetensors", "cgan", {"generator": model.export}, networks, {}, torch.float16)
+    half = open_model(tmp_path / "half.safetensors")
+    sample = Sample("seed0000", latents.vector_of(model.latent, 0), np.eye(2, dtype=np.float32)[0])
+    one, other = (each.images([sample])[0].astype(int) for each in (model, half))
+    assert np.abs(one - other).max() <= 2
+
+
 def test_damaged_weights_are_refused(digits: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="other"):
         open_model(saved_with_other_tensors(tmp_path, digits))
