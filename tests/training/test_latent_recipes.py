@@ -43,7 +43,13 @@ DENSE = ("model.generator.dense_units=8", "model.generator.channels=[4, 4]", "mo
 PHASES = ("stay_4", "fade_8", "stay_8", "fade_16", "stay_16")
 SMALL = {
     "gan/mnist": (),
-    "dcgan/mnist-32": ("model.generator.base_channels=2", "data.image_px=[16, 8]", "model.generator.start=[4, 2]"),
+    "dcgan/mnist-32": (
+        "model.generator.base_channels=2",
+        "data.image_px=[16, 8]",
+        "model.generator.start=[4, 2]",
+        "model.augmentation=[]",
+        "stages.adversarial.schedule={name: constant}",
+    ),
     "cgan/mnist": DENSE,
     "infogan/mnist": DENSE,
     "lapgan/fashion-32": (
