@@ -12,6 +12,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from gantools.generation import model as generators
+from gantools.generation.latents import Sample, vector_of
+from gantools.inference import find_weights
 from gantools.inference.memory import CpuMemory
 from gantools.inference.model import open_model
 from gantools.inference.tiling.context import ExecutionContext
@@ -19,7 +22,8 @@ from gantools.inference.tiling.forward import translate
 from gantools.pretrained import catalogue
 from tests.gpu.conftest import DEVICE, NEEDS_CUDA, ON_CUDA
 
-NAMES = [one.name for one in catalogue.installed() if one.shipped]
+SHIPPED = {one.name: find_weights.takes(one.path, None) for one in catalogue.installed() if one.shipped}
+NAMES = [name for name, taken in SHIPPED.items() if taken != "latent"]
 SIDE_PX = 384 if ON_CUDA else 64
 
 
@@ -44,6 +48,15 @@ def test_bytes_are_those_of_the_cpu_and_tiles_those_of_the_whole(name: str):
     assert apart(made, translate(pixels, model_on(name, torch.device("cpu")))) <= 1
     if model.generator.halo_px is not None:
         assert apart(translate(pixels, model, tile=SIDE_PX // 2), made) <= 1
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED.keys() - set(NAMES)))
+def test_images_from_noise_are_those_of_the_cpu(name: str):
+    path = catalogue.find(name).path
+    here, there = (generators.open_model(path, device=device) for device in (DEVICE, "cpu"))
+    samples = [Sample(str(seed), vector_of(here.latent, seed)) for seed in range(3)]
+    for one, other in zip(here.images(samples), there.images(samples), strict=True):
+        assert apart(one, other) <= 1
 
 
 @NEEDS_CUDA
