@@ -154,6 +154,23 @@ def test_a_wrong_file_gets_one_clear_line(tmp_path: Path, style_model: LatentMod
         assert "\n" not in line
 
 
+def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
+    for name in ("a.pt", "a.npy", "a.npz"):
+        path, trace = tmp_path / name, tmp_path / f"{name}.trace"
+
+        class Payload:
+            def __reduce__(self) -> tuple[object, tuple[Path]]:
+                return Path.mkdir, (trace,)  # noqa: B023 - pickled in this round
+
+        if name.endswith(".pt"):
+            torch.save({"a": Payload()}, path)
+        else:
+            (np.savez if name.endswith("z") else np.save)(path, np.array([Payload()]), allow_pickle=True)
+        with pytest.raises(UsageError, match=r"cannot be read|is no result"):
+            style_files.read(path)
+        assert not trace.exists()
+
+
 def test_several_images_are_refused_where_one_is_asked_for(tmp_path: Path, style_model: LatentModel) -> None:
     np.savez(tmp_path / "a.npz", w=drawn(2, 6, 8))
     for given in (str(tmp_path / "a.npz"), "seed:1-2"):
