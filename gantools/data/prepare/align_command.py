@@ -7,12 +7,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from gantools.config.command import Option
 from gantools.data.prepare.commands import Prepared, Writing
 from gantools.errors import UsageError
 from gantools.jobs import image_files
+from gantools.jobs.plan import STANDARD, placed
+
+if TYPE_CHECKING:
+    from gantools.data.prepare.landmarks import Squares
+    from gantools.data.prepare.tasks import Task
 
 Which: TypeAlias = Literal["largest", "all"] | int
 """The faces of a photo that are wanted; a number counts them from the largest on, from 1."""
@@ -89,7 +94,42 @@ def align_faces(photos: Sequence[str | Path], options: Align) -> Prepared:
     if isinstance(options.face, int) and options.face < 1:
         raise UsageError(f"face {options.face}: faces count from 1, the largest")
     marked = landmarks.read(Path(options.landmarks)) if options.landmarks else None
-    tasks = portraits.planned([os.fspath(photo) for photo in photos], options, marked)
+    tasks = _planned([os.fspath(photo) for photo in photos], options, marked)
     detector = faces.installed_detector() if options.crop == "face" and marked is None else None
     work = portraits.Portray(detector, options.face, options.size_px, options.pad, options.quality)
     return Prepared(tasks, work, options)
+
+
+def _planned(photos: Sequence[str], options: Align, marked: Mapping[str, Squares] | None) -> tuple[Task, ...]:
+    """The tasks of photos and folders: their places as those of ``infer``, and the marked faces of each.
+
+    Of all faces of a photo the first is planned; others that exist, of an earlier run, are treated as it is.
+    Raises UsageError: something is missing, two outputs are one, an output is an input or exists.
+    """
+    from gantools.data.prepare import landmarks  # needs numpy
+    from gantools.data.prepare.portraits import Marked
+    from gantools.data.prepare.tasks import Task, settled
+
+    if STANDARD in (*photos, options.output):
+        raise UsageError("-: photos are read from files and folders and written there, not through pipes")
+    output = options.output and os.fspath(options.output)
+    if output and not options.to_file:
+        output = os.path.join(output, "")  # a folder, also where there is none yet
+    tasks: list[Task] = []
+    for job in placed(photos, "aligned", output, options.wanted_format, recursive=options.recursive):
+        if job.source is None or job.output is None:
+            continue
+        outputs = _of_all_faces(job.output) if options.face == "all" else (job.output,)
+        if marked is None:
+            tasks.append(Task(job.input, (job.source,), outputs))
+        else:
+            tasks.append(Marked(job.input, (job.source,), outputs, squares=landmarks.of_photo(job.source, marked)))
+    return settled(tasks, options.existing)
+
+
+def _of_all_faces(path: Path) -> tuple[Path, ...]:
+    from gantools.data.prepare.portraits import MOST_FACES, of_face  # needs numpy
+
+    first = path.with_name(f"{path.stem}.face1{path.suffix}")
+    others = (of_face(first, number) for number in range(2, MOST_FACES + 1))
+    return (first, *filter(os.path.lexists, others))

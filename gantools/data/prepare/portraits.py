@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from gantools.data.prepare import faces, landmarks
+from gantools.data.prepare import faces
 from gantools.data.prepare.align import Pad, Points, aligned, centred, side_px
-from gantools.data.prepare.align_command import Align, Which
-from gantools.data.prepare.tasks import Made, Task, settled, size_of, write
-from gantools.errors import ImageError, UsageError
+from gantools.data.prepare.tasks import Made, Task, size_of, write
+from gantools.errors import ImageError
 from gantools.images.image import Pixels
 from gantools.images.io import reader
-from gantools.jobs.plan import STANDARD, placed
 
 MOST_FACES = 100
 """As many faces of a photo are written."""
@@ -37,7 +35,7 @@ class Portray:
     """
 
     detector: Path | None
-    which: Which
+    which: Literal["largest", "all"] | int
     size_px: int
     pad: Pad
     quality: int
@@ -75,35 +73,6 @@ class Portray:
         if number > len(squares):
             raise ImageError(f"--face {number}: has {len(squares)} face{'s' * (len(squares) > 1)}")
         return squares[number - 1 : number]
-
-
-def planned(photos: Sequence[str], options: Align, marked: Mapping[str, landmarks.Squares] | None) -> tuple[Task, ...]:
-    """The tasks of photos and folders: their places as those of ``infer``, and the marked faces of each.
-
-    Of all faces of a photo the first is planned; others that exist, of an earlier run, are treated as it is.
-    Raises UsageError: something is missing, two outputs are one, an output is an input or exists.
-    """
-    if STANDARD in (*photos, options.output):
-        raise UsageError("-: photos are read from files and folders and written there, not through pipes")
-    output = options.output and os.fspath(options.output)
-    if output and not options.to_file:
-        output = os.path.join(output, "")  # a folder, also where there is none yet
-    tasks: list[Task] = []
-    for job in placed(photos, "aligned", output, options.wanted_format, recursive=options.recursive):
-        if job.source is None or job.output is None:
-            continue
-        outputs = _of_all_faces(job.output) if options.face == "all" else (job.output,)
-        if marked is None:
-            tasks.append(Task(job.input, (job.source,), outputs))
-        else:
-            tasks.append(Marked(job.input, (job.source,), outputs, squares=landmarks.of_photo(job.source, marked)))
-    return settled(tasks, options.existing)
-
-
-def _of_all_faces(path: Path) -> tuple[Path, ...]:
-    first = path.with_name(f"{path.stem}.face1{path.suffix}")
-    others = (of_face(first, number) for number in range(2, MOST_FACES + 1))
-    return (first, *filter(os.path.lexists, others))
 
 
 def of_face(first: Path, number: int) -> Path:
