@@ -13,6 +13,7 @@ from torch._dynamo.backends.debugging import aot_eager
 
 from benchmarks.steps import FP32, our_play
 from gantools import api
+from gantools.losses.penalties import PathLength
 from gantools.training.device import compile, runtime
 from gantools.training.device.runtime import Runtime, choose
 
@@ -117,6 +118,17 @@ def test_a_composed_network_is_compiled_instead_of_its_parts():
     whole = nn.Sequential(encoder, decoder)
     networks = {"encoder": encoder, "decoder": decoder, "critic": critic}
     assert compile.roots(networks, {"generator": whole}) == [whole, critic]
+
+
+def test_modules_without_weights_run_uncompiled():
+    """Path length differentiates within: to trace that is an error of torch."""
+    one, lower = network(), Traced()
+    penalty = PathLength()
+    roots = compile.roots({"generator": one, "path_length": penalty}, {})
+    assert roots == [one]
+    compile.prepare(roots, "networks", lower)
+    assert torch.isfinite(penalty(lambda styles: one(styles[:, None]), torch.rand(2, 3, 4, requires_grad=True)))
+    assert lower.graphs == 0, "what is differentiated twice runs uncompiled, too"
 
 
 def test_more_networks_of_one_class_are_compiled_than_torch_would_by_itself():

@@ -34,9 +34,13 @@ def obstacle(device: torch.device) -> str | None:
 
 
 def roots(networks: Mapping[str, nn.Module], composed: Mapping[str, nn.Module]) -> list[nn.Module]:
-    """The modules that recipes call: networks put together of parts in the place of these parts."""
+    """The modules that recipes call: networks put together of parts in the place of these parts.
+
+    Modules without weights stay as they are: penalties that remember a mean differentiate, which cannot be traced.
+    """
     parts = {id(part) for whole in composed.values() for part in whole.modules() if part is not whole}
-    return [*composed.values(), *(network for network in networks.values() if id(network) not in parts)]
+    learning = [network for network in networks.values() if next(network.parameters(), None) is not None]
+    return [*composed.values(), *(network for network in learning if id(network) not in parts)]
 
 
 def _inductor(graph: Any, inputs: Any, options: dict[str, Any]) -> Any:
