@@ -213,12 +213,15 @@ class Stylegan2(LatentRecipe):
 
     @property
     def r1_weight(self) -> float:
-        """γ: the one that is set, or NVIDIA's rule of thumb."""
+        """γ: the one that is set, or NVIDIA's rule of thumb, of the batch of all processes together."""
+        from gantools.training.distributed import communicator  # needs torch
+
         if self.options.r1_weight is not None:
             return self.options.r1_weight
         config: Stylegan2Config = self.config
         batches = config.stages.adversarial.accumulate_batches or config.train.accumulate_batches
-        return 0.0002 * config.data.image_px[0] ** 2 / (config.data.batch_images * batches)
+        batch_images = config.data.batch_images * batches * communicator.current().world_size
+        return 0.0002 * config.data.image_px[0] ** 2 / batch_images
 
 
 RECIPE = Stylegan2

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gantools.training.distributed import communicator
+
 ADJUSTED_EVERY = 4
 """Batches between adjustments of the probability."""
 
@@ -32,16 +34,17 @@ class AdaptiveAugmentation(nn.Module):
         super().__init__()
         self.target, self.images = target, kimg * 1000
         self.register_buffer("probability", torch.zeros(()))
-        self.register_buffer("signs", torch.zeros(3))  # sum of signs, scores, batches
+        self.register_buffer("signs", torch.zeros(3))  # sum of signs, scores, batches; of a rank in the mean
 
     @torch.no_grad()
     def adjust(self, real_scores: Tensor) -> None:
-        """Note the signs of a batch's scores; after each fourth batch the probability takes a step."""
-        self.signs += torch.stack(
-            (real_scores.sign().sum(), real_scores.new_tensor(real_scores.numel()), real_scores.new_ones(()))
-        ).float()
+        """Note the signs of a batch's scores on all ranks; after each fourth batch the probability takes a step."""
+        ranks = communicator.current()
+        noted = real_scores.sign().sum(), real_scores.new_tensor(real_scores.numel()), real_scores.new_ones(())
+        self.signs += ranks.mean(torch.stack(noted).float())
         due = self.signs[2] >= ADJUSTED_EVERY
-        step = (self.signs[0] / self.signs[1] - self.target).sign() * self.signs[1] / self.images
+        images = self.signs[1] * ranks.world_size
+        step = (self.signs[0] / self.signs[1] - self.target).sign() * images / self.images
         self.probability.copy_(torch.where(due, (self.probability + step).clamp(0, 1), self.probability))
         self.signs *= ~due
 

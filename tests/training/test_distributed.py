@@ -59,7 +59,7 @@ def met(shared, images) -> Path:
     folder = shared / "met"
     if folder.exists():
         return folder
-    scenes = [*EQUAL, "resumed", "signalled", "poisoned"]
+    scenes = [*EQUAL, "adaptive", "resumed", "signalled", "poisoned"]
     program = ["-m", "tests.training.together", str(folder), str(images), *scenes]
     for process in together.processes(2, program):
         said, _ = process.communicate(timeout=PATIENCE_SECONDS)
@@ -87,6 +87,15 @@ def test_two_processes_equal_one_with_the_double_batch(spec, met, images, tmp_pa
         for key in ("step", *(key for key in mine if key.startswith("loss/"))):
             assert mine[key] == pytest.approx(theirs[key], rel=1e-3), key
     assert json.loads((met / spec / "run.json").read_bytes())["processes"] == 2
+
+
+def test_adaptive_augmentation_counts_the_images_of_all_processes(met):
+    one, other = (torch.load(met / f"adaptive-{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert_equal_states(one, other)
+    assert one["ada"]["probability"] == pytest.approx(4 * 4 / 100), (
+        "4 batches of 4 images, of whose signs the mean is 0.5"
+    )
+    assert one["r1_weight"] == pytest.approx(0.0002 * 8 * 8 / (2 * 2))
 
 
 def test_resume_is_bit_equal(met):

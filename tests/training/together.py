@@ -15,15 +15,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from gantools import api, recipes
 from gantools.data.loading.batches import LabelledImages
 from gantools.data.synthetic import drawing
 from gantools.errors import TrainingError
 from gantools.recipes.pix2pix import Pix2Pix
+from gantools.training.ada import ADJUSTED_EVERY
 from gantools.training.distributed.launch import environment, free_port
 from gantools.training.latent import Drawn, LatentRecipe, fixed_latent
-from gantools.training.recipe import LossTerms
+from gantools.training.recipe import LossTerms, networks_of
 from tests.cli.conftest import SMALL, SMALL_PRESET
+from tests.training import runs
 from tests.training.listening import Listener
 
 SHARED = (
@@ -127,7 +131,25 @@ def poisoned(folder: Path, images: Path) -> None:
         (folder / f"poisoned-{rank}.txt").write_text(f"{type(error).__name__}: {error}")
 
 
-SCENES = {"resumed": resumed, "signalled": signalled, "poisoned": poisoned}
+def adaptive(folder: Path, images: Path) -> None:
+    """Train stylegan2 with adaptive augmentation, then judge four batches; what each process holds in the end."""
+    rank = int(os.environ["RANK"])
+    own = (
+        "model.ada_target=0.3",
+        "model.augmentation=ada",
+        "model.ada_kimg=0.1",
+        "train.ema_decay=null",
+        "stages.adversarial.kimg=null",
+    )
+    recipe = runs.trained(settings("stylegan2/shoes-32", images, *own, *LONGER), folder / "adaptive")
+    recipe.ada.probability.zero_()
+    for _ in range(ADJUSTED_EVERY):
+        recipe.ada.adjust(torch.tensor([[1.0], [-1.0 if rank else 1.0]]))
+    networks = {name: one.state_dict() for name, one in networks_of(list(recipe.stages())).items()}
+    torch.save({**networks, "r1_weight": recipe.r1_weight}, folder / f"adaptive-{rank}.pt")
+
+
+SCENES = {"adaptive": adaptive, "resumed": resumed, "signalled": signalled, "poisoned": poisoned}
 
 if __name__ == "__main__":
     where, drawn = Path(sys.argv[1]), Path(sys.argv[2])
