@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gantools.config.command import with_changes
+from gantools.errors import UsageError
 from gantools.generation.options import EditOptions, LearnOptions, MixOptions
 
 if TYPE_CHECKING:
@@ -80,10 +81,15 @@ def learn_directions(
 
 
 def list_directions(model: str | Path) -> list[Facts]:
-    """What is known of each direction that lies beside a model's weights. Raises UsageError."""
+    """What is known of each direction that lies beside a model's weights. Raises UsageError, also without styles."""
+    from gantools.checkpoint import weights
     from gantools.generation import directions
 
-    return [_facts(directions.read(path), path) for path in directions.beside(_weights(model)).values()]
+    path = _weights(model)
+    described = weights.describe(path)
+    if not any(export.latent and export.latent.rows for export in described.exports.values()):
+        raise UsageError(f"'{path}' ({described.recipe}) has no styles as stylegan2 has, so no directions")
+    return [_facts(directions.read(each), each) for each in directions.beside(path).values()]
 
 
 def describe_direction(file: Name) -> Facts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from gantools import files
 from gantools.errors import UsageError
+from gantools.generation import numpy_files
 from gantools.generation.latents import Vectors
 from gantools.pretrained import catalogue
 from gantools.registry import did_you_mean
@@ -74,22 +74,18 @@ def is_single(styles: Vectors) -> bool:
 
 def read(path: Path) -> Direction:
     """A direction from .npz, or from InterFaceGAN's .npy [1, style_size]. Raises UsageError."""
-    about: dict[str, Any] = {}
-    normal = None
+    kind = "a direction, a NumPy file"
+    arrays = numpy_files.read(path, kind)
+    held = arrays.get("direction", arrays.get(""))
+    if held is None:
+        raise UsageError(f"{path}: has no array direction, only {', '.join(arrays) or 'nothing'}")
     try:
-        with path.open("rb") as stream:
-            held = np.load(stream, allow_pickle=False)
-            if isinstance(held, np.lib.npyio.NpzFile):
-                if "direction" not in held:
-                    raise UsageError(f"{path}: has no array direction, only {', '.join(held) or 'nothing'}")
-                about = json.loads(str(held["gantools"])) if "gantools" in held else {}
-                normal = _unit(path, held["normal"]) if "normal" in held else None
-                held = held["direction"]
-            vector = _unit(path, held)
-            boundary = float(about.get("boundary", 0))
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).split("\n")[0]
-        raise UsageError(f"{path}: cannot be read as a direction, a NumPy file ({reason})") from error
+        about = json.loads(str(arrays["gantools"])) if "gantools" in arrays else {}
+        normal = _unit(path, arrays["normal"]) if "normal" in arrays else None
+        vector = _unit(path, held)
+        boundary = float(about.get("boundary", 0))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: cannot be read as {kind} ({numpy_files.reason(error)})") from error
     return Direction(path.stem, vector, vector if normal is None else normal, boundary, about)
 
 
@@ -136,7 +132,7 @@ def beside(weights: Path) -> dict[str, Path]:
     return found
 
 
-def find(weights: Path, given: str | None) -> Path:
+def find(weights: Path, given: str | None, option: str = "--direction") -> Path:
     """The file of a direction that is named or is a path; the only one where none is given. Raises UsageError."""
     known = beside(weights)
     if given is None and len(known) == 1:
@@ -149,7 +145,7 @@ def find(weights: Path, given: str | None) -> Path:
     path = Path(given)
     if path.suffix.lower() in SUFFIXES or path.exists():
         return path
-    raise UsageError(f"--direction {given}: no such file, nor a direction of '{weights}'{did_you_mean(given, known)}")
+    raise UsageError(f"{option} {given}: no such file, nor a direction of '{weights}'{did_you_mean(given, known)}")
 
 
 def require_fitting(direction: Direction, style_size: int) -> None:

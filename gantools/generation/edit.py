@@ -59,9 +59,8 @@ def plan(path: Path, label: str, sources: Sequence[str], options: EditOptions) -
     if not sources:
         raise UsageError("name an image to edit, such as seed:85 or a file of styles")
     model = open_styled(path, options.device, options.noise)
-    direction, *others = (
-        directions.read(directions.find(path, each)) for each in (options.direction, *(options.keep or ()))
-    )
+    direction = directions.read(directions.find(path, options.direction))
+    others = [directions.read(directions.find(path, each, "--keep")) for each in options.keep or ()]
     for each in (direction, *others):
         directions.require_fitting(each, len(mean_style(model)))
     samples = [

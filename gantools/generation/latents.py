@@ -27,18 +27,18 @@ MOST_SEEDS = 1_000_000
 ALL = "all"
 
 
-def parse_seeds(given: str) -> tuple[int, ...]:
-    """Read ``0-15,85`` as the seeds 0 to 15 and 85. Raises UsageError."""
+def parse_seeds(given: str, before: str = "--seeds ") -> tuple[int, ...]:
+    """Read ``0-15,85`` as the seeds 0 to 15 and 85, typed after ``before``. Raises UsageError."""
     seeds: list[int] = []
     for part in given.split(","):
-        found = re.fullmatch(r"([0-9]{1,10})(?:-([0-9]{1,10}))?", part.strip())
+        found = re.fullmatch(r"([0-9]{1,100})(?:-([0-9]{1,100}))?", part.strip())
         if not found:
-            raise UsageError(f"--seeds {given}: {part.strip()!r} is no number or range; give for example 0-15,85")
+            raise UsageError(f"{before}{given}: {part.strip()!r} is no number or range; give for example 0-15,85")
         first, last = int(found[1]), int(found[2] or found[1])
         if last < first:
-            raise UsageError(f"--seeds {given}: {part.strip()} goes backwards; write {last}-{first}")
+            raise UsageError(f"{before}{given}: {part.strip()} goes backwards; write {last}-{first}")
         if last > LARGEST_SEED or len(seeds) + last - first >= MOST_SEEDS:
-            raise UsageError(f"--seeds {given}: seeds are below 2^32, and at most {MOST_SEEDS:,} at once")
+            raise UsageError(f"{before}{given}: seeds are below 2^32, and at most {MOST_SEEDS:,} at once")
         seeds += range(first, last + 1)
     return tuple(seeds)
 

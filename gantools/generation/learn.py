@@ -44,7 +44,7 @@ def learn(path: Path, options: LearnOptions, progress: Progress) -> list[Learnt]
     _require_source(options)
     outputs = _outputs(path, options)
     model = open_styled(path, options.device)
-    kept = [directions.read(directions.find(path, each)) for each in options.keep or ()]
+    kept = [directions.read(directions.find(path, each, "--keep")) for each in options.keep or ()]
     for each in kept:
         directions.require_fitting(each, len(mean_style(model)))
     if options.closed_form is not None:
@@ -111,7 +111,10 @@ def _outputs(weights: Path, options: LearnOptions) -> list[Path]:
         paths = [folder / f"{each}{directions.SUFFIX}" for each in names]
     from gantools.jobs import outputs
 
-    outputs.settle([(each.stem, each) for each in paths], (), outputs.existing_policy(False, options.overwrite))
+    existing = [str(each) for each in paths if each.exists()]
+    if existing and not options.overwrite:
+        raise UsageError(f"exists already: {outputs.some(existing)}; --overwrite replaces it")
+    outputs.settle([(each.stem, each) for each in paths], (), "overwrite")
     return paths
 
 

@@ -15,7 +15,7 @@ from gantools import files
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Latent
 from gantools.errors import UsageError
-from gantools.generation import latents, style_files
+from gantools.generation import latents, numpy_files, style_files
 from gantools.generation.latents import Sample
 from gantools.generation.options import GenerateOptions
 from gantools.images.image import Image, Pixels
@@ -23,7 +23,6 @@ from gantools.images.io import writer
 from gantools.images.ops.color import as_rgb
 from gantools.images.ops.grid import grid
 from gantools.jobs import outputs
-from gantools.jobs.outputs import Existing
 from gantools.jobs.result import Result, failed
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ def plan(path: Path, label: str, options: GenerateOptions) -> Generation:
         raise UsageError(f"--steps: the network of {described.recipe} has a single level; leave it out")
     planned = _outputs(chosen, label, options)
     claims = [(each.input, each.output) for each in planned]
-    existing: Existing = "overwrite" if options.overwrite else "skip" if options.skip_existing else "refuse"
+    existing = outputs.existing_policy(options.skip_existing, options.overwrite)
     return Generation(path, described.recipe, tuple(planned), options, outputs.settle(claims, (), existing))
 
 
@@ -171,18 +170,22 @@ def _samples(latent: Latent, options: GenerateOptions) -> list[Sample]:
 
 def _stored(latent: Latent, path: Path, labels: Sequence[str], texts: Sequence[str]) -> list[Sample]:
     """Vectors from a NumPy file: ``z`` or styles ``w`` of an .npz, or a .npy of either. Raises UsageError."""
+    arrays = numpy_files.read(path)
+    held = arrays.get("w") if latent.rows else None
+    held = arrays.get("z", arrays.get("")) if held is None else held
+    if held is None:
+        wanted = "z or w" if latent.rows else "z"
+        raise UsageError(f"--latents {path}: has no array {wanted}, only {', '.join(arrays) or 'nothing'}")
     try:
-        with path.open("rb") as stream:
-            held = np.load(stream, allow_pickle=False)
-            if isinstance(held, np.lib.npyio.NpzFile):
-                held = held["w" if latent.rows and "w" in held else "z"]
-            vectors = np.asarray(held, np.float32)
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"--latents {path}: no NumPy file with an array z ({error})") from error
+        vectors = np.asarray(held, np.float32)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"--latents {path}: holds no numbers ({numpy_files.reason(error)})") from error
     is_styles = latent.rows > 0 and vectors.ndim == 3 and vectors.shape[1] == latent.rows
-    if (not is_styles and (vectors.ndim != 2 or vectors.shape[1] != latent.size)) or not np.isfinite(vectors).all():
+    if not is_styles and (vectors.ndim != 2 or vectors.shape[1] != latent.size):
         wanted = f"(N, {latent.size})" + (f", styles (N, {latent.rows}, size)" if latent.rows else "")
         raise UsageError(f"--latents {path}: has the shape {vectors.shape}, the model takes {wanted}")
+    if not vectors.size or not np.isfinite(vectors).all():
+        raise UsageError(f"--latents {path}: {'has NaN or infinite values' if vectors.size else 'is empty'}")
     if is_styles:
         return [replace(each, name=f"latent{at:04d}") for at, each in enumerate(style_files.read(path))]
     template = latents.samples(latent, (0,), labels, texts, {})
@@ -226,6 +229,8 @@ def _outputs(chosen: Sequence[Sample], label: str, options: GenerateOptions) -> 
 def _walk_outputs(chosen: Sequence[Sample], path: Path, options: GenerateOptions) -> list[Output]:
     from gantools.generation import walk
 
+    if options.grid or options.steps:
+        raise UsageError("--interpolate shows one image at a time; leave out --grid and --steps")
     if len(chosen) < 2:
         raise UsageError("--interpolate: goes from one image to another; give at least two seeds, labels or texts")
     frames = options.frames * (len(chosen) if options.loop else len(chosen) - 1) + (not options.loop)

@@ -6,8 +6,6 @@ import io
 import json
 import pickle
 import warnings
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +16,7 @@ import torch
 
 from gantools import files
 from gantools.errors import UsageError
-from gantools.generation import latents
+from gantools.generation import latents, numpy_files
 from gantools.generation.latents import Sample, Vectors
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".npz", ".npy", ".pt")
 SEEDS = "seed:"
 _ABOUT = "gantools"
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, SyntaxError, zipfile.BadZipFile)
 _NO_LATENT = np.zeros(0, np.float32)
 
 
@@ -47,7 +44,7 @@ def samples_of(model: LatentModel, given: str, label: str | None = None, truncat
     if not given.startswith(SEEDS):
         return [_fitting(model, sample, given) for sample in read(Path(given))]
     latents.condition_of(model.latent, label)  # one, where there are classes
-    seeds = latents.parse_seeds(given.removeprefix(SEEDS))
+    seeds = latents.parse_seeds(given.removeprefix(SEEDS), SEEDS)
     found = latents.samples(model.latent, seeds, [] if label is None else [label], (), {})
     styles = replace(model, truncation=truncation).styles(found)
     return [replace(sample, styles=each) for sample, each in zip(found, styles, strict=True)]
@@ -77,7 +74,7 @@ def about(path: Path) -> dict[str, Any]:
     """What gantools noted in an .npz that it wrote; empty for other files. Raises UsageError for damaged ones."""
     if path.suffix.lower() != ".npz":
         return {}
-    noted = _arrays(path).get(_ABOUT)
+    noted = numpy_files.read(path).get(_ABOUT)
     try:
         read = {} if noted is None else json.loads(str(noted))
     except ValueError:
@@ -90,15 +87,17 @@ def read(path: Path) -> list[Sample]:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(
-            f"{path}: is no file of styles ({', '.join(SUFFIXES)}); project a photo first: gantools project"
+            f"{path}: is no file of styles ({', '.join(SUFFIXES)}), and no seed such as seed:85;"
+            " project a photo first: gantools project"
         )
     if suffix == ".pt":
         return [_sample(path, Path(name).stem, *parts) for name, parts in _of_rosinality(path).items()]
-    arrays = _arrays(path)
-    if "w" not in arrays:
+    arrays = numpy_files.read(path)
+    styles = arrays.get("w", arrays.get(""))
+    if styles is None:
         raise UsageError(f"{path}: has no array w, only {', '.join(sorted(arrays)) or 'nothing'}")
     planes = [arrays[f"noise_{number}"] for number in range(sum(name.startswith("noise_") for name in arrays))]
-    styles, stem = arrays["w"], path.stem.removesuffix(".latent")
+    stem = path.stem.removesuffix(".latent")
     if styles.ndim == 2:  # one image, as older projectors and the book write
         styles = styles[None]
     if styles.ndim != 3 or not len(styles):
@@ -107,26 +106,19 @@ def read(path: Path) -> list[Sample]:
     return [_sample(path, name, each, planes) for name, each in zip(names, styles, strict=True)]
 
 
-def _arrays(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as stream:
-            held = np.load(stream, allow_pickle=False)
-            return dict(held) if isinstance(held, np.lib.npyio.NpzFile) else {"w": held}
-    except (*_DAMAGED, zlib.error) as error:
-        raise UsageError(f"{path}: cannot be read as a NumPy file ({_line(error)})") from error
-
-
 def _of_rosinality(path: Path) -> dict[str, tuple[Any, list[Any]]]:
     """File name → its styles and planes of noise."""
     try:
         with warnings.catch_warnings(action="ignore"):
             held = torch.load(path, map_location="cpu", weights_only=True)
-        return {
-            str(name): (each["latent"].detach().numpy(), [plane.detach().numpy() for plane in each["noise"]])
-            for name, each in held.items()
-        }
-    except (*_DAMAGED, pickle.UnpicklingError, TypeError, AttributeError, IndexError) as error:
-        raise UsageError(f"{path}: is no result of rosinality's projector ({_line(error)})") from error
+            return {
+                str(name): (each["latent"].detach().numpy(), [plane.detach().numpy() for plane in each["noise"]])
+                for name, each in held.items()
+            }
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({numpy_files.reason(error)})") from error
+    except (*numpy_files.DAMAGED, pickle.UnpicklingError, TypeError, AttributeError, IndexError) as error:
+        raise UsageError(f"{path}: is no result of rosinality's projector, or is damaged") from error
 
 
 def _sample(path: Path, name: str, styles: Any, planes: Sequence[Any]) -> Sample:
@@ -134,7 +126,7 @@ def _sample(path: Path, name: str, styles: Any, planes: Sequence[Any]) -> Sample
     try:
         styles, *flat = (np.asarray(each, np.float32) for each in (styles, *planes))
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{path}: holds {_line(error)}; it must hold numbers") from error
+        raise UsageError(f"{path}: holds {numpy_files.reason(error)}; it must hold numbers") from error
     if not all(np.isfinite(each).all() for each in (styles, *flat)):
         raise UsageError(f"{path}: has NaN or infinite values")
     if any(each.ndim < 2 or each.size != each.shape[-1] * each.shape[-2] for each in flat):
@@ -163,7 +155,3 @@ def _fitting(model: LatentModel, sample: Sample, given: str) -> Sample:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
-
-
-def _line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

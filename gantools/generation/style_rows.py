@@ -40,7 +40,10 @@ def parse(given: str, rows: int) -> tuple[int, ...]:
         if part in sets:
             chosen.update(sets[part])
         elif found:
-            chosen.update(range(int(found[1]), int(found[2] or found[1]) + 1))
+            first, last = int(found[1]), int(found[2] or found[1])
+            if last < first:
+                raise UsageError(f"--rows {given}: {part} goes backwards; write {last}-{first}")
+            chosen.update(range(first, last + 1))
         else:
             raise UsageError(f"--rows {given}: {part!r} is none of {', '.join(sets)} and no range such as 0-3")
     if not chosen or max(chosen) >= rows:

@@ -20,7 +20,7 @@ SUFFIXES = (".gif", ".webp", ".png", ".apng", ".mp4")
 def require_format(output: Path) -> None:
     """Raise UsageError for a suffix that no moving image has."""
     if output.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"-o {output}: a walk is written as {', '.join(SUFFIXES)}, or as frames into a folder")
+        raise UsageError(f"-o {output}: a walk is written as {', '.join(SUFFIXES)}")
 
 
 def write(frames: Iterable[Pixels], output: Path, *, fps: float, loop: bool) -> None:
@@ -53,7 +53,7 @@ def _write_mp4(frames: Iterable[Pixels], path: Path, fps: float) -> None:
                 code = cv2.VideoWriter.fourcc(*"mp4v")
                 writer = cv2.VideoWriter(str(named), code, fps, (bgr.shape[1], bgr.shape[0]))
                 if not writer.isOpened():
-                    raise GantoolsError("this OpenCV writes no MP4; use .webp or .gif, or a folder for the frames")
+                    raise GantoolsError("this OpenCV writes no MP4; use .webp or .gif")
             writer.write(bgr)
         if writer is not None:
             writer.release()

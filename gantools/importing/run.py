@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from gantools import files
-from gantools.checkpoint import foreign, weights
+from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export
 from gantools.errors import GantoolsError, ModelFileError, UsageError
 from gantools.generation import latents
@@ -127,13 +127,16 @@ def import_weights(path: Path, options: ImportOptions) -> Path:
 def _require(path: Path, output: Path, options: ImportOptions) -> None:
     if not path.is_file():
         address = path.parts and path.parts[0] in ("http:", "https:")
-        raise UsageError(f"{str(path)!r}: no such file{'; download it first' if address else ''}")
+        what = "is a folder; name the file in it" if path.is_dir() else "no such file"
+        raise UsageError(f"{str(path)!r}: {what}{'; download it first' if address else ''}")
     if options.check and not Path(options.check).is_file():
         raise UsageError(f"--check {options.check}: no such file")
     size = path.stat().st_size
     if size > options.max_bytes:
         raise ModelFileError(f"{path}: has {size:,} bytes, more than the {options.max_bytes:,} of --max-bytes")
-    if output.exists() and (not options.overwrite or output.samefile(path)):
+    if output.exists() and output.samefile(path):
+        raise UsageError(f"{str(path)!r}: is a .safetensors file already; NVIDIA's .pkl and rosinality's .pt are read")
+    if output.exists() and not options.overwrite:
         raise UsageError(f"{str(output)!r}: exists already; give another -o, or --overwrite")
 
 
@@ -166,7 +169,7 @@ def _read(path: Path, stream: BinaryIO) -> PickledFile | _Archive:
     if head.startswith(_ZIP):
         return _Archive(_load_archive(path))
     if not head.startswith(pickle.PROTO):
-        raise ModelFileError(foreign.described(path) or "is neither a pickle nor a checkpoint of PyTorch")
+        raise ModelFileError("is neither a pickle (NVIDIA's .pkl) nor a checkpoint of PyTorch (rosinality's .pt)")
     return PickledFile(stream, path.stat().st_size)
 
 

@@ -41,7 +41,8 @@ def settle(
         claimed[os.path.abspath(output)].append(name)
     if clashes := {path: names for path, names in claimed.items() if len(names) > 1}:
         pairs = [f"{' and '.join(map(repr, names))} → {os.path.relpath(path)!r}" for path, names in clashes.items()]
-        raise UsageError(f"several inputs would become one output: {'; '.join(pairs)}")
+        others = [f"and {len(pairs) - _SHOWN} more"] if len(pairs) > _SHOWN else []
+        raise UsageError(f"several inputs would become one output: {'; '.join(pairs[:_SHOWN] + others)}")
     _refuse_obstructed(outputs)
     taken = [output for output in (outputs if own is None else own) if os.path.lexists(output)]
     if taken and existing == "refuse":
@@ -57,7 +58,9 @@ def some(names: Sequence[str]) -> str:
 
 
 def _refuse_obstructed(outputs: Collection[Path]) -> None:
-    """Refuse outputs that are folders, or that lie below something that is none."""
+    """Refuse outputs that are folders, that lie below something that is none, or in a folder meant as stdout."""
+    if any(output.parts[:1] == ("-",) for output in outputs):
+        raise UsageError("-o -: nothing is written to stdout here; name a file or a folder")
     for parent in {output.parent for output in outputs}:
         while not os.path.lexists(parent):
             parent = parent.parent

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gantools.config import presets
 from gantools.errors import UsageError
 from gantools.files import expanded
 from gantools.pretrained.card import Card, read_card
@@ -69,6 +70,8 @@ def find(name: str, also: Iterable[str] = ()) -> Installed:
         if recipes.get(weights.name) == name:
             return weights
     near = did_you_mean(name, sorted({*recipes.values(), *(weights.name for weights in known), *also}))
+    if name in presets.recipes():
+        near = f"; `gantools train {name}` makes some"
     raise UsageError(f"no weights of {name!r} are installed{near}; `gantools weights list` shows what is")
 
 

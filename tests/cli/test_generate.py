@@ -26,6 +26,15 @@ WRONG = {
     "digits --latents none.npy": "none.npy",
     "digits --latents wrong.npy": "the model takes (N, 20)",
     "digits --latents wrong.npy --seeds 1": "leave out --seeds and --code",
+    "digits --latents void.npy": "void.npy: cannot be read as a NumPy file",
+    "digits --latents empty.txt": "it is no .npz or .npy",
+    "digits --latents nan.npy": "has NaN or infinite values",
+    "digits --latents keys.npz": "has no array z, only a",
+    "digits --seeds 99999999999": "seeds are below 2^32",
+    "digits --skip-existing --overwrite": "contradict each other",
+    "digits -n 1 --label 8 -o -": "-o -: nothing is written to stdout here",
+    "digits --interpolate --grid 2x2": "leave out --grid and --steps",
+    "dcgan": "`gantools train dcgan` makes some",
     "digits --export other": "holds generator",
     "digits --truncation 0.7": "cgan has no styles",
     "digits -o out.bmp": "out.bmp",
@@ -47,6 +56,9 @@ def models(tmp_path, monkeypatch):
     saved(tmp_path / "codes", CODED)
     saved(tmp_path / "words", SPOKEN)
     np.save(tmp_path / "wrong.npy", np.zeros((2, 5)))
+    np.save(tmp_path / "nan.npy", np.full((2, 20), np.nan))
+    np.savez(tmp_path / "keys.npz", a=np.zeros((2, 20)))
+    (tmp_path / "void.npy").write_bytes(b"")
     (tmp_path / "empty.txt").write_text("\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
