@@ -214,7 +214,7 @@ def test_vectors_come_from_a_numpy_file(digits: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "w.npy", vectors[:, :5])
     with pytest.raises(UsageError, match=r"has the shape \(2, 5\), the model takes \(N, 20\)"):
         run.plan(digits, "toy", GenerateOptions(latents=str(tmp_path / "w.npy")))
-    with pytest.raises(UsageError, match="no NumPy file"):
+    with pytest.raises(UsageError, match="cannot be read as a NumPy file"):
         run.plan(digits, "toy", GenerateOptions(latents=str(digits)))
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -182,7 +182,7 @@ def between(keys: Sequence[Sample], frames: int, *, normal: bool, loop: bool) ->
     """A walk through samples, ``frames`` from each to the next: along the sphere for normal vectors, else straight.
 
     Styles, where the samples have them, follow a smooth curve. A loop returns to the first sample; its last frame is
-    the one before that. All frames have the first sample's seed, so that random noise stands still.
+    the one before that. All frames have the first sample's seed and planes, so that noise stands still.
     """
     stops = [*keys, keys[0]] if loop else list(keys)
     curve = _curve([key.styles for key in keys if key.styles is not None], loop=loop)
@@ -195,9 +195,10 @@ def between(keys: Sequence[Sample], frames: int, *, normal: bool, loop: bool) ->
             if start.condition is not None and end.condition is not None:
                 condition = _lerp(start.condition, end.condition, share)
             styles = curve(number + share) if curve else None
-            walk.append(Sample(f"frame{len(walk):05d}", latent, condition, keys[0].seed, styles))
-    last = replace(stops[-1], name=f"frame{len(walk):05d}", seed=keys[0].seed)
-    return walk if loop else [*walk, last]
+            walk.append(Sample("", latent, condition, styles=styles))
+    shown = walk if loop else [*walk, stops[-1]]
+    noise: Any = {"seed": keys[0].seed, "planes": keys[0].planes}
+    return [replace(each, name=f"frame{number:05d}", **noise) for number, each in enumerate(shown)]
 
 
 def _curve(points: Sequence[Vectors], *, loop: bool) -> Callable[[float], Vectors] | None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Latent
 from gantools.errors import UsageError
 from gantools.generation import latents, numpy_files, style_files
-from gantools.generation.latents import Sample
+from gantools.generation.latents import Sample, Vectors
 from gantools.generation.options import GenerateOptions
 from gantools.images.image import Image, Pixels
 from gantools.images.io import writer
@@ -156,7 +156,7 @@ def _samples(latent: Latent, options: GenerateOptions) -> list[Sample]:
     if options.latents is not None:
         if options.seeds or options.code:
             raise UsageError("--latents: the file holds the vectors; leave out --seeds and --code")
-        return _stored(latent, Path(options.latents), options.label or (), texts)
+        return _stored(latent, Path(options.latents), options, texts)
     codes = latents.parse_codes(options.code or ())
     several = any(first != last for first, last in codes.values())
     seeds = options.seeds or tuple(range(options.count))
@@ -168,11 +168,12 @@ def _samples(latent: Latent, options: GenerateOptions) -> list[Sample]:
     return found
 
 
-def _stored(latent: Latent, path: Path, labels: Sequence[str], texts: Sequence[str]) -> list[Sample]:
+def _stored(latent: Latent, path: Path, options: GenerateOptions, texts: Sequence[str]) -> list[Sample]:
     """Vectors from a NumPy file: ``z`` or styles ``w`` of an .npz, or a .npy of either. Raises UsageError."""
     arrays = numpy_files.read(path)
-    held = arrays.get("w") if latent.rows else None
-    held = arrays.get("z", arrays.get("")) if held is None else held
+    held = arrays.get("z", arrays.get(""))
+    if latent.rows and ("w" in arrays or (held is not None and held.ndim == 3)):
+        return _stored_styles(latent, path, options)
     if held is None:
         wanted = "z or w" if latent.rows else "z"
         raise UsageError(f"--latents {path}: has no array {wanted}, only {', '.join(arrays) or 'nothing'}")
@@ -180,19 +181,31 @@ def _stored(latent: Latent, path: Path, labels: Sequence[str], texts: Sequence[s
         vectors = np.asarray(held, np.float32)
     except (ValueError, TypeError) as error:
         raise UsageError(f"--latents {path}: holds no numbers ({numpy_files.reason(error)})") from error
-    is_styles = latent.rows > 0 and vectors.ndim == 3 and vectors.shape[1] == latent.rows
-    if not is_styles and (vectors.ndim != 2 or vectors.shape[1] != latent.size):
+    if vectors.ndim != 2 or vectors.shape[1] != latent.size:
         wanted = f"(N, {latent.size})" + (f", styles (N, {latent.rows}, size)" if latent.rows else "")
         raise UsageError(f"--latents {path}: has the shape {vectors.shape}, the model takes {wanted}")
     if not vectors.size or not np.isfinite(vectors).all():
         raise UsageError(f"--latents {path}: {'has NaN or infinite values' if vectors.size else 'is empty'}")
-    if is_styles:
-        return [replace(each, name=f"latent{at:04d}") for at, each in enumerate(style_files.read(path))]
-    template = latents.samples(latent, (0,), labels, texts, {})
+    template = latents.samples(latent, (0,), options.label or (), texts, {})
     return [
         Sample(f"{each.name.removesuffix('seed0000')}latent{at:04d}", vector, each.condition)
         for each in template
         for at, vector in enumerate(vectors)
+    ]
+
+
+def _stored_styles(latent: Latent, path: Path, options: GenerateOptions) -> list[Sample]:
+    """The styles in a file, which are used as they are; one row stands for all. Raises UsageError."""
+    settled = {"--label": options.label, "--truncation": options.truncation, "--truncated-rows": options.truncated_rows}
+    if given := [name for name, value in settled.items() if value is not None]:
+        raise UsageError(f"{', '.join(given)}: --latents {path} holds styles, in which that is settled; leave it out")
+    found = style_files.read(path)
+    rows = len(cast(Vectors, found[0].styles))
+    if rows not in (1, latent.rows):
+        raise UsageError(f"--latents {path}: has {rows} rows of styles, the model {latent.rows}")
+    return [
+        replace(each, name=f"latent{at:04d}", styles=np.tile(cast(Vectors, each.styles), (latent.rows // rows, 1)))
+        for at, each in enumerate(found)
     ]
 
 

@@ -96,7 +96,7 @@ def read(path: Path) -> list[Sample]:
     styles = arrays.get("w", arrays.get(""))
     if styles is None:
         raise UsageError(f"{path}: has no array w, only {', '.join(sorted(arrays)) or 'nothing'}")
-    planes = [arrays[f"noise_{number}"] for number in range(sum(name.startswith("noise_") for name in arrays))]
+    planes = [arrays[name] for name in map("noise_{}".format, range(len(arrays))) if name in arrays]
     stem = path.stem.removesuffix(".latent")
     if styles.ndim == 2:  # one image, as older projectors and the book write
         styles = styles[None]

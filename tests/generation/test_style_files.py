@@ -121,6 +121,7 @@ def damaged(folder: Path) -> dict[str, tuple[Path, str]]:
     half.write_bytes(paths["rows.npz"].read_bytes()[:-40])
     style_files.write(planes, drawn(1, 6, 8), [drawn(4, 4)])
     style_files.write(noise, drawn(1, 6, 8), [drawn(4)])
+    np.savez(folder / "second.npz", w=drawn(1, 6, 8), noise_1=drawn(4, 4), noise_strength=drawn(1))
     pickled, empty, wrong = (folder / name for name in ("run.pt", "empty.pt", "list.pt"))
     pickled.write_bytes(pickle.dumps({"a": {"latent": print}}))
     empty.write_bytes(b"")
@@ -135,6 +136,7 @@ def damaged(folder: Path) -> dict[str, tuple[Path, str]]:
         "text": (texts, "must hold numbers"),
         "half": (half, "cannot be read as a NumPy file"),
         "planes": (planes, "its 1 planes of noise are not of the model's sizes"),
+        "second plane": (folder / "second.npz", "its 1 planes of noise are not of the model's sizes"),
         "noise": (noise, "not one of height × width"),
         "pickled": (pickled, "is no result of rosinality's projector"),
         "empty": (empty, "is no result of rosinality's projector"),
