@@ -50,7 +50,7 @@ EQUAL = {
     "deblur/fpn": (*LONGER, *BOTH, "model.full_discriminator.norm=none", "model.adversarial={name: lsgan}"),
     "srgan/mse": BOTH,
     "restore/crappify-64": ("train.sync_batch_norm=true", "model.critic.dropout=0"),
-    "dcgan/mnist-32": ("train.sync_batch_norm=true",),
+    "dcgan/mnist-32": ("train.sync_batch_norm=true", "model.augmentation=[]"),
 }
 
 # Dropout, batch norms, pools.
