@@ -69,7 +69,8 @@ class Export:
     pixels, so that thin lines stay. ``luminance``: ``made`` by the network, or ``kept`` from the input, of which
     the network sees a gray version, and which gets only its colours.
 
-    What ``takes`` a ``latent`` makes images of ``image_px`` (height, width) from nothing, as ``latent`` says.
+    What ``takes`` a ``latent`` makes images of ``image_px`` (height, width) from nothing, as ``latent`` says. A
+    discriminator takes images that are ``judged``; it is kept for trainings that start from it.
     """
 
     network: str
@@ -79,7 +80,7 @@ class Export:
     minimum_size_px: int = 1
     mode: Literal["eval", "train"] = "eval"
     trained_px: int | None = None
-    takes: Literal["picture", "masked", "latent"] = "picture"
+    takes: Literal["picture", "masked", "latent", "judged"] = "picture"
     gray: Literal["keep", "color"] = "keep"
     resized_px: int | None = None
     applied_at: Literal["trained", "native"] = "native"

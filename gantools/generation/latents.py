@@ -16,7 +16,9 @@ from gantools.errors import UsageError
 from gantools.registry import did_you_mean
 
 if TYPE_CHECKING:
-    from gantools.checkpoint.weights import Latent
+    from pathlib import Path
+
+    from gantools.checkpoint.weights import Export, Latent
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
 Codes: TypeAlias = Mapping[str, tuple[float, float]]
@@ -70,6 +72,15 @@ class Sample:
     seed: int = 0
     styles: Vectors | None = None
     planes: tuple[Vectors, ...] = ()
+
+
+def require_generator(path: Path, recipe: str, export: Export | None) -> Latent:
+    """What a network makes images from. Raises UsageError where it makes none, or makes them from others."""
+    if export is not None and export.takes == "latent" and export.latent is not None:
+        return export.latent
+    if export is not None and export.takes == "judged":
+        raise UsageError(f"'{path}' ({recipe}): judges images and makes none; training starts from it by --init-from")
+    raise UsageError(f"'{path}' ({recipe}) changes images; use: gantools infer {path} IMAGE")
 
 
 def samples(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export, Latent
 from gantools.errors import ModelFileError, UsageError
+from gantools.generation import latents
 from gantools.generation.latents import Sample, Vectors
 from gantools.images import ranges
 from gantools.images.image import Pixels
@@ -110,8 +111,7 @@ def open_model(path: Path, export: str | None = None, device: torch.device | str
     if name not in stored.exports:
         raise UsageError(f"--export {name}: '{path}' holds {', '.join(stored.exports)}")
     described = stored.exports[name]
-    if described.takes != "latent" or described.latent is None:
-        raise UsageError(f"'{path}' ({stored.recipe}) changes images; use: gantools infer {path} IMAGE")
+    latents.require_generator(path, stored.recipe, described)
     arguments: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in described.options.items()
     }

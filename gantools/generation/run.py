@@ -123,11 +123,10 @@ def plan(path: Path, label: str, options: GenerateOptions) -> Generation:
     if options.export and options.export not in described.exports:
         raise UsageError(f"--export {options.export}: '{path}' holds {', '.join(described.exports)}")
     export = described.exports.get(options.export or next(iter(described.exports), ""))
-    if export is None or export.takes != "latent" or export.latent is None:
-        raise UsageError(f"'{path}' ({described.recipe}) changes images; use: gantools infer {path} IMAGE")
-    chosen = _samples(export.latent, options)
-    _require_styles(export.latent, described.recipe, options)
-    if options.steps and export.latent.levels == 1:
+    latent = latents.require_generator(path, described.recipe, export)
+    chosen = _samples(latent, options)
+    _require_styles(latent, described.recipe, options)
+    if options.steps and latent.levels == 1:
         raise UsageError(f"--steps: the network of {described.recipe} has a single level; leave it out")
     planned = _outputs(chosen, label, options)
     claims = [(each.input, each.output) for each in planned]

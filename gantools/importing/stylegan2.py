@@ -119,7 +119,7 @@ def _discriminator(parts: Parts) -> Found:
     tensors = _ours(parts, _discriminator_names(largest))
     if parts.condition_size:  # unused in a discriminator, whose style is never truncated
         tensors["mapping.running_mean"] = _zeros(sizes[4])
-    export = Export("discriminator", {"name": "style_discriminator", **options}, 1, 1)
+    export = Export("discriminator", {"name": "style_discriminator", **options}, 1, 1, takes="judged")
     return Found(export, partial(StyleDiscriminator, **options), tensors)
 
 

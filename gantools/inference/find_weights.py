@@ -113,15 +113,18 @@ def scale_of(path: Path, export: str | None) -> int:
 
 
 def takes(path: Path, export: str | None) -> str:
-    """What a network is given, ``picture``, ``masked`` or ``latent``: the only one, or ``export``."""
+    """What a network is given, ``picture``, ``masked``, ``latent`` or ``judged``: the only one, or ``export``."""
     exports = _header(path).get("exports", {})
     return str(exports.get(export or next(iter(exports), ""), {}).get("takes", "picture"))
 
 
 def require_image_model(path: Path, export: str | None) -> None:
-    """Raise UsageError for a network that starts from noise: it takes no image."""
-    if takes(path, export) == "latent":
+    """Raise UsageError for a network that makes no image of an image."""
+    given = takes(path, export)
+    if given == "latent":
         raise UsageError(f"{str(path)!r} ({recipe_of(path)}) makes images from noise; use: gantools generate {path}")
+    if given == "judged":
+        raise UsageError(f"--export {export}: judges images and makes none; training starts from it by --init-from")
 
 
 def origin_of(path: Path) -> str:

@@ -328,6 +328,12 @@ def test_command_says_whose_weights_they_are(tmp_path: Path, monkeypatch: pytest
     assert answer.exit_code == 2
     (line,) = (line for line in answer.stderr.splitlines() if line.startswith("gantools:"))
     assert "makes images from noise; use: gantools generate" in line
+    both = run_(app, ["weights", "import", str(file), "--discriminator", "-o", "both.safetensors"])
+    assert both.exit_code == 0, both.output
+    for words in (["infer", "both.safetensors", "one.png", "-o", "two.png"], ["generate", "both.safetensors"]):
+        answer = run_(app, [*words, "--export", "discriminator"])
+        assert answer.exit_code == 2
+        assert "judges images and makes none; training starts from it by --init-from" in answer.stderr
     answer = run_(app, ["weights", "import", str(file), "-o", str(ours)])
     assert (answer.exit_code, answer.stderr) == (
         2,
