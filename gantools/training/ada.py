@@ -52,9 +52,10 @@ class AdaptiveAugmentation(nn.Module):
         return self._colored(self._moved(image.float()))
 
     def _happens(self, values: Tensor, unchanged: float, probability: Tensor | None = None) -> Tensor:
-        """``values`` (N) for the images to which a change happens, ``unchanged`` for the others."""
+        """``values`` (N, …) for the images to which a change happens, ``unchanged`` for the others."""
         probability = self.probability if probability is None else probability
-        return torch.where(torch.rand_like(values) < probability, values, unchanged)
+        chance = torch.rand(len(values), *[1] * (values.ndim - 1), device=values.device)
+        return torch.where(chance < probability, values, unchanged)
 
     def _moved(self, image: Tensor) -> Tensor:
         """All changes of place in one: the matrices are multiplied, then the image is sampled once."""
@@ -63,20 +64,18 @@ class AdaptiveAugmentation(nn.Module):
         normal = torch.randn(4, count, device=image.device)
         flip = 1 - 2 * self._happens((uniform[0] < 0.5).float(), 0)
         quarter = self._happens((uniform[1] * 4).floor(), 0) * (pi / 2)
-        whole = [
-            self._happens(((2 * uniform[2 + axis] - 1) * side / 8).round() * 2 / side, 0)
-            for axis, side in enumerate((width, height))
-        ]
+        sides = image.new_tensor((width, height))
+        whole = self._happens(((2 * uniform[2:4].t() - 1) * sides / 8).round() * 2 / sides, 0)
         scale = self._happens((0.2 * log(2) * normal[0]).exp(), 1)
         each_turn = 1 - (1 - self.probability).sqrt()  # so that one of the two happens with the probability
         before, after = (self._happens((2 * uniform[at] - 1) * pi, 0, each_turn) for at in (4, 5))
         stretch = self._happens((0.2 * log(2) * normal[1]).exp(), 1)
-        shift = [self._happens(normal[2 + axis] / 4, 0) for axis in range(2)]
+        shift = self._happens(normal[2:4].t() / 4, 0)
         one, zero = torch.ones_like(flip), torch.zeros_like(flip)
         matrix = _linear(flip, zero, zero, one) @ _turn(quarter) @ _linear(scale, zero, zero, scale)
         matrix = matrix @ _turn(before) @ _linear(stretch, zero, zero, 1 / stretch) @ _turn(after)
-        moved = torch.stack((whole[0] + shift[0], whole[1] + shift[1]), dim=1)[:, :, None]
-        grid = functional.affine_grid(torch.cat((matrix, moved), dim=2), list(image.shape), align_corners=False)
+        moved = torch.cat((matrix, (whole + shift)[:, :, None]), dim=2)
+        grid = functional.affine_grid(moved, list(image.shape), align_corners=False)
         return functional.grid_sample(image, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
     def _colored(self, image: Tensor) -> Tensor:
@@ -86,7 +85,7 @@ class AdaptiveAugmentation(nn.Module):
         brightness = self._happens(0.2 * normal[0], 0)
         contrast = self._happens((0.5 * log(2) * normal[1]).exp(), 1)
         invert = self._happens((uniform[0] < 0.5).float(), 0)
-        image = image * _per_image(contrast) + _per_image(brightness)
+        image = (image + _per_image(brightness)) * _per_image(contrast)
         gray = image.mean(dim=1, keepdim=True)
         image = image - 2 * _per_image(invert) * gray
         if channels == 1:

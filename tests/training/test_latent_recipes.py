@@ -460,6 +460,9 @@ def test_ada_follows_overfitting(small, tmp_path: Path) -> None:
     assert not torch.allclose(changed, image, atol=0.1)
     changed.sum().backward()
     assert image.grad is not None
+    ada.probability.fill_(0.5)
+    both = ada._happens(torch.ones(200, 2), 0)
+    assert set(both.sum(dim=1).tolist()) == {0, 2}, "a shift happens to both axes of an image, or to none"
 
 
 def test_augmentation_and_frozen_layers_of_stylegan2(small, tmp_path: Path) -> None:
