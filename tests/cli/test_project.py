@@ -174,7 +174,9 @@ def test_states_are_stored_as_often_as_asked(here: Path, model: Path, monkeypatc
     stored: list[str] = []
     write = files.write_bytes
     monkeypatch.setattr(files, "write_bytes", lambda path, content: (stored.append(path.suffix), write(path, content)))
-    assert [each.status for each in api.project(model, "a.png", steps=4, feature_weights="none")] == ["done"]
+    assert [
+        each.status for each in api.project(model, "a.png", steps=4, feature_weights="none", save_every_seconds=1e6)
+    ] == ["done"]
     assert stored == [".npz"]
     stored.clear()
     list(api.project(model, "a.png", steps=4, feature_weights="none", overwrite=True, save_every_seconds=0))
