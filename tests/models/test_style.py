@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gantools.models.latent.style import Noise, StyleDiscriminator, StyleGenerator, widths
+from gantools.models.latent.style import Noise, StyleDiscriminator, StyleGenerator, enlarged, widths
 
 SMALL = {"latent_size": 12, "style_size": 10, "image_px": 16, "channel_base": 96, "max_channels": 8}
 TAPS = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
@@ -256,8 +256,10 @@ def test_half_precision_is_close(generator: StyleGenerator) -> None:
     latent = torch.randn(4, 12)
     discriminator = randomised(StyleDiscriminator(image_px=16, channel_base=96, max_channels=8))
     image = generator(latent)
+    same = enlarged(image)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         half, score = generator(latent), discriminator(image)
+        assert torch.equal(enlarged(image), same), "the image so far is enlarged in float32"
     assert half.dtype == torch.float32
     assert (half - image).abs().mean() < 0.02 * image.abs().mean()
     torch.testing.assert_close(score.float(), discriminator(image), atol=0.05, rtol=0.05)

@@ -46,8 +46,12 @@ def blur(features: Tensor, padding: int, *, stride: int = 1, gain: float = 1.0) 
 
 
 def enlarged(image: Tensor) -> Tensor:
-    """Twice the size by the same filter; zeros outside. Shapes: (N, C, H, W) → (N, C, 2H, 2W)."""
-    return functional.conv_transpose2d(image, smoothing(image, 4), stride=2, padding=1, groups=image.shape[1])
+    """Twice the size by the same filter; zeros outside. Shapes: (N, C, H, W) → (N, C, 2H, 2W).
+
+    In float32 also under autocast: sums of several levels.
+    """
+    with torch.autocast(image.device.type, enabled=False):
+        return functional.conv_transpose2d(image, smoothing(image, 4), stride=2, padding=1, groups=image.shape[1])
 
 
 class Mapping(nn.Module):
