@@ -15,6 +15,7 @@ from gantools import api, speed
 from gantools.training import setup
 from gantools.training.device import precision
 from gantools.training.device.runtime import Runtime
+from gantools.training.distributed import communicator
 from gantools.training.distributed.communicator import ProcessGroup
 from gantools.training.distributed.rank_info import RankInfo
 from gantools.training.state import RunSpec
@@ -153,3 +154,17 @@ def test_the_first_rank_decides_for_all(tiny, monkeypatch):
     made, line = precision.settle(machine, settings.recipe(settings.config), settings.config, data, {})
     assert made == replace(machine, precision="bf16", channels_last=True)
     assert (line, second.asked, asked) == ("a line", 1, [])
+
+
+def test_what_the_first_rank_measures_asks_no_other(tiny, monkeypatch):
+    """The others wait for its decision: a loss that asked them for a mean would wait for ever."""
+    first, seen = ProcessGroup(RankInfo(0, 2)), []
+    monkeypatch.setattr(communicator, "_current", first)
+    monkeypatch.setattr(speed, "ratios", lambda contenders, **_: seen.append(communicator.current()) or FASTEST_BF16)
+    settings = tiny("srgan/compact", *AUTO)
+    machine = Runtime(torch.device("cpu"), "fp32", ranks=first)
+    data = settings.recipe.dataset(settings.config, "training")
+    precision.settle(machine, settings.recipe(settings.config), settings.config, data, {})
+    assert seen
+    assert {group.world_size for group in seen} == {1}
+    assert communicator.current() is first

@@ -23,6 +23,7 @@ from gantools.errors import NonFiniteError
 from gantools.models.blocks import GLOBAL_NORMS
 from gantools.models.generators.unet import UNet
 from gantools.training.device.runtime import Precision, Runtime
+from gantools.training.distributed import communicator
 from gantools.training.recipe import Recipe, networks_of
 from gantools.training.step import StageTrainer
 from gantools.training.turns import Alternate
@@ -72,7 +73,8 @@ def _decide(
     choices = [Choice(precision, layout) for precision in _CPU_PRECISIONS for layout in layouts]
     if not speed.is_wanted():
         return choices[0], None
-    found = _measured(choices, recipe, config, data)
+    with communicator.alone():
+        found = _measured(choices, recipe, config, data)
     return next(choice for choice in choices if str(choice) == found.fastest), f"precision: {found}"
 
 

@@ -250,6 +250,17 @@ def leave() -> None:
 
 
 @contextmanager
+def alone() -> Iterator[None]:
+    """Within the context this process computes what the others do not: networks and losses ask no other rank."""
+    global _current
+    group, _current = _current, ProcessGroup()
+    try:
+        yield
+    finally:
+        _current = group
+
+
+@contextmanager
 def _waiting_for_others(info: RankInfo) -> Iterator[None]:
     """Within the context a wait that takes long is reported once, and the first signal ends the process.
 
