@@ -181,7 +181,7 @@ def checkpoints(mark: Path, state: dict[str, torch.Tensor]) -> dict[str, Any]:
 def main(folder: Path) -> None:
     """Import each file of ``folder``: ``warm*`` first and unwatched, so that modules that are imported late are there.
 
-    That a file itself is opened to be read is no event.
+    That a file itself is opened to be read is no event. Warnings about a file are errors, those of imports are not.
     """
     from gantools.errors import ModelFileError
     from gantools.importing import run
@@ -201,7 +201,8 @@ def main(folder: Path) -> None:
     ):
         watching = not path.name.startswith("warm")
         try:
-            run.import_weights(path, ImportOptions(output=str(folder / MARK / f"{path.name}.safetensors")))
+            with warnings.catch_warnings(action="error" if watching else "ignore"):
+                run.import_weights(path, ImportOptions(output=str(folder / MARK / f"{path.name}.safetensors")))
             answers[path.name] = "imported"
         except ModelFileError as error:
             answers[path.name] = f"refused: {error}"
