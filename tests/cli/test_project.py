@@ -219,6 +219,7 @@ WRONG = {
     "m.safetensors a.png -o out.png": "give a folder",
     "m.safetensors a.png b.png": "need a folder for the results: -o DIR",
     "m.safetensors empty -o out": "no images in it",
+    "m.safetensors photos -o photos/": "-o photos/: photos are read from it, the next time results too",
     "m.safetensors a.png a.png -o out": "several inputs would become one output",
     "m.safetensors a.png --steps 0": "--steps",
     "m.safetensors a.png --lr 0": "--lr",
@@ -244,6 +245,7 @@ def wrong_files(here: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     for name in ("a.png", "b.png"):
         photo(here / name)
     (here / "empty").mkdir()
+    photo(here / "photos" / "c.jpg")
     saved(here / "digits", DIGITS)
     save_file({"x": np.zeros(2, np.float32)}, here / "other.safetensors")
     return here

@@ -39,6 +39,8 @@ def _tasks(photos: Sequence[str], options: ProjectOptions) -> tuple[Projected, .
         raise UsageError("-: photos are read from files and folders and results written there, not through pipes")
     if output and Path(output).suffix.lstrip(".").lower() in {*FORMATS, "npz"} and not os.path.isdir(output):
         raise UsageError(f"-o {output}: each photo becomes several files; give a folder")
+    if output and any(os.path.isdir(each) and os.path.realpath(each) == os.path.realpath(output) for each in photos):
+        raise UsageError(f"-o {output}: photos are read from it, the next time results too; give another folder")
     jobs = placed(photos, "projected", output and os.path.join(output, ""), "png", recursive=options.recursive)
     endings = [".latent.npz", ".projected.png", *([f".projection.{options.video_format}"] if options.video else [])]
     tasks = []
