@@ -169,7 +169,9 @@ def _read(path: Path, stream: BinaryIO) -> PickledFile | _Archive:
     if head.startswith(_ZIP):
         return _Archive(_load_archive(path))
     if not head.startswith(pickle.PROTO):
-        raise ModelFileError("is neither a pickle (NVIDIA's .pkl) nor a checkpoint of PyTorch (rosinality's .pt)")
+        raise ModelFileError(
+            "is neither a pickle nor a checkpoint of PyTorch: NVIDIA's .pkl and rosinality's .pt are read"
+        )
     return PickledFile(stream, path.stat().st_size)
 
 

@@ -257,6 +257,8 @@ def test_size_and_names_are_looked_at_first(tmp_path: Path) -> None:
     file = text_file(tmp_path / "theirs.pkl")
     with pytest.raises(ModelFileError, match=r"has 7 bytes, more than the 6 of --max-bytes"):
         api.import_weights(file, max_bytes=6)
+    with pytest.raises(UsageError, match="is a folder; name the file in it"):
+        api.import_weights(tmp_path)
     with pytest.raises(UsageError, match=r"absent\.pkl': no such file"):
         api.import_weights(tmp_path / "absent.pkl")
     with pytest.raises(UsageError, match=r"ffhq\.pkl': no such file; download it first"):
