@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -88,14 +87,7 @@ def info(
     """Show what a direction was learnt from, and how often it is right."""
     from gantools import api
 
-    facts = api.describe_direction(file)
-    if json_lines:
-        console.result_json(facts)
-        return
-    import yaml
-
-    text = yaml.safe_dump(json.loads(json.dumps(facts)), sort_keys=False, allow_unicode=True, width=100)
-    console.result(text.rstrip())
+    console.result_facts(api.describe_direction(file), as_json=json_lines)
 
 
 def _line(facts: dict[str, object]) -> str:

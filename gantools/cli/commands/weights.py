@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -42,14 +41,7 @@ def info(
     """Show a weights file's card (data, licence, metrics, limits) and its networks."""
     from gantools import api
 
-    facts = api.describe_weights(weights)
-    if json_lines:
-        console.result_json(facts)
-        return
-    import yaml
-
-    text = yaml.safe_dump(json.loads(json.dumps(facts)), sort_keys=False, allow_unicode=True, width=100)
-    console.result(text.rstrip())
+    console.result_facts(api.describe_weights(weights), as_json=json_lines)
 
 
 @app.command("fetch")

@@ -42,6 +42,17 @@ def result_json(value: Mapping[str, Any]) -> None:
     result(json.dumps({"schema": SCHEMA, **value}, ensure_ascii=True))
 
 
+def result_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print what is known of something on stdout, as one JSON object or as YAML."""
+    if as_json:
+        result_json(facts)
+        return
+    import yaml
+
+    plain = json.loads(json.dumps(facts))
+    result(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100).rstrip())
+
+
 def message(text: str) -> None:
     """Print a message on stderr; nothing under ``-q``."""
     if not Settings.quiet:
