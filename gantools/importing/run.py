@@ -135,7 +135,7 @@ def _require(path: Path, output: Path, options: ImportOptions) -> None:
     if size > options.max_bytes:
         raise ModelFileError(f"{path}: has {size:,} bytes, more than the {options.max_bytes:,} of --max-bytes")
     if output.exists() and output.samefile(path):
-        raise UsageError(f"{str(path)!r}: is a .safetensors file already; NVIDIA's .pkl and rosinality's .pt are read")
+        raise UsageError(f"{str(path)!r}: exists already, and is the input; give another -o")
     if output.exists() and not options.overwrite:
         raise UsageError(f"{str(output)!r}: exists already; give another -o, or --overwrite")
 
