@@ -146,6 +146,8 @@ def _require_styles(latent: Latent, recipe: str, options: GenerateOptions) -> No
     wrong = [name for name, is_given in given.items() if is_given]
     if wrong and not latent.rows:
         raise UsageError(f"{', '.join(wrong)}: {recipe} has no styles as stylegan2 has; leave it out")
+    if rows is not None and options.truncation is None:
+        raise UsageError("--truncated-rows: says which rows --truncation moves; give that too")
     if rows is not None and rows > latent.rows:
         raise UsageError(f"--truncated-rows {rows}: the model has {latent.rows} rows of styles")
 

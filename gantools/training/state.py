@@ -70,8 +70,10 @@ class TrainState:
         return {"networks": networks, "average": self.average.state() if self.average else None}
 
     def load_weights(self, state: Mapping[str, Any]) -> None:
-        """Restore what ``weights`` returned."""
+        """Restore what ``weights`` returned. Raises ValueError and others where it does not fit."""
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
         if self.average:
+            if state["average"] is None:
+                raise ValueError("it has no moving average: leave out train.ema_decay and train.ema_kimg")
             self.average.load_state(state["average"])

@@ -66,6 +66,7 @@ def test_files_of_styles_are_refused_in_one_line(styles_weights: Path, tmp_path:
         ({"latents": styles, "truncation": 0.5}, "--truncation: --latents .* holds styles"),
         ({"latents": styles, "label": ["a"], "truncated_rows": 2}, "--label, --truncated-rows: --latents"),
         ({"latents": other}, "has 14 rows of styles, the model 6"),
+        ({"truncated_rows": 2}, "--truncated-rows: says which rows --truncation moves"),
         ({"latents": half}, "cannot be read as a NumPy file"),
     ):
         with pytest.raises(UsageError, match=reason):

@@ -50,6 +50,12 @@ def test_the_last_of_two_stages_is_made_longer(tiny, tmp_path):
     assert [row["stage"] for row in rows if "images_per_second" in row] == ["pretraining"] * 2 + ["adversarial"] * 5
 
 
+def test_a_run_without_an_average_cannot_get_one(tiny, tmp_path):
+    run = api.train(tiny(SPEC, "train.ema_decay=null"), run_dir=tmp_path / "run", max_steps=1)
+    with pytest.raises(UsageError, match="it has no moving average: leave out"):
+        api.resume(run.path, overrides=["train.ema_decay=0.9"])
+
+
 def test_settings_change_by_request_and_are_written_down(tiny, tmp_path):
     run = api.train(tiny(SPEC), run_dir=tmp_path / "run", max_steps=1)
     before = (run.path / "config.yaml").read_text().splitlines()
