@@ -48,8 +48,8 @@ def shared(tmp_path_factory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def images(shared) -> Path:
-    for spec in (*EQUAL, "cyclegan/paper"):
-        together.settings(spec, shared / "images")  # drawn before two processes want to draw them
+    for recipe in {spec.partition("/")[0] for spec in (*EQUAL, "cyclegan/paper", "stylegan2/shoes-32")}:
+        together.drawn(recipe, shared / "images")  # before two processes want to draw them
     return shared / "images"
 
 

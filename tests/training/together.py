@@ -60,11 +60,16 @@ RANDOM = ("model.generator.dropout=0.5", "model.generator.norm=batch", "model.po
 def settings(spec: str, images: Path, *overrides: str) -> api.Settings:
     """A tiny configuration of ``spec`` on images that are drawn where they are not there."""
     recipe = spec.partition("/")[0]
+    small = (*SMALL[recipe], *SMALL_PRESET.get(spec, ()))
+    return api.configure(spec, data=[str(drawn(recipe, images))], overrides=[*SHARED, *small, *overrides])
+
+
+def drawn(recipe: str, images: Path) -> Path:
+    """The folder of a recipe's images, which are drawn where they are not there."""
     folder = images / recipe
     if not folder.exists():
         drawing.draw_dataset(recipes.find(recipe).drawings, folder, count=12, size_px=64, seed=1)
-    small = (*SMALL[recipe], *SMALL_PRESET.get(spec, ()))
-    return api.configure(spec, data=[str(folder)], overrides=[*SHARED, *small, *overrides])
+    return folder
 
 
 def processes(count: int, arguments: Sequence[str]) -> list[subprocess.Popen[str]]:
@@ -152,6 +157,6 @@ def adaptive(folder: Path, images: Path) -> None:
 SCENES = {"adaptive": adaptive, "resumed": resumed, "signalled": signalled, "poisoned": poisoned}
 
 if __name__ == "__main__":
-    where, drawn = Path(sys.argv[1]), Path(sys.argv[2])
+    where, given = Path(sys.argv[1]), Path(sys.argv[2])
     for wanted in sys.argv[3:]:
-        SCENES.get(wanted, partial(equal, spec=wanted))(where, drawn)
+        SCENES.get(wanted, partial(equal, spec=wanted))(where, given)
