@@ -49,6 +49,7 @@ def train(
     ``max_seconds``; ``options`` holds many at once. Under ``torchrun`` each process calls this; a run that torchrun
     restarts continues where it was saved.
     """
+    from gantools.inference import find_weights
     from gantools.training import setup
     from gantools.training.distributed import rank_info
     from gantools.training.stopping import Limits
@@ -62,7 +63,8 @@ def train(
         raise UsageError("torchrun --max-restarts: give --run-dir, so that a restarted run is found again")
     if rank_info.restarts() and (Path(str(options.run_dir)) / "config.yaml").exists():
         return resume(str(options.run_dir), options, reporter=reporter)
-    spec = setup.prepare(settings.recipe, settings.config, options.device, options.init_from)
+    init_from = None if options.init_from is None else find_weights.resolve(options.init_from)
+    spec = setup.prepare(settings.recipe, settings.config, options.device, init_from)
     limits = Limits(options.max_steps, options.max_seconds)
     return _finished(setup.start(spec, settings.tree, options.run_dir, limits, reporter))
 

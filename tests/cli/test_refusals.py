@@ -74,7 +74,8 @@ train+check srgan/mse --data DRAWN SMALL 'model.perceptual={weights: gone.pth}' 
 train srgan/mse --data DRAWN SMALL 'model.perceptual={network: vgg16, weights: random, layers: [x]}' :: has no layer
 train pix2pix/paper --data DRAWN SMALL --run-dir full :: --run-dir full: not empty; continue that run with --resume
 train pix2pix/paper --data DRAWN SMALL --run-dir a.txt :: --run-dir a.txt:
-train pix2pix/paper --data DRAWN SMALL --init-from gone.safetensors :: gone.safetensors: cannot be read
+train pix2pix/paper --data DRAWN SMALL --init-from gone.safetensors :: 'gone.safetensors': no such weights file
+train pix2pix/paper --data DRAWN SMALL --init-from nobody :: no weights of 'nobody' are installed
 train pix2pix/paper --data DRAWN SMALL --init-from bad.safetensors :: not an intact safetensors file
 
 infer no-such-recipe in.png :: no weights of 'no-such-recipe' are installed
