@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from gantools import api, speed
+from gantools import api, recipes, speed
 from gantools.training import setup
 from gantools.training.device import precision
 from gantools.training.device.runtime import Runtime
@@ -168,3 +168,11 @@ def test_what_the_first_rank_measures_asks_no_other(tiny, monkeypatch):
     assert seen
     assert {group.world_size for group in seen} == {1}
     assert communicator.current() is first
+
+
+@pytest.mark.parametrize("recipe", recipes.names())
+def test_what_was_measured_is_kept_for_images_of_that_size_only(recipe: str) -> None:
+    data = recipes.find(recipe).config_type.model_fields["data"].annotation
+    sizes = {name for name in data.model_fields if name in ("crop_px", "image_px", "channels", "batch_images")}
+    assert len(sizes) > 1
+    assert sizes <= set(precision._SHAPE)

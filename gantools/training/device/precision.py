@@ -29,7 +29,7 @@ from gantools.training.step import StageTrainer
 from gantools.training.turns import Alternate
 
 _CPU_PRECISIONS: tuple[Precision, Precision] = ("fp32", "bf16")
-_SHAPE = ("crop_px", "scale", "batch_images")
+_SHAPE = ("crop_px", "image_px", "channels", "scale", "batch_images")
 LONG_STEP_SECONDS = 1.0
 """Longer steps are not timed: several of each would keep a run waiting."""
 
