@@ -75,8 +75,12 @@ def failed(
     stages: Stages | None = None,
 ) -> Result:
     """The result of a job that ``error`` ended."""
-    expected = isinstance(error, GantoolsError)
-    reason = str(error) if expected else " ".join(f"{type(error).__name__}: {error}".split())
+    if isinstance(error, GantoolsError):
+        reason = str(error)
+    elif isinstance(error, OSError) and error.strerror and error.filename:
+        reason = f"{str(error.filename)!r}: {error.strerror}"
+    else:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
     return Result(
         job.input,
         job.output,
