@@ -52,6 +52,7 @@ def train(
     from gantools.inference import find_weights
     from gantools.training import setup
     from gantools.training.distributed import rank_info
+    from gantools.training.run.directory import RunDirectory
     from gantools.training.stopping import Limits
 
     if isinstance(settings, str):
@@ -64,6 +65,8 @@ def train(
     if rank_info.restarts() and (Path(str(options.run_dir)) / "config.yaml").exists():
         return resume(str(options.run_dir), options, reporter=reporter)
     init_from = None if options.init_from is None else find_weights.resolve(options.init_from)
+    if options.run_dir is not None and rank_info.current().world_size == 1:
+        RunDirectory(Path(options.run_dir)).require_unused()  # before precisions are measured, which takes long
     spec = setup.prepare(settings.recipe, settings.config, options.device, init_from)
     limits = Limits(options.max_steps, options.max_seconds)
     return _finished(setup.start(spec, settings.tree, options.run_dir, limits, reporter))

@@ -73,6 +73,9 @@ class Stylegan2Config(RunConfig):
         height_px, width_px = self.data.image_px
         if height_px != width_px or height_px not in SIDES:
             raise ValueError(f"data.image_px: stylegan2 makes squares of {', '.join(map(str, SIDES))} px")
+        levels = SIDES.index(height_px) + 1
+        if self.model.freeze_levels > levels:
+            raise ValueError(f"model.freeze_levels: at {height_px} px the discriminator has {levels} above 4 px")
         return self
 
 

@@ -535,6 +535,7 @@ def test_only_wanted_digits_are_learnt(small, tmp_path: Path) -> None:
         ("stackgan/shoes-64", "data.image_px=[64, 64]", "makes 16x16 px"),
         ("stylegan2/shoes-32", "data.image_px=[24, 24]", "makes squares of"),
         ("stylegan2/shoes-32", "model.augmentation=[blur]", "augmentation"),
+        ("stylegan2/shoes-32", "model.freeze_levels=2", "at 8 px the discriminator has 1 above"),
         ("stylegan2/shoes-32", "train.ema_kimg=3 train.ema_decay=0.9", "either as ema_decay or as ema_kimg"),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from gantools import api, recipes, speed
+from gantools.errors import UsageError
 from gantools.training import setup
 from gantools.training.device import precision
 from gantools.training.device.runtime import Runtime
@@ -176,3 +177,11 @@ def test_what_was_measured_is_kept_for_images_of_that_size_only(recipe: str) -> 
     sizes = {name for name in data.model_fields if name in ("crop_px", "image_px", "channels", "batch_images")}
     assert len(sizes) > 1
     assert sizes <= set(precision._SHAPE)
+
+
+def test_a_folder_that_is_not_empty_is_refused_before_anything_is_measured(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(speed, "ratios", lambda *_, **__: pytest.fail("measured first"))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not empty"):
+        api.train(tiny("srgan/compact", *AUTO), run_dir=tmp_path / "run", device="cpu")

@@ -32,12 +32,12 @@ class RunDirectory:
 
     def claim(self) -> RunLock:
         """Make a new run's folder and hold it. Raises UsageError when it holds something, or another process has it."""
-        self._require_unused()
+        self.require_unused()
         self.path.mkdir(parents=True, exist_ok=True)
         held = RunLock(self.path)
         if not self._is_unused():  # whoever had it until now has used it
             held.release()
-            self._require_unused()
+            self.require_unused()
         return held
 
     def _is_unused(self) -> bool:
@@ -47,7 +47,8 @@ class RunDirectory:
         names = [path.name for path in self.path.iterdir()]
         return all(name == LOCK_FILE or name.startswith(STAGED_PREFIX) for name in names)
 
-    def _require_unused(self) -> None:
+    def require_unused(self) -> None:
+        """Raise UsageError when the folder holds something, or another process has it."""
         if not self._is_unused():
             if (self.path / LOCK_FILE).is_file():
                 self.lock().release()  # who is training it is more worth knowing than that it is not empty
