@@ -42,7 +42,11 @@ def test_rows_are_read_as_typed() -> None:
     assert style_rows.parse("coarse, fine", 10) == (0, 1, 2, 3, 6, 7, 8, 9)
     assert style_rows.parse("all", 4) == (0, 1, 2, 3)
     assert style_rows.ranges((0, 1, 2, 3, 8, 10, 11)) == "0-3,8,10-11"
-    for wrong, reason in {"4-9": "the model has the rows 0-7", "middling": "none of coarse", "3-1": "0-7"}.items():
+    for wrong, reason in {
+        "4-9": "the model has the rows 0-7",
+        "middling": "none of coarse",
+        "3-1": "goes backwards; write 1-3",
+    }.items():
         with pytest.raises(UsageError, match=reason):
             style_rows.parse(wrong, 8)
     with pytest.raises(UsageError, match="coarse 0-1, fine 2-5"):
