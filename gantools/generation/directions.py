@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from gantools import files
 from gantools.errors import UsageError
 from gantools.generation import numpy_files
 from gantools.generation.latents import Vectors
@@ -80,7 +78,7 @@ def read(path: Path) -> Direction:
     if held is None:
         raise UsageError(f"{path}: has no array direction, only {', '.join(arrays) or 'nothing'}")
     try:
-        about = json.loads(str(arrays["gantools"])) if "gantools" in arrays else {}
+        about = json.loads(str(arrays[numpy_files.ABOUT])) if numpy_files.ABOUT in arrays else {}
         normal = _unit(path, arrays["normal"]) if "normal" in arrays else None
         vector = _unit(path, held)
         boundary = float(about.get("boundary", 0))
@@ -102,15 +100,8 @@ def _unit(path: Path, held: Any) -> Vectors:
 
 def write(path: Path, direction: Direction) -> None:
     """Write a direction as .npz, atomically: ``direction`` and ``normal`` [1, style_size], and JSON about it."""
-    about = {"boundary": direction.boundary, **direction.about}
-    arrays = {
-        "direction": direction.vector[None],
-        "normal": direction.normal[None],
-        "gantools": np.array(json.dumps(about)),
-    }
-    content = io.BytesIO()
-    np.savez(content, **cast(Any, arrays))
-    files.write_bytes(path, content.getvalue())
+    arrays = {"direction": direction.vector[None], "normal": direction.normal[None]}
+    numpy_files.write(path, arrays, {"boundary": direction.boundary, **direction.about})
 
 
 def folders(weights: Path) -> list[Path]:

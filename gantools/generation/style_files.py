@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
 import warnings
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
-from gantools import files
 from gantools.errors import UsageError
 from gantools.generation import latents, numpy_files
 from gantools.generation.latents import Sample, Vectors
@@ -25,13 +23,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".npz", ".npy", ".pt")
 SEEDS = "seed:"
-_ABOUT = "gantools"
 _NO_LATENT = np.zeros(0, np.float32)
-
-
-def is_styles(given: str) -> bool:
-    """Whether what was typed means styles (seeds or a file of styles), not a photo."""
-    return given.startswith(SEEDS) or Path(given).suffix.lower() in SUFFIXES
 
 
 def samples_of(model: LatentModel, given: str, label: str | None = None, truncation: float = 1.0) -> list[Sample]:
@@ -63,18 +55,15 @@ def write(path: Path, styles: Vectors, planes: Sequence[Vectors] = (), about: Ma
 
     NVIDIA's scripts read ``w`` and ignore the rest. Raises OSError.
     """
-    arrays = {"w": np.asarray(styles, np.float32), _ABOUT: np.array(json.dumps(dict(about or {})))}
-    arrays |= {f"noise_{number}": np.asarray(plane, np.float32) for number, plane in enumerate(planes)}
-    content = io.BytesIO()
-    np.savez(content, **cast(Any, arrays))
-    files.write_bytes(path, content.getvalue())
+    noise = {f"noise_{number}": np.asarray(plane, np.float32) for number, plane in enumerate(planes)}
+    numpy_files.write(path, {"w": np.asarray(styles, np.float32), **noise}, about or {})
 
 
 def about(path: Path) -> dict[str, Any]:
     """What gantools noted in an .npz that it wrote; empty for other files. Raises UsageError for damaged ones."""
     if path.suffix.lower() != ".npz":
         return {}
-    noted = numpy_files.read(path).get(_ABOUT)
+    noted = numpy_files.read(path).get(numpy_files.ABOUT)
     try:
         read = {} if noted is None else json.loads(str(noted))
     except ValueError:
