@@ -201,6 +201,9 @@ def test_levels_are_shown_side_by_side(tmp_path: Path, digits: Path) -> None:
     weights.save(path, "stackgan", {"generator": described}, {"generator": network}, {})
     (shown,) = made(path, seeds=(0,), text=["a red boot"], steps=True, output=str(tmp_path / "steps.png"))
     assert Image.open(shown).size == (16 + 32 + 3 * 4, 32 + 2 * 4)
+    several = made(path, seeds=(0, 1, 2), text=["a red boot"], steps=True, batch=2, output=str(tmp_path / "several"))
+    assert several[0].read_bytes() == shown.read_bytes()
+    assert len({each.read_bytes() for each in several}) == 3
     with pytest.raises(UsageError, match="single level"):
         run.plan(digits, "toy", GenerateOptions(steps=True))
 

@@ -70,30 +70,22 @@ class Generation:
             yield from make(model, wanted)
 
     def _still(self, model: LatentModel, wanted: Sequence[Output]) -> Iterator[Result]:
-        single = not self.options.grid
-        size = self.options.batch if single else 1
+        size = 1 if self.options.grid else self.options.batch
         for number in range(0, len(wanted), size):
             batch = wanted[number : number + size]
             began = time.perf_counter()
-            shown = (
-                self._sheet(model, batch[0])
-                if not single
-                else [self._image(model, batch[0])]
-                if self.options.steps
-                else model.images([each.samples[0] for each in batch])
-            )
-            for each, pixels in zip(batch, shown, strict=True):
+            for each, pixels in zip(batch, self._shown(model, batch), strict=True):
                 yield _written(each, pixels, (time.perf_counter() - began) / len(batch))
 
-    def _image(self, model: LatentModel, output: Output) -> Pixels:
-        """An image at every level, side by side."""
-        return grid([[as_rgb(image) for image in model.steps(output.samples[0])]])
-
-    def _sheet(self, model: LatentModel, output: Output) -> list[Pixels]:
-        images = [model.images([sample])[0] for sample in output.samples]
-        _, columns = self.options.grid or (1, 1)
-        rows = [[as_rgb(image) for image in images[at : at + columns]] for at in range(0, len(images), columns)]
-        return [grid(rows)]
+    def _shown(self, model: LatentModel, batch: Sequence[Output]) -> list[Pixels]:
+        """What each file shows: a sheet of all its samples, a sample at every level, or one image."""
+        if self.options.grid:
+            _, columns = self.options.grid
+            images = [as_rgb(model.images([sample])[0]) for sample in batch[0].samples]
+            return [grid([images[at : at + columns] for at in range(0, len(images), columns)])]
+        if self.options.steps:
+            return [grid([[as_rgb(image) for image in model.steps(each.samples[0])]]) for each in batch]
+        return model.images([each.samples[0] for each in batch])
 
     def _moving(self, model: LatentModel, wanted: Sequence[Output]) -> Iterator[Result]:
         from gantools.generation import walk
