@@ -80,9 +80,9 @@ class LatentModel:
             if each.styles is not None:
                 found.append(each.styles)
                 continue
-            given = [None if one is None else torch.from_numpy(one)[None] for one in (each.latent, each.condition)]
-            latent, condition = (None if one is None else one.to(self.device) for one in given)
-            styles = network.styles(cast(Tensor, latent), condition, self.truncation, self.truncated_rows)
+            latent = torch.from_numpy(each.latent)[None].to(self.device)
+            condition = None if each.condition is None else torch.from_numpy(each.condition)[None].to(self.device)
+            styles = network.styles(latent, condition, self.truncation, self.truncated_rows)
             found.append(styles[0].cpu().numpy())
         return np.stack(found)
 

@@ -48,8 +48,8 @@ class TrainState:
             self.runtime.place(network)
         self.runtime.compile(self.networks, self.recipe.composed())
         exported = exported_networks(self.recipe, self.networks)
-        is_averaged = train.average_decay(1) is not None
-        self.average = MovingAverage(exported, train.ema_decay or 0.0) if is_averaged else None
+        decay = train.average_decay(images_per_step=1)  # each stage sets its own
+        self.average = None if decay is None else MovingAverage(exported, decay)
         self.validation = Validation(
             self.recipe, spec.validation, self.networks, self.runtime, self.average, train.validation_px
         )
