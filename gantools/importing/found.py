@@ -16,6 +16,9 @@ from gantools.checkpoint.weights import Export
 from gantools.errors import ModelFileError
 from gantools.importing.pickles import Stored
 
+State: TypeAlias = Mapping[str, Stored]
+"""The tensors of one network by their names in the file, without wrappers and without the prefix ``module.``."""
+
 Names: TypeAlias = Iterable[tuple[str, Callable[..., str]]]
 """Patterns of a tensor's names, and what makes the other name of their groups."""
 
@@ -79,3 +82,19 @@ def _read(key: str, stored: Stored) -> Tensor:
 
 def _some(keys: list[str]) -> str:
     return ", ".join(keys[:_SHOWN]) + (f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else "")
+
+
+@dataclass(frozen=True)
+class Family:
+    """Networks of another code that are networks of ours.
+
+    ``found`` gets a network's tensors: None unless they are of this family. It raises ModelFileError for what is of
+    this family beyond doubt and cannot be one of ours. ``licence`` is of the code and of the weights that its authors
+    published. ``recipe`` is the recipe of ours that trains such networks.
+    """
+
+    name: str
+    origin: str
+    licence: str
+    recipe: str
+    found: Callable[[State], Found | None]
