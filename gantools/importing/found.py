@@ -46,13 +46,14 @@ class Found:
     drawn: str | None = None
 
     def network(self) -> nn.Module:
-        """The network with its tensors, in float32. Raises ModelFileError unless the two agree, tensor by tensor."""
+        """The network with its tensors, floats in float32. Raises ModelFileError unless the two agree, one by one."""
         with torch.device("meta"):
             network = self.build()
+        types = {key: value.dtype for key, value in network.state_dict().items()}
         shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
         planes = self._drawn({key: shape for key, shape in shapes.items() if key not in self.tensors})
         self._require({key: shape for key, shape in shapes.items() if key not in planes})
-        state = {key: _read(key, stored) for key, stored in self.tensors.items()}
+        state = {key: _read(key, stored, types[key]) for key, stored in self.tensors.items()}
         network.load_state_dict({**state, **planes}, assign=True)
         if self.complete is not None:
             self.complete(network)
@@ -73,8 +74,8 @@ class Found:
                 raise ModelFileError(f"has {key} of the shape {self.tensors[key].shape}, where {shape} is expected")
 
 
-def _read(key: str, stored: Stored) -> Tensor:
-    value = stored.read().to(torch.float32).contiguous()
+def _read(key: str, stored: Stored, dtype: torch.dtype) -> Tensor:
+    value = stored.read().to(dtype).contiguous()  # BatchNorm's number of batches is a whole number
     if not tensor_file.is_finite(value):
         raise ModelFileError(f"has NaN or infinite values in {key}; such weights are not written")
     return value
