@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils import parametrizations
 
 NormName: TypeAlias = Literal["batch", "instance", "group", "layer", "none"]
@@ -115,6 +116,27 @@ def icnr_(weight: Tensor, factor: int, gain: float = 1.0) -> Tensor:
         kernel = torch.empty_like(weight[:: factor**2])
         nn.init.kaiming_normal_(kernel).mul_(gain)
         return weight.copy_(kernel.repeat_interleave(factor**2, dim=0))
+
+
+def enlarged(image: Tensor, scale: int) -> Tensor:
+    """Bilinear enlargement whose weights are the same for every pixel, wherever it lies.
+
+    ``interpolate`` counts positions from the edge in float32, and thirds run out of digits there: a tile would not be
+    that part of the whole. Halves are exact.
+    """
+    if scale & (scale - 1) == 0:
+        return functional.interpolate(image, scale_factor=scale, mode="bilinear", align_corners=False)
+    return _enlarged_along(_enlarged_along(image, 2, scale), 3, scale)
+
+
+def _enlarged_along(image: Tensor, axis: int, scale: int) -> Tensor:
+    """Every sample becomes ``scale`` samples, each between it and the neighbour on its side."""
+    length = image.shape[axis]
+    places = torch.arange(length, device=image.device)
+    before, after = (image.index_select(axis, (places + step).clamp(0, length - 1)) for step in (-1, 1))
+    offsets = [(part + 0.5) / scale - 0.5 for part in range(scale)]
+    parts = [torch.lerp(image, before if offset < 0 else after, abs(offset)) for offset in offsets]
+    return torch.stack(parts, dim=axis + 1).flatten(axis, axis + 1)
 
 
 # Autocast computes these two in float32 on a CPU although they only move values: a 16-bit map would be widened, copied

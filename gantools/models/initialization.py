@@ -23,6 +23,15 @@ SPECTRAL_ITERATIONS = 15
 
 
 @torch.no_grad()
+def kaiming_residual_(convolution: nn.Conv2d) -> nn.Conv2d:
+    """Fill a convolution with Kaiming weights times ``RESIDUAL_GAIN`` and zero its bias, as ESRGAN's code does."""
+    nn.init.kaiming_normal_(convolution.weight).mul_(RESIDUAL_GAIN)
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
+    return convolution
+
+
+@torch.no_grad()
 def initialize(network: nn.Module, scheme: Initialization = "normal", gain: float = 0.02) -> nn.Module:
     """Draw new weights for every convolution and dense layer, zero their biases, and return the network.
 

@@ -17,6 +17,11 @@ _BIAS = "convolution bias; null: on unless the norm has a shift of its own (off 
 _SPECTRAL = "divide every convolution's weight by its largest singular value (Miyato 2018)"
 
 
+def _require_added_input(name: str, in_channels: int, out_channels: int) -> None:
+    if in_channels not in (1, out_channels):
+        raise ValueError(f"{name} adds its enlarged input to the output: make in_channels and out_channels equal")
+
+
 class UNetOptions(Options):
     """U-Net of 4×4 stride-2 convolutions with a skip at every scale (Isola 2017)."""
 
@@ -83,10 +88,68 @@ class SRResNetOptions(Options):
     norm: Norm = setting("batch", "normalisation in the blocks and after them", paper="batch")
     tanh: bool = setting(False, "squash the output; off: linear, unbounded", paper=False, source=True)
     unit_input: bool = setting(True, "map the input from [-1, 1] to [0, 1] first", paper=True)
+    imagenet_input: bool = setting(
+        False, "map the input to [0, 1] and to ImageNet's statistics instead (RGB); some public weights", source=True
+    )
     body_end: Literal["norm", "prelu"] = setting(
         "norm", "what follows the convolution after the blocks; prelu: widespread public weights", paper="norm"
     )
     bias: bool | None = setting(None, _BIAS + "; convolutions outside the blocks always have one where no norm follows")
+    channel_slopes: bool = setting(False, "a PReLU slope for each channel instead of one for all; some public weights")
+
+    @model_validator(mode="after")
+    def _statistics_fit(self) -> Self:
+        if self.imagenet_input and self.in_channels != 3:
+            raise ValueError("imagenet_input: ImageNet's statistics are of RGB; make in_channels 3")
+        return self
+
+
+class RRDBOptions(Options):
+    """Super-resolution by residual groups of dense blocks (ESRGAN, Wang 2018; Real-ESRGAN, Wang 2021)."""
+
+    name: Literal["rrdb"] = "rrdb"
+    in_channels: int = setting(3, "channels of the input image", ge=1, le=64)
+    out_channels: int = setting(3, "channels of the output image", ge=1, le=64)
+    scale: Literal[1, 2, 4, 8, 16] = setting(4, "output side / input side", paper=4)
+    channels: int = setting(64, "feature channels", ge=1, le=1024, paper=64)
+    growth_channels: int = setting(32, "channels that each convolution of a dense block adds", ge=1, le=512, paper=32)
+    blocks: int = setting(23, "residual groups of three dense blocks (Real-ESRGAN's anime: 6)", ge=1, le=128, paper=23)
+    unshuffle: Literal[1, 2, 4] = setting(
+        1, "side of the cells folded into channels first; Real-ESRGAN: 2 for scale 2, 4 for scale 1"
+    )
+
+
+class MSRResNetOptions(Options):
+    """An SRResNet without norm that learns the residual to bilinear enlargement (BasicSR)."""
+
+    name: Literal["msrresnet"] = "msrresnet"
+    in_channels: int = setting(3, "channels of the input image", ge=1, le=64)
+    out_channels: int = setting(3, "channels of the output image; as many as the input has unless it is gray", ge=1)
+    scale: Literal[2, 3, 4] = setting(4, "output side / input side")
+    channels: int = setting(64, "feature channels", ge=1, le=1024)
+    blocks: int = setting(16, "residual blocks", ge=1, le=512)
+
+    @model_validator(mode="after")
+    def _enlargement_fits(self) -> Self:
+        _require_added_input(self.name, self.in_channels, self.out_channels)
+        return self
+
+
+class SRVGGOptions(Options):
+    """A plain row of convolutions that learns the residual to repeated pixels (Real-ESRGAN's SRVGGNetCompact)."""
+
+    name: Literal["srvgg"] = "srvgg"
+    in_channels: int = setting(3, "channels of the input image", ge=1, le=64)
+    out_channels: int = setting(3, "channels of the output image; as many as the input has unless it is gray", ge=1)
+    scale: int = setting(4, "output side / input side", ge=1, le=16)
+    channels: int = setting(64, "feature channels", ge=1, le=1024)
+    blocks: int = setting(16, "convolutions between the first and the last (general ×4: 32)", ge=1, le=512)
+    activation: Literal["prelu", "relu", "leaky_relu"] = setting("prelu", "after every convolution but the last")
+
+    @model_validator(mode="after")
+    def _enlargement_fits(self) -> Self:
+        _require_added_input(self.name, self.in_channels, self.out_channels)
+        return self
 
 
 class CompactSROptions(Options):
@@ -105,10 +168,7 @@ class CompactSROptions(Options):
 
     @model_validator(mode="after")
     def _enlargement_fits(self) -> Self:
-        if self.in_channels not in (1, self.out_channels):
-            raise ValueError(
-                "compact_sr adds its enlarged input to the output: make in_channels and out_channels equal"
-            )
+        _require_added_input(self.name, self.in_channels, self.out_channels)
         return self
 
 
@@ -300,6 +360,9 @@ GeneratorOptions: TypeAlias = Annotated[
     UNetOptions
     | ResNetOptions
     | SRResNetOptions
+    | RRDBOptions
+    | MSRResNetOptions
+    | SRVGGOptions
     | CompactSROptions
     | ContextEncoderOptions
     | ResNetUNetOptions

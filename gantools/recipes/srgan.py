@@ -25,8 +25,11 @@ from gantools.models.options import (
     CompactSROptions,
     DiscriminatorOptions,
     Initialization,
+    MSRResNetOptions,
+    RRDBOptions,
     SrganDiscriminatorOptions,
     SRResNetOptions,
+    SRVGGOptions,
 )
 from gantools.training.recipe import (
     Best,
@@ -53,7 +56,7 @@ if TYPE_CHECKING:
 class SrganModel(Options):
     """Networks and losses of SRGAN."""
 
-    generator: SRResNetOptions | CompactSROptions = setting(
+    generator: SRResNetOptions | CompactSROptions | RRDBOptions | MSRResNetOptions | SRVGGOptions = setting(
         SRResNetOptions(), "from the small image to the large one", discriminator="name"
     )
     discriminator: DiscriminatorOptions = setting(SrganDiscriminatorOptions(), "sees large images")
@@ -131,7 +134,7 @@ class Srgan(Recipe["LowHigh", Generated]):
         self.generator = GENERATORS.build(self.options.generator)
         self.discriminator = DISCRIMINATORS.build(self.options.discriminator, in_channels=3)
         self._require_fit(config.data.crop_px, config.data.scale)
-        if self.options.generator.name == "srresnet":  # the compact network starts as bilinear enlargement
+        if self.options.generator.name == "srresnet":  # the others start as their papers or codes say
             initialize(self.options.initialization, self.generator)
         initialize(self.options.initialization, self.discriminator)
         self.gan = ADVERSARIAL.build(self.options.adversarial)

@@ -25,8 +25,11 @@ from gantools.models.options import (
     CompactRestorationOptions,
     CompactSROptions,
     FPNOptions,
+    MSRResNetOptions,
     ResNetOptions,
+    RRDBOptions,
     SRResNetOptions,
+    SRVGGOptions,
     UNetOptions,
 )
 from tests.inference.networks import SEES_EVERYTHING, LimitedMemory, build_model, image, label
@@ -45,6 +48,10 @@ LOCAL: list[Any] = [
     UNetOptions(downs=2, base_channels=4, upsampling="resize"),
     ResNetOptions(base_channels=4, blocks=1, norm="batch"),
     ResNetOptions(base_channels=4, blocks=1, norm="none", upsampling="resize", global_residual=True),
+    RRDBOptions(channels=8, growth_channels=4, blocks=1),
+    RRDBOptions(channels=8, growth_channels=4, blocks=1, scale=2, unshuffle=2),
+    MSRResNetOptions(channels=8, blocks=2, scale=3),
+    SRVGGOptions(channels=8, blocks=2, scale=3),
 ]
 SIZES = ((1, 1), (1, 40), (67, 41), (250, 210))
 SAME_KERNELS = UNetOptions(downs=2, base_channels=8)

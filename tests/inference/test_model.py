@@ -20,9 +20,12 @@ from gantools.models.options import (
     CompactSROptions,
     ContextEncoderOptions,
     FPNOptions,
+    MSRResNetOptions,
     ResNetOptions,
     ResNetUNetOptions,
+    RRDBOptions,
     SRResNetOptions,
+    SRVGGOptions,
     UNetOptions,
 )
 from tests.inference.networks import CPU, opened
@@ -31,6 +34,9 @@ SMALL = {
     "unet": UNetOptions(downs=3, base_channels=4, max_channels=8),
     "resnet": ResNetOptions(base_channels=4, blocks=1),
     "srresnet": SRResNetOptions(channels=4, blocks=1),
+    "rrdb": RRDBOptions(channels=4, growth_channels=2, blocks=1),
+    "msrresnet": MSRResNetOptions(channels=4, blocks=1),
+    "srvgg": SRVGGOptions(channels=4, blocks=1),
     "compact_sr": CompactSROptions(channels=4, blocks=1),
     "compact_restoration": CompactRestorationOptions(channels=(4, 4, 4), scale_blocks=(1, 1, 1)),
     "fpn": FPNOptions(base_channels=4, max_channels=8, blocks=1, pyramid_channels=4, head_channels=4),

@@ -24,14 +24,17 @@ from gantools.models.options import (
     DiscriminatorOptions,
     FPNOptions,
     GeneratorOptions,
+    MSRResNetOptions,
     NoGanCriticOptions,
     PatchGanOptions,
     RegionDiscriminatorOptions,
     ResNetOptions,
     ResNetUNetOptions,
+    RRDBOptions,
     SrganDiscriminatorOptions,
     SrganFullyConvolutionalOptions,
     SRResNetOptions,
+    SRVGGOptions,
     UNetOptions,
 )
 from gantools.registry import Registry
@@ -49,6 +52,12 @@ SMALL_GENERATORS: list[Any] = [
     SRResNetOptions(channels=8, blocks=2),
     SRResNetOptions(channels=8, blocks=1, scale=2, tanh=True, unit_input=False, norm="instance"),
     SRResNetOptions(channels=8, blocks=1, scale=1, norm="none"),
+    SRResNetOptions(channels=8, blocks=1, imagenet_input=True, channel_slopes=True, body_end="prelu"),
+    RRDBOptions(channels=8, growth_channels=4, blocks=1),
+    RRDBOptions(channels=8, growth_channels=4, blocks=1, scale=1, unshuffle=4),
+    MSRResNetOptions(channels=8, blocks=2, scale=3),
+    SRVGGOptions(channels=8, blocks=2, scale=3),
+    SRVGGOptions(channels=8, blocks=1, scale=2, activation="leaky_relu"),
     CompactSROptions(channels=8, blocks=2),
     CompactSROptions(channels=8, blocks=1, scale=3, activation="leaky_relu"),
     CompactSROptions(channels=8, blocks=1, upsampling_channels=8),
@@ -84,6 +93,7 @@ LOCAL_GENERATORS = [
     options
     for options in SMALL_GENERATORS
     if options.name.startswith("compact")
+    or options.name in ("rrdb", "msrresnet", "srvgg")
     or (getattr(options, "norm", None) in ("batch", "none") and options.name != "context_encoder")
     or getattr(options, "self_attention", True) is False
 ]
@@ -93,6 +103,12 @@ MORE_LOCAL_GENERATORS: list[Any] = [
     ResNetOptions(base_channels=2, blocks=1, downs=3, norm="batch"),
     FPNOptions(base_channels=2, max_channels=4, blocks=1, pyramid_channels=4, head_channels=2, norm="none"),
     SRResNetOptions(channels=4, blocks=1, scale=8),
+    RRDBOptions(channels=4, growth_channels=2, blocks=1),
+    RRDBOptions(channels=4, growth_channels=2, blocks=1, scale=1),
+    RRDBOptions(channels=4, growth_channels=2, blocks=1, scale=16),
+    RRDBOptions(channels=4, growth_channels=2, blocks=1, scale=2, unshuffle=2),
+    MSRResNetOptions(channels=4, blocks=2),
+    SRVGGOptions(channels=4, blocks=1, scale=4),
     CompactSROptions(channels=4, blocks=1, scale=8),
     CompactSROptions(channels=4, blocks=1, scale=2, upsampling_channels=4),
     CompactSROptions(channels=4, blocks=1, scale=3, upsampling_channels=4),

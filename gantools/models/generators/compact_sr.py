@@ -5,11 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import cast
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from gantools.models.blocks import ActivationName, Residual, activation, icnr_
+from gantools.models.blocks import ActivationName, Residual, activation, enlarged, icnr_
 from gantools.models.halo import Halo
 from gantools.models.initialization import RESIDUAL_GAIN
 
@@ -66,28 +64,7 @@ class CompactSR(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         features = self.upsampling(self.body(self.head(image)))
         details = cast(Tensor, self.shuffle(self.last(features)))
-        return details + _enlarged(image, self.scale)
-
-
-def _enlarged(image: Tensor, scale: int) -> Tensor:
-    """Bilinear enlargement whose weights are the same for every pixel, wherever it lies.
-
-    ``interpolate`` counts positions from the edge in float32, and thirds run out of digits there: a tile would not be
-    that part of the whole. Halves are exact.
-    """
-    if scale & (scale - 1) == 0:
-        return functional.interpolate(image, scale_factor=scale, mode="bilinear", align_corners=False)
-    return _enlarged_along(_enlarged_along(image, 2, scale), 3, scale)
-
-
-def _enlarged_along(image: Tensor, axis: int, scale: int) -> Tensor:
-    """Every sample becomes ``scale`` samples, each between it and the neighbour on its side."""
-    length = image.shape[axis]
-    places = torch.arange(length, device=image.device)
-    before, after = (image.index_select(axis, (places + step).clamp(0, length - 1)) for step in (-1, 1))
-    offsets = [(part + 0.5) / scale - 0.5 for part in range(scale)]
-    parts = [torch.lerp(image, before if offset < 0 else after, abs(offset)) for offset in offsets]
-    return torch.stack(parts, dim=axis + 1).flatten(axis, axis + 1)
+        return details + enlarged(image, self.scale)
 
 
 def _block(channels: int, activation_name: ActivationName) -> Residual:
