@@ -157,3 +157,19 @@ class ReplicationPad2d(nn.ReplicationPad2d):
     def forward(self, input: Tensor) -> Tensor:
         with torch.autocast("cpu", enabled=False):
             return super().forward(input)
+
+
+class BlurPool(nn.Module):
+    """Leave out every other row and column after a blur by [1, 2, 1] / 4 along both axes, padded by reflection.
+
+    Shapes: (N, C, H, W) → (N, C, H/2, W/2), H and W even. It has no weights.
+    Paper: Zhang 2019, arXiv 1904.11486.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.padded = ReflectionPad2d(1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        # The mean of neighbours twice is the binomial blur: [1, 1] * [1, 1] = [1, 2, 1].
+        return functional.avg_pool2d(functional.avg_pool2d(self.padded(features), 2, 1), 2)

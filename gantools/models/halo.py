@@ -46,6 +46,10 @@ class Halo:
         """Through nearest enlargement or PixelShuffle, to the coarse side: any needed part of a cell needs it whole."""
         return Halo(-(-self.before // factor), -(-self.after // factor))
 
+    def interpolated(self) -> Halo:
+        """Through bilinear enlargement to twice the side, to the coarse side: four samples take part, as of a 4×4."""
+        return self.transposed(4)
+
     def folded(self, factor: int = 2) -> Halo:
         """Through PixelUnshuffle, to the fine side."""
         return Halo(self.before * factor, self.after * factor)

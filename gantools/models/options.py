@@ -46,6 +46,7 @@ class UNetOptions(Options):
         None, "dropout from this down on, counted from 1; null: none in the encoder", ge=1, source=4
     )
     dropout_ups: int = setting(3, "how many innermost ups have dropout", ge=0, paper=3, source=4)
+    dropout_ups_from: int = setting(1, "the first of them, counted from 1; 2: the authors' PyTorch code", ge=1, paper=1)
     bias: bool | None = setting(None, _BIAS + "; the last layer always has one", source=False)
 
 
@@ -59,9 +60,12 @@ class ResNetOptions(Options):
     downs: int = setting(2, "halvings before the blocks", ge=1, le=4)
     blocks: int = setting(9, "residual blocks (the paper takes 6 at 128 px, 9 from 256 px on)", ge=1, paper=9, source=9)
     norm: Norm = setting("instance", "normalisation after every convolution but the last", paper="instance")
-    upsampling: Literal["transposed", "resize"] = setting(
+    downsampling: Literal["strided", "blurred"] = setting(
+        "strided", "strided: 3×3 stride 2 | blurred: 3×3, then half the side after a blur (CUT)", paper="strided"
+    )
+    upsampling: Literal["transposed", "resize", "bilinear"] = setting(
         "transposed",
-        "transposed 3×3 stride 2 | resize: nearest ×2 and 3×3, no checkerboard",
+        "transposed 3×3 stride 2 | resize: nearest ×2 and 3×3, no checkerboard | bilinear: bilinear ×2 and 3×3 (CUT)",
         paper="transposed",
         source="resize",
     )

@@ -47,6 +47,7 @@ LOCAL: list[Any] = [
     UNetOptions(downs=2, base_channels=4, norm="none", upsampling="source"),
     UNetOptions(downs=2, base_channels=4, upsampling="resize"),
     ResNetOptions(base_channels=4, blocks=1, norm="batch"),
+    ResNetOptions(base_channels=4, blocks=1, norm="batch", downsampling="blurred", upsampling="bilinear"),
     ResNetOptions(base_channels=4, blocks=1, norm="none", upsampling="resize", global_residual=True),
     RRDBOptions(channels=8, growth_channels=4, blocks=1),
     RRDBOptions(channels=8, growth_channels=4, blocks=1, scale=2, unshuffle=2),

@@ -22,6 +22,7 @@ GLOBAL: list[Any] = [
     ResNetOptions(base_channels=8, blocks=3),
     ResNetOptions(base_channels=4, blocks=2, norm="group", upsampling="resize", global_residual=True, dropout=0.5),
     ResNetOptions(base_channels=4, blocks=1, downs=3),
+    ResNetOptions(base_channels=4, blocks=1, downs=3, downsampling="blurred", upsampling="bilinear"),
     FPNOptions(base_channels=8, max_channels=16, blocks=1, pyramid_channels=16, head_channels=8),
     FPNOptions(base_channels=16, max_channels=64, blocks=0, pyramid_channels=64, head_channels=32, norm="group"),
     UNetOptions(downs=3, base_channels=8, norm="instance", upsampling="source", skip_activation="leaky_relu"),
@@ -31,6 +32,7 @@ GLOBAL: list[Any] = [
 ]
 FIXED: list[Any] = [
     ResNetOptions(base_channels=4, blocks=2, norm="batch"),
+    ResNetOptions(base_channels=4, blocks=2, norm="batch", downsampling="blurred", upsampling="bilinear"),
     FPNOptions(base_channels=4, max_channels=8, blocks=1, pyramid_channels=8, head_channels=4, norm="none"),
     UNetOptions(downs=3, base_channels=4),
     SRResNetOptions(channels=4, blocks=2),

@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from gantools.inference.kernels.onednn import PackedConv2d, PackedConvTranspose2d
-from gantools.models.blocks import InstanceNorm
+from gantools.models.blocks import BlurPool, InstanceNorm
 from gantools.models.encoders import ChannelAffine
 from gantools.models.halo import Halo
 
@@ -35,7 +35,7 @@ _POINTWISE_CALLS = (
     *(operator.add, operator.sub, operator.mul, operator.truediv, torch.tanh, torch.relu, torch.cat),
     *("relu", "clamp", "sigmoid", "tanh"),
 )
-_RESIZING = (nn.PixelShuffle, nn.PixelUnshuffle, nn.Upsample)
+_RESIZING = (nn.PixelShuffle, nn.PixelUnshuffle, nn.Upsample, BlurPool)
 _LEAVES = (*_CONVOLUTIONS, *_PADDINGS, *_POINTWISE, *_RESIZING, InstanceNorm, nn.GroupNorm)
 
 
@@ -154,6 +154,10 @@ def _layer_halo(layer: nn.Module, padded: int) -> Halo:
         if isinstance(layer, nn.ConvTranspose2d | PackedConvTranspose2d):
             return Halo().transposed(kernel, layer.stride[0], own)
         return Halo().convolution(kernel, layer.stride[0], own + padded)
+    if isinstance(layer, BlurPool) and not padded:
+        return Halo().convolution(3, 2)
+    if isinstance(layer, nn.Upsample) and (layer.mode, layer.scale_factor, padded) == ("bilinear", 2, 0):
+        return Halo().interpolated()
     if padded or (isinstance(layer, nn.Upsample) and layer.mode != "nearest"):
         raise NotByRows(type(layer).__name__)
     return Halo()

@@ -47,6 +47,7 @@ class UNet(nn.Module):
         dropout: float = 0.5,
         dropout_downs_from: int | None = None,
         dropout_ups: int = 3,
+        dropout_ups_from: int = 1,
         bias: bool | None = None,
     ) -> None:
         super().__init__()
@@ -56,7 +57,8 @@ class UNet(nn.Module):
         has_bias = convolution_bias(norm, bias)
         first_dropout = downs + 1 if dropout_downs_from is None else dropout_downs_from
         down_dropouts = [dropout if level >= first_dropout else 0.0 for level in range(1, downs + 1)]
-        up_dropouts = [dropout if level < dropout_ups else 0.0 for level in range(downs - 1)]
+        ups_with_dropout = range(dropout_ups_from, dropout_ups_from + dropout_ups)
+        up_dropouts = [dropout if level in ups_with_dropout else 0.0 for level in range(1, downs)]
         self.downs = _encoder(in_channels, channels, norm, has_bias, down_dropouts)
         self.to_decoder = nn.ReLU() if skip_activation == "relu" else nn.Identity()
         self.ups = _decoder(channels, norm, has_bias, up_dropouts, upsampling)
