@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gantools.errors import ModelFileError
 from gantools.importing.found import Family, Found, State
 from gantools.importing.pickles import Stored
 
@@ -56,6 +57,15 @@ def first_found(families: Iterable[Family], state: State) -> tuple[str | None, F
     """The first family that knows the tensors, and what it says."""
     matches = ((family.name, family.found(state)) for family in families)
     return next(((name, found) for name, found in matches if found), (None, None))
+
+
+def outcome(families: Iterable[Family], state: State) -> str:
+    """Nothing where no family knows the tensors, what was found, or why it is refused."""
+    try:
+        found = first_found(families, state)[1]
+        return "" if found is None else type(found.network()).__name__
+    except ModelFileError as error:
+        return str(error)
 
 
 def without_dropout(network: nn.Module) -> nn.Module:
