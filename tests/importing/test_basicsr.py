@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,33 +15,7 @@ from gantools.errors import ModelFileError
 from gantools.importing import basicsr
 from gantools.importing.found import Found
 from gantools.importing.pickles import Stored
-
-Tensors = dict[str, Tensor]
-
-
-def stored(tensors: Mapping[str, Tensor]) -> dict[str, Stored]:
-    return {key: Stored(tuple(value.shape), lambda value=value: value) for key, value in tensors.items()}
-
-
-def shapes(**sizes: tuple[int, ...]) -> dict[str, Stored]:
-    def unread() -> Tensor:
-        raise AssertionError("a tensor was read")
-
-    return {key.replace("__", "."): Stored(shape, unread) for key, shape in sizes.items()}
-
-
-def convolution(made: Tensors, name: str, inputs: int, outputs: int, kernel: int = 3) -> None:
-    made[f"{name}.weight"] = torch.randn(outputs, inputs, kernel, kernel) / (inputs * kernel**2) ** 0.5
-    made[f"{name}.bias"] = torch.randn(outputs) / 10
-
-
-def convolved(tensors: Tensors, name: str, image: Tensor) -> Tensor:
-    weight = tensors[f"{name}.weight"]
-    return functional.conv2d(image, weight, tensors.get(f"{name}.bias"), padding=weight.shape[-1] // 2)
-
-
-def leaky(image: Tensor, slope: float = 0.2) -> Tensor:
-    return functional.leaky_relu(image, slope)
+from tests.importing.layers import Tensors, convolution, convolved, leaky, shapes, stored
 
 
 def agrees(found: Found | None, tensors: Tensors, theirs: Callable[[Tensors, Tensor], Tensor], side: int) -> None:
