@@ -1,4 +1,4 @@
-"""What a file is that was given as weights and is none. No torch."""
+"""What a file is that was given as weights and is none of ours. No torch."""
 
 from __future__ import annotations
 
@@ -6,12 +6,31 @@ import contextlib
 import zipfile
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from gantools.images.formats import sniff
 
+SUFFIXES = (".pth", ".pt", ".ckpt", ".pkl", ".tar", ".bin")
+"""Of the weights of other codes."""
+
 _HEAD_BYTES = 32
-_PICKLE = b"\x80"
-_TORCH = (".pth", ".pt", ".ckpt")
-_WANTED = "gantools reads the .safetensors weights of its own runs"
+_PICKLE, _ZIP = b"\x80", b"PK\x03\x04"
+_WANTED = "gantools reads .safetensors, and .pth, .pt, .ckpt and .pkl files of networks that it knows"
+
+
+def is_weights(path: Path) -> bool:
+    """Whether a file looks like the weights of another code, by its first bytes."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD_BYTES)
+        if head.startswith((_PICKLE, _ZIP)):
+            return path.suffix != ".safetensors"
+        if head[8:10] != b'{"':
+            return False
+        with safe_open(path, framework="numpy") as stored:
+            return "gantools" not in (stored.metadata() or {})
+    except (OSError, SafetensorError):
+        return False
 
 
 def described(path: Path) -> str | None:
@@ -30,9 +49,10 @@ def described(path: Path) -> str | None:
         return f"is an image, not a model: type the model first, as in gantools infer srgan {path.name}"
     if path.suffix in (".yaml", ".yml"):
         return f"is a configuration, not a model: gantools train {path.name} makes one of it"
-    pickled = head.startswith(_PICKLE) and path.suffix != ".safetensors"
-    if pickled or path.suffix in _TORCH or any(name.endswith("data.pkl") for name in names):  # as torch.save writes
-        return f"is a PyTorch checkpoint (pickle); {_WANTED}; of StyleGAN2: gantools weights import {path.name}"
+    if head.startswith(_PICKLE) or any(name.endswith("data.pkl") for name in names):  # as torch.save writes
+        return f"is a PyTorch checkpoint; {_WANTED}: gantools weights import {path.name}"
+    if path.suffix in SUFFIXES:
+        return f"is no PyTorch checkpoint; {_WANTED}"
     if zipped or path.suffix == ".onnx":
         return f"is {'a zip archive' if zipped else 'an ONNX model'}; {_WANTED}"
     return None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gantools.errors import ModelFileError
 from gantools.importing.found import Names, renamed
-from gantools.importing.pickles import Module, PickledFile, Stored, TensorflowNetwork
+from gantools.importing.pickles import Module, NvidiaModule, PickledFile, Stored, TensorflowNetwork
 from gantools.importing.stylegan2 import Parts
 
 DEEPEST = 12
@@ -27,7 +27,7 @@ _OTHER = "is a pickle of something else than NVIDIA's networks"
 
 def is_torch(content: Any) -> bool:
     """Whether it is a snapshot of stylegan2-ada-pytorch, or of later code in the same shell."""
-    return isinstance(content, dict) and any(isinstance(each, Module) for each in content.values())
+    return isinstance(content, dict) and any(isinstance(each, NvidiaModule) for each in content.values())
 
 
 def torch_parts(file: PickledFile, name: str) -> Parts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from gantools.config.command import CommandOptions, Option
 
@@ -18,11 +18,17 @@ class ImportOptions(CommandOptions):
     output: Annotated[
         str | None, Option("Where to [the same name with .safetensors].", "-o --output", metavar="FILE")
     ] = None
-    network: Annotated[Literal["G_ema", "G"], Option("G_ema is the average that images are made with.")] = "G_ema"
-    discriminator: Annotated[bool, Option("Also take the discriminator, for training from it.")] = False
+    name: Annotated[
+        str | None, Option("Install it under this name instead: `gantools infer NAME`.", "--as", metavar="NAME")
+    ] = None
+    network: Annotated[
+        str | None,
+        Option("Which of the file's networks [the averaged generator, else the generator].", metavar="NAME"),
+    ] = None
+    discriminator: Annotated[bool, Option("Also take the discriminator of a StyleGAN2, for training from it.")] = False
     check: Annotated[
         str | None,
-        Option("Image of seed 0 (constant noise) by the original code, at any smaller size.", metavar="IMAGE"),
+        Option("Image of seed 0 (constant noise) by the original StyleGAN2, at any smaller size.", metavar="IMAGE"),
     ] = None
     truncation: Annotated[
         float, Option("Truncation ψ of the image of --check.", "--truncation --trunc", min=0, max=2)

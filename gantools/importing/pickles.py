@@ -1,8 +1,9 @@
 """Pickles of networks, read without running anything that they ask for.
 
-A pickle is a program that names functions and calls them. Here the few names that a network's file needs stand for
-records of ours, the few instructions that build plain values are carried out, and everything else is refused. Long
-runs of bytes stay in the file until a tensor is asked for, so that what is not wanted costs no memory.
+A pickle is a program that names functions and calls them. Here the few functions that a network's file needs stand for
+records of ours, any other name is only a name, which can stand for a module's class but cannot be called, the few
+instructions that build plain values are carried out, and everything else is refused. Long runs of bytes stay in the
+file until a tensor is asked for, so that what is not wanted costs no memory.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import pickle
 import re
 import struct
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, ClassVar, cast
@@ -22,6 +24,9 @@ from torch import Tensor
 
 LONGEST_NAME = 200
 """Bytes of a name that a pickle asks for."""
+
+ZIP = b"PK\x03\x04"
+"""What archives begin with."""
 
 _CHECKPOINT = 0x1950A86A20F9469CFC6C
 """The number that checkpoints of PyTorch begin with."""
@@ -71,11 +76,26 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Name:
+    """The name of a class or function of another code; nothing but a name."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+@dataclass
 class Module:
-    """A module that NVIDIA's code stored: the name of its class, and its state. The class's source is left out."""
+    """A module that was stored whole: the name of its class, and its attributes."""
 
     class_name: str
-    state: dict[str, Any]
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+class NvidiaModule(Module):
+    """A module that NVIDIA's code stored. The source of its class, which is stored with it, is left out."""
 
 
 @dataclass
@@ -87,10 +107,11 @@ class TensorflowNetwork:
 
 @dataclass(frozen=True)
 class _Bytes:
-    """Where bytes lie in the file."""
+    """Where bytes lie in the file; those of a storage may lie in another stream than the pickle."""
 
     start: int
     length: int
+    of_storage: bool = False
 
 
 @dataclass
@@ -141,21 +162,31 @@ class _Part:
 
 
 class _Reader(pickle._Unpickler):
-    """Builds records from a pickle; ``tensor`` and ``array`` read what they stand for, later."""
+    """Builds records from a pickle; ``tensor`` and ``array`` read what they stand for, later.
+
+    ``archive`` has the storages of a pickle that is a member of it.
+    """
 
     stack: list[Any]
     memo: dict[int, Any]
     read: Callable[[int], bytes]
 
-    def __init__(self, stream: BinaryIO, size: int) -> None:
+    def __init__(self, stream: BinaryIO, size: int, archive: _Archive | None = None) -> None:
         super().__init__(_Part(stream, size))
-        self.stream, self.size, self.bytes_read = stream, size, 0
+        self.stream, self.size, self.bytes_read, self.archive = stream, size, 0, archive
         self.names: dict[tuple[str, str], Any] = {
             ("torch_utils.persistence", "_reconstruct_persistent_obj"): _module,
             ("dnnlib.util", "EasyDict"): dict,
             ("collections", "OrderedDict"): dict,
             ("torch._utils", "_rebuild_tensor_v2"): self.tensor,
+            ("torch._utils", "_rebuild_tensor"): self.tensor,
             ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
+            ("torch.nn.backends.thnn", "_get_thnn_function_backend"): lambda *_: None,
+            ("torch", "device"): lambda *_: None,
+            ("torch", "Size"): lambda sizes=(): tuple(sizes),
+            ("builtins", "set"): lambda items=(): set(items),
+            ("__builtin__", "set"): lambda items=(): set(items),
+            ("collections", "defaultdict"): lambda *_: {},
             ("torch.storage", "_load_from_bytes"): lambda place: place,
             ("argparse", "Namespace"): dict,
             ("dnnlib.tflib.network", "Network"): TensorflowNetwork,
@@ -188,20 +219,22 @@ class _Reader(pickle._Unpickler):
         return super().load()
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.names:
-            raise pickle.UnpicklingError(f"asks for {module}.{name}, which no network of a known format needs")
-        return self.names[module, name]
+        return self.names.get((module, name), Name(module, name))
 
     def content(self, place: object) -> bytearray:
-        """Bytes that were left in the file. In all no more than the file has: none are read twice."""
+        """Bytes that were left in the file. In all no more than twice of what it has: few are read again."""
         if not isinstance(place, _Bytes) or place.start < 0:
             raise pickle.UnpicklingError("has no bytes where a tensor's are expected")
+        stream, size = self.stream, self.size
+        if self.archive is not None and place.of_storage:
+            stream, size = self.archive.stream, self.archive.size
         self.bytes_read += place.length
-        if self.bytes_read > self.size:
+        if self.bytes_read > 2 * size:
             raise pickle.UnpicklingError("has tensors that share their bytes")
         content = bytearray(place.length)
-        self.stream.seek(place.start)
-        self.stream.readinto(content)  # type: ignore[attr-defined]
+        stream.seek(place.start)
+        if stream.readinto(content) != place.length:  # type: ignore[attr-defined]
+            raise EOFError
         return content
 
     def tensor(self, storage: object, start: int, shape: Sequence[int], stride: Sequence[int], *_: Any) -> Stored:
@@ -211,7 +244,9 @@ class _Reader(pickle._Unpickler):
             held = self.inner(storage) if isinstance(storage, _Bytes) else storage
             if not isinstance(held, _Storage) or math.prod(shape) > held.count:
                 raise pickle.UnpicklingError("has a tensor that is larger than its storage")
-            content = self.content(_Bytes(held.start, held.count * held.type.itemsize))
+            content = self.content(_Bytes(held.start, held.count * held.type.itemsize, of_storage=True))
+            if not content:
+                return torch.empty(tuple(shape), dtype=held.type)
             return torch.frombuffer(content, dtype=held.type).as_strided(tuple(shape), tuple(stride), start)
 
         return Stored(_sizes(shape), read)
@@ -242,19 +277,24 @@ class _Reader(pickle._Unpickler):
     def call(self) -> None:
         arguments = self.stack.pop()
         asked = self.stack[-1]
+        if isinstance(asked, Name):
+            raise pickle.UnpicklingError(f"asks for {asked}, which no network of a known format needs")
         if not any(asked is known for known in self.names.values()):
             raise pickle.UnpicklingError("calls what is not a part of a network")
         self.stack[-1] = asked(*arguments)
 
     def new(self) -> None:
         arguments, kind = self.stack.pop(), self.stack.pop()
+        if isinstance(kind, Name) and not arguments:
+            self.stack.append(Module(str(kind)))
+            return
         if kind not in (dict, TensorflowNetwork):
             raise pickle.UnpicklingError("makes an object that is not a part of a network")
         self.stack.append(kind(*arguments))
 
     def restore(self) -> None:
         state, made = self.stack.pop(), self.stack[-1]
-        if isinstance(made, TensorflowNetwork) and isinstance(state, dict):
+        if isinstance(made, TensorflowNetwork | Module) and isinstance(state, dict):
             made.state = state
         elif isinstance(made, dict):
             pass  # attributes beside its items, such as versions of modules
@@ -278,10 +318,18 @@ class _Reader(pickle._Unpickler):
         self.stack.append(_Bytes(self.skip(length), length))
 
     def keep(self) -> None:
-        """A storage of a checkpoint, by its description; one that several tensors share is described again."""
+        """A storage of a checkpoint, by its description; one that several tensors share is described again.
+
+        Old checkpoints refer to the class of a module with its source, of which the name is kept.
+        """
         match self.stack.pop():
             case ("storage", torch.dtype() as kind, str() as name, _, int() as count, None) if count >= 0:
                 self.stack.append(self.storages.setdefault(name, _Storage(kind, count)))
+            case ("storage", torch.dtype() as kind, str() as name, _, int() as count) if self.archive and count >= 0:
+                start = self.archive.start(f"data/{name}", count * kind.itemsize)
+                self.stack.append(self.storages.setdefault(name, _Storage(kind, count, start)))
+            case ("module", Name() as kind, _, _):
+                self.stack.append(kind)
             case _:
                 raise pickle.UnpicklingError("refers to something outside the file")
 
@@ -302,14 +350,46 @@ class _Reader(pickle._Unpickler):
     }
 
 
+class _Archive:
+    """A checkpoint of today: a zip archive with a pickle, and each storage as a member that is not compressed."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self.stream, self.size = stream, size
+        with zipfile.ZipFile(stream) as archive:
+            members = {each.filename.partition("/")[2]: each for each in archive.infolist()}
+            if any(each.compress_type != zipfile.ZIP_STORED for each in members.values()):
+                raise pickle.UnpicklingError("is a compressed archive, as PyTorch writes none")
+            if "data.pkl" not in members:
+                raise pickle.UnpicklingError("is an archive of something else than PyTorch's tensors")
+            if "byteorder" in members and archive.read(members["byteorder"]) != b"little":
+                raise pickle.UnpicklingError("was written on a computer with another byte order")
+            self.members, self.pickle = members, archive.read(members["data.pkl"])
+
+    def start(self, name: str, length: int) -> int:
+        """Where the values of a storage start in the file."""
+        member = self.members.get(name)
+        if member is None or member.file_size < length:
+            raise pickle.UnpicklingError("has a storage of another size than it says")
+        self.stream.seek(member.header_offset + 26)  # behind it: how long the name and the rest of the header are
+        name_length, extra_length = struct.unpack("<HH", self.stream.read(4))
+        return member.header_offset + 30 + int(name_length) + int(extra_length)
+
+
 class PickledFile:
-    """An open pickle: its ``content`` as plain values and records, whose tensors can be read while it is open.
+    """An open pickle or checkpoint: its ``content`` as plain values and records; tensors are read while it is open.
 
     Raises any exception for damaged bytes, which ``reason`` explains, and UnpicklingError for what is refused.
     """
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
-        self.reader = _Reader(stream, size)
+        zipped = stream.read(len(ZIP)) == ZIP
+        stream.seek(0)
+        archive = _Archive(stream, size) if zipped else None
+        self.reader = (
+            _Reader(stream, size)
+            if archive is None
+            else _Reader(io.BytesIO(archive.pickle), len(archive.pickle), archive)
+        )
         self.content = self.reader.whole()
 
 
@@ -317,17 +397,17 @@ def reason(error: Exception) -> str:
     """Why a pickle was not read."""
     if isinstance(error, pickle.UnpicklingError):
         return str(error)
-    if isinstance(error, EOFError):
-        return "is cut short"
+    if isinstance(error, EOFError | zipfile.BadZipFile):
+        return "is cut short" if isinstance(error, EOFError) else "is a damaged archive"
     return f"is damaged, or no file of a network ({type(error).__name__}: {' '.join(str(error).split())[:100]})"
 
 
-def _module(meta: dict[str, Any]) -> Module:
+def _module(meta: dict[str, Any]) -> NvidiaModule:
     """What NVIDIA's loader would execute ``meta["module_src"]`` for."""
     name, state = meta["class_name"], meta["state"]
     if not isinstance(name, str) or not isinstance(state, dict):
         raise pickle.UnpicklingError("has a module without a class or a state")
-    return Module(name, state)
+    return NvidiaModule(name, state)
 
 
 def _sizes(shape: object) -> tuple[int, ...]:

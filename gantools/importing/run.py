@@ -3,101 +3,42 @@
 from __future__ import annotations
 
 import math
-import pickle
-import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from gantools import files
+from gantools import __version__, files
 from gantools.checkpoint import weights
 from gantools.checkpoint.weights import Export
 from gantools.errors import GantoolsError, ModelFileError, UsageError
-from gantools.generation import latents
 from gantools.images import ranges
 from gantools.images.io import reader as image_reader
-from gantools.importing import nvidia, rosinality, stylegan2
-from gantools.importing.found import Found
+from gantools.importing import families, stylegan2_files
+from gantools.importing.found import Found, State
+from gantools.importing.networks import networks
+from gantools.importing.opening import opened
 from gantools.importing.options import ImportOptions
-from gantools.importing.pickles import PickledFile, reason
 from gantools.models.latent.style import StyleGenerator
-
-NVIDIA_TERMS = (
-    "NVIDIA's own files: NVIDIA Source Code License, non-commercial (of FFHQ also CC BY-NC-SA 4.0);"
-    " files that others trained: ask them"
-)
-ROSINALITY_TERMS = (
-    "code MIT; weights converted from NVIDIA's stay under NVIDIA's non-commercial license; those that others trained:"
-    " ask them"
-)
-_ZIP = b"PK\x03\x04"
-LONGEST_REASON = 300
-"""Letters of a message about a file, which may hold words of the file."""
+from gantools.pretrained import catalogue
 
 
 @dataclass(frozen=True)
-class Format:
-    """A kind of file: how it is told from others, and the networks in it.
+class Imported:
+    """What is taken from a file: networks of ours, described, by their names in a weights file of ours.
 
-    ``holds`` gets what the file holds as plain values; ``names`` are the networks it may have; ``found`` makes one of
-    ours of the opened file and a name. ``recipe`` is the recipe of ours whose networks these are.
+    ``about`` is for the new file's description: what the file is, where such files come from, their licence.
     """
 
-    name: str
-    origin: str
-    terms: str
     recipe: str
-    holds: Callable[[Any], bool]
-    names: Callable[[Any], list[str]]
-    found: Callable[[Any, str], Found]
-
-
-FORMATS = (
-    Format(
-        "StyleGAN2 of NVIDIA (PyTorch)",
-        "https://github.com/NVlabs/stylegan2-ada-pytorch",
-        NVIDIA_TERMS,
-        "stylegan2",
-        nvidia.is_torch,
-        lambda content: [name for name in ("G_ema", "G", "D") if content.get(name) is not None],
-        lambda file, name: stylegan2.found(nvidia.torch_parts(file, name)),
-    ),
-    Format(
-        "StyleGAN2 of NVIDIA (TensorFlow)",
-        "https://github.com/NVlabs/stylegan2",
-        NVIDIA_TERMS,
-        "stylegan2",
-        nvidia.is_tensorflow,
-        lambda _content: list(nvidia.TENSORFLOW_NAMES),
-        lambda file, name: stylegan2.found(nvidia.tensorflow_parts(file, name)),
-    ),
-    Format(
-        "StyleGAN2 of rosinality",
-        "https://github.com/rosinality/stylegan2-pytorch",
-        ROSINALITY_TERMS,
-        "stylegan2",
-        rosinality.is_rosinality,
-        lambda content: [name for name in ("G_ema", "G", "D") if isinstance(content.get(name.lower()), dict)],
-        lambda file, name: stylegan2.found(rosinality.rosinality_parts(file.content, name)),
-    ),
-)
-
-
-@dataclass(frozen=True)
-class _Archive:
-    """A checkpoint of PyTorch: its content, tensors and plain values only."""
-
-    content: Any
-
-
-class _Arguments:
-    """Stands for the command line that checkpoints hold beside their networks."""
+    found: Mapping[str, Found]
+    about: Mapping[str, Any]
 
 
 def import_weights(path: Path, options: ImportOptions) -> Path:
@@ -106,22 +47,43 @@ def import_weights(path: Path, options: ImportOptions) -> Path:
     Raises UsageError and ModelFileError for what is refused, GantoolsError where ``options.check`` finds another image
     than the reference. Nothing is written then.
     """
-    output = Path(options.output) if options.output else path.with_suffix(".safetensors")
+    output = _output(path, options)
     _require(path, output, options)
-    wanted = {"generator": options.network, **({"discriminator": "D"} if options.discriminator else {})}
-    with opened(path) as (kind, file):
-        names = kind.names(file.content)
-        if missing := [name for name in wanted.values() if name not in names]:
-            raise ModelFileError(f"has no network {missing[0]}; it has {', '.join(names)}")
-        found = {ours: kind.found(file, theirs) for ours, theirs in wanted.items()}
-        _require_bytes(found.values(), path.stat().st_size)
-        networks = {name: each.network() for name, each in found.items()}
-    exports = {name: each.export for name, each in found.items()}
-    checked = _check(exports["generator"], networks["generator"], options) if options.check else {}
-    origin = {"file": path.name, "sha256": files.sha256(path), "network": options.network}
-    about = {"format": kind.name, "origin": kind.origin, "licence": kind.terms, **origin, **checked}
-    weights.save(output, kind.recipe, exports, networks, {"imported": about})
+    with opened(path) as file:
+        imported = _stylegan2(file, options) or _network(file.content, path.stat().st_size, options.network)
+        _require_bytes((each.tensors for each in imported.found.values()), path.stat().st_size)
+        made = {name: each.network() for name, each in imported.found.items()}
+    exports = {name: each.export for name, each in imported.found.items()}
+    checked = _check(exports["generator"], made["generator"], options) if options.check else {}
+    origin = {"file": path.name, "sha256": files.sha256(path)}
+    weights.save(output, imported.recipe, exports, made, {"imported": {**imported.about, **origin, **checked}})
     return output
+
+
+def imported(path: Path) -> Path:
+    """Weights of ours that hold what another code's file does, made at its first use and kept beside installed weights.
+
+    Raises ModelFileError for what cannot be imported.
+    """
+    name = f"{path.stem}-{files.sha256(path)[:16]}-{__version__}{catalogue.SUFFIX}"
+    kept = catalogue.weights_folder().parent / "imported" / name
+    if not kept.is_file():
+        with suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+        import_weights(path, ImportOptions(output=str(kept), overwrite=True))
+    return kept
+
+
+def _output(path: Path, options: ImportOptions) -> Path:
+    if options.name is None:
+        return Path(options.output) if options.output else path.with_suffix(catalogue.SUFFIX)
+    if options.output is not None:
+        raise UsageError(f"--as {options.name} and -o {options.output}: give one")
+    if not catalogue.is_name(options.name):
+        raise UsageError(f"--as {options.name}: give a name of letters, digits, - and _")
+    folder = catalogue.weights_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{options.name}{catalogue.SUFFIX}"
 
 
 def _require(path: Path, output: Path, options: ImportOptions) -> None:
@@ -140,53 +102,39 @@ def _require(path: Path, output: Path, options: ImportOptions) -> None:
         raise UsageError(f"{str(output)!r}: exists already; give another -o, or --overwrite")
 
 
-def _require_bytes(found: Iterable[Found], file_bytes: int) -> None:
+def _stylegan2(file: Any, options: ImportOptions) -> Imported | None:
+    """The generator of a StyleGAN2, and its discriminator where it is wanted; None for files of another kind."""
+    kind = stylegan2_files.format_of(file.content)
+    if kind is None:
+        if options.discriminator or options.check:
+            option = "--discriminator" if options.discriminator else "--check"
+            raise ModelFileError(f"{option} is for files of StyleGAN2, and this is none")
+        return None
+    generator = options.network or "G_ema"
+    wanted = {"generator": generator, **({"discriminator": "D"} if options.discriminator else {})}
+    names = kind.names(file.content)
+    if missing := [name for name in wanted.values() if name not in names]:
+        raise ModelFileError(f"has no network {missing[0]}; it has {', '.join(names)}")
+    found = {ours: kind.found(file, theirs) for ours, theirs in wanted.items()}
+    about = {"format": kind.name, "origin": kind.origin, "licence": kind.terms, "network": generator}
+    return Imported("stylegan2", found, about)
+
+
+def _network(content: Any, file_bytes: int, wanted: str | None) -> Imported:
+    """The network called ``wanted``, or the first generator that is known."""
+    states = networks(content)
+    for state in states.values():
+        _require_bytes([state], file_bytes)
+    name, family, found = families.recognise(states, wanted)
+    about = {"format": family.name, "origin": family.origin, "licence": family.licence, "network": name}
+    return Imported(family.recipe, {"generator": found}, about)
+
+
+def _require_bytes(networks_found: Iterable[State], file_bytes: int) -> None:
     """Refuse tensors that share their bytes: there is no end to what a small file can then ask to be written."""
-    values = sum(math.prod(stored.shape) for each in found for stored in each.tensors.values())
+    values = sum(math.prod(stored.shape) for tensors in networks_found for stored in tensors.values())
     if values > file_bytes:
         raise ModelFileError(f"has tensors of {values:,} values in {file_bytes:,} bytes")
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[tuple[Format, Any]]:
-    """The format of a file, and what it holds. Raises ModelFileError, with the file's name, also for what is read."""
-    with path.open("rb") as stream:
-        try:
-            file = _read(path, stream)
-            kind = next((each for each in FORMATS if each.holds(file.content)), None)
-            if kind is None:
-                raise ModelFileError(f"holds none of these: {', '.join(each.name for each in FORMATS)}")
-            yield kind, file
-        except Exception as error:  # whatever foreign bytes lead to
-            why = " ".join((str(error) if isinstance(error, ModelFileError) else reason(error)).split())
-            shown = "".join(letter if letter.isprintable() else "?" for letter in why)
-            raise ModelFileError(f"{path}: {shown[:LONGEST_REASON]}") from error
-
-
-def _read(path: Path, stream: BinaryIO) -> PickledFile | _Archive:
-    head = stream.read(len(_ZIP))
-    stream.seek(0)
-    if head.startswith(_ZIP):
-        return _Archive(_load_archive(path))
-    if not head.startswith(pickle.PROTO):
-        raise ModelFileError(
-            "is neither a pickle nor a checkpoint of PyTorch: NVIDIA's .pkl and rosinality's .pt are read"
-        )
-    return PickledFile(stream, path.stat().st_size)
-
-
-def _load_archive(path: Path) -> Any:
-    """What ``torch.save`` writes today: tensors and plain values, of which only what is used is read.
-
-    Raises UnpicklingError, in our words, for anything else.
-    """
-    try:
-        with torch.serialization.safe_globals([(_Arguments, "argparse.Namespace")]):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        asked = re.search(r"(?:GLOBAL|class) ([\w.]+) was not an allowed", str(error))
-        name = asked[1] if asked else "something else than tensors and plain values"
-        raise pickle.UnpicklingError(f"asks for {name}, which no network of a known format needs") from error
 
 
 @torch.inference_mode()
@@ -194,9 +142,10 @@ def _check(export: Export, network: nn.Module, options: ImportOptions) -> dict[s
     """Compare the image of seed 0, of the first class, with a reference. Raises GantoolsError for another image."""
     assert isinstance(network, StyleGenerator)
     assert export.latent is not None
-    (sample,) = latents.samples(export.latent, [0], ["0"] if export.latent.classes else [], [], {})
-    condition = None if sample.condition is None else torch.from_numpy(sample.condition)[None]
-    styles = network.styles(torch.from_numpy(sample.latent)[None], condition, options.truncation)
+    latent = torch.from_numpy(np.random.RandomState(0).randn(1, export.latent.size)).float()
+    classes = len(export.latent.classes)
+    condition = functional.one_hot(torch.tensor([0]), classes).float() if classes else None
+    styles = network.styles(latent, condition, options.truncation)
     image = network.synthesis(styles, "const").clamp(-1, 1)
     reference = ranges.to_tensor(image_reader.read_rgb8(Path(options.check or "")))
     size = reference.shape[2:]

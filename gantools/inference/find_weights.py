@@ -1,4 +1,4 @@
-"""Where the weights lie that ``RECIPE|RUN|WEIGHTS`` means, and whose they are. No torch."""
+"""Where the weights lie that ``RECIPE|RUN|WEIGHTS`` means, and whose they are. Another code's file needs torch."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def label_of(
     run's. A chosen ``network`` and a share of ``blend`` (with what it was blended with, where that was typed) follow.
     """
     path = Path(os.path.abspath(spec))
-    name, run = path.name.removesuffix(catalogue.SUFFIX), path.parent.parent
+    name, run = _without_suffix(path.name), path.parent.parent
     if isinstance(spec, str) and _may_be_a_name(spec):
         name = spec.replace("/", "-")
     elif path.parent.name == "weights" and (run / "config.yaml").is_file():
@@ -83,6 +83,11 @@ def label_of(
     others = [] if blend_with is None else [label_of(blend_with)]
     share = [] if blend is None else [f"{blend:g}", *others]
     return "-".join([name, *([network] if network else []), *share])
+
+
+def _without_suffix(name: str) -> str:
+    known = (suffix for suffix in (catalogue.SUFFIX, *foreign.SUFFIXES) if name.endswith(suffix))
+    return name.removesuffix(next(known, ""))
 
 
 def resolve_blend(path: Path, share: float | None, other: str | Path | None) -> tuple[Path, float] | None:
@@ -203,4 +208,8 @@ def _weights_of(run: Path) -> tuple[Path, Path]:
 def _existing(path: Path) -> Path:
     if not path.exists():
         raise UsageError(f"{str(path)!r}: no such weights file or run directory")
+    if path.is_file() and foreign.is_weights(path):
+        from gantools.importing.run import imported  # needs torch
+
+        return imported(path)
     return path

@@ -18,7 +18,7 @@ from gantools.inference import inpainting
 from gantools.inference.model import Model
 from gantools.inference.options import DEFAULTS, InferOptions
 from gantools.inference.scaling import Preparation, Scaling
-from gantools.inference.tiling.forward import translate
+from gantools.inference.tiling.forward import translate, translate_masked
 from gantools.models.options import ContextEncoderOptions
 
 _NOTICEABLE = 0.02
@@ -84,7 +84,9 @@ class ImageTranslator:
         Shapes: ``mask`` bool [H, W]. Raises UsageError for a part that is larger than the network can fill.
         """
         fill = partial(inpainting.fill_by_image, predict=self._translate, trained_px=self._trained_px)
-        if self._fills_the_middle:
+        if self.model.sees_masks:
+            fill = partial(inpainting.fill_by_mask, predict=partial(translate_masked, model=self.model))
+        elif self._fills_the_middle:
             fill = partial(
                 inpainting.fill_by_center,
                 predict=self._translate,
@@ -135,6 +137,8 @@ class ImageTranslator:
     @property
     def _center_px(self) -> int:
         """Side of the square that a network was trained to fill in the middle."""
+        if self.model.sees_masks:
+            return 1 << 30  # any
         overlap_px = self.model.options.overlap_px if isinstance(self.model.options, ContextEncoderOptions) else 0
         return self._trained_px // 2 - (2 * overlap_px if self._fills_the_middle else 0)
 

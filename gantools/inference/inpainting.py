@@ -73,6 +73,13 @@ def fill_by_image(pixels: Pixels, mask: Mask, predict: Predict, trained_px: int)
     return filled
 
 
+def fill_by_mask(pixels: Pixels, mask: Mask, predict: Callable[[Pixels, Mask], Pixels]) -> Pixels:
+    """Fill in missing pixels from a network that sees the whole image, and the mask beside it."""
+    filled = pixels.copy()
+    filled[mask] = predict(mean_filled(pixels, mask), mask)[mask]
+    return filled
+
+
 def blended(pixels: Pixels, mask: Mask, predicted: Pixels) -> Pixels:
     """Known pixels as they are; elsewhere the prediction, corrected near the mask's edge so that no seam is seen.
 

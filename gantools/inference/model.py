@@ -25,14 +25,14 @@ from gantools.inference.kernels.select import Layout, NetworkVariants, why_not_c
 from gantools.inference.options import LARGEST_SCALE_TO_PX, Precision
 from gantools.models import GENERATORS
 from gantools.models.contract import Generator
-from gantools.models.options import GeneratorOptions
+from gantools.models.options import RunnableOptions, SpandrelOptions
 from gantools.registry import did_you_mean
 
 __all__ = ["Model", "open_model", "resolve"]
 
 Shapes = dict[str, tuple[int, ...]]
 
-_OPTIONS: TypeAdapter[GeneratorOptions] = TypeAdapter(GeneratorOptions)
+_OPTIONS: TypeAdapter[RunnableOptions] = TypeAdapter(RunnableOptions)
 # auto is float32 on every device: the eight significant bits of bf16 just show in an 8-bit image.
 _AUTOCAST: Mapping[Precision, torch.dtype | None] = {
     "auto": None,
@@ -52,7 +52,7 @@ class Model:
 
     recipe: str
     export: Export
-    options: GeneratorOptions
+    options: RunnableOptions
     network: nn.Module
     autocast: torch.dtype | None
     compile: bool = False
@@ -67,6 +67,11 @@ class Model:
     def device(self) -> torch.device:
         """Where the network's weights lie."""
         return next(self.network.parameters()).device
+
+    @property
+    def sees_masks(self) -> bool:
+        """Whether the network takes the mask as one channel more."""
+        return isinstance(self.options, SpandrelOptions) and self.export.takes == "masked"
 
     @property
     def generator(self) -> Generator:
@@ -96,15 +101,44 @@ def open_model(
     name = _chosen(described.exports, export, path)
     require_image_model(path, name)
     options = _options(described.exports[name], path)
-    network = _empty_network(options, _stored_shapes(path, name), described.exports[name], path)
-    tensors = weights.load(path).tensors[name]
-    _fill(network, tensors if blend is None else mixed(tensors, described.exports[name], blend, path), path)
+    _require_precision(options, precision)
+    network: nn.Module
+    if isinstance(options, SpandrelOptions):
+        network = _of_other_code(_tensors(path, name, described.exports[name], blend), described.exports[name], path)
+    else:
+        network = _empty_network(options, _stored_shapes(path, name), described.exports[name], path)
+        _fill(network, _tensors(path, name, described.exports[name], blend), path)
     network = network.train(described.exports[name].mode == "train").to(device)
     why_not = why_not_compiled(network, device) if compile else None
     if why_not:
         warnings.warn(f"--compile: this network runs uncompiled ({why_not})", stacklevel=2)
     compiled = compile and why_not is None
     return Model(described.recipe, described.exports[name], options, network, _AUTOCAST[precision], compiled)
+
+
+def _tensors(path: Path, name: str, export: Export, blend: Blend | None) -> dict[str, Tensor]:
+    tensors = weights.load(path).tensors[name]
+    return tensors if blend is None else mixed(tensors, export, blend, path)
+
+
+def _require_precision(options: RunnableOptions, precision: Precision) -> None:
+    """Raise UsageError for a precision in which a network of another code cannot be computed."""
+    if not isinstance(options, SpandrelOptions):
+        return
+    supported = {"bf16": options.supports_bf16, "fp16": options.supports_fp16}
+    if not supported.get(precision, True):
+        raise UsageError(f"--precision {precision}: {options.architecture} cannot be computed in it; leave it out")
+
+
+def _of_other_code(tensors: Mapping[str, Tensor], export: Export, path: Path) -> nn.Module:
+    """The network of another code with its tensors. Raises ModelFileError where they are not what the file says."""
+    from gantools.models.generators.spandrel import SpandrelNetwork
+
+    network = SpandrelNetwork.of_stored({key: value.float() for key, value in tensors.items()})
+    if network.architecture != export.options["architecture"]:
+        raise ModelFileError(f"{str(path)!r}: says {export.options['architecture']}, but holds {network.architecture}")
+    _require_description(network, "spandrel", export, path)
+    return network
 
 
 def _chosen(exports: Mapping[str, Export], wanted: str | None, path: Path) -> str:
@@ -115,7 +149,7 @@ def _chosen(exports: Mapping[str, Export], wanted: str | None, path: Path) -> st
     return wanted or next(iter(exports))
 
 
-def _options(export: Export, path: Path) -> GeneratorOptions:
+def _options(export: Export, path: Path) -> RunnableOptions:
     try:
         return _OPTIONS.validate_json(json.dumps(export.options))
     except (ValidationError, TypeError) as error:
@@ -131,15 +165,21 @@ def _stored_shapes(path: Path, name: str) -> Shapes:
         return {key.removeprefix(prefix): tuple(stored.get_slice(key).get_shape()) for key in keys}
 
 
-def _empty_network(options: GeneratorOptions, stored: Shapes, export: Export, path: Path) -> nn.Module:
+def _empty_network(options: RunnableOptions, stored: Shapes, export: Export, path: Path) -> nn.Module:
     """The described network without memory for its weights, if the stored tensors and the description fit it."""
     network = _built(options, len(stored), path)
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     _require_equal_shapes(wanted, stored, options.name, path)
+    _require_description(network, options.name, export, path)
+    return network
+
+
+def _require_description(network: nn.Module, kind: str, export: Export, path: Path) -> None:
+    """Raise ModelFileError unless what a file says of its network is so."""
     says = cast(Generator, network)
     facts = (says.scale, says.size_multiple, says.minimum_size_px)
     if facts != (export.scale, export.size_multiple, export.minimum_size_px) or export.mode not in ("eval", "train"):
-        raise ModelFileError(f"{str(path)!r}: what it says of size and mode does not fit its {options.name}")
+        raise ModelFileError(f"{str(path)!r}: what it says of size and mode does not fit its {kind}")
     if export.gray not in ("keep", "color"):  # or of a later gantools, as what follows
         raise ModelFileError(f"{str(path)!r}: what it says of gray images, {export.gray!r}, is unknown")
     known = {
@@ -154,13 +194,10 @@ def _empty_network(options: GeneratorOptions, stored: Shapes, export: Export, pa
     if side is not None and (type(side) is not int or not 1 <= side <= LARGEST_SCALE_TO_PX):
         raise ModelFileError(f"{str(path)!r}: its resized_px, {side!r}, is no side of an image")
     if export.takes not in ("picture", "masked"):
-        raise ModelFileError(
-            f"{str(path)!r}: its {options.name} takes {export.takes!r}, which this gantools cannot give"
-        )
-    return network
+        raise ModelFileError(f"{str(path)!r}: its {kind} takes {export.takes!r}, which this gantools cannot give")
 
 
-def _built(options: GeneratorOptions, stored: int, path: Path) -> nn.Module:
+def _built(options: RunnableOptions, stored: int, path: Path) -> nn.Module:
     counts = [value for key, value in options.arguments().items() if key in ("blocks", "downs")]
     if any(count > stored for count in counts):  # building a million layers would take for ever
         raise ModelFileError(f"{str(path)!r}: holds {stored} tensors, too few for the {options.name} that it describes")

@@ -360,6 +360,17 @@ class NoGanCriticOptions(Options):
     self_attention: bool = setting(True, "attention over all positions after the second halving", source=True)
 
 
+class SpandrelOptions(Options):
+    """A network of another code, run by spandrel: what its file says of itself. It can be run, not trained."""
+
+    name: Literal["spandrel"] = "spandrel"
+    architecture: str = setting(..., "what spandrel calls it")
+    in_channels: int = setting(3, "channels of the input image", ge=1)
+    out_channels: int = setting(3, "channels of the output image", ge=1)
+    supports_bf16: bool = setting(True, "whether it can be computed in bf16")
+    supports_fp16: bool = setting(False, "whether it can be computed in fp16")
+
+
 GeneratorOptions: TypeAlias = Annotated[
     UNetOptions
     | ResNetOptions
@@ -374,6 +385,8 @@ GeneratorOptions: TypeAlias = Annotated[
     | FPNOptions,
     Field(discriminator="name"),
 ]
+RunnableOptions: TypeAlias = Annotated[GeneratorOptions | SpandrelOptions, Field(discriminator="name")]
+"""What weights can be of: our own generators, and those of other codes."""
 DiscriminatorOptions: TypeAlias = Annotated[
     PatchGanOptions
     | SrganDiscriminatorOptions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,11 @@ def find(name: str, also: Iterable[str] = ()) -> Installed:
     if name in presets.recipes():
         near = f"; `gantools train {name}` makes some"
     raise UsageError(f"no weights of {name!r} are installed{near}; `gantools weights list` shows what is")
+
+
+def is_name(word: str) -> bool:
+    """Whether weights can be installed under this name."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", word) is not None and not word.endswith(SUFFIX)
 
 
 def _in_folder(folder: Path, *, shipped: bool) -> Iterator[Installed]:

@@ -64,7 +64,7 @@ def fetch(
 class Importing(ImportOptions):
     """What is typed: the options of an import, and those that the command line alone has."""
 
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="NVIDIA's .pkl, or rosinality's .pt.")]
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Another code's .pth, .pt, .ckpt, .pkl, .safetensors.")]
     json_lines: results.Json = False
 
 
@@ -72,7 +72,7 @@ class Importing(ImportOptions):
 @console.guarded
 @options_command(Importing)
 def import_(asked: Importing) -> None:
-    """Write somebody else's StyleGAN2 as weights for `gantools generate`. Nothing in the file is executed."""
+    """Write another code's weights as ours, for `infer` or `generate`. Nothing in the file is executed."""
     from gantools import api
 
     path = api.import_weights(asked.file, asked)

@@ -20,7 +20,9 @@ from gantools.inference.kernels.fuse import copy_sharing_weights, fuse
 from gantools.inference.kernels.onednn import is_supported, pack
 from gantools.models.blocks import GLOBAL_NORMS
 from gantools.models.generators.resnet_unet import ResNetUNet
+from gantools.models.generators.spandrel import SpandrelNetwork
 from gantools.models.generators.unet import UNet
+from gantools.models.options import SpandrelOptions
 
 if TYPE_CHECKING:
     from gantools.inference.model import Model
@@ -72,7 +74,7 @@ def plain_variant(
 ) -> Network:
     """The network with fused layers where that is exact, computed by torch's own modules."""
     channels_last = (layout or _usual_plain_layout(network, device)) == "channels_last"
-    if not network.training and device.type != "mps":
+    if not network.training and device.type != "mps" and not isinstance(network, SpandrelNetwork):
         network = fuse(network, enlarge_last=device.type == "cpu")
     if channels_last:
         network = copy_sharing_weights(network)
@@ -94,7 +96,7 @@ def possible_layouts(network: nn.Module, dtype: torch.dtype | None) -> tuple[Lay
 
     Instance and group norms lose a digit on channels_last maps. A packed U-Net computes them on contiguous ones.
     """
-    if network.training:
+    if network.training or isinstance(network, SpandrelNetwork):  # of whose layers nothing is known
         return ("contiguous",)
     global_norm = has_global_norm(network)
     packs = isinstance(network, UNet) or not global_norm or dtype is not None
@@ -113,7 +115,7 @@ def usual_layout(network: nn.Module, device: torch.device, dtype: torch.dtype | 
     whose wide layers on small maps gain most. The odd channel counts of a ResNet U-Net gain nothing.
     """
     gains = isinstance(network, UNet) or (
-        not isinstance(network, ResNetUNet) and (dtype is not None or not has_global_norm(network))
+        not isinstance(network, ResNetUNet | SpandrelNetwork) and (dtype is not None or not has_global_norm(network))
     )
     if device.type == "cpu" and not network.training and gains and is_supported(dtype or torch.float32):
         return "packed"
@@ -121,7 +123,8 @@ def usual_layout(network: nn.Module, device: torch.device, dtype: torch.dtype | 
 
 
 def _usual_plain_layout(network: nn.Module, device: torch.device) -> Layout:
-    contiguous = has_global_norm(network) or network.training or device.type == "mps"
+    contiguous = network.training or device.type == "mps" or isinstance(network, SpandrelNetwork)
+    contiguous = contiguous or has_global_norm(network)
     return "contiguous" if contiguous else "channels_last"
 
 
@@ -134,6 +137,8 @@ def why_not_compiled(network: nn.Module, device: torch.device) -> str | None:
     """Why compiling a network would not help; None where it may."""
     if network.training:
         return "it keeps dropout or batch statistics"
+    if isinstance(network, SpandrelNetwork):
+        return "it is a network of another code"
     if device.type == "mps":
         return "torch compiles for CPUs and CUDA"
     if device.type == "cpu" and isinstance(network, UNet):
@@ -148,7 +153,7 @@ def fastest(model: Model, *, fast: bool) -> tuple[Model, str | None]:
     measurement that is kept for all later runs is followed: an image comes out the same today and tomorrow.
     A model that is not on a CPU, is compiled, or was loaded in 16 bits comes back as it is.
     """
-    if model.device.type != "cpu" or model.compile or model.autocast is not None:
+    if model.device.type != "cpu" or model.compile or model.autocast is not None or model.sees_masks:
         return model, None
     usual = usual_layout(model.network, model.device, None)  # first: it gives way only to what is clearly faster
     layouts = sorted(possible_layouts(model.network, None), key=lambda layout: layout != usual)
@@ -163,6 +168,8 @@ def _fastest_precision(model: Model) -> tuple[Model, str]:
     """In bf16 where that is clearly faster than fp32. It is not tried where a plain convolution gains nothing."""
     general = speed.convolution().ratios
     gain = max(general.get("bf16", 0), general.get("bf16 channels_last", 0))
+    if isinstance(model.options, SpandrelOptions) and not model.options.supports_bf16:
+        return model, f"precision: fp32 ({model.options.architecture} cannot be computed in bf16)"
     if gain < speed.MARGIN:
         return model, f"precision: {speed.Measured('', {'fp32': 1, 'bf16': gain})}"
     layout = model.layouts.get(None) or usual_layout(model.network, model.device, None)

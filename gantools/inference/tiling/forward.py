@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -14,6 +14,7 @@ from gantools.devices import is_out_of_memory
 from gantools.errors import ImageError
 from gantools.images import ranges
 from gantools.images.image import Pixels
+from gantools.images.ops.masks import Mask
 from gantools.inference.memory import Memory, may_be_too_large, memory_of
 from gantools.inference.model import Model
 from gantools.inference.tiling.context import ExecutionContext, Tiling, choose_row_passes, choose_tiling, out_of_memory
@@ -41,6 +42,28 @@ def translate(
         if _compute_bands(io, tiling, context) if tiling.bands else _compute_tiles(io, tiling, context):
             return io.result
     raise ImageError("the network's result has NaN or infinite values")
+
+
+def translate_masked(pixels: Pixels, mask: Mask, model: Model) -> Pixels:
+    """Run a network that sees the mask, too, on a whole image. Shapes: [H, W, 3], bool [H, W] → [H, W, 3].
+
+    Raises ImageError for what does not fit the memory or is not finite.
+    """
+    io = TileIO.of(pixels, model)
+    shown = replace(io, pixels=np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2))
+    whole = io.grid.whole()
+    context = ExecutionContext(model, model.autocast, None, False, memory_of(model.device))
+    try:
+        image = torch.cat((io.read(whole, context.device), shown.read(whole, context.device)[:, :1]), dim=1)
+        output = context.run(image)
+    except Exception as error:
+        if not may_be_too_large(error):
+            raise
+        raise out_of_memory(io, whole, context) from error
+    if not torch.isfinite(output).all():
+        raise ImageError("the network's result has NaN or infinite values")
+    io.write(output, whole)
+    return io.result
 
 
 def _compute_tiles(io: TileIO, tiling: Tiling, context: ExecutionContext) -> bool:
