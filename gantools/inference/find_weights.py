@@ -123,11 +123,11 @@ def takes(path: Path, export: str | None) -> str:
     return str(exports.get(export or next(iter(exports), ""), {}).get("takes", "picture"))
 
 
-def require_image_model(path: Path, export: str | None) -> None:
-    """Raise UsageError for a network that makes no image of an image."""
-    given = takes(path, export)
+def require_image_model(path: Path, export: str | None, typed: str | Path | None = None) -> None:
+    """Raise UsageError for a network that makes no image of an image; ``typed`` is what the user called it."""
+    given, name = takes(path, export), str(typed or path)
     if given == "latent":
-        raise UsageError(f"{str(path)!r} ({recipe_of(path)}) makes images from noise; use: gantools generate {path}")
+        raise UsageError(f"{name!r} ({recipe_of(path)}) makes images from noise; use: gantools generate {name}")
     if given == "judged":
         raise UsageError(f"--export {export}: judges images and makes none; training starts from it by --init-from")
 

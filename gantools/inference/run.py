@@ -120,7 +120,7 @@ def plan_run(model: str | Path, inputs: Name | Iterable[Name], options: InferOpt
     else:
         weights = find_weights.resolve(model)
         recipe = find_weights.recipe_of(weights)
-        find_weights.require_image_model(weights, options.network)
+        find_weights.require_image_model(weights, options.network, model)
         find_weights.resolve_blend(weights, options.blend, options.blend_with)
         label = find_weights.label_of(
             model, blend=options.blend, blend_with=options.blend_with, network=options.network

@@ -20,7 +20,8 @@ from gantools.checkpoint import weights as stored
 from gantools.cli.app import app
 from gantools.errors import GantoolsError, ModelFileError, UsageError
 from gantools.generation.model import open_model
-from gantools.importing import nvidia, run
+from gantools.importing import nvidia, stylegan2_files
+from gantools.importing.opening import opened
 from gantools.models.latent.style import StyleDiscriminator, StyleGenerator
 from tests.importing import theirs
 
@@ -41,6 +42,12 @@ def networks(classes: int = 0, clamp: float | None = None) -> dict[str, nn.Modul
             if value.ndim < 2 and not (name == "mapping.running_mean" and network is made["D"]):
                 value.add_(torch.randn(value.shape))
     return {name: network.eval().requires_grad_(False) for name, network in made.items()}
+
+
+def kind_of(file: Any) -> stylegan2_files.Format:
+    kind = stylegan2_files.format_of(file.content)
+    assert kind is not None
+    return kind
 
 
 def torch_file(path: Path, made: dict[str, nn.Module]) -> Path:
@@ -93,8 +100,8 @@ def test_discriminators_score_the_same(write: Any, classes: int, clamp: float | 
     if write is rosinality_file:
         made["D"].group_images = 4  # which its code has fixed
     file = write(tmp_path / "theirs", made)
-    with run.opened(file) as (kind, content):
-        discriminator = kind.found(content, "D").network()
+    with opened(file) as content:
+        discriminator = kind_of(content).found(content, "D").network()
     image, label = torch.randn(4, 3, 16, 16), torch.eye(3)[[0, 1, 2, 0]] if classes else None
     torch.testing.assert_close(discriminator(image, label), made["D"](image, label), atol=1e-4, rtol=0)
 
@@ -156,9 +163,9 @@ def test_only_what_is_wanted_is_read(tmp_path: Path) -> None:
     """So that the other networks of a large file cost no memory: their bytes stay in it."""
     made = networks()
     file = torch_file(tmp_path / "theirs.pkl", made)
-    with run.opened(file) as (kind, content):
+    with opened(file) as content:
         before = content.reader.bytes_read
-        kind.found(content, "G_ema").network()
+        kind_of(content).found(content, "G_ema").network()
         read = content.reader.bytes_read
     size = sum(value.numel() * 4 for value in made["G_ema"].state_dict().values())
     assert before < 1000
@@ -238,8 +245,8 @@ REFUSED = {
         lambda path: theirs.pickled(path, {"G_ema": theirs.nested("VAE", {"encoder.weight": torch.ones(2)}, {})}),
         "holds no StyleGAN2: b4.conv.weight is missing",
     ),
-    "other pickle": (lambda path: theirs.pickled(path, {"a": 1}), "holds none of these: StyleGAN2 of NVIDIA"),
-    "text": (text_file, "is neither a pickle nor a checkpoint of PyTorch"),
+    "other pickle": (lambda path: theirs.pickled(path, {"a": 1}), "holds no network: no tensors with names"),
+    "text": (text_file, "is neither a pickle, nor a checkpoint of PyTorch"),
 }
 
 
@@ -342,4 +349,4 @@ def test_command_says_whose_weights_they_are(tmp_path: Path, monkeypatch: pytest
         f"gantools: '{ours}': exists already; give another -o, or --overwrite\n",
     )
     refused = run_(app, ["infer", str(file), "one.png"])
-    assert "of StyleGAN2: gantools weights import ffhq.pkl" in refused.stderr
+    assert f"{str(file)!r} (stylegan2) makes images from noise; use: gantools generate {file}" in refused.stderr
