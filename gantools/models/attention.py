@@ -28,8 +28,9 @@ class SelfAttention(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         query, key = self.query(features).flatten(2).mT, self.key(features).flatten(2)
         value = self.value(features).flatten(2).mT
-        rows = max(1, MOST_WEIGHTS // (len(features) * key.shape[2]))
-        parts = query.split(query.shape[1] if torch.is_grad_enabled() else rows, dim=1)
+        parts = (query,)
+        if not torch.is_grad_enabled() and not torch.compiler.is_exporting():  # an exported graph has no sizes yet
+            parts = query.split(max(1, MOST_WEIGHTS // (len(features) * key.shape[2])), dim=1)
         found = torch.cat([(part @ key).softmax(dim=2).to(value.dtype) @ value for part in parts], dim=1)
         return features + self.gamma * found.mT.reshape(features.shape)
 

@@ -34,17 +34,18 @@ def _waves(side_px: int, like: Tensor) -> Tensor:
     """The orthonormal sine transform, its own inverse. Shapes: (position, frequency)."""
     count = torch.arange(1, side_px + 1, device=like.device)
     # Whole turns are taken off while the phase is a whole number, so that float32 is exact enough.
-    phase = (count[:, None] * count % (2 * (side_px + 1))).to(_widest(like.device))
-    waves = torch.sin(math.pi / (side_px + 1) * phase) * math.sqrt(2 / (side_px + 1))
+    phase = (count[:, None] * count % (2 * (count[-1:] + 1))).to(_widest(like.device))
+    # The last count plus one is side_px + 1; as a tensor it stays what the image makes it in an exported graph.
+    waves = torch.sin(math.pi / (side_px + 1) * phase) * (2 / (count[-1:] + 1).to(phase)).sqrt()
     return waves.to(like.dtype)
 
 
 def _fading(side_px: int, like: Tensor) -> Tensor:
     """What is left of each wave at each depth from its edge. Shapes: (depth, frequency)."""
     count = torch.arange(1, side_px + 1, device=like.device, dtype=_widest(like.device))
-    # acosh(2 - cos x) = 2 asinh(sin(x / 2)), which keeps the digits of a small x
-    rate = 2 * torch.asinh(torch.sin(math.pi / (2 * (side_px + 1)) * count))
-    depth, whole = count[:, None], side_px + 1
+    # acosh(2 - cos x) = 2 asinh(sin(x / 2)), which keeps the digits of a small x; onnxruntime has no asinh in float64
+    sine, depth, whole = torch.sin(math.pi / (2 * (side_px + 1)) * count), count[:, None], side_px + 1
+    rate = 2 * torch.log1p(sine + sine.square() / (1 + (1 + sine.square()).sqrt()))
     # sinh(μ(whole - depth)) / sinh(μ·whole) without overflow
     fading = torch.exp(-rate * depth) * torch.expm1(-2 * rate * (whole - depth)) / torch.expm1(-2 * rate * whole)
     return fading.to(like.dtype)
