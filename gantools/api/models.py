@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from gantools.config.command import with_changes
 from gantools.errors import UsageError
 from gantools.evaluation.options import CompareOptions, EvalOptions
+from gantools.exporting.options import ExportOptions
 from gantools.generation.options import GenerateOptions
 from gantools.generation.projection.options import ProjectOptions
 from gantools.inference.options import DEFAULTS, InferOptions
@@ -18,6 +19,7 @@ from gantools.inference.options import DEFAULTS, InferOptions
 if TYPE_CHECKING:
     from gantools.evaluation.compare import ComparisonResult
     from gantools.evaluation.result import Evaluation
+    from gantools.exporting.run import Exported
     from gantools.generation.projection.run import Projections
     from gantools.generation.run import Generation
     from gantools.images.image import Image
@@ -98,6 +100,19 @@ def plan_projection(model: str | Path, photos: Name | Iterable[Name], options: P
     exporting.make_ready(model)
     names = [os.fspath(each) for each in ([photos] if isinstance(photos, str | os.PathLike) else photos)]
     return plan(find_weights.resolve(model), names, options)
+
+
+def export_model(model: str | Path, output: Name, options: ExportOptions | None = None, **changes: Any) -> Exported:
+    """Write a generator as ``.onnx``, ``.pt2`` (``torch.export``) or ``.safetensors`` (its tensors by their own names).
+
+    ``changes`` are options of ``gantools export`` by name, such as ``uint8=True`` or ``size=256``. The file's metadata
+    hold what weights files say of themselves. What is written was compared with the network at several sizes: raises
+    GantoolsError where the results differ by more than 1e-4 (float16: 2e-2) in [-1, 1], UsageError for a file that
+    exists or options that do not fit. Nothing is written then.
+    """
+    from gantools.exporting import run
+
+    return run.export_model(model, Path(output), with_changes(options or ExportOptions(), changes, "export"))
 
 
 def estimate(model: str | Path, inputs: Name | Iterable[Name], options: InferOptions | None = None) -> str | None:

@@ -14,6 +14,7 @@ from gantools.cli.commands import (
     directions,
     doctor,
     eval,
+    export,
     generate,
     infer,
     project,
@@ -46,6 +47,7 @@ app.command("mix")(styles.mix)
 app.command("edit")(styles.edit)
 app.command("eval")(eval.evaluate)
 app.command("compare")(compare.compare)
+app.command("export")(export.export)
 app.command("report")(runs.report)
 app.command("watch")(runs.watch)
 app.command("doctor")(doctor.doctor)

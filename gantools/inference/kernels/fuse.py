@@ -37,7 +37,7 @@ def fuse(network: nn.Module, *, enlarge_last: bool = True) -> nn.Module:
     if network.training:
         return network
     fused = copy_sharing_weights(network)
-    replace_children(fused, _without_parametrization)
+    replace_children(fused, without_parametrization)
     _fold_named_norms(fused)
     replace_children(fused, _fuse_sequence)
     if enlarge_last:
@@ -66,7 +66,7 @@ def replace_children(parent: nn.Module, change: Callable[[nn.Module], nn.Module]
             parent.register_module(name, changed)
 
 
-def _without_parametrization(layer: nn.Module) -> nn.Module:
+def without_parametrization(layer: nn.Module) -> nn.Module:
     """A convolution whose weight norm or spectral norm is computed once."""
     if not (isinstance(layer, nn.Conv2d) and is_parametrized(layer)):
         return layer
