@@ -50,12 +50,12 @@ def infer(
     >>> [result.status for result in infer("srgan", ["photos"], output="large", dry_run=True)]
     ['planned', 'planned']
     """
-    from gantools import exporting
+    from gantools.exporting import newest
     from gantools.inference.run import plan_run
 
     options = with_changes(options or DEFAULTS, changes, "infer")
     if options.kernel is None and not options.dry_run:
-        exporting.make_ready(model)
+        newest.make_ready(model)
     run = plan_run(model, inputs, options)
     return run.dry_run() if options.dry_run else run.start(photo_preparation)
 
@@ -71,11 +71,11 @@ def generate(model: str | Path, options: GenerateOptions | None = None, **change
 
 def plan_generation(model: str | Path, options: GenerateOptions) -> Generation:
     """What ``generate`` would make, and where it would be written. Raises UsageError and ModelFileError."""
-    from gantools import exporting
+    from gantools.exporting import newest
     from gantools.generation.run import plan
     from gantools.inference import find_weights
 
-    exporting.make_ready(model)
+    newest.make_ready(model)
     path = find_weights.resolve(model)
     return plan(path, find_weights.label_of(model), options)
 
@@ -93,11 +93,11 @@ def project(
 
 def plan_projection(model: str | Path, photos: Name | Iterable[Name], options: ProjectOptions) -> Projections:
     """What ``project`` would make, and where it would be written. Raises UsageError and ModelFileError."""
-    from gantools import exporting
+    from gantools.exporting import newest
     from gantools.generation.projection.plan import plan
     from gantools.inference import find_weights
 
-    exporting.make_ready(model)
+    newest.make_ready(model)
     names = [os.fspath(each) for each in ([photos] if isinstance(photos, str | os.PathLike) else photos)]
     return plan(find_weights.resolve(model), names, options)
 
@@ -133,14 +133,14 @@ def load_model(model: str | Path, options: InferOptions | None = None, **changes
     >>> load_model("srgan", tta=True)(Image.new("RGB", (16, 12))).size
     (64, 48)
     """
-    from gantools import exporting
+    from gantools.exporting import newest
     from gantools.inference import find_weights
     from gantools.inference.arrays import LoadedModel
     from gantools.inference.image import ImageTranslator
     from gantools.inference.run import check_direction, open_weights
 
     options = with_changes(options or DEFAULTS, changes, "infer")
-    exporting.make_ready(model)
+    newest.make_ready(model)
     path = find_weights.resolve(model)
     check_direction(path, options)
     preparation = photo_preparation(path) if options.source == "photo" else None

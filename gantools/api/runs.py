@@ -121,9 +121,9 @@ def export_weights(run_dir: str | Path, output: str | Path | None = None) -> Pat
     >>> export_weights("mine", "mine.safetensors").name
     'mine.safetensors'
     """
-    from gantools import exporting
+    from gantools.exporting import newest
 
-    path, _ = exporting.export(Path(run_dir), None if output is None else Path(output))
+    path, _ = newest.export(Path(run_dir), None if output is None else Path(output))
     return path
 
 

@@ -101,10 +101,10 @@ def describe_direction(file: Name) -> Facts:
 
 def _weights(model: str | Path) -> Path:
     """The weights file that a model means."""
-    from gantools import exporting
+    from gantools.exporting import newest
     from gantools.inference import find_weights
 
-    exporting.make_ready(model)
+    newest.make_ready(model)
     return find_weights.resolve(model)
 
 

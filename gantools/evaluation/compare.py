@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gantools import exporting, files
+from gantools import files
 from gantools.errors import DataError, UsageError
 from gantools.evaluation.evaluate import choose_metrics, load_metrics, require_folder
 from gantools.evaluation.options import CompareOptions
 from gantools.evaluation.result import Evaluation, Failure
+from gantools.exporting import newest
 from gantools.images.formats import FORMATS
 from gantools.inference import find_weights
 from gantools.jobs import image_files
@@ -92,7 +93,7 @@ def models_and_inputs(words: Sequence[str], most: int) -> ModelsAndInputs:
     inputs = [word for word in words if _is_input(Path(word))]
     models = {}
     for word in (word for word in words if word not in inputs):
-        exporting.make_ready(word)
+        newest.make_ready(word)
         models[word] = find_weights.resolve(word)
     kinds = {find_weights.takes(path, None) for path in models.values()}
     if "latent" in kinds and (inputs or len(kinds) > 1):

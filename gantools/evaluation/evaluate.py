@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from gantools import exporting, recipes
+from gantools import recipes
 from gantools.errors import DataError, UsageError
 from gantools.evaluation.options import EvalOptions, MetricOptions
 from gantools.evaluation.result import Evaluation, parse_limit
+from gantools.exporting import newest
 from gantools.inference import find_weights
 from gantools.metrics import protocols
 from gantools.metrics.protocols import MetricProtocol
@@ -32,7 +33,7 @@ def evaluate(
     model: str | Path, data: Path, options: EvalOptions, overrides: Sequence[str], progress: Progress
 ) -> Evaluation:
     """Measure a model on the images in ``data``, beside baselines that need no model: :func:`gantools.evaluate`."""
-    exporting.make_ready(model)
+    newest.make_ready(model)
     path = find_weights.resolve(model)
     require_folder(data, "--data")
     recipe = find_weights.recipe_of(path)

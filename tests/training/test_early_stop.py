@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from gantools import api, exporting, files
+from gantools import api, files
 from gantools.checkpoint import state, weights
 from gantools.errors import ModelFileError, TrainingError, UsageError
+from gantools.exporting import newest
 from gantools.images.image import Image
 from gantools.images.io import writer
 from gantools.inference import find_weights
@@ -177,7 +178,7 @@ def test_every_kind_of_run_can_be_exported(tiny, tmp_path, spec):
 
 def test_a_run_that_is_being_trained_keeps_its_weights(killed, tmp_path):
     with RunLock(killed):
-        exporting.make_ready(killed)
+        newest.make_ready(killed)
         assert saved_step(killed) == 2
         with pytest.raises(UsageError, match="being trained by process"):
             api.export_weights(killed)
@@ -185,21 +186,21 @@ def test_a_run_that_is_being_trained_keeps_its_weights(killed, tmp_path):
         assert weights.describe(tmp_path / "mine.safetensors").about["step"] == 3
         (killed / "weights" / "last.safetensors").unlink()
         with pytest.raises(UsageError, match=r"no weights yet, and .*being trained by .*weights export RUN -o FILE"):
-            exporting.make_ready(killed)
+            newest.make_ready(killed)
 
 
 def test_what_cannot_be_exported_is_refused(killed, tmp_path):
     for folder in (killed / "checkpoints").iterdir():
         (folder / state.MANIFEST).write_bytes(b"")
-    exporting.make_ready(killed)
+    newest.make_ready(killed)
     assert saved_step(killed) == 2
     with pytest.raises(ModelFileError, match="no intact checkpoint"):
         api.export_weights(killed)
     (killed / "weights" / "last.safetensors").unlink()
     with pytest.raises(UsageError, match=r"no weights yet, and .*no intact checkpoint"):
-        exporting.make_ready(killed)
+        newest.make_ready(killed)
     for other in (tmp_path, "srgan"):
-        exporting.make_ready(other)
+        newest.make_ready(other)
     with pytest.raises(UsageError, match="not a run directory"):
         api.export_weights(tmp_path)
 
