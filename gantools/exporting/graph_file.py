@@ -29,6 +29,8 @@ def made(
     ``header`` is what the file says of itself. Raises UsageError for options that the network cannot have, and
     GantoolsError where it cannot be exported or the file computes something else.
     """
+    if model.sees_masks:
+        raise UsageError("this network takes the mask as a channel; networks that take an image are exported")
     sides = _sides(model, options)
     try:
         return _made(suffix, model, sides, header, options)
