@@ -223,18 +223,26 @@ class FPNOptions(Options):
     name: Literal["fpn"] = "fpn"
     in_channels: int = setting(3, "channels of the input image", ge=1)
     out_channels: int = setting(3, "channels of the output image; as many as the input has unless it is gray", ge=1)
-    base_channels: int = setting(64, "channels of the encoder at half size, doubled at each scale", ge=1)
+    encoder: Literal["strided", "mobilenet_v2", "inception_resnet_v2"] = setting(
+        "strided",
+        "strided: own convolutions, as the next three say | mobilenet_v2, inception_resnet_v2: of RGB, random at first",
+        paper="inception_resnet_v2",
+        why="an encoder of its own needs no foreign weights",
+    )
+    base_channels: int = setting(64, "channels of the strided encoder at half size, doubled at each scale", ge=1)
     max_channels: int = setting(512, "upper bound of the doubling", ge=1)
-    blocks: int = setting(2, "residual blocks at each of the encoder's five scales", ge=0)
+    blocks: int = setting(2, "residual blocks at each of the strided encoder's five scales", ge=0)
     pyramid_channels: int = setting(256, "channels of the pyramid", ge=1, paper=256)
     head_channels: int = setting(128, "channels of each head, halved before the output", ge=2, paper=128)
-    norm: Norm = setting("instance", "normalisation in encoder and pyramid", paper="instance")
+    norm: Norm = setting("instance", "normalisation in pyramid and strided encoder", paper="instance")
     bias: bool | None = setting(None, _BIAS)
 
     @model_validator(mode="after")
     def _residual_fits(self) -> Self:
         if self.in_channels not in (1, self.out_channels):
             raise ValueError("fpn adds its input to the output: make in_channels and out_channels equal")
+        if self.encoder != "strided" and self.in_channels != 3:
+            raise ValueError(f"{self.encoder} sees RGB: make in_channels 3, or the encoder strided")
         return self
 
 

@@ -30,7 +30,10 @@ class StridedConv2d(nn.Conv2d):
             return super().forward(input)
         bias = None if self.bias is None else self.bias.float()
         with torch.autocast("cpu", enabled=False):
-            return functional.conv2d(input.float(), self.weight.float(), bias, self.stride, self.padding).to(small)
+            weight = self.weight.float()
+            return functional.conv2d(input.float(), weight, bias, self.stride, self.padding, groups=self.groups).to(
+                small
+            )
 
     def is_narrow(self, fine: Tensor) -> bool:
         shape = zip(fine.shape[-2:], self.padding, self.kernel_size, self.stride, strict=True)

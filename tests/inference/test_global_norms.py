@@ -25,6 +25,7 @@ GLOBAL: list[Any] = [
     ResNetOptions(base_channels=4, blocks=1, downs=3, downsampling="blurred", upsampling="bilinear"),
     FPNOptions(base_channels=8, max_channels=16, blocks=1, pyramid_channels=16, head_channels=8),
     FPNOptions(base_channels=16, max_channels=64, blocks=0, pyramid_channels=64, head_channels=32, norm="group"),
+    FPNOptions(encoder="mobilenet_v2", pyramid_channels=16, head_channels=8),
     UNetOptions(downs=3, base_channels=8, norm="instance", upsampling="source", skip_activation="leaky_relu"),
     UNetOptions(downs=4, base_channels=4, norm="group", upsampling="resize"),
     SRResNetOptions(channels=8, blocks=4, norm="instance"),

@@ -28,7 +28,7 @@ ReadRows: TypeAlias = Callable[[int, int], Tensor]
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, PackedConv2d, PackedConvTranspose2d)
 _PADDINGS = (nn.ReflectionPad2d, nn.ZeroPad2d, nn.ReplicationPad2d)
 _POINTWISE = (
-    *(nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.Sigmoid, nn.Identity),
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.Sigmoid, nn.Identity),
     *(nn.Dropout, nn.BatchNorm2d, ChannelAffine),
 )
 _POINTWISE_CALLS = (
