@@ -151,7 +151,8 @@ class ResNetLayout(NamedTuple):
     first_block: int
     first_up: int
     last: int
-    out_channels: int
+    channels: tuple[int, int, int]
+    """Of the input, the stem and the output."""
     downs: int
     down: Literal["strided", "blurred"]
     up: Literal["transposed", "resize", "bilinear"]
@@ -163,17 +164,21 @@ class ResNetLayout(NamedTuple):
         """Whether it is CUT's: blurs where it halves or enlarges."""
         return self.down == "blurred" or self.up == "bilinear"
 
+    @property
+    def restores(self) -> bool:
+        """Whether it is DeblurGAN's, which adds its output to the image: with old files' statistics, and dropout."""
+        return self.norm.has_statistics and self.dropout > 0 and self.channels[0] == self.channels[2] and not self.blurs
 
-def _resnet(state: State, layout: ResNetLayout, *, residual: bool = False) -> Found:
-    """A ResnetGenerator of any number of downs and blocks; ``residual``: its output is added to its input."""
-    shapes, blocks = shapes_of(state), layout.first_up - layout.first_block
-    base, inputs = kernel(shapes, "model.1.weight")[:2]
-    norm = layout.norm.name
+
+def _resnet(state: State, layout: ResNetLayout) -> Found:
+    """A ResnetGenerator of any number of downs and blocks."""
+    blocks, norm = layout.first_up - layout.first_block, layout.norm.name
+    inputs, base, outputs = layout.channels
     options = options_of(
         ResNetOptions,
         _resnet_name(blocks),
         in_channels=inputs,
-        out_channels=layout.out_channels,
+        out_channels=outputs,
         base_channels=base,
         downs=layout.downs,
         blocks=blocks,
@@ -181,8 +186,8 @@ def _resnet(state: State, layout: ResNetLayout, *, residual: bool = False) -> Fo
         downsampling=layout.down,
         upsampling=layout.up,
         dropout=layout.dropout,
-        global_residual=residual,
-        bias=_bias(norm, "model.1.bias" in shapes),
+        global_residual=layout.restores,
+        bias=_bias(norm, "model.1.bias" in state),
     )
     filters = _filters(state, layout, base)
     others = {key: stored for key, stored in state.items() if key not in filters}
@@ -191,7 +196,7 @@ def _resnet(state: State, layout: ResNetLayout, *, residual: bool = False) -> Fo
         _renamed(others, _resnet_names(layout), norm),
         partial(_require_binomial, filters) if filters else None,
         mode="train" if norm == "batch" or layout.dropout else "eval",
-        gray="keep" if residual else "color",
+        gray="keep" if layout.restores else "color",
     )
 
 
@@ -205,7 +210,8 @@ def _layout(shapes: Mapping[str, Shape]) -> ResNetLayout | None:
     numbers = [(int(match[1]), match[2] is not None) for match in matches if match]
     blocks = sorted({number for number, in_block in numbers if in_block})
     last = max((number for number, _ in numbers), default=0)
-    if not blocks or kernel(shapes, "model.1.weight")[2:] != (7, 7):
+    base, inputs, *side = kernel(shapes, "model.1.weight")
+    if not blocks or side != [7, 7]:
         return None
     if kernel(shapes, f"model.{last}.weight")[2:] != (7, 7) or blocks != [*range(blocks[0], blocks[-1] + 1)]:
         return None
@@ -219,7 +225,7 @@ def _layout(shapes: Mapping[str, Shape]) -> ResNetLayout | None:
         blocks[0],
         blocks[-1] + 1,
         last,
-        kernel(shapes, f"model.{last}.weight")[0],
+        (inputs, base, kernel(shapes, f"model.{last}.weight")[0]),
         downs,
         "blurred" if blurs else "strided",
         _up(up_layers, f"model.{blocks[-1] + 1}.filt" in shapes, looks_like),
@@ -309,7 +315,7 @@ def _with_norm(state: State, *, instance: bool) -> Found | None:
     found = _unet(state)
     if found is None:
         layout = _layout(shapes_of(state))
-        if layout is None or layout.blurs or (layout.norm.has_statistics and layout.dropout):
+        if layout is None or layout.blurs or layout.restores:
             return None
         found = _resnet(state, layout)
     return found if (found.export.options["norm"] == "instance") == instance else None
@@ -322,12 +328,12 @@ def cut(state: State) -> Found | None:
 
 
 def deblurgan(state: State) -> Found | None:
-    """A ResNet whose InstanceNorm has running statistics. Its output is added to the image, as in its test command.
+    """A ResNet with dropout whose InstanceNorm has running statistics; CycleGAN's old files have those, and no dropout.
 
-    CycleGAN's old files have such statistics too, but no dropout; asked for by name, one without dropout is accepted.
+    That its output is added to the image is not in its files; its test command says so.
     """
     layout = _layout(shapes_of(state))
-    return _resnet(state, layout, residual=True) if layout and layout.norm.has_statistics and not layout.blurs else None
+    return _resnet(state, layout) if layout and layout.restores else None
 
 
 def _family(name: str, origin: str, recipe: str, found: Callable[[State], Found | None]) -> Family:

@@ -170,14 +170,6 @@ def test_dropout_is_drawn_at_the_same_places() -> None:
         torch.testing.assert_close(ours(image), expected, atol=1e-5, rtol=0)
 
 
-def test_deblurgan_without_dropout_is_taken_by_name() -> None:
-    """By itself such a file is one of CycleGAN's, from before PyTorch 0.4."""
-    theirs = lively(resnet(TRACKED, residual=True))
-    found = pix2pix.deblurgan(state_of(theirs))
-    assert found is not None
-    assert difference(theirs, found, torch.rand(1, 3, 16, 24) * 2 - 1) <= 1e-5
-
-
 @pytest.mark.parametrize(
     "theirs",
     [
