@@ -31,7 +31,7 @@ SMALL = {
 OTHER = {
     "compact_restoration": {"channels": (4, 4), "scale_blocks": (1, 1)},
     "compact_sr": {"scale": 3},
-    "fpn": {"norm": "batch"},
+    "fpn": {"norm": "batch", "encoder": "strided"},
     "resnet_unet": {"base_channels": 8},
 }
 """What keeps a network small, by option, and what else a network needs or what is harder to export."""
