@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from gantools.checkpoint import foreign
+from gantools.checkpoint import foreign, onnx_file
 from gantools.checkpoint import tensors as tensor_file
 from gantools.checkpoint.learnt_scale import learnt_scale
 from gantools.errors import ModelFileError
@@ -124,7 +124,12 @@ def save(
 
 
 def describe(path: Path) -> Weights:
-    """Read only the description of a weights file (its tensors stay empty)."""
+    """Read only the description of a weights file, or of an ONNX file (its tensors stay empty)."""
+    if onnx_file.is_onnx(path):
+        try:
+            return _described(onnx_file.describe(path), path)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelFileError(f"{path}: has a description that gantools did not write") from error
     return _open(path, with_tensors=False)
 
 
@@ -136,16 +141,10 @@ def load(path: Path) -> Weights:
 def _open(path: Path, *, with_tensors: bool) -> Weights:
     try:
         with safe_open(path, framework="pt") as stored:
-            header = json.loads((stored.metadata() or {})[_KEY])
-            if header["schema"] != SCHEMA:
-                raise ModelFileError(f"{path}: weights of schema {header['schema']}, this gantools reads {SCHEMA}")
-            data = (header["about"].get("config") or {}).get("data")
-            scale = learnt_scale(data) if isinstance(data, dict) else {}  # which older weights do not state
-            exports = {name: _export({**scale, **fields}) for name, fields in header["exports"].items()}
-            tensors: dict[str, dict[str, Tensor]] = {name: {} for name in exports}
+            described = _described(json.loads((stored.metadata() or {})[_KEY]), path)
             for full in stored.keys() if with_tensors else ():
                 name, _, key = full.partition("/")
-                tensors[name][key] = stored.get_tensor(full)
+                described.tensors[name][key] = stored.get_tensor(full)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read ({error})") from error
     except SafetensorError as error:
@@ -153,7 +152,17 @@ def _open(path: Path, *, with_tensors: bool) -> Weights:
         raise ModelFileError(f"{path}: {what}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileError(f"{path}: a safetensors file, but not gantools weights (no description in it)") from error
-    return Weights(header["recipe"], exports, header["about"], tensors)
+    return described
+
+
+def _described(header: dict[str, Any], path: Path) -> Weights:
+    """What a header says, without tensors."""
+    if header["schema"] != SCHEMA:
+        raise ModelFileError(f"{path}: weights of schema {header['schema']}, this gantools reads {SCHEMA}")
+    data = (header["about"].get("config") or {}).get("data")
+    scale = learnt_scale(data) if isinstance(data, dict) else {}  # which older weights do not state
+    exports = {name: _export({**scale, **fields}) for name, fields in header["exports"].items()}
+    return Weights(header["recipe"], exports, header["about"], {name: {} for name in exports})
 
 
 def _export(fields: dict[str, Any]) -> Export:

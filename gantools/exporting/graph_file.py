@@ -71,12 +71,12 @@ def _made(
 def _sides(model: Model, options: ExportOptions) -> Sides:
     """The sides that the file takes. Raises UsageError for a --size that the network does not take."""
     multiple, minimum = model.generator.size_multiple, model.generator.minimum_size_px
-    for side in options.size or ():
+    for side in options.fixed_px or ():
         if side % multiple or side < minimum:
             raise UsageError(
                 f"--size: {side} px; this network's sides are multiples of {multiple}, at least {minimum} px"
             )
-    return Sides(multiple, minimum, options.size)
+    return Sides(multiple, minimum, options.fixed_px)
 
 
 def _images(count: int, size: tuple[int, int], model: Model, *, uint8: bool) -> Tensor:

@@ -30,7 +30,7 @@ class ExportOptions(CommandOptions):
 
     export: Annotated[str | None, Option("Which network, where the weights hold several.", metavar="NAME")] = None
     size: Annotated[
-        Size | None,
+        Size | int | None,
         Option("Fixed size of the input image [default: any].", metavar="N|WxH", parse=parse_size),
     ] = None
     uint8: Annotated[
@@ -45,3 +45,8 @@ class ExportOptions(CommandOptions):
     ] = "keep"
     opset: Annotated[int, Option("Version of ONNX's operators.", min=LEAST_OPSET, max=MOST_OPSET)] = LEAST_OPSET
     overwrite: Annotated[bool, Option("Replace an existing file.")] = False
+
+    @property
+    def fixed_px(self) -> Size | None:
+        """Height and width of the input, where they are fixed."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size

@@ -11,7 +11,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from gantools.checkpoint import folders, foreign
+from gantools.checkpoint import folders, foreign, onnx_file
 from gantools.errors import ModelFileError, UsageError
 from gantools.jobs.image_files import walk
 from gantools.pretrained import catalogue
@@ -86,7 +86,7 @@ def label_of(
 
 
 def _without_suffix(name: str) -> str:
-    known = (suffix for suffix in (catalogue.SUFFIX, *foreign.SUFFIXES) if name.endswith(suffix))
+    known = (suffix for suffix in (catalogue.SUFFIX, onnx_file.SUFFIX, *foreign.SUFFIXES) if name.endswith(suffix))
     return name.removesuffix(next(known, ""))
 
 
@@ -150,6 +150,8 @@ def recipe_of(path: Path) -> str:
 
 def _header(path: Path) -> dict[str, Any]:
     """What a weights file says of itself. Raises ModelFileError for what is not a weights file."""
+    if onnx_file.is_onnx(path):
+        return onnx_file.describe(path)
     try:
         with safe_open(path, framework="numpy") as stored:
             header = json.loads((stored.metadata() or {})["gantools"])
@@ -167,7 +169,12 @@ def _header(path: Path) -> dict[str, Any]:
 def _may_be_a_name(spec: str) -> bool:
     """Whether it looks like ``deblur`` or ``srgan/psnr``. Of two words the first is that of a folder of weights."""
     first, *others = spec.split("/")
-    if spec.endswith(catalogue.SUFFIX) or first in ("", ".", "..") or "\\" in spec or len(others) > 1:
+    if (
+        spec.endswith((catalogue.SUFFIX, onnx_file.SUFFIX))
+        or first in ("", ".", "..")
+        or "\\" in spec
+        or len(others) > 1
+    ):
         return False
     return not others or any(known.name.startswith(f"{first}/") for known in catalogue.installed())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -16,13 +16,13 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from gantools.checkpoint import weights
+from gantools.checkpoint import onnx_file, weights
 from gantools.checkpoint.weights import Export
 from gantools.devices import set_speed
 from gantools.errors import ModelFileError, UsageError
 from gantools.inference.find_weights import require_image_model, resolve
 from gantools.inference.kernels.select import Layout, NetworkVariants, why_not_compiled
-from gantools.inference.options import LARGEST_SCALE_TO_PX, Precision
+from gantools.inference.options import LARGEST_SCALE_TO_PX, InferOptions, Precision
 from gantools.models import GENERATORS
 from gantools.models.contract import Generator
 from gantools.models.options import RunnableOptions, SpandrelOptions
@@ -74,6 +74,11 @@ class Model:
         return isinstance(self.options, SpandrelOptions) and self.export.takes == "masked"
 
     @property
+    def assumed_bytes_per_px(self) -> float | None:
+        """Memory of the activations per input pixel where it cannot be measured; None: it can."""
+        return None
+
+    @property
     def generator(self) -> Generator:
         """The network as what it says about itself."""
         return cast(Generator, self.network)
@@ -96,11 +101,16 @@ def open_model(
     Raises ModelFileError when the file does not hold what it describes, UsageError when ``export`` is not in it or the
     others are not of such a network.
     """
+    if onnx_file.is_onnx(path):
+        from gantools.inference import onnx_model
+
+        asked = InferOptions(precision=precision, compile=compile, export=export, device=str(device), fast=fast)
+        return onnx_model.open_for(path, asked if blend is None else replace(asked, blend=blend.share))
     set_speed(device, fast=fast)
     described = weights.describe(path)
-    name = _chosen(described.exports, export, path)
+    name = chosen(described.exports, export, path)
     require_image_model(path, name)
-    options = _options(described.exports[name], path)
+    options = options_of(described.exports[name], path)
     _require_precision(options, precision)
     network: nn.Module
     if isinstance(options, SpandrelOptions):
@@ -141,7 +151,8 @@ def _of_other_code(tensors: Mapping[str, Tensor], export: Export, path: Path) ->
     return network
 
 
-def _chosen(exports: Mapping[str, Export], wanted: str | None, path: Path) -> str:
+def chosen(exports: Mapping[str, Export], wanted: str | None, path: Path) -> str:
+    """The network called ``wanted`` (None: the only one). Raises UsageError."""
     if wanted is not None and wanted not in exports:
         raise UsageError(f"--export {wanted}: {str(path)!r} has no such network{did_you_mean(wanted, exports)}")
     if wanted is None and len(exports) != 1:
@@ -149,7 +160,8 @@ def _chosen(exports: Mapping[str, Export], wanted: str | None, path: Path) -> st
     return wanted or next(iter(exports))
 
 
-def _options(export: Export, path: Path) -> RunnableOptions:
+def options_of(export: Export, path: Path) -> RunnableOptions:
+    """The options that a file states of a network. Raises ModelFileError."""
     try:
         return _OPTIONS.validate_json(json.dumps(export.options))
     except (ValidationError, TypeError) as error:
@@ -167,9 +179,18 @@ def _stored_shapes(path: Path, name: str) -> Shapes:
 
 def _empty_network(options: RunnableOptions, stored: Shapes, export: Export, path: Path) -> nn.Module:
     """The described network without memory for its weights, if the stored tensors and the description fit it."""
-    network = _built(options, len(stored), path)
+    network = described_network(options, len(stored), export, path)
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     _require_equal_shapes(wanted, stored, options.name, path)
+    return network
+
+
+def described_network(options: RunnableOptions, stored: int, export: Export, path: Path) -> nn.Module:
+    """The described network without memory for its weights, of which ``stored`` tensors exist.
+
+    Raises ModelFileError where there is no such network, or the file says something else about it than it does.
+    """
+    network = _built(options, stored, path)
     _require_description(network, options.name, export, path)
     return network
 

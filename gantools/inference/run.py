@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from gantools import files
+from gantools.checkpoint import onnx_file
 from gantools.errors import UsageError
 from gantools.images.formats import DEEP
 from gantools.inference import find_weights
@@ -140,6 +141,11 @@ def open_weights(path: Path, options: InferOptions) -> tuple[Model, str | None]:
 
     Raises ModelFileError or UsageError.
     """
+    if onnx_file.is_onnx(path):
+        from gantools.inference import onnx_model
+
+        opened = onnx_model.open_for(path, options)
+        return opened, opened.note
     from gantools.devices import choose_device, has_bf16
     from gantools.inference.kernels.select import fastest
     from gantools.inference.model import Blend, open_model

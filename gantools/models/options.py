@@ -379,6 +379,14 @@ class SpandrelOptions(Options):
     supports_fp16: bool = setting(False, "whether it can be computed in fp16")
 
 
+class OnnxOptions(Options):
+    """A network in another program's ONNX file: what its graph shows. It can be run, not trained."""
+
+    name: Literal["onnx"] = "onnx"
+    in_channels: int = setting(3, "channels of the input image", ge=1)
+    out_channels: int = setting(3, "channels of the output image", ge=1)
+
+
 GeneratorOptions: TypeAlias = Annotated[
     UNetOptions
     | ResNetOptions
@@ -393,7 +401,7 @@ GeneratorOptions: TypeAlias = Annotated[
     | FPNOptions,
     Field(discriminator="name"),
 ]
-RunnableOptions: TypeAlias = Annotated[GeneratorOptions | SpandrelOptions, Field(discriminator="name")]
+RunnableOptions: TypeAlias = Annotated[GeneratorOptions | SpandrelOptions | OnnxOptions, Field(discriminator="name")]
 """What weights can be of: our own generators, and those of other codes."""
 DiscriminatorOptions: TypeAlias = Annotated[
     PatchGanOptions

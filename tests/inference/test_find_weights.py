@@ -95,7 +95,7 @@ def test_foreign_files_are_named_in_one_line(identity: Path) -> None:
     for name, says in (
         ("new.pth", "'new.pth': is a PyTorch checkpoint; gantools reads"),
         ("old.pth", "is a PyTorch checkpoint; gantools reads"),
-        ("net.onnx", "is an ONNX model"),
+        ("net.onnx", "has 0 inputs; models from one image to one image are run"),
         ("all.zip", "is a zip archive"),
         ("mine.yaml", "is a configuration, not a model: gantools train mine.yaml"),
         ("a.png", "is an image, not a model: type the model first"),

@@ -81,6 +81,8 @@ class ExecutionContext:
     def activation_bytes_per_px(self) -> float:
         """Memory of the network's activations per input pixel; measured at first use."""
         known = _known_bytes.setdefault(self.model.network, {})
+        if (assumed := self.model.assumed_bytes_per_px) is not None:
+            return assumed
         if self.dtype not in known:
             network = self.model.generator
             side_px = -(-max(16, network.minimum_size_px) // network.size_multiple) * network.size_multiple
