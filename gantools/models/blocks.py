@@ -171,5 +171,6 @@ class BlurPool(nn.Module):
         self.padded = ReflectionPad2d(1)
 
     def forward(self, features: Tensor) -> Tensor:
-        # The mean of neighbours twice is the binomial blur: [1, 1] * [1, 1] = [1, 2, 1].
-        return functional.avg_pool2d(functional.avg_pool2d(self.padded(features), 2, 1), 2)
+        taps = torch.tensor([0.25, 0.5, 0.25], device=features.device, dtype=features.dtype)
+        kernel = torch.outer(taps, taps).expand(features.shape[1], 1, 3, 3)
+        return functional.conv2d(self.padded(features), kernel, stride=2, groups=features.shape[1])

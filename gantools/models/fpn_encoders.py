@@ -54,8 +54,8 @@ def mobilenet_v2() -> Encoder:
         levels.append(nn.Sequential(*blocks))
     strides = [[stride for *_, stride in stage] for stage in _MOBILE_STAGES]
     strides[0].insert(0, 2)
-    # Trained at batch 1, BatchNorm needs more than one position at 1/32.
-    return Encoder(levels, tuple(stage[-1][1] for stage in _MOBILE_STAGES), strides, minimum_size_px=64)
+    # In training mode the statistics of BatchNorm at 1/32 are of 16 positions or more; of 4 they are badly conditioned.
+    return Encoder(levels, tuple(stage[-1][1] for stage in _MOBILE_STAGES), strides, minimum_size_px=128)
 
 
 def _inverted_residual(inputs: int, outputs: int, expansion: int, stride: int) -> nn.Sequential | Residual:

@@ -170,10 +170,10 @@ class Pyramid(nn.Module):
 @pytest.mark.parametrize(
     ("encoder", "norm", "size", "lacks"),
     [
-        (MOBILE, TRACKED, (64, 96), "nothing"),
-        (MOBILE, TRACKED, (64, 64), "num_batches_tracked"),  # PyTorch before 0.4
-        (MOBILE, nn.BatchNorm2d, (128, 64), "num_batches_tracked"),
-        (MOBILE, nn.InstanceNorm2d, (64, 64), "nothing"),
+        (MOBILE, TRACKED, (128, 160), "nothing"),
+        (MOBILE, TRACKED, (128, 128), "num_batches_tracked"),  # PyTorch before 0.4
+        (MOBILE, nn.BatchNorm2d, (160, 128), "num_batches_tracked"),
+        (MOBILE, nn.InstanceNorm2d, (128, 128), "nothing"),
         (INCEPTION, TRACKED, (128, 160), "nothing"),
     ],
 )

@@ -25,8 +25,8 @@ class FPN(nn.Module):
     to 1/32 are enlarged to 1/4 and concatenated; two smoothing convolutions bring them to full size, the 1/2 scale
     added between, and the result is added to the image: y = clamp(x + tanh(…), -1, 1).
 
-    Shapes: (N, in_channels, H, W) → (N, out_channels, H, W), H and W multiples of 32; at least 64 with MobileNet, at
-    least 128 with Inception-ResNet.
+    Shapes: (N, in_channels, H, W) → (N, out_channels, H, W), H and W multiples of 32, at least 128 with an encoder
+    of DeblurGAN-v2.
     Range: [-1, 1] → [-1, 1].
     Paper: Kupyn 2019, arXiv 1908.03826 (DeblurGAN-v2); Lin 2017, arXiv 1612.03144.
     Differs from the paper: unless told otherwise the encoder is strided convolutions with residual blocks of its own,
