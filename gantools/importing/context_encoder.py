@@ -17,6 +17,7 @@ from gantools.importing.generators import (
     found_generator,
     kernel,
     options_of,
+    renamed_layers,
     shapes_of,
     with_batch_counts,
 )
@@ -75,10 +76,8 @@ def _tensors(state: State, downs: int, base: int, channels: int) -> dict[str, St
     for level in range(downs - 1):
         norm = 3 * downs + 3 + 3 * level
         layers |= {f"main.{norm}": f"decoder.{level}.0", f"main.{norm + 2}": f"decoder.{level}.2"}
-    split = ((key.rpartition("."), stored) for key, stored in state.items())
-    tensors = {f"{layers.get(layer, layer)}.{part}": stored for (layer, _, part), stored in split}
     zeros = {"encoder.0.0.bias": _zeros(base), f"decoder.{downs - 2}.2.bias": _zeros(channels)}
-    return with_batch_counts({**zeros, **tensors})
+    return with_batch_counts({**zeros, **renamed_layers(layers, state)})
 
 
 def _zeros(count: int) -> Stored:

@@ -20,6 +20,7 @@ from gantools.importing.generators import (
     found_generator,
     kernel,
     options_of,
+    renamed_by,
     shapes_of,
     with_batch_counts,
 )
@@ -79,7 +80,7 @@ def _tensors(state: State, encoder: EncoderName, norm: NormName, head: int) -> d
     left_out = rf"{_WHOLE_ENCODER}|{_STATISTICS}" if norm == "instance" else _WHOLE_ENCODER
     names = _MOBILE if encoder == "mobilenet_v2" else _INCEPTION
     kept = {key: stored for key, stored in state.items() if not re.fullmatch(left_out, key)}
-    tensors = {renamed(_PYRAMID, renamed(names, key)): stored for key, stored in kept.items()}
+    tensors = renamed_by(lambda key: renamed(_PYRAMID, renamed(names, key)), kept)
     smooth = tensors.get("smooth.0.weight")
     if smooth is not None and len(smooth.shape) == 4 and smooth.shape[1] == 4 * head:
         tensors["smooth.0.weight"] = smooth.changed(smooth.shape, _quarters_reversed)

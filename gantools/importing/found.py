@@ -22,7 +22,7 @@ State: TypeAlias = Mapping[str, Stored]
 Names: TypeAlias = Iterable[tuple[str, Callable[..., str]]]
 """Patterns of a tensor's names, and what makes the other name of their groups."""
 
-_SHOWN = 3
+_SHOWN, _LONGEST_SHOWN = 3, 100
 
 
 def renamed(names: Names, key: str) -> str:
@@ -82,7 +82,9 @@ def _read(key: str, stored: Stored, dtype: torch.dtype) -> Tensor:
 
 
 def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:_SHOWN]) + (f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else "")
+    """The first names, each on one line whatever it holds."""
+    shown = [repr(key[:_LONGEST_SHOWN])[1:-1] for key in keys[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else "")
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,24 @@ def found_generator(
     return Found(Export("generator", options.model_dump(mode="json"), *sizes, **about), build, tensors, complete)
 
 
+def renamed_by(name: Callable[[str], str], state: State) -> dict[str, Stored]:
+    """The tensors by the names that ``name`` makes of theirs. Raises ModelFileError where two become one."""
+    made = {name(key): stored for key, stored in state.items()}
+    if len(made) < len(state):
+        raise ModelFileError("has some of its tensors twice, under names of two codes")
+    return made
+
+
+def renamed_layers(layers: Mapping[str, str], state: State) -> dict[str, Stored]:
+    """The tensors of ``layers`` (their names to ours) by our names, others by their own."""
+
+    def name(key: str) -> str:
+        layer, _, part = key.rpartition(".")
+        return f"{layers.get(layer, layer)}.{part}"
+
+    return renamed_by(name, state)
+
+
 def with_batch_counts(tensors: State) -> dict[str, Stored]:
     """The tensors, and how many batches each BatchNorm has seen: 0 in files of PyTorch before 0.4, which lack it."""
     norms = [key.removesuffix("running_var") for key in tensors if key.endswith("running_var")]

@@ -23,6 +23,7 @@ from gantools.importing.generators import (
     found_generator,
     kernel,
     options_of,
+    renamed_layers,
     shapes_of,
     with_batch_counts,
 )
@@ -133,12 +134,8 @@ def _halves_swapped(weight: Tensor) -> Tensor:
 
 def _renamed(state: State, layers: Mapping[str, str], norm: NormName) -> dict[str, Stored]:
     """The tensors of ``layers`` by our names, others by their own; without statistics that InstanceNorm never uses."""
-    split = ((key.rpartition("."), stored) for key, stored in state.items())
-    tensors = {
-        f"{layers.get(layer, layer)}.{part}": stored
-        for (layer, _, part), stored in split
-        if norm == "batch" or part not in STATISTICS
-    }
+    kept = {key: each for key, each in state.items() if norm == "batch" or key.rpartition(".")[2] not in STATISTICS}
+    tensors = renamed_layers(layers, kept)
     return with_batch_counts(tensors) if norm == "batch" else tensors
 
 

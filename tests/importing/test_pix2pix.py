@@ -207,6 +207,20 @@ def test_near_misses_are_named(theirs: nn.Module, said: str) -> None:
         first_found(pix2pix.FAMILIES, state_of(theirs))
 
 
+def test_names_of_two_codes_are_refused() -> None:
+    state = state_of(resnet(INSTANCE))
+    with pytest.raises(ModelFileError, match="under names of two codes"):
+        first_found(pix2pix.FAMILIES, {**state, "stem.1.weight": state["model.1.weight"]})
+
+
+def test_names_are_shown_on_one_line() -> None:
+    state = state_of(resnet(INSTANCE))
+    state[f"model.4.scale\n{'x' * 1000}"] = state["model.1.bias"]
+    said = outcome(pix2pix.FAMILIES, state)
+    assert said.startswith("has downs.0.scale\\nxxx")
+    assert len(said) < 200
+
+
 def test_another_blur_is_refused() -> None:
     theirs = lively(resnet(INSTANCE, blurs="down"))
     theirs.model[7].filt.fill_(1 / 9)
