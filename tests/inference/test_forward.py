@@ -88,6 +88,15 @@ def test_tiles_equal_the_whole_image(options: Any, size: tuple[int, int], monkey
         assert off.max() <= (tile < 110)  # torch computes very small maps with other kernels: the last digit may differ
 
 
+@pytest.mark.parametrize("rows_px", [4, 16])
+def test_dense_blocks_by_rows_equal_the_whole(rows_px: int) -> None:
+    model, pixels = build_model(RRDBOptions(channels=16, growth_channels=8, blocks=2)), image(50, 37)
+    io = TileIO.of(pixels, model)
+    context = ExecutionContext(model, None, None, False, CpuMemory())
+    assert forward._compute_bands(io, Tiling(rows_px=rows_px, bands=(io.grid.whole().columns,)), context)
+    assert np.abs(io.result.astype(int) - translate(pixels, model, tile=0)).max() <= 1
+
+
 def test_tiles_of_16_bit_images_are_computed_in_float32() -> None:
     model, pixels = build_model(LOCAL[0], torch.bfloat16), image(50, 40, np.uint16)
     difference = translate(pixels, model, tile=16).astype(int) - translate(pixels, replace(model, autocast=None))

@@ -15,7 +15,14 @@ from gantools.inference.tiling.forward import translate
 from gantools.inference.tiling.global_norms import ChannelSums, NormPasses
 from gantools.inference.tiling.row_pass import NotByRows, trace_steps
 from gantools.models.blocks import InstanceNorm
-from gantools.models.options import CompactSROptions, FPNOptions, ResNetOptions, SRResNetOptions, UNetOptions
+from gantools.models.options import (
+    CompactSROptions,
+    FPNOptions,
+    ResNetOptions,
+    RRDBOptions,
+    SRResNetOptions,
+    UNetOptions,
+)
 from tests.inference.networks import CPU, SEES_EVERYTHING, LimitedMemory, build_model, build_network, image, label
 
 GLOBAL: list[Any] = [
@@ -32,6 +39,8 @@ GLOBAL: list[Any] = [
     SRResNetOptions(channels=4, blocks=1, norm="group", scale=2),
 ]
 FIXED: list[Any] = [
+    RRDBOptions(channels=8, growth_channels=4, blocks=1),
+    RRDBOptions(channels=8, growth_channels=4, blocks=1, scale=2, unshuffle=2),
     ResNetOptions(base_channels=4, blocks=2, norm="batch"),
     ResNetOptions(base_channels=4, blocks=2, norm="batch", downsampling="blurred", upsampling="bilinear"),
     FPNOptions(base_channels=4, max_channels=8, blocks=1, pyramid_channels=8, head_channels=4, norm="none"),

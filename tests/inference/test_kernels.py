@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from gantools.inference.kernels import onednn, select
-from gantools.inference.kernels.fuse import before_pixel_shuffle, fuse, to_subpixel_convolution
+from gantools.inference.kernels import dense, onednn, select
+from gantools.inference.kernels.fuse import Doubling, before_pixel_shuffle, fuse, to_subpixel_convolution
 from gantools.inference.kernels.select import NetworkVariants
 from gantools.models.blocks import InstanceNorm
 from gantools.models.options import (
@@ -19,9 +19,12 @@ from gantools.models.options import (
     CompactSROptions,
     ContextEncoderOptions,
     FPNOptions,
+    MSRResNetOptions,
     ResNetOptions,
     ResNetUNetOptions,
+    RRDBOptions,
     SRResNetOptions,
+    SRVGGOptions,
     UNetOptions,
 )
 from gantools.models.strided import StridedConv2d, StridedConvTranspose2d
@@ -36,8 +39,12 @@ NETWORKS: list[Any] = [
     ResNetOptions(base_channels=8, blocks=2, norm="batch", global_residual=True),
     SRResNetOptions(channels=8, blocks=2),
     SRResNetOptions(channels=8, blocks=2, scale=2, tanh=True, body_end="prelu"),
-    SRResNetOptions(channels=8, blocks=1, scale=1),
+    SRResNetOptions(channels=8, blocks=1, scale=1, channel_slopes=True, imagenet_input=True),
     SRResNetOptions(channels=8, blocks=1, norm="group"),
+    RRDBOptions(channels=16, growth_channels=8, blocks=2),
+    RRDBOptions(channels=12, growth_channels=8, blocks=1, scale=2, unshuffle=2),
+    MSRResNetOptions(channels=8, blocks=1),
+    SRVGGOptions(channels=8, blocks=2),
     CompactSROptions(channels=8, blocks=2),
     CompactSROptions(channels=8, blocks=1, upsampling_channels=8),
     CompactSROptions(channels=8, blocks=2, activation="leaky_relu", scale=3),
@@ -269,3 +276,52 @@ def test_asking_whether_they_work_leaves_the_random_numbers_alone() -> None:
     torch.manual_seed(5)
     onednn.is_supported(torch.float32)
     assert torch.equal(torch.rand(1), wanted)
+
+
+def test_a_doubling_is_repeated_pixels_and_a_convolution() -> None:
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(4, 3, 3, padding=1).requires_grad_(False)
+    for size in ((6, 9), (1, 1), (1, 5)):
+        small = torch.randn(2, 4, *size)
+        wanted = convolution(nn.functional.interpolate(small, scale_factor=2)).relu()
+        torch.testing.assert_close(Doubling(convolution, nn.ReLU())(small), wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.skipif(not onednn.is_supported(torch.float32), reason="this CPU computes the plain blocks")
+@pytest.mark.parametrize("part_px", [1, 40, 10_000])
+def test_features_in_slots_and_an_enlargement_in_parts_change_nothing(
+    part_px: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, given = build_network(RRDBOptions(channels=16, growth_channels=8, blocks=2)), noise(11, 17, count=2)
+    monkeypatch.setattr(dense, "PART_BYTES", part_px * 2 * 16 * 16 * 4)
+    packed_network = onednn.pack(fuse(network), torch.float32)
+    made = dense.for_whole_images(packed_network)
+    kinds = {type(module) for module in made.modules()}
+    assert {dense.SlottedGroups, dense.InParts} <= kinds
+    with torch.inference_mode():
+        torch.testing.assert_close(made(given), network(given), atol=1e-5, rtol=0)
+        torch.testing.assert_close(packed_network(given), network(given), atol=1e-5, rtol=0)
+
+
+@pytest.mark.skipif(not onednn.is_supported(torch.float32), reason="this CPU computes the plain blocks")
+def test_features_that_fill_no_whole_slots_are_put_together() -> None:
+    network = build_network(RRDBOptions(channels=12, growth_channels=8, blocks=1))
+    made = dense.for_whole_images(onednn.pack(fuse(network), torch.float32))
+    assert not [module for module in made.modules() if isinstance(module, dense.SlottedGroups)]
+    with torch.inference_mode():
+        torch.testing.assert_close(made(noise(9, 8)), network(noise(9, 8)), atol=1e-5, rtol=0)
+
+
+def test_without_convolutions_in_three_dimensions_blocks_are_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(*_: Any) -> torch.Tensor:
+        raise RuntimeError("not on this CPU")
+
+    monkeypatch.setattr(dense.PackedConv3d, "forward", forward)
+    dense.works.cache_clear()
+    try:
+        packed_network = onednn.pack(
+            fuse(build_network(RRDBOptions(channels=16, growth_channels=8, blocks=1))), torch.float32
+        )
+        assert dense.for_whole_images(packed_network) is packed_network
+    finally:
+        dense.works.cache_clear()

@@ -32,9 +32,11 @@ class PackedLayer(nn.Module):
     The layout depends on the size of the map alone, not on earlier maps; it changes the time, never a bit.
     """
 
-    def __init__(self, source: nn.Conv2d | nn.ConvTranspose2d, dtype: torch.dtype) -> None:
+    memory_format = torch.channels_last
+
+    def __init__(self, source: nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d, dtype: torch.dtype) -> None:
         super().__init__()
-        self.padding, self.stride = list(cast(tuple[int, int], source.padding)), list(source.stride)
+        self.padding, self.stride = list(cast("tuple[int, ...]", source.padding)), list(source.stride)
         self.dilation, self.groups = list(source.dilation), source.groups
         self.weight, self.bias = source.weight.detach(), None if source.bias is None else source.bias.detach()
         self.dtype = dtype
@@ -62,9 +64,13 @@ class PackedLayer(nn.Module):
         if key not in self.layouts:
             if len(self.layouts) == _MOST_LAYOUTS:
                 self.layouts.pop(next(iter(self.layouts)))
-            weight = self.weight.to(dtype, memory_format=torch.channels_last)
+            weight = self.weight.to(dtype, memory_format=self.memory_format)
             self.layouts[key] = self.reordered(weight, key[1]), None if self.bias is None else self.bias.to(dtype)
-        return _as_input(features, dtype), self.layouts[key]
+        return self.as_input(features, dtype), self.layouts[key]
+
+    def as_input(self, features: Tensor, dtype: torch.dtype) -> Tensor:
+        """The map in the type and layout to compute with."""
+        return features.to(dtype).contiguous(memory_format=self.memory_format)
 
     def layout_size(self, features: Tensor) -> Size:
         """The size of map that the weights are laid out for."""
@@ -89,12 +95,23 @@ class PackedConv2d(PackedLayer):
         if added is None:
             made = compute(given, *how, self.activation, self.parameters_of_activation, "")
         else:
-            made = compute(given, _as_input(added, self.dtype), *how, "add", 1.0, None, [], None)
+            made = compute(given, self.as_input(added, self.dtype), *how, "add", 1.0, None, [], None)
         return cast(Tensor, made).to(self.dtype)
 
     def reordered(self, weight: Tensor, size: Size) -> Tensor:
         how = (self.padding, self.stride, self.dilation, self.groups)
         shape = [1, weight.shape[1] * self.groups, *size]
+        return cast(Tensor, torch.ops.mkldnn._reorder_convolution_weight(weight, *how, shape))
+
+
+class PackedConv3d(PackedConv2d):
+    """The same in three dimensions, with a kernel as deep as the map. Shapes: (N, C, D, H, W) → (N, C', 1, H, W)."""
+
+    memory_format = torch.channels_last_3d
+
+    def reordered(self, weight: Tensor, size: Size) -> Tensor:
+        how = (self.padding, self.stride, self.dilation, self.groups)
+        shape = [1, weight.shape[1], weight.shape[2], *size]
         return cast(Tensor, torch.ops.mkldnn._reorder_convolution_weight(weight, *how, shape))
 
 
@@ -165,15 +182,15 @@ def _replacement(layer: nn.Module, dtype: torch.dtype) -> nn.Module:
         return PackedResidual(nn.Sequential(*before), cast(PackedConv2d, last)) if sums else layer
     if isinstance(layer, InstanceNorm) and dtype == torch.float32:
         return ContiguousInstanceNorm(layer)
+    if isinstance(layer, nn.PReLU):  # with a slope per channel; torch wants slopes of the features' type
+        slopes = nn.PReLU(layer.num_parameters, device="meta")
+        slopes.weight = nn.Parameter(layer.weight.to(dtype))
+        return slopes
     if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros":
         return PackedConv2d(layer, dtype)
     if isinstance(layer, nn.ConvTranspose2d) and layer.padding_mode == "zeros":
         return PackedConvTranspose2d(layer, dtype)
     return layer
-
-
-def _as_input(features: Tensor, dtype: torch.dtype) -> Tensor:
-    return features.to(dtype).contiguous(memory_format=torch.channels_last)
 
 
 @cache

@@ -16,6 +16,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from gantools import speed
 from gantools.inference.kernels.compile import CompiledNetwork
+from gantools.inference.kernels.dense import for_whole_images
 from gantools.inference.kernels.fuse import copy_sharing_weights, fuse
 from gantools.inference.kernels.onednn import is_supported, pack
 from gantools.models.blocks import GLOBAL_NORMS
@@ -58,15 +59,21 @@ class NetworkVariants:
         if (dtype, compiled) in self._made:
             return self._made[dtype, compiled]
         made: Network
-        layout = self.layouts.get(dtype) or usual_layout(self.network, self.device, dtype)
         if compiled:
             made = CompiledNetwork(plain_variant(self.network, self.device, dtype), dtype)
-        elif layout == "packed":
-            made = pack(fuse(self.network), dtype or torch.float32)
+        elif self._layout(dtype) == "packed":
+            made = for_whole_images(pack(fuse(self.network), dtype or torch.float32))
         else:
-            made = plain_variant(self.network, self.device, dtype, layout)
+            made = plain_variant(self.network, self.device, dtype, self._layout(dtype))
         self._made[dtype, compiled] = made
         return made
+
+    def by_layers(self, dtype: torch.dtype | None) -> nn.Module | None:
+        """The packed form layer by layer, of which rows can be computed one after the other; None without one."""
+        return pack(fuse(self.network), dtype or torch.float32) if self._layout(dtype) == "packed" else None
+
+    def _layout(self, dtype: torch.dtype | None) -> Layout:
+        return self.layouts.get(dtype) or usual_layout(self.network, self.device, dtype)
 
 
 def plain_variant(

@@ -62,9 +62,9 @@ def row_network(model: Model, dtype: torch.dtype | None) -> RowNetwork | None:
     known = _known.setdefault(model.network, {})
     if dtype in known or model.network.training:
         return known.get(dtype)
-    variant, network = model.variants.variant(dtype), model.generator
+    network = model.generator
     side_px = -(-2 * max(8, network.minimum_size_px) // network.size_multiple) * network.size_multiple
-    packed = variant if isinstance(variant, nn.Module) and not has_global_norm(model.network) else None
+    packed = None if has_global_norm(model.network) else model.variants.by_layers(dtype)
     try:
         steps = trace_steps(packed or model.network, side_px, model.options.in_channels, model.device)
         known[dtype] = RowNetwork(steps, None if packed else dtype)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from gantools.inference.kernels.fuse import Doubling
 from gantools.inference.kernels.onednn import PackedConv2d, PackedConvTranspose2d
 from gantools.models.blocks import BlurPool, InstanceNorm
 from gantools.models.encoders import ChannelAffine
@@ -32,7 +33,7 @@ _POINTWISE = (
     *(nn.Dropout, nn.BatchNorm2d, ChannelAffine),
 )
 _POINTWISE_CALLS = (
-    *(operator.add, operator.sub, operator.mul, operator.truediv, torch.tanh, torch.relu, torch.cat),
+    *(operator.add, operator.sub, operator.mul, operator.truediv, torch.add, torch.tanh, torch.relu, torch.cat),
     *("relu", "clamp", "sigmoid", "tanh"),
 )
 _RESIZING = (nn.PixelShuffle, nn.PixelUnshuffle, nn.Upsample, BlurPool)
@@ -158,6 +159,8 @@ def _layer_halo(layer: nn.Module, padded: int) -> Halo:
         return Halo().convolution(3, 2)
     if isinstance(layer, nn.Upsample) and (layer.mode, layer.scale_factor, padded) == ("bilinear", 2, 0):
         return Halo().interpolated()
+    if isinstance(layer, Doubling):
+        return Halo(1, 1)
     if padded or (isinstance(layer, nn.Upsample) and layer.mode != "nearest"):
         raise NotByRows(type(layer).__name__)
     return Halo()

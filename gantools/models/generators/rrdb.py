@@ -67,7 +67,7 @@ class DenseGroup(nn.Module):
         self.blocks = nn.Sequential(*(DenseBlock(channels, growth_channels) for _ in range(_DENSE_BLOCKS)))
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + cast(Tensor, self.blocks(features)) * RESIDUAL_SHARE
+        return torch.add(features, cast(Tensor, self.blocks(features)), alpha=RESIDUAL_SHARE)
 
 
 class DenseBlock(nn.Module):
@@ -78,6 +78,7 @@ class DenseBlock(nn.Module):
 
     def __init__(self, channels: int, growth_channels: int) -> None:
         super().__init__()
+        self.channels, self.growth_channels = channels, growth_channels
         widths = [channels + number * growth_channels for number in range(_DENSE_LAYERS)]
         self.layers = nn.ModuleList(
             nn.Sequential(_convolution(width, growth_channels), nn.LeakyReLU(LEAKY_SLOPE)) for width in widths[:-1]
@@ -90,7 +91,7 @@ class DenseBlock(nn.Module):
         known = features
         for layer in self.layers:
             known = torch.cat((known, layer(known)), dim=1)
-        return features + cast(Tensor, self.last(known)) * RESIDUAL_SHARE
+        return torch.add(features, cast(Tensor, self.last(known)), alpha=RESIDUAL_SHARE)
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
@@ -101,8 +102,14 @@ def _doubling(channels: int) -> list[nn.Module]:
     return [nn.Upsample(scale_factor=2), _convolution(channels, channels), nn.LeakyReLU(LEAKY_SLOPE)]
 
 
-def _halo(blocks: int, doublings: int, unshuffle: int) -> Halo:
+def enlargement_halo(doublings: int) -> Halo:
+    """What an aligned tile of the output needs of the features before the enlargement."""
     halo = Halo().convolution(3, times=2)
     for _ in range(doublings):
         halo = halo.convolution(3).enlarged(2)
+    return halo
+
+
+def _halo(blocks: int, doublings: int, unshuffle: int) -> Halo:
+    halo = enlargement_halo(doublings)
     return halo.convolution(3, times=2 + _DENSE_LAYERS * _DENSE_BLOCKS * blocks).folded(unshuffle)
