@@ -36,7 +36,7 @@ _POINTWISE_CALLS = (
     *(operator.add, operator.sub, operator.mul, operator.truediv, torch.add, torch.tanh, torch.relu, torch.cat),
     *("relu", "clamp", "sigmoid", "tanh"),
 )
-_RESIZING = (nn.PixelShuffle, nn.PixelUnshuffle, nn.Upsample, BlurPool)
+_RESIZING = (nn.PixelShuffle, nn.PixelUnshuffle, nn.Upsample, BlurPool, Doubling)
 _LEAVES = (*_CONVOLUTIONS, *_PADDINGS, *_POINTWISE, *_RESIZING, InstanceNorm, nn.GroupNorm)
 
 
