@@ -94,5 +94,5 @@ def _refuse_wide_bottleneck(shapes: Mapping[str, Shape]) -> None:
 
 
 FAMILIES: tuple[Family, ...] = (
-    Family("context_encoder", "BoyuanJiang/context_encoder_pytorch", "MIT", "context_encoder", found),
+    Family("context encoder", "BoyuanJiang/context_encoder_pytorch", "MIT", "context_encoder", found),
 )

@@ -130,4 +130,4 @@ def _inception(level: str, layers: str) -> str:
 
 _INCEPTION: Names = ((r"fpn\.enc([0-4])\.(.+)", _inception),)
 
-FAMILIES: tuple[Family, ...] = (Family("deblurgan_v2", "VITA-Group/DeblurGANv2", "BSD-2-Clause", "deblur", found),)
+FAMILIES: tuple[Family, ...] = (Family("DeblurGAN-v2", "VITA-Group/DeblurGANv2", "BSD-2-Clause", "deblur", found),)

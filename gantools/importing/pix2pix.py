@@ -339,8 +339,8 @@ def _family(name: str, origin: str, recipe: str, found: Callable[[State], Found 
 
 FAMILIES: tuple[Family, ...] = (
     _family("pix2pix", "junyanz/pytorch-CycleGAN-and-pix2pix", "pix2pix", pix2pix),
-    _family("cyclegan", "junyanz/pytorch-CycleGAN-and-pix2pix", "cyclegan", cyclegan),
-    _family("cut", "taesungp/contrastive-unpaired-translation", "cyclegan", cut),
-    _family("deblurgan", "KupynOrest/DeblurGAN", "deblur", deblurgan),
+    _family("CycleGAN", "junyanz/pytorch-CycleGAN-and-pix2pix", "cyclegan", cyclegan),
+    _family("CUT", "taesungp/contrastive-unpaired-translation", "cyclegan", cut),
+    _family("DeblurGAN", "KupynOrest/DeblurGAN", "deblur", deblurgan),
 )
 """In the order in which they are tried."""

@@ -43,7 +43,7 @@ def test_networks_come_across(downs: int, old: bool) -> None:
     state = state_of(theirs, without="num_batches_tracked" if old else "nothing")
     name, found = first_found(context_encoder.FAMILIES, state)
     assert found is not None
-    assert (name, found.export.mode, found.export.takes) == ("context_encoder", "eval", "masked")
+    assert (name, found.export.mode, found.export.takes) == ("context encoder", "eval", "masked")
     side_px = 4 << downs
     assert found.export.trained_px == side_px
     assert found.export.options["overlap_px"] == 4

@@ -183,7 +183,7 @@ def test_networks_come_across(encoder: str, norm: Any, size: tuple[int, int], la
     state = state_of(theirs, without=lacks)
     name, found = first_found(deblurgan_v2.FAMILIES, state)
     assert found is not None
-    assert (name, found.export.mode) == ("deblurgan_v2", "train")
+    assert (name, found.export.mode) == ("DeblurGAN-v2", "train")
     assert found.export.options["encoder"] == encoder
     assert difference(theirs, found, torch.rand(2, 3, *size) * 2 - 1) <= 1e-5
 
