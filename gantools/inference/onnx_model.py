@@ -228,6 +228,10 @@ def _scale(session: Session, file: OnnxFile, size: tuple[int, int]) -> int:
         made = session.run(np.full((1, file.channels[0], *size), 0.5, dtype=file.image.type))
     except ImageError as error:
         raise ModelFileError(str(error)) from error
+    except MemoryError as error:
+        raise ModelFileError(
+            f"{str(session.path)!r}: wants more memory than there is for an image of {size[1]}×{size[0]} px"
+        ) from error
     scale = made.shape[2] // size[0] if made.ndim == 4 else 0
     if scale < 1 or made.shape != (1, file.channels[1], size[0] * scale, size[1] * scale):
         shape = "×".join(map(str, made.shape))

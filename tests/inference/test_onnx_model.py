@@ -190,6 +190,7 @@ NEGATE = [helper.make_node("Neg", ["image"], ["output"])]
             lambda path: put(path, NEGATE, (1, 3, 8, "w"), (1, 3, 8, "w")),
             "one fixed side; both sides fixed, or",
         ),
+        (lambda path: put(path, NEGATE, (1, 3, 1 << 40, 9), (1, 3, 9, 9)), "images of 9×1099511627776 px alone"),
         (lambda path: put(path, NEGATE, inputs=["image", "mask"]), "has 2 inputs; models from one image to one"),
         (lambda path: put(path, NEGATE, outputs=["output", "image"]), "has 2 outputs; models from one image"),
         (lambda path: put(path, NEGATE, kind=TensorProto.INT64), "'image' is no tensor of float32, float16 or uint8"),
