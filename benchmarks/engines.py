@@ -69,8 +69,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--parity", action="store_true")
     given = parser.parse_args()
-    shipped = [each for each in catalogue.installed() if each.shipped and find_weights.takes(each.path, None) != "latent"]
-    models = given.models or [each.name for each in shipped]
+    shipped = [each for each in catalogue.installed() if each.shipped]
+    models = given.models or [each.name for each in shipped if find_weights.takes(each.path, None) != "latent"]
     with tempfile.TemporaryDirectory() as folder:
         for line in parity_table(Path(folder)) if given.parity else speed_table(models, Path(folder), given):
             print(line, flush=True)

@@ -109,13 +109,16 @@ def onnx_bytes(
 
 
 def run_onnx(content: bytes) -> Run:
-    """An ONNX file as onnxruntime runs it on the CPU."""
+    """An ONNX file as onnxruntime runs it on the CPU. Raises GantoolsError where it does not."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own
+        raise GantoolsError(f"onnxruntime refuses what torch wrote of this network ({_first_line(error)})") from error
     names = [each.name for each in session.get_inputs()]
 
     def run(*inputs: Tensor) -> Tensor:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gantools.errors import UsageError
 from gantools.exporting import baked, graph, parity
@@ -19,53 +19,84 @@ from gantools.exporting.parity import Difference
 from gantools.inference.model import Model
 
 BATCH = "batch"
+Header: TypeAlias = dict[str, Any]
+"""What weights files say of themselves."""
 
 
-def made(
-    suffix: str, model: Model, header: dict[str, Any], options: ExportOptions
-) -> tuple[bytes, tuple[Difference, ...], tuple[str, ...]]:
-    """The content, how it differs from the network, and lines about it.
+@dataclass(frozen=True)
+class Subject:
+    """A network to be written, what it must agree with, and inputs to trace it with and to try it with.
 
-    ``header`` is what the file says of itself. Raises UsageError for options that the network cannot have, and
-    GantoolsError where it cannot be exported or the file computes something else.
+    ``free`` are the free axes of each input, ``axes`` those of inputs and output by our names, ``facts`` what a user of
+    the file must know.
     """
-    if model.sees_masks:
-        raise UsageError("this network takes the mask as a channel; networks that take an image are exported")
-    sides = _sides(model, options)
-    try:
-        return _made(suffix, model, sides, header, options)
-    except graph.GuardedSize:  # features of one pixel are a case of their own to torch
-        return _made(suffix, model, replace(sides, minimum=2 * sides.multiple), header, options)
+
+    network: nn.Module
+    wanted: Callable[..., Tensor]
+    traced: Sequence[Tensor]
+    tried: Sequence[Sequence[Tensor]]
+    free: Sequence[Mapping[int, Any]]
+    axes: Mapping[str, Sequence[str | int]]
+    facts: Mapping[str, Any]
 
 
-def _made(
-    suffix: str, model: Model, sides: Sides, header: dict[str, Any], options: ExportOptions
-) -> tuple[bytes, tuple[Difference, ...], tuple[str, ...]]:
-    network, dropout = baked.baked(model.network, _images(1, sides.example(), model, uint8=False), options)
-    samples = baked.Samples(network, uint8=options.uint8, half=options.half)
-    program = graph.traced(
-        samples,
-        [_images(2, sides.example(), model, uint8=options.uint8)],
-        [sides.dynamic(1 if options.uint8 else 2)],
-    )
-    facts = _facts(model, sides, options, dropout)
-    described = json.dumps({**header, "about": {**header["about"], "exported": facts}})
+def written(
+    subject: Subject, suffix: str, header: Header, options: ExportOptions
+) -> tuple[bytes, tuple[Difference, ...]]:
+    """The content of a file, and how what it computes differs from what is wanted.
+
+    ``header`` is what the file says of itself. Raises GantoolsError where it cannot be exported or computes something
+    else, GuardedSize where torch takes one of the tried inputs for a special case.
+    """
+    program = graph.traced(subject.network, subject.traced, subject.free)
+    described = json.dumps({**header, "about": {**header["about"], "exported": subject.facts}})
     if suffix == ".onnx":
-        plain = {name: str(value) for name, value in facts.items()}
-        content = graph.onnx_bytes(
-            program, options.opset, {**plain, "gantools": described}, _axes(model, sides, options)
-        )
+        plain = {name: str(value) for name, value in subject.facts.items()}
+        content = graph.onnx_bytes(program, options.opset, {**plain, "gantools": described}, subject.axes)
         run, engine = graph.run_onnx(content), f"onnxruntime {version('onnxruntime')}"
     else:
         content = graph.pt2_bytes(program, {"gantools.json": described})
         run, engine = graph.run_pt2(content), f"torch {version('torch')}"
-    reference = baked.without_dropout(model.network) if dropout == "off" else model.network
-    wanted = parity.one_by_one(baked.Samples(reference, uint8=options.uint8, half=False))
-    sizes = dict.fromkeys([(1, sides.smallest()), (2, sides.example(3, 1)), (2, sides.example(2, 4))])
-    inputs = [[_images(count, size, model, uint8=options.uint8)] for count, size in sizes]
-    found = parity.differences(run, engine, wanted, inputs)
+    found = parity.differences(run, engine, subject.wanted, subject.tried)
     parity.require(found, parity.HALF_TOLERANCE if options.half else parity.TOLERANCE)
-    return content, tuple(found), (_line(facts),)
+    return content, tuple(found)
+
+
+def made(
+    suffix: str, model: Model, header: Header, options: ExportOptions
+) -> tuple[bytes, tuple[Difference, ...], tuple[str, ...]]:
+    """The content of a file of ``model``, how it differs from the network, and lines about it.
+
+    Raises UsageError for options that the network cannot have, and GantoolsError as :func:`written` does.
+    """
+    if model.sees_masks:
+        raise UsageError("this network takes the mask as a channel; networks that take an image are exported")
+    sides = _sides(model, options)
+    network, dropout = baked.baked(model.network, _images(1, sides.example(), model, uint8=False), options)
+    try:
+        subject = _subject(network, dropout, model, sides, options)
+        return *written(subject, suffix, header, options), (_line(subject.facts),)
+    except graph.GuardedSize:  # features of one pixel are a case of their own to torch
+        larger = replace(sides, minimum=(sides.least + 1) * sides.multiple)
+        subject = _subject(network, dropout, model, larger, options)
+        return *written(subject, suffix, header, options), (_line(subject.facts),)
+
+
+def _subject(network: nn.Module, dropout: baked.Dropout, model: Model, sides: Sides, options: ExportOptions) -> Subject:
+    def images(count: int, size: tuple[int, int]) -> list[Tensor]:
+        return [_images(count, size, model, uint8=options.uint8)]
+
+    reference = baked.without_dropout(model.network) if dropout == "off" else model.network
+    sizes = dict.fromkeys([(1, sides.smallest()), (2, sides.example(3, 1)), (2, sides.example(2, 4))])
+    return Subject(
+        baked.Samples(network, uint8=options.uint8, half=options.half),
+        parity.one_by_one(baked.Samples(reference, uint8=options.uint8, half=False)),
+        images(2, sides.example()),
+        [images(count, size) for count, size in sizes],
+        [sides.dynamic(1 if options.uint8 else 2)],
+        _axes(model, sides, options),
+        _facts(model, sides, options, dropout),
+    )
 
 
 def _sides(model: Model, options: ExportOptions) -> Sides:
@@ -117,7 +148,7 @@ def _facts(model: Model, sides: Sides, options: ExportOptions, dropout: baked.Dr
     }
 
 
-def _line(facts: dict[str, Any]) -> str:
+def _line(facts: Mapping[str, Any]) -> str:
     """One line about what the file takes and gives."""
     height_width = facts["size_px"]
     sides = (

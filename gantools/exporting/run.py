@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from gantools import __version__, files
 from gantools.errors import GantoolsError, UsageError
@@ -17,12 +17,12 @@ from gantools.inference import find_weights
 from gantools.pretrained.card import read_card
 
 if TYPE_CHECKING:
+    from gantools.checkpoint.weights import Export
     from gantools.exporting.parity import Difference
     from gantools.inference.model import Model
 
 SUFFIXES = (".onnx", ".pt2", ".safetensors")
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
-Header: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -58,18 +58,31 @@ def export_model(model: str | Path, output: Path, options: ExportOptions) -> Exp
     if output.exists() and output.samefile(path):
         raise UsageError(f"{str(output)!r}: is what is to be exported; give another -o")
     if find_weights.takes(path, options.export) == "latent":
-        raise UsageError(f"{str(path)!r} ({recipe}) makes images from noise; networks from image to image are exported")
+        if output.suffix == ".safetensors":
+            raise UsageError(f"{str(path)!r} ({recipe}) makes images from noise; it is exported as .onnx or .pt2")
+        return _exported_latent(path, output, recipe, options)
     import torch
 
     from gantools.inference.model import open_model
 
     opened = open_model(path, export=options.export, device=torch.device("cpu"))
-    header = _header(path, opened, options)
+    header = _header(path, opened.export, options)
     if output.suffix == ".safetensors":
         return Exported(output, path, recipe, (), tuple(_write_tensors(output, opened, header, options)))
     from gantools.exporting import graph_file
 
     content, differences, notes = graph_file.made(output.suffix, opened, header, options)
+    files.write_bytes(output, content)
+    return Exported(output, path, recipe, differences, notes)
+
+
+def _exported_latent(path: Path, output: Path, recipe: str, options: ExportOptions) -> Exported:
+    from gantools.exporting import latent_file
+    from gantools.generation.model import open_model
+
+    opened = open_model(path, options.export)
+    header = _header(path, opened.export, options)
+    content, differences, notes = latent_file.made(output.suffix, opened, header, options)
     files.write_bytes(output, content)
     return Exported(output, path, recipe, differences, notes)
 
@@ -95,7 +108,7 @@ def _require(output: Path, options: ExportOptions) -> None:
         raise UsageError(f"writing ONNX needs {', '.join(missing)}: pip install 'gantools[export]'")
 
 
-def _header(path: Path, model: Model, options: ExportOptions) -> Header:
+def _header(path: Path, export: Export, options: ExportOptions) -> dict[str, Any]:
     """What weights files say of themselves, of this network alone, with the card of installed weights."""
     from gantools.checkpoint import weights
 
@@ -107,12 +120,12 @@ def _header(path: Path, model: Model, options: ExportOptions) -> Header:
     return {
         "schema": weights.SCHEMA,
         "recipe": described.recipe,
-        "exports": {name: asdict(model.export)},
+        "exports": {name: asdict(export)},
         "about": about,
     }
 
 
-def _write_tensors(output: Path, model: Model, header: Header, options: ExportOptions) -> list[str]:
+def _write_tensors(output: Path, model: Model, header: dict[str, Any], options: ExportOptions) -> list[str]:
     """The network's tensors by their own names."""
     from gantools.checkpoint import tensors
 

@@ -71,16 +71,16 @@ def test_what_cannot_be_exported_is_one_line(gantools, model, tmp_path, monkeypa
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_network_without_images_going_in_is_refused(gantools, tmp_path):
+def test_a_discriminator_and_noise_as_plain_weights_are_refused(gantools, tmp_path):
     path = tmp_path / "noise.safetensors"
     exports = {
         "generator": Export("generator", {"name": "mlp"}, 1, 1, takes="latent", latent=Latent(8), image_px=(8, 8)),
         "critic": Export("critic", {"name": "critic"}, 1, 1, takes="judged"),
     }
     weights.save(path, "gan", exports, {name: torch.nn.Linear(2, 2) for name in exports}, {})
-    ended = gantools("export", str(path), "-o", str(tmp_path / "o.onnx"), "--export", "generator")
+    ended = gantools("export", str(path), "-o", str(tmp_path / "o.safetensors"), "--export", "generator")
     assert ended.code == 2
-    assert "makes images from noise; networks from image to image are exported" in ended.only_error
+    assert "makes images from noise; it is exported as .onnx or .pt2" in ended.only_error
     ended = gantools("export", str(path), "-o", str(tmp_path / "o.onnx"), "--export", "critic")
     assert "judges images and makes none" in ended.only_error
 

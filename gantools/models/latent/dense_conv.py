@@ -55,7 +55,7 @@ class DenseConvGenerator(nn.Module):
         features: Tensor = latent
         for layer in self.dense:
             features = layer(joined(features, condition))
-        features = features.reshape(len(features), self.first_channels, *self.start)
+        features = features.reshape(features.shape[0], self.first_channels, *self.start)
         for layer in self.ups:
             features = layer(joined(features, condition))
         return torch.tanh(features / 2)

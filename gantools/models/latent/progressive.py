@@ -43,6 +43,12 @@ class _Growing(nn.Module):
         self.level.fill_(level)
         self.alpha.fill_(alpha)
 
+    def stop_growing(self) -> None:
+        """Make ``level`` and ``alpha`` plain numbers, so that a graph of the network can be drawn."""
+        level, alpha = int(self.level), float(self.alpha)
+        del self.level, self.alpha
+        self.level, self.alpha = level, alpha  # type: ignore[assignment]
+
 
 class ProgressiveGenerator(_Growing):
     """Grows from 4×4: each level doubles the sides by nearest neighbours and has two 3×3 convolutions.

@@ -212,7 +212,7 @@ class Synthesis(nn.Module):
     def forward(self, styles: Tensor, noise: Noise | list[Tensor] = "const") -> Tensor:
         """``noise``: which planes, or the planes themselves, (N or 1, 1, H, W) each, as ``noise_shapes``."""
         planes = [noise] * (self.rows - 1) if isinstance(noise, str) else noise
-        features = self.start.expand(len(styles), -1, -1, -1)
+        features = self.start.expand(styles.shape[0], -1, -1, -1)
         image: Tensor | None = None
         for number, module in enumerate(self.levels):
             level, row = cast(Level, module), max(0, 2 * number - 1)
