@@ -27,12 +27,16 @@ from torch import nn
 
 from gantools import api
 from gantools.checkpoint import weights
+from gantools.checkpoint.weights import Export, Latent
 from gantools.errors import GantoolsError
+from gantools.exporting import latent_file
+from gantools.exporting.options import ExportOptions
+from gantools.generation.model import LatentModel
 from gantools.inference import find_weights
 from gantools.inference.onnx_session import open_session
 from gantools.inference.options import InferOptions
 from gantools.inference.run import open_weights
-from gantools.models import GENERATORS
+from gantools.models import GENERATORS, LATENT_GENERATORS
 from gantools.models.options import GeneratorOptions
 from gantools.pretrained import catalogue
 from gantools.training.recipe import describe_generator
@@ -61,6 +65,16 @@ HARD: list[dict[str, Any]] = [
     {"name": "resnet_unet", "encoder": "resnet34", "base_channels": 8, "self_attention": False, "weight_norm": False},
 ]  # fmt: skip
 
+LATENT: list[dict[str, Any]] = [
+    {"name": "mlp", "latent": Latent(100), "hidden": (8,)},
+    {"name": "dcgan", "latent": Latent(100), "base_channels": 4},
+    {"name": "dense_conv", "latent": Latent(100, classes=("a", "b")), "condition_size": 2, "channels": (4, 4)},
+    {"name": "laplacian", "latent": Latent(100 + 16**2 + 32**2, levels=3), "units": 8, "features": 4},
+    {"name": "progressive", "latent": Latent(512, levels=7), "channel_base": 64, "max_channels": 8},
+    {"name": "stack", "latent": Latent(356, text_size=5), "text_size": 5, "base_channels": 4},
+    {"name": "style", "latent": Latent(512, rows=14), "channel_base": 64, "max_channels": 8},
+]
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Exported files beside gantools itself.")
@@ -79,6 +93,8 @@ def main() -> None:
 def parity_table(folder: Path) -> Iterator[str]:
     yield "| network | options | input → largest difference |"
     yield "|---|---|---|"
+    for each in LATENT:
+        yield latent_row(**each)
     missing = [{"name": name} for name in GENERATORS.names() if name not in {each["name"] for each in HARD}]
     for each in [*HARD, *missing]:
         options = TypeAdapter(GeneratorOptions).validate_python(each)
@@ -96,6 +112,19 @@ def parity_table(folder: Path) -> Iterator[str]:
             yield f"| {options.name} | {changed} | {', '.join(map(str, found.differences))} |"
         except GantoolsError as error:
             yield f"| {options.name} | {changed} | FAILED: {error} |"
+
+
+def latent_row(name: str, latent: Latent, **options: Any) -> str:
+    torch.manual_seed(0)
+    network = LATENT_GENERATORS.factory(name)(**options).requires_grad_(False).eval()
+    export = Export("generator", {"name": name}, 1, 1, takes="latent", latent=latent)
+    model = LatentModel("demo", export, network, torch.device("cpu"))
+    header = {"schema": 1, "recipe": "demo", "exports": {}, "about": {}}
+    try:
+        _, found, _ = latent_file.made(".onnx", model, header, ExportOptions())
+    except GantoolsError as error:
+        return f"| {name} | | FAILED: {error} |"
+    return f"| {name} | | {', '.join(map(str, found))} |"
 
 
 def speed_table(models: list[str], folder: Path, given: argparse.Namespace) -> Iterator[str]:
