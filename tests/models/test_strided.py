@@ -67,6 +67,14 @@ def test_layers_are_right_on_narrow_maps(
         assert max(errors) < 0.02, (height, width, inputs, errors)
 
 
+def test_layers_of_one_channel_each_are_right_on_narrow_maps() -> None:
+    for height, width in SIDES:
+        layer, features = StridedConv2d(8, 8, 3, stride=2, padding=1, groups=8), torch.randn(2, 8, height, width)
+        wide, small = computed(layer, features, small=False), computed(layer, features, small=True)
+        errors = [relative(found, wanted) for found, wanted in zip(small, wide, strict=True)]
+        assert max(errors) < 0.02, (height, width, errors)
+
+
 @pytest.mark.parametrize("kind", [StridedConv2d, StridedConvTranspose2d])
 @pytest.mark.parametrize("side_px", [1, 2, 6])
 def test_float32_is_torchs_own(kind: type[nn.Conv2d], side_px: int) -> None:
