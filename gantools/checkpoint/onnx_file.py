@@ -136,8 +136,11 @@ def _opened(model: Any, path: Path) -> OnnxFile:
     if any(node.op_type == "EPContext" for node in model.graph.node):
         raise ModelFileError("is compiled for one kind of processor (EPContext), which may name any file; not run")
     header = next((each.value for each in model.metadata_props if each.key == KEY), None)
+    described = _header(header)
+    if described is not None and '"takes": "latent"' in json.dumps(described["exports"]):
+        raise ModelFileError("makes images from noise; gantools generate takes the weights that it was exported from")
     image, output = _value(inputs[0]), _value(model.graph.output[0])
-    file = OnnxFile(_header(header), image, output, len(tensors), _printable(model.producer_name))
+    file = OnnxFile(described, image, output, len(tensors), _printable(model.producer_name))
     _require_images(file)
     return file
 
@@ -187,10 +190,11 @@ def _header(text: str | None) -> dict[str, Any] | None:
         return None
     try:
         header = json.loads(text)
-        if not header["exports"] or not isinstance(header["recipe"], str):
+        exports = header["exports"].values()
+        if not exports or not isinstance(header["recipe"], str) or not all(isinstance(each, dict) for each in exports):
             raise KeyError
         return {**header, "exports": dict(header["exports"]), "about": dict(header["about"])}
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ModelFileError("has a description that gantools did not write") from error
 
 

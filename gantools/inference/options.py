@@ -175,7 +175,9 @@ class InferOptions(CommandOptions):
         Option("torch.compile per image size; not worthwhile for a single image.", "--compile/--no-compile"),
     ] = False
     io_workers: Annotated[int | None, Option("Decoder processes; 0: decode in this process.", min=0, max=64)] = None
-    device: Annotated[str, Option("auto, cpu, cuda, cuda:N or mps.", environment="GANTOOLS_DEVICE")] = "auto"
+    device: Annotated[
+        str, Option("auto, cpu, cuda, cuda:N or mps; of ONNX files dml, too.", environment="GANTOOLS_DEVICE")
+    ] = "auto"
     precision: Annotated[Precision, Option("Arithmetic of the network; auto: fp32, the exact one.")] = "auto"
     listed: bool = False
     """The inputs are from a list, which may happen to hold one name or none: ``output`` is a folder for them too."""

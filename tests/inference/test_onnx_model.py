@@ -198,6 +198,10 @@ NEGATE = [helper.make_node("Neg", ["image"], ["output"])]
         (lambda path: put(path, [helper.make_node("Nothing", ["image"], ["output"])]), "onnxruntime refuses it"),
         (lambda path: put(path, NEGATE, metadata={"gantools": "[]"}), "has a description that gantools did not write"),
         (lambda path: put(path, NEGATE, metadata={"gantools": '{"exports": 1}'}), "has a description that gantools"),
+        (
+            lambda path: put(path, NEGATE, metadata={"gantools": '{"recipe": "a", "exports": {"a": 1}, "about": {}}'}),
+            "has a description that gantools",
+        ),
         (lambda path: path.write_bytes(b""), "has 0 inputs"),
         (lambda path: path.write_bytes(b"\xff" * 99), "is no ONNX model, or a damaged one"),
         (lambda path: path.write_bytes(negative(path).read_bytes()[:-9]), "is no ONNX model, or a damaged one"),
