@@ -10,10 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from gantools.inference.kernels import dense, onednn, select
+from gantools.inference.kernels import dense, onednn, select, winograd
 from gantools.inference.kernels.fuse import Doubling, before_pixel_shuffle, fuse, to_subpixel_convolution
 from gantools.inference.kernels.select import NetworkVariants
+from gantools.inference.memory import CpuMemory
+from gantools.inference.tiling.context import ExecutionContext
 from gantools.models.blocks import InstanceNorm
+from gantools.models.generators.rrdb import DenseGroup
 from gantools.models.options import (
     CompactRestorationOptions,
     CompactSROptions,
@@ -28,7 +31,7 @@ from gantools.models.options import (
     UNetOptions,
 )
 from gantools.models.strided import StridedConv2d, StridedConvTranspose2d
-from tests.inference.networks import CPU, build_network
+from tests.inference.networks import CPU, build_model, build_network
 
 NETWORKS: list[Any] = [
     UNetOptions(downs=4, base_channels=8, max_channels=16),
@@ -59,6 +62,7 @@ NETWORKS: list[Any] = [
     ContextEncoderOptions(region="center", downs=3, base_channels=8, bottleneck_channels=16, residual=True),
 ]
 ACTIVATIONS = {"none": nn.Identity(), "relu": nn.ReLU(), "leaky_relu": nn.LeakyReLU(0.2), "tanh": nn.Tanh()}
+PACKED_ONLY = pytest.mark.skipif(not onednn.is_supported(torch.float32), reason="this CPU computes the plain blocks")
 EVERY_NETWORK = pytest.mark.parametrize("options", NETWORKS, ids=lambda options: options.name)
 
 
@@ -287,27 +291,48 @@ def test_a_doubling_is_repeated_pixels_and_a_convolution() -> None:
         torch.testing.assert_close(Doubling(convolution, nn.ReLU())(small), wanted, atol=1e-5, rtol=0)
 
 
-@pytest.mark.skipif(not onednn.is_supported(torch.float32), reason="this CPU computes the plain blocks")
+@PACKED_ONLY
 @pytest.mark.parametrize("part_px", [1, 40, 10_000])
-def test_features_in_slots_and_an_enlargement_in_parts_change_nothing(
-    part_px: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dense_blocks_and_an_enlargement_in_parts_change_nothing(part_px: int, monkeypatch: pytest.MonkeyPatch) -> None:
     network, given = build_network(RRDBOptions(channels=16, growth_channels=8, blocks=2)), noise(11, 17, count=2)
     monkeypatch.setattr(dense, "PART_BYTES", part_px * 2 * 16 * 16 * 4)
     packed_network = onednn.pack(fuse(network), torch.float32)
     made = dense.for_whole_images(packed_network)
     kinds = {type(module) for module in made.modules()}
-    assert {dense.SlottedGroups, dense.InParts} <= kinds
+    assert {winograd.WinogradGroups, dense.InParts} <= kinds
     with torch.inference_mode():
         torch.testing.assert_close(made(given), network(given), atol=1e-5, rtol=0)
         torch.testing.assert_close(packed_network(given), network(given), atol=1e-5, rtol=0)
 
 
-@pytest.mark.skipif(not onednn.is_supported(torch.float32), reason="this CPU computes the plain blocks")
+@PACKED_ONLY
+@pytest.mark.parametrize("size", [(1, 1), (4, 3), (5, 9), (30, 18)])
+@pytest.mark.parametrize("kind", [dense.SlottedGroups, winograd.WinogradGroups])
+def test_dense_blocks_are_those_of_the_network(kind: Any, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(DenseGroup(16, 8), DenseGroup(16, 8)).requires_grad_(False)
+    for parameter in plain.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    given = torch.randn(2, 16, *size)
+    made = kind(onednn.pack(plain, torch.float32))
+    torch.testing.assert_close(made(given), plain(given), atol=1e-5, rtol=1e-5)
+
+
+@PACKED_ONLY
+def test_memory_is_measured_in_parts_that_grow_no_more() -> None:
+    model = build_model(RRDBOptions(channels=16, growth_channels=8, blocks=1))
+    per_px = ExecutionContext(model, None, None, False, CpuMemory()).activation_bytes_per_px()
+    large_maps = 16 * 16 * 4  # of one map of 16 channels, 16 samples per pixel
+    assert per_px < 1.5 * large_maps, "three of them are computed one part after the other"
+    end: Any = next(each for each in model.variants.variant(None).modules() if isinstance(each, dense.InParts))
+    assert end.part_bytes == dense.PART_BYTES
+
+
+@PACKED_ONLY
 def test_features_that_fill_no_whole_slots_are_put_together() -> None:
     network = build_network(RRDBOptions(channels=12, growth_channels=8, blocks=1))
     made = dense.for_whole_images(onednn.pack(fuse(network), torch.float32))
-    assert not [module for module in made.modules() if isinstance(module, dense.SlottedGroups)]
+    assert not [each for each in made.modules() if isinstance(each, dense.SlottedGroups | winograd.WinogradGroups)]
     with torch.inference_mode():
         torch.testing.assert_close(made(noise(9, 8)), network(noise(9, 8)), atol=1e-5, rtol=0)
 

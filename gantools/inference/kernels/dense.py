@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import cast
 
@@ -11,10 +12,11 @@ from torch import Tensor, nn
 
 from gantools.inference.kernels.fuse import Doubling, copy_sharing_weights, replace_children
 from gantools.inference.kernels.onednn import PackedConv2d, PackedConv3d, pack
+from gantools.inference.kernels.winograd import WinogradGroups
 from gantools.inference.tiling.grid import Grid
 from gantools.models.generators.rrdb import RESIDUAL_SHARE, DenseBlock, DenseGroup, RRDBNet, enlargement_halo
 
-PART_BYTES = 16 << 20
+PART_BYTES = 24 << 20
 """Of the largest map of a part. Larger blocks come fresh from the system and are zeroed at first use, each time."""
 
 
@@ -52,15 +54,14 @@ class SlottedGroups(nn.Module):
         count, width = first.inputs, first.width
         _, channels, *sides = features.shape
         buffer = features.new_empty(1, count + len(first.layers), *sides, width, dtype=first.dtype)
-        slots = buffer.permute(0, 4, 1, 2, 3)
-        known = slots[:, :, :count]
-        known.copy_(features.reshape(1, count, width, *sides).transpose(1, 2))
+        slots, known = buffer.permute(0, 4, 1, 2, 3), buffer[0, :count]
+        known.copy_(features.reshape(count, width, *sides).permute(0, 2, 3, 1))
         for group in self.groups:
             given = known.clone()
             for block in cast(nn.ModuleList, group):
                 block(slots)
             torch.add(given, known, alpha=RESIDUAL_SHARE, out=known)
-        return known.transpose(1, 2).reshape(1, channels, *sides)
+        return known.permute(0, 3, 1, 2).reshape(1, channels, *sides)
 
 
 class _SlottedBlock(nn.Module):
@@ -94,7 +95,7 @@ class InParts(nn.Module):
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*layers)
+        self.layers, self.part_bytes = nn.Sequential(*layers), PART_BYTES
         doublings = sum(isinstance(layer, Doubling) for layer in layers)
         self.scale, self.halo_px = 2**doublings, enlargement_halo(doublings).px
         *_, last = layers
@@ -103,7 +104,7 @@ class InParts(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         count, _, height, width = features.shape
         grid, scale = Grid(height, width, 1, self.halo_px), self.scale
-        px = PART_BYTES / (count * self.channels * scale**2 * features.element_size())
+        px = self.part_bytes / (count * self.channels * scale**2 * features.element_size())
         made: Tensor | None = None
         for tile in grid.tiles(grid.largest_side_px(px)):
             part = self.layers(features[:, :, tile.rows.first : tile.rows.last, tile.columns.first : tile.columns.last])
@@ -116,6 +117,21 @@ class InParts(nn.Module):
         return cast(Tensor, made)
 
 
+@contextmanager
+def in_small_parts(network: object) -> Iterator[None]:
+    """Compute an end in parts that grow no more with a small image, where memory is measured on one."""
+    parts = (
+        [layer for layer in network.modules() if isinstance(layer, InParts)] if isinstance(network, nn.Module) else []
+    )
+    for part in parts:
+        part.part_bytes = PART_BYTES >> 10
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.part_bytes = PART_BYTES
+
+
 def _in_slots(layer: nn.Module) -> nn.Module:
     """Groups of dense blocks as one layer, where the channels of their input are a multiple of what is added."""
     if type(layer) is not nn.Sequential or not all(isinstance(each, DenseGroup) for each in layer):
@@ -123,7 +139,11 @@ def _in_slots(layer: nn.Module) -> nn.Module:
     first = cast(DenseBlock, cast(DenseGroup, layer[0]).blocks[0]) if len(layer) else None
     if first is None or first.channels % first.growth_channels:
         return layer
-    return SlottedGroups(cast("Iterable[DenseGroup]", layer))
+    return _groups(cast("Iterable[DenseGroup]", layer), next(_packed(layer)).dtype)
+
+
+def _groups(layers: Iterable[DenseGroup], dtype: torch.dtype) -> nn.Module:
+    return WinogradGroups(layers) if dtype == torch.float32 else SlottedGroups(layers)
 
 
 def _packed(network: nn.Module) -> Iterator[PackedConv2d]:
@@ -138,7 +158,7 @@ def works(dtype: torch.dtype) -> bool:
         torch.manual_seed(0)
         plain, image = nn.Sequential(DenseGroup(16, 8)), torch.rand(1, 16, 9, 7)
     try:
-        made = SlottedGroups(cast("Iterable[DenseGroup]", pack(plain, dtype)))(image.to(dtype))
+        made = _groups(cast("Iterable[DenseGroup]", pack(plain, dtype)), dtype)(image.to(dtype))
     except (RuntimeError, NotImplementedError, AttributeError, TypeError):
         return False  # another torch or CPU: the features are then put together before each convolution
     return torch.allclose(made.float(), plain(image), atol=1e-5 if dtype == torch.float32 else 0.02, rtol=0)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gantools.checkpoint.weights import DROPOUT_SEED
 from gantools.errors import ImageError, UsageError
+from gantools.inference.kernels.dense import in_small_parts
 from gantools.inference.memory import Memory, bytes_per_px
 from gantools.inference.model import Model
 from gantools.inference.tiling.global_norms import RowNetwork, row_network
@@ -88,7 +89,8 @@ class ExecutionContext:
             side_px = -(-max(16, network.minimum_size_px) // network.size_multiple) * network.size_multiple
             variant = self.model.variants.variant(self.dtype)
             channels = self.model.options.in_channels
-            known[self.dtype] = bytes_per_px(lambda image: variant(image).float(), channels, side_px, self.device)
+            with in_small_parts(variant):
+                known[self.dtype] = bytes_per_px(lambda image: variant(image).float(), channels, side_px, self.device)
         return known[self.dtype]
 
 
