@@ -75,7 +75,7 @@ class Model:
 
     @property
     def assumed_bytes_per_px(self) -> float | None:
-        """Memory of the activations per input pixel where it cannot be measured; None: it can."""
+        """Memory of the activations per input pixel where another program computes the network; None: torch does."""
         return None
 
     @property

@@ -19,6 +19,7 @@ from gantools.errors import ImageError, ModelFileError, UsageError
 from gantools.images import ranges
 from gantools.images.ops.resize import reflected_indices
 from gantools.inference.kernels.select import Network, NetworkVariants
+from gantools.inference.memory import bytes_per_px
 from gantools.inference.model import Model, chosen, described_network, options_of
 from gantools.inference.onnx_session import Session, open_session
 from gantools.inference.options import InferOptions
@@ -39,12 +40,13 @@ MAP_BYTES_PER_PX = 512
 
 @dataclass(frozen=True)
 class Facts:
-    """What :class:`gantools.models.contract.Generator` asks for."""
+    """What :class:`gantools.models.contract.Generator` asks for, and memory of the activations per input pixel."""
 
     scale: int
     size_multiple: int
     minimum_size_px: int
     halo_px: int | None
+    bytes_per_px: float
 
 
 class OnnxNetwork(nn.Module):
@@ -60,7 +62,7 @@ class OnnxNetwork(nn.Module):
         self.scale, self.size_multiple = facts.scale, facts.size_multiple
         self.minimum_size_px = 1 if file.fixed_px else facts.minimum_size_px
         self.halo_px = None if file.fixed_px else facts.halo_px
-        self.overlap_px = facts.halo_px
+        self.overlap_px, self.bytes_per_px = facts.halo_px, facts.bytes_per_px
         self.device = nn.Parameter(torch.empty(0), requires_grad=False)  # where images are expected
 
     def forward(self, image: Tensor) -> Tensor:
@@ -132,7 +134,7 @@ class OnnxModel(Model):
 
     @property
     def assumed_bytes_per_px(self) -> float | None:
-        return MAP_BYTES_PER_PX * (1 + self.generator.scale**2)
+        return cast(OnnxNetwork, self.network).bytes_per_px
 
     @property
     def note(self) -> str:
@@ -200,21 +202,26 @@ def _stated(options: RunnableOptions, file: OnnxFile, export: Export, path: Path
         sizes = (export.scale, export.size_multiple, export.minimum_size_px)
         if not all(type(size) is int and 0 < size <= LARGEST_MULTIPLE for size in sizes):
             raise ModelFileError(f"{str(path)!r}: has a description that gantools did not write")
-        return Facts(*sizes, None)
-    network = cast(Generator, described_network(options, file.tensors, export, path))
+        return Facts(*sizes, None, _assumed_bytes(export.scale))
+    empty = described_network(options, file.tensors, export, path).eval()
+    network = cast(Generator, empty)
+    multiple, least = network.size_multiple, network.minimum_size_px
     halo_px = None if export.mode == "train" else network.halo_px  # statistics are those of the image
-    return Facts(network.scale, network.size_multiple, network.minimum_size_px, halo_px)
+    side_px = -(-max(16, least) // multiple) * multiple
+    measured = bytes_per_px(empty, options.in_channels, side_px, torch.device("meta"))  # as torch would take it
+    return Facts(network.scale, multiple, least, halo_px, measured)
 
 
 def _found(session: Session, file: OnnxFile) -> Facts:
     """What a file that does not say it takes, by trying. Raises ModelFileError where nothing works."""
     if file.fixed_px is not None:
-        return Facts(_scale(session, file, file.fixed_px), 1, 1, ASSUMED_HALO_PX)
+        scale = _scale(session, file, file.fixed_px)
+        return Facts(scale, 1, 1, ASSUMED_HALO_PX, _assumed_bytes(scale))
     scale = _scale(session, file, (TRIED_PX, TRIED_PX))
     for multiple in TRIED_MULTIPLES:
         try:
             if _scale(session, file, (TRIED_PX + multiple, TRIED_PX + 3 * multiple)) == scale:
-                return Facts(scale, multiple, TRIED_PX, ASSUMED_HALO_PX)
+                return Facts(scale, multiple, TRIED_PX, ASSUMED_HALO_PX, _assumed_bytes(scale))
         except ModelFileError:
             continue
     raise ModelFileError(
@@ -239,6 +246,10 @@ def _scale(session: Session, file: OnnxFile, size: tuple[int, int]) -> int:
             f"{str(session.path)!r}: makes {shape} of an image of {size[1]}×{size[0]} px, no whole multiple of its size"
         )
     return scale
+
+
+def _assumed_bytes(scale: int) -> float:
+    return MAP_BYTES_PER_PX * (1 + scale**2)
 
 
 def _scaled(kept: slice, scale: int, shift: int = 0) -> slice:

@@ -18,11 +18,14 @@ from gantools.checkpoint import weights
 from gantools.errors import GantoolsError, ImageError, ModelFileError, UsageError
 from gantools.images.io import reader
 from gantools.inference import onnx_session
+from gantools.inference.memory import CpuMemory
 from gantools.inference.model import open_model
 from gantools.inference.onnx_model import OnnxNetwork
+from gantools.inference.tiling.context import ExecutionContext
+from gantools.inference.tiling.forward import translate
 from gantools.models.options import CompactRestorationOptions, CompactSROptions
 from gantools.training.recipe import describe_generator
-from tests.inference.networks import CPU, build_network, image
+from tests.inference.networks import CPU, LimitedMemory, build_network, image
 
 ANY = ("n", 3, "h", "w")
 
@@ -102,6 +105,15 @@ def test_an_exported_file_makes_what_its_weights_make(exported, tmp_path):
         assert np.abs(made.astype(int) - wanted).max() <= (1 if made.dtype == np.uint8 else 2)
     whole = run(onnx_file, image(150, 90))
     assert np.abs(run(onnx_file, image(150, 90), tile=32).astype(int) - whole).max() <= 1
+
+
+def test_what_does_not_fit_the_memory_is_cut(exported):
+    pixels = image(150, 90)
+    ours, model = (open_model(path, export=None, device=CPU) for path in exported)
+    bytes_per_px = ExecutionContext(model, None, None, False, CpuMemory()).activation_bytes_per_px()
+    assert bytes_per_px == ExecutionContext(ours, None, None, False, CpuMemory()).activation_bytes_per_px()
+    made = translate(pixels, model, memory=LimitedMemory(int(bytes_per_px * 100 * 90)))
+    assert np.abs(made.astype(int) - translate(pixels, ours)).max() <= 1
 
 
 def test_files_go_through_the_whole_pipeline(exported, tmp_path):

@@ -73,6 +73,8 @@ class ExecutionContext:
 
     def row_network(self) -> RowNetwork | None:
         """The network for row passes; None where it has to be run on whole images or on tiles."""
+        if self.model.assumed_bytes_per_px is not None:
+            return None  # another program computes it
         return None if self.tta else row_network(self.model, self.dtype)
 
     def activation_bytes(self, px: int) -> int:
