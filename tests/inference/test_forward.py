@@ -18,8 +18,9 @@ from gantools.inference.memory import CpuMemory
 from gantools.inference.model import Model
 from gantools.inference.tiling import context as tiling_context
 from gantools.inference.tiling import forward
-from gantools.inference.tiling.context import ExecutionContext, Tiling
+from gantools.inference.tiling.context import LEAST_ROWS, ExecutionContext, Tiling, choose_row_passes
 from gantools.inference.tiling.forward import start_batch, translate, translate_batch
+from gantools.inference.tiling.grid import Grid
 from gantools.inference.tiling.tile_io import TileIO
 from gantools.models.options import (
     CompactRestorationOptions,
@@ -95,6 +96,18 @@ def test_dense_blocks_by_rows_equal_the_whole(rows_px: int) -> None:
     context = ExecutionContext(model, None, None, False, CpuMemory())
     assert forward._compute_bands(io, Tiling(rows_px=rows_px, bands=(io.grid.whole().columns,)), context)
     assert np.abs(io.result.astype(int) - translate(pixels, model, tile=0)).max() <= 1
+
+
+def test_wide_images_are_not_cut_into_bands_that_are_mostly_halo() -> None:
+    """Few rows of the whole width take more memory than is preferred, and far less time."""
+    model = build_model(RRDBOptions(channels=4, growth_channels=2, blocks=6))
+    grid = Grid(1000, 2000, 1, model.generator.halo_px)
+    per_px = ExecutionContext(model, None, None, False, CpuMemory()).activation_bytes_per_px()
+    preferred = int(2 * per_px * LEAST_ROWS * 1000)
+    ample = ExecutionContext(model, None, None, False, LimitedMemory(1 << 34, preferred=preferred))
+    assert choose_row_passes(grid, ample) == Tiling(rows_px=LEAST_ROWS, bands=(grid.whole().columns,))
+    scarce = ExecutionContext(model, None, None, False, LimitedMemory(preferred, preferred=preferred))
+    assert len(choose_row_passes(grid, scarce).bands) > 1
 
 
 def test_tiles_of_16_bit_images_are_computed_in_float32() -> None:

@@ -140,8 +140,22 @@ def choose_row_passes(grid: Grid, context: ExecutionContext) -> Tiling:
     least = max(LEAST_ROWS, 4 * grid.step_px)
     if not grid.can_tile or px / grid.width >= least:
         return Tiling(rows_px=max(int(px / grid.width), grid.step_px), bands=(grid.whole().columns,))
-    width_px = int(px / least) - 2 * grid.halo_px
-    return Tiling(rows_px=least, bands=tuple(grid.columns(max(width_px, grid.halo_px, grid.step_px))))
+    width_px, whole = int(px / least) - 2 * grid.halo_px, grid.whole()
+    bands = tuple(grid.columns(max(width_px, grid.halo_px, grid.step_px)))
+    if grid.work([Tile(whole.rows, band) for band in bands]) > WASTEFUL_WORK and _rows_fit(grid.width, least, context):
+        bands = (whole.columns,)
+    return Tiling(rows_px=least, bands=bands)
+
+
+def _rows_fit(width_px: int, rows_px: int, context: ExecutionContext) -> bool:
+    """Whether so many rows of the whole width fit the memory, with those that the steps keep between passes."""
+    network = context.row_network()
+    assert network is not None
+    steps = network.steps
+    seen = ((steps[given], step.halo) for step in steps for given in step.inputs[:1])
+    kept = sum(given.channels * given.ratio * (halo.before + halo.after + 1) for given, halo in seen)
+    taken = width_px * (4 * float(kept) + _ROW_PASS_BYTES * rows_px * context.activation_bytes_per_px())
+    return taken <= context.memory.free_bytes()
 
 
 def out_of_memory(io: TileIO, failed: Tile, context: ExecutionContext) -> ImageError:
