@@ -67,8 +67,9 @@ def traced(network: nn.Module, inputs: Sequence[Tensor], axes: Sequence[Mapping[
         with _quietly(), torch.no_grad():
             return torch.export.export(network, tuple(inputs), dynamic_shapes=(tuple(map(dict, axes))))
     except Exception as error:  # whatever torch's tracer raises
+        what, hint = ("any size", "; try --size N") if any(len(each) > 1 for each in axes) else ("one size", "")
         raise GantoolsError(
-            f"torch cannot export this network for images of any size ({_first_line(error)})"
+            f"torch cannot trace this network for images of {what}{hint} ({_first_line(error)})"
         ) from error
 
 

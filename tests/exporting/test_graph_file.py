@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -162,6 +163,18 @@ def test_half_precision_halves_the_file_and_says_so():
     content, _, (line,) = made(model, half=True, size=8)
     assert len(content) < 3 * sum(value.numel() for value in model.network.state_dict().values())
     assert "computed in float16" in line
+
+
+def test_a_network_that_cannot_be_traced_is_refused_with_what_to_try():
+    class Settled(nn.Module):
+        scale, size_multiple, minimum_size_px = 4, 1, 1
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image * int(image.sum())
+
+    model = replace(model_of("srvgg"), network=Settled().eval())
+    with pytest.raises(GantoolsError, match=r"cannot trace this network for images of any size; try --size N \(.*\)$"):
+        made(model)
 
 
 def test_a_file_that_computes_something_else_is_refused(monkeypatch):
