@@ -7,10 +7,16 @@ from importlib.util import find_spec
 from math import prod
 
 from gantools.errors import ModelFileError, UsageError
+from gantools.importing import basicsr, context_encoder, pix2pix, srgan
 from gantools.importing.found import Family, Found, State
 from gantools.importing.networks import GENERATORS, rank
 
-FAMILIES: tuple[Family, ...] = ()
+FAMILIES: tuple[Family, ...] = (
+    *pix2pix.FAMILIES,
+    *context_encoder.FAMILIES,
+    *srgan.FAMILIES,
+    *basicsr.FAMILIES,
+)
 
 _MORE = "; more are known with spandrel: pip install 'gantools[import]'"
 
