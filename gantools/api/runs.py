@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gantools.api.settings import Settings, configure, read_config
+from gantools.api.settings import Settings, configure, read_config, with_generator_of
 from gantools.config.command import with_changes
 from gantools.errors import UsageError
 from gantools.training.options import TrainingOptions
@@ -65,6 +65,8 @@ def train(
     if rank_info.restarts() and (Path(str(options.run_dir)) / "config.yaml").exists():
         return resume(str(options.run_dir), options, reporter=reporter)
     init_from = None if options.init_from is None else find_weights.resolve(options.init_from)
+    if init_from is not None:
+        settings = with_generator_of(settings, init_from)
     if options.run_dir is not None and rank_info.current().world_size == 1:
         RunDirectory(Path(options.run_dir)).require_unused()  # before precisions are measured, which takes long
     spec = setup.prepare(settings.recipe, settings.config, options.device, init_from)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +114,23 @@ def check(tree: Tree, recipe: type[Recipe[Any, Any]], name: str) -> Settings:
     for line in report.implausible(config, tree):
         warnings.warn(line, stacklevel=2)
     return Settings(recipe, config, tree)
+
+
+def with_generator_of(settings: Settings, weights: Path) -> Settings:
+    """The settings with the generator of imported weights in place of their own: another could not start from them.
+
+    Weights of our own leave the settings as they are. Raises ConfigError where the recipe has no such generator.
+    """
+    from gantools.checkpoint.weights import describe as described
+    from gantools.config.source import Tree
+
+    file = described(weights)
+    export = file.exports.get("generator")
+    if "imported" not in file.about or export is None or export.takes not in ("picture", "masked"):
+        return settings
+    tree = Tree(deepcopy(settings.tree.values), dict(settings.tree.origins), settings.tree.name)
+    tree.assign(("model", "generator"), dict(export.options), f"--init-from {file.about['imported']['file']}")
+    return check(tree, settings.recipe, settings.config.recipe)
 
 
 def describe(settings: Settings) -> str:

@@ -12,6 +12,7 @@ from gantools.inference import find_weights
 if TYPE_CHECKING:
     from gantools.config.schema import RunConfig
     from gantools.training.recipe import Recipe
+    from gantools.training.run.directory import RunDirectory
 
 
 def make_ready(model: str | Path) -> None:
@@ -46,19 +47,19 @@ def export(run: Path, output: Path | None = None) -> tuple[Path, int]:
 
     folder = RunDirectory.open(run)
     if output is not None:
-        return output, _written(folder.config, folder.checkpoints, output)
+        return output, _written(folder, output)
     with folder.lock():
         path = folder.weights / "last.safetensors"
-        return path, _written(folder.config, folder.checkpoints, path)
+        return path, _written(folder, path)
 
 
-def _written(config_file: Path, checkpoints: Path, output: Path) -> int:
+def _written(folder: RunDirectory, output: Path) -> int:
     from gantools.checkpoint import state
     from gantools.training.export import write_from_state
 
-    kind, config = _read(config_file)
-    step, content = state.newest(checkpoints)
-    write_from_state(output, kind, config, step, content)
+    kind, config = _read(folder.config)
+    step, content = state.newest(folder.checkpoints)
+    write_from_state(output, kind, config, step, content, folder.facts())
     return step
 
 

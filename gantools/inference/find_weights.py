@@ -134,10 +134,17 @@ def require_image_model(path: Path, export: str | None, typed: str | Path | None
 
 def origin_of(path: Path) -> str:
     """One line about weights that have no card: where they were imported from and under which terms, if so."""
+    return imported_from(path) or "no card"
+
+
+def imported_from(path: Path) -> str | None:
+    """One line about weights that were another code's, or were trained on from such; None for all others."""
     with suppress(ModelFileError, KeyError, TypeError):
-        imported = _header(path)["about"]["imported"]
-        return f"{imported['format']}, imported from {imported['file']}; licence: {imported['licence']}"
-    return "no card"
+        about = _header(path)["about"]
+        theirs = about.get("imported") or about["started_from"]
+        how = "imported from" if "imported" in about else "trained on from"
+        return f"{theirs['format']}, {how} {theirs['file']}; licence: {theirs['licence']}"
+    return None
 
 
 def recipe_of(path: Path) -> str:

@@ -58,7 +58,7 @@ class Run:
         from gantools.inference.pipeline.results import Results, run_pipeline
         from gantools.jobs.result import untouched
 
-        notes = [f"weights: {self.weights} ({self.recipe})"] if self.weights is not None else []
+        notes = _about_weights(self.weights, self.recipe) if self.weights is not None else []
         files.remove_abandoned({job.output.parent for job in self.jobs if job.output is not None})
         if not self.has_work:
             return Results(self.jobs, iter([untouched(job) for job in self.jobs]), None, self.facts, notes)
@@ -185,6 +185,12 @@ def _scale_note(path: Path, options: InferOptions) -> list[str]:
     export = exports.get(options.network or next(iter(exports), ""))
     line = described(export, options.scale_to) if export else None
     return [line] if line else []
+
+
+def _about_weights(path: Path, recipe: str) -> list[str]:
+    """Which weights are used, and whose they were where another code made them."""
+    origin = find_weights.imported_from(path)
+    return [f"weights: {path} ({recipe})", *([origin] if origin else [])]
 
 
 def _refuse_network_options(model: str | Path, options: InferOptions) -> None:

@@ -22,13 +22,21 @@ def write(
     config: RunConfig,
     step: int,
     validation: Mapping[str, float],
+    run: Mapping[str, Any],
 ) -> None:
-    """Write the exported ones of ``networks`` as they are. Raises OSError, or ModelFileError for NaN or infinity."""
+    """Write the exported ones of ``networks`` as they are. Raises OSError, or ModelFileError for NaN or infinity.
+
+    ``run`` is its ``run.json``, which knows whose weights it began with: their licence goes with what became of them.
+    """
     about = {"step": step, "seed": config.seed, "validation": validation, "config": config.portable()}
+    if imported := (run.get("init_from") or {}).get("imported"):
+        about["started_from"] = imported
     weights.save(path, config.recipe, recipe.exports(), exported_networks(recipe, networks), about)
 
 
-def write_from_state(path: Path, kind: type[Recipe[Any, Any]], config: RunConfig, step: int, state: Any) -> None:
+def write_from_state(
+    path: Path, kind: type[Recipe[Any, Any]], config: RunConfig, step: int, state: Any, run: Mapping[str, Any]
+) -> None:
     """Write what the run wrote, or would have written, beside the checkpoint with this ``state``.
 
     Raises ModelFileError for a state that does not fit ``config``, and as ``write`` does.
@@ -46,4 +54,4 @@ def write_from_state(path: Path, kind: type[Recipe[Any, Any]], config: RunConfig
     except (RuntimeError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise ModelFileError(f"the checkpoint of step {step} does not fit its configuration ({reason})") from error
-    write(path, recipe, networks, config, step, validation)
+    write(path, recipe, networks, config, step, validation, run)

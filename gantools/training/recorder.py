@@ -150,7 +150,8 @@ class Recorder:
         if self._is_main:
             path, state = self._run.weights / f"{name}.safetensors", self._state
             with self._validation.exported_weights():
-                export.write(path, state.recipe, state.networks, state.config, step, self._validation.latest)
+                latest = self._validation.latest
+                export.write(path, state.recipe, state.networks, state.config, step, latest, self._run.facts())
 
     def try_weights(self, name: str, step: int) -> bool:
         """``save_weights`` where training continues without them; whether they were written."""

@@ -80,7 +80,7 @@ def start(spec: RunSpec, tree: Tree, run_dir: str | Path | None, limits: Limits,
         if spec.measured:
             loop.reporter.message(spec.measured)
         if spec.init_from:
-            loop.reporter.message("fine-tuning: {recipe} weights '{path}' (step {step})".format(**spec.init_from))
+            loop.reporter.message(f"fine-tuning: {_described(spec.init_from)}")
         return Outcome(run, loop.fit(limits), loop)
 
 
@@ -127,7 +127,16 @@ def _load_weights(recipe: Recipe[Any, Any], path: Path) -> dict[str, Any]:
             options = stored.exports[name].options
             raise ModelFileError(f"{path}: its {options.get('name')} has other options than model.{name}") from error
     about = {"recipe": stored.recipe, "step": stored.about.get("step", "unknown")}
-    return {"path": str(path.resolve()), "sha256": sha256(path), **about}
+    imported = stored.about.get("imported") or stored.about.get("started_from")
+    origin = {"imported": imported} if imported else {}
+    return {"path": str(path.resolve()), "sha256": sha256(path), **about, **origin}
+
+
+def _described(init_from: Mapping[str, Any]) -> str:
+    """The weights of a fine-tuning in one line."""
+    if imported := init_from.get("imported"):
+        return "{format} of {file}; licence: {licence}".format(**imported)
+    return "{recipe} weights '{path}' (step {step})".format(**init_from)
 
 
 def findings(spec: RunSpec, *, dry_run: bool) -> list[str]:
