@@ -28,11 +28,11 @@ def list_weights() -> list[dict[str, Any]]:
 
     >>> from gantools import api
     >>> sorted({row["kind"] for row in api.list_weights()})
-    ['face detector', 'feature network', 'weights']
+    ['face detector', 'feature network', 'weights', 'weights of others']
     """
     from gantools.inference.find_weights import origin_of
     from gantools.pretrained.catalogue import installed
-    from gantools.pretrained.feature_networks import FEATURE_NETWORKS
+    from gantools.pretrained.feature_networks import FEATURE_NETWORKS, PUBLIC_WEIGHTS
 
     rows = []
     for weights in installed():
@@ -42,7 +42,9 @@ def list_weights() -> list[dict[str, Any]]:
         state = "shipped" if weights.shipped else "installed"
         row = {"kind": "weights", "name": weights.name, **about, "megabytes": megabytes, "state": state}
         rows.append({**row, "path": str(weights.path)})
-    return [*rows, *map(_of_network, FEATURE_NETWORKS.values())]
+    installed_names = {row["name"] for row in rows}
+    public = [network for name, network in PUBLIC_WEIGHTS.items() if name not in installed_names]
+    return [*rows, *map(_of_network, [*FEATURE_NETWORKS.values(), *public])]
 
 
 def describe_weights(weights: str) -> dict[str, Any]:
@@ -53,10 +55,13 @@ def describe_weights(weights: str) -> dict[str, Any]:
     from gantools.checkpoint.weights import describe
     from gantools.inference.find_weights import resolve
     from gantools.pretrained.card import find_picture, read_card
-    from gantools.pretrained.feature_networks import FEATURE_NETWORKS
+    from gantools.pretrained.catalogue import installed
+    from gantools.pretrained.feature_networks import FEATURE_NETWORKS, PUBLIC_WEIGHTS
 
     if weights in FEATURE_NETWORKS:
         return _of_network(FEATURE_NETWORKS[weights])
+    if weights in PUBLIC_WEIGHTS and not any(each.name == weights for each in installed()):
+        return _of_network(PUBLIC_WEIGHTS[weights])
     path = resolve(weights, also=FEATURE_NETWORKS)
     card, image, file = read_card(path), find_picture(path), asdict(describe(path))
     del file["tensors"]
@@ -71,19 +76,35 @@ def fetch_weights(
     message: Callable[[str], None] = lambda _text: None,
     progress: bool = False,
 ) -> Path:
-    """Download, check and install a feature network's weights, or install ``file`` instead; where they are.
+    """Download, check and install a network's weights, or install ``file`` instead; where they are.
 
-    ``message`` gets what will be downloaded, ``progress`` shows a bar on stderr. Raises UsageError, ModelFileError, and
-    GantoolsError without a connection.
+    Weights of other codes are imported, too. ``message`` gets what will be downloaded, ``progress`` shows a bar on
+    stderr. Raises UsageError, ModelFileError, and GantoolsError without a connection.
     """
     from gantools.pretrained import feature_networks
     from gantools.pretrained.catalogue import weights_folder
 
     known = feature_networks.find(network)
-    if file is not None:
-        return feature_networks.install(known, file, weights_folder())
-    message(f"{known.url} ({known.megabytes:g} MB unless installed)")
-    return feature_networks.fetch(known, weights_folder(), progress=progress)
+    is_public = network in feature_networks.PUBLIC_WEIGHTS
+    folder = weights_folder().parent / "downloads" if is_public else weights_folder()
+    if file is None:
+        message(f"{known.url} ({known.megabytes:g} MB unless installed)")
+        path = feature_networks.fetch(known, folder, progress=progress)
+    else:
+        path = feature_networks.install(known, file, folder)
+    if not is_public:
+        return path
+    return _imported(known, path)
+
+
+def _imported(known: FeatureNetwork, path: Path) -> Path:
+    """Weights of another code, installed as ours; the downloaded file is of no further use."""
+    from gantools.importing import run
+
+    origin = {"origin": known.url, "licence": known.licence}
+    installed = run.import_weights(path, ImportOptions(name=known.name, overwrite=True), origin)
+    path.unlink(missing_ok=True)
+    return installed
 
 
 def import_weights(file: str | os.PathLike[str], options: ImportOptions | None = None, **changes: Any) -> Path:
@@ -111,4 +132,5 @@ def _of_network(network: FeatureNetwork) -> dict[str, Any]:
         "state": "installed" if file else "not installed",
         "path": str(file) if file else None,
         "url": network.url,
+        "licence": network.licence,
     }

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from math import prod
 
-from gantools.errors import ModelFileError, UsageError
-from gantools.importing import basicsr, context_encoder, pix2pix, srgan
+from gantools.errors import ModelFileError
+from gantools.importing import basicsr, context_encoder, deblurgan_v2, pix2pix, pytorch_gan, srgan
 from gantools.importing.found import Family, Found, State
 from gantools.importing.networks import GENERATORS, rank
 
 FAMILIES: tuple[Family, ...] = (
     *pix2pix.FAMILIES,
+    *pytorch_gan.FAMILIES,
     *context_encoder.FAMILIES,
+    *deblurgan_v2.FAMILIES,
     *srgan.FAMILIES,
     *basicsr.FAMILIES,
 )
@@ -24,7 +26,7 @@ _MORE = "; more are known with spandrel: pip install 'gantools[import]'"
 def recognise(states: Mapping[str, State], wanted: str | None) -> tuple[str, Family, Found]:
     """The first of the networks that is known, its family, and what it is of ours; or the one called ``wanted``.
 
-    Raises ModelFileError where none is known, UsageError where several are and none is called a generator.
+    Raises ModelFileError where none is known, or several are and none is called a generator.
     """
     chosen = _called(states, wanted) if wanted is not None else states
     known, problems = _known(chosen)
@@ -36,7 +38,7 @@ def recognise(states: Mapping[str, State], wanted: str | None) -> tuple[str, Fam
         raise problems[0] if problems else ModelFileError(_unknown(chosen))
     if len(known) > 1 and rank(known[0][0]) == len(GENERATORS):
         names = ", ".join(name for name, _, _ in known)
-        raise UsageError(f"holds several networks; choose with --network: {names}")
+        raise ModelFileError(f"holds several networks; choose with --network: {names}")
     return known[0]
 
 

@@ -143,7 +143,7 @@ class _Array:
     shape: tuple[int, ...] = ()
     type: _Type | None = None
     by_column: bool = False
-    content: _Bytes | None = None
+    content: _Bytes | bytes | None = None
 
 
 class _Part:
@@ -189,6 +189,7 @@ class _Reader(pickle._Unpickler):
             ("collections", "defaultdict"): lambda *_: {},
             ("torch.storage", "_load_from_bytes"): lambda place: place,
             ("argparse", "Namespace"): dict,
+            ("_codecs", "encode"): lambda text, _: text.encode("latin1"),  # bytes in old pickles
             ("dnnlib.tflib.network", "Network"): TensorflowNetwork,
             ("numpy", "dtype"): lambda code, *_: _Type(code),
             ("numpy", "ndarray"): None,
@@ -197,6 +198,8 @@ class _Reader(pickle._Unpickler):
             self.names[f"{package}.multiarray", "_reconstruct"] = lambda *_: _Array()
             self.names[f"{package}.multiarray", "scalar"] = self.number
         self.names |= {("torch", f"{name}Storage"): kind for name, kind in _STORAGES.items()}
+        for kind in ("int", "double", "bool", "tensor"):  # of TorchScript
+            self.names["torch.jit._pickle", f"build_{kind}list"] = lambda items: items
         self.storages: dict[str, _Storage] = {}
 
     def whole(self) -> Any:
@@ -223,6 +226,8 @@ class _Reader(pickle._Unpickler):
 
     def content(self, place: object) -> bytearray:
         """Bytes that were left in the file. In all no more than twice of what it has: few are read again."""
+        if isinstance(place, bytes):
+            return bytearray(place)
         if not isinstance(place, _Bytes) or place.start < 0:
             raise pickle.UnpicklingError("has no bytes where a tensor's are expected")
         stream, size = self.stream, self.size
@@ -268,7 +273,7 @@ class _Reader(pickle._Unpickler):
 
         return Stored(_sizes(array.shape), read)
 
-    def number(self, kind: _Type, content: _Bytes) -> float | int:
+    def number(self, kind: _Type, content: _Bytes | bytes) -> float | int:
         position = self.stream.tell()
         value = np.frombuffer(self.content(content), kind.build())[0].item()
         self.stream.seek(position)
@@ -357,10 +362,11 @@ class _Archive:
         self.stream, self.size = stream, size
         with zipfile.ZipFile(stream) as archive:
             members = {each.filename.partition("/")[2]: each for each in archive.infolist()}
-            if any(each.compress_type != zipfile.ZIP_STORED for each in members.values()):
-                raise pickle.UnpicklingError("is a compressed archive, as PyTorch writes none")
             if "data.pkl" not in members:
                 raise pickle.UnpicklingError("is an archive of something else than PyTorch's tensors")
+            tensors = (each for name, each in members.items() if name.startswith("data"))
+            if any(each.compress_type != zipfile.ZIP_STORED for each in tensors):
+                raise pickle.UnpicklingError("has compressed tensors, as PyTorch writes none")
             if "byteorder" in members and archive.read(members["byteorder"]) != b"little":
                 raise pickle.UnpicklingError("was written on a computer with another byte order")
             self.members, self.pickle = members, archive.read(members["data.pkl"])

@@ -28,6 +28,8 @@ from gantools.importing.options import ImportOptions
 from gantools.models.latent.style import StyleGenerator
 from gantools.pretrained import catalogue
 
+_NOTHING: Mapping[str, Any] = {}
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -41,8 +43,8 @@ class Imported:
     about: Mapping[str, Any]
 
 
-def import_weights(path: Path, options: ImportOptions) -> Path:
-    """Write what ``path`` holds as weights of ours; the new file.
+def import_weights(path: Path, options: ImportOptions, known: Mapping[str, Any] = _NOTHING) -> Path:
+    """Write what ``path`` holds as weights of ours; the new file. ``known`` is what is known of this very file.
 
     Raises UsageError and ModelFileError for what is refused, GantoolsError where ``options.check`` finds another image
     than the reference. Nothing is written then.
@@ -55,7 +57,7 @@ def import_weights(path: Path, options: ImportOptions) -> Path:
         made = {name: each.network() for name, each in imported.found.items()}
     exports = {name: each.export for name, each in imported.found.items()}
     checked = _check(exports["generator"], made["generator"], options) if options.check else {}
-    origin = {"file": path.name, "sha256": files.sha256(path)}
+    origin = {"file": path.name, "sha256": files.sha256(path), **known}
     weights.save(output, imported.recipe, exports, made, {"imported": {**imported.about, **origin, **checked}})
     return output
 

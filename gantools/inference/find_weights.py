@@ -17,6 +17,9 @@ from gantools.jobs.image_files import walk
 from gantools.pretrained import catalogue
 from gantools.pretrained.card import read_card
 
+_SUFFIXES = (catalogue.SUFFIX, onnx_file.SUFFIX, *foreign.SUFFIXES)
+"""Of files that hold a network; a word that ends so is a path."""
+
 
 def resolve(spec: str | Path, also: Iterable[str] = ()) -> Path:
     """Return the weights file that ``spec`` means: the name of installed weights, a run directory, or a file.
@@ -176,12 +179,7 @@ def _header(path: Path) -> dict[str, Any]:
 def _may_be_a_name(spec: str) -> bool:
     """Whether it looks like ``deblur`` or ``srgan/psnr``. Of two words the first is that of a folder of weights."""
     first, *others = spec.split("/")
-    if (
-        spec.endswith((catalogue.SUFFIX, onnx_file.SUFFIX))
-        or first in ("", ".", "..")
-        or "\\" in spec
-        or len(others) > 1
-    ):
+    if spec.endswith(_SUFFIXES) or first in ("", ".", "..") or "\\" in spec or len(others) > 1:
         return False
     return not others or any(known.name.startswith(f"{first}/") for known in catalogue.installed())
 

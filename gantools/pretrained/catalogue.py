@@ -12,7 +12,7 @@ from gantools.config import presets
 from gantools.errors import UsageError
 from gantools.files import expanded
 from gantools.pretrained.card import Card, read_card
-from gantools.pretrained.feature_networks import FEATURE_NETWORKS
+from gantools.pretrained.feature_networks import FEATURE_NETWORKS, PUBLIC_WEIGHTS
 from gantools.registry import did_you_mean
 
 SUFFIX = ".safetensors"
@@ -70,7 +70,9 @@ def find(name: str, also: Iterable[str] = ()) -> Installed:
     for weights in known:
         if recipes.get(weights.name) == name:
             return weights
-    near = did_you_mean(name, sorted({*recipes.values(), *(weights.name for weights in known), *also}))
+    near = did_you_mean(name, sorted({*recipes.values(), *(weights.name for weights in known), *also, *PUBLIC_WEIGHTS}))
+    if name in PUBLIC_WEIGHTS:
+        near = f"; `gantools weights fetch {name}` downloads them"
     if name in presets.recipes():
         near = f"; `gantools train {name}` makes some"
     raise UsageError(f"no weights of {name!r} are installed{near}; `gantools weights list` shows what is")

@@ -1,5 +1,5 @@
-"""Pretrained networks: ImageNet's for losses, metrics and encoders, and a face detector. Where they come from, and how
-they are installed.
+"""Networks that are downloaded: ImageNet's for losses, metrics and encoders, a face detector, and well-known weights of
+other codes. Where they come from, and how they are installed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class FeatureNetwork:
     """Weights in torchvision's layout, whose publisher puts the first eight digits of their sha256 into their name.
 
     ``sha256`` is all of it; of squeezenet1_0 only those eight digits are known. ``address`` is that of a file from
-    elsewhere, with its own ``suffix``.
+    elsewhere, with its own ``suffix``, and ``licence`` its licence.
     """
 
     name: str
@@ -33,6 +33,7 @@ class FeatureNetwork:
     kind: str = "feature network"
     suffix: str = ".pth"
     address: str | None = None
+    licence: str | None = None
 
     @property
     def url(self) -> str:
@@ -86,11 +87,92 @@ FEATURE_NETWORKS = {
 }
 
 
+_REALESRGAN = "https://github.com/xinntao/Real-ESRGAN/releases/download"
+
+
+def _public(name: str, sha256: str, megabytes: float, used_for: str, address: str, licence: str) -> FeatureNetwork:
+    suffix = Path(address).suffix
+    return FeatureNetwork(name, sha256, megabytes, used_for, None, "weights of others", suffix, address, licence)
+
+
+PUBLIC_WEIGHTS = {
+    weights.name: weights
+    for weights in (
+        _public(
+            "realesrgan-x4plus",
+            "4fa0d38905f75ac06eb49a7951b426670021be3018265fd191d2125df9d682f1",
+            67.0,
+            "enlarge photos ×4",
+            f"{_REALESRGAN}/v0.1.0/RealESRGAN_x4plus.pth",
+            "BSD-3-Clause",
+        ),
+        _public(
+            "realesrgan-x2plus",
+            "49fafd45f8fd7aa8d31ab2a22d14d91b536c34494a5cfe31eb5d89c2fa266abb",
+            67.1,
+            "enlarge photos ×2",
+            f"{_REALESRGAN}/v0.2.1/RealESRGAN_x2plus.pth",
+            "BSD-3-Clause",
+        ),
+        _public(
+            "realesrgan-x4plus-anime",
+            "f872d837d3c90ed2e05227bed711af5671a6fd1c9f7d7e91c911a61f155e99da",
+            17.9,
+            "enlarge drawings ×4",
+            f"{_REALESRGAN}/v0.2.2.4/RealESRGAN_x4plus_anime_6B.pth",
+            "BSD-3-Clause",
+        ),
+        _public(
+            "realesr-general-x4v3",
+            "8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
+            4.9,
+            "enlarge photos ×4, fast; --blend with realesr-general-wdn-x4v3 keeps more grain",
+            f"{_REALESRGAN}/v0.2.5.0/realesr-general-x4v3.pth",
+            "BSD-3-Clause",
+        ),
+        _public(
+            "realesr-general-wdn-x4v3",
+            "1641f8c4464b9f097c9fdda5589273713f67cf59f3d909e0bd688f0cee269dca",
+            4.9,
+            "enlarge photos ×4 and keep their noise, fast",
+            f"{_REALESRGAN}/v0.2.5.0/realesr-general-wdn-x4v3.pth",
+            "BSD-3-Clause",
+        ),
+        _public(
+            "realesr-animevideov3",
+            "b8a8376811077954d82ca3fcf476f1ac3da3e8a68a4f4d71363008000a18b75d",
+            2.5,
+            "enlarge frames of drawn films ×4, fast",
+            f"{_REALESRGAN}/v0.2.5.0/realesr-animevideov3.pth",
+            "BSD-3-Clause",
+        ),
+        _public(
+            "big-lama",
+            "344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9ea9",
+            205.7,
+            "fill in what a mask leaves out; needs spandrel",
+            "https://github.com/Sanster/models/releases/download/add_big_lama/big-lama.pt",
+            "Apache-2.0",
+        ),
+        _public(
+            "gfpgan-1.4",
+            "e2cd4703ab14f4d01fd1383a8a8b266f9a5833dacee8e6a79d3bf21a1b6be5ad",
+            348.6,
+            "restore an aligned face of 512 px; needs spandrel",
+            "https://github.com/TencentARC/GFPGAN/releases/download/v1.3.0/GFPGANv1.4.pth",
+            "Apache-2.0; parts of third parties: see GFPGAN's LICENSE",
+        ),
+    )
+}
+"""Well-known weights of other codes, by the sha256 that several of those who use them publish."""
+
+
 def find(name: str) -> FeatureNetwork:
     """The network called ``name``. Raises UsageError with the nearest name."""
-    if name not in FEATURE_NETWORKS:
-        raise UsageError(f"unknown feature network {name!r}{did_you_mean(name, FEATURE_NETWORKS)}")
-    return FEATURE_NETWORKS[name]
+    known = {**FEATURE_NETWORKS, **PUBLIC_WEIGHTS}
+    if name not in known:
+        raise UsageError(f"unknown network {name!r}{did_you_mean(name, known)}")
+    return known[name]
 
 
 def installed_file(network: FeatureNetwork, folder: Path) -> Path | None:

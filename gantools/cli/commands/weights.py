@@ -47,12 +47,12 @@ def info(
 @app.command("fetch")
 @console.guarded
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NETWORK", help="vgg16, squeezenet1_0, yunet …: see list.")],
+    name: Annotated[str, typer.Argument(metavar="NETWORK", help="realesrgan-x4plus, vgg16, yunet …: see list.")],
     from_file: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Install this file instead of downloading.")
     ] = None,
 ) -> None:
-    """Download a feature network's ImageNet weights, or a face detector; check and install it. Uses the network."""
+    """Download well-known weights, a feature network or a face detector; check and install it. Uses the network."""
     from gantools import api
 
     path = api.fetch_weights(name, from_file, message=console.message, progress=animated())
