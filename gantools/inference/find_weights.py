@@ -89,7 +89,7 @@ def label_of(
 
 
 def _without_suffix(name: str) -> str:
-    known = (suffix for suffix in (catalogue.SUFFIX, onnx_file.SUFFIX, *foreign.SUFFIXES) if name.endswith(suffix))
+    known = (suffix for suffix in _SUFFIXES if name.endswith(suffix))
     return name.removesuffix(next(known, ""))
 
 

@@ -23,6 +23,7 @@ from gantools import api
 from gantools.checkpoint import weights as stored
 from gantools.cli.app import app
 from gantools.errors import ConfigError, ModelFileError, UsageError
+from gantools.importing import families
 from gantools.importing.networks import networks
 from gantools.importing.opening import opened
 from gantools.models.generators.rrdb import RRDBNet
@@ -155,6 +156,29 @@ def test_what_is_no_network_of_ours_is_refused_in_one_line(case: str, tmp_path: 
         api.import_weights(tmp_path / "wrong.pth")
     assert "\n" not in str(refused.value)
     assert [path.name for path in tmp_path.iterdir()] == ["wrong.pth"]
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_damaged_files_end_in_a_network_or_in_one_line(
+    older: bool, state: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    file = tmp_path / "theirs.pth"
+    torch.save({"generator": Generator(state)}, file, _use_new_zipfile_serialization=not older)
+    whole, random = file.read_bytes(), np.random.default_rng(0)
+    names = range(whole.index(b"ccollections"), len(whole)) if older else range(len(whole))
+    refused = []
+    for number in range(60):
+        changed = bytearray(whole)
+        for place in random.choice(names, random.integers(1, 4)):
+            changed[place] = random.integers(256)
+        file.write_bytes(changed[: random.integers(len(whole))] if number % 5 == 0 else changed)
+        try:
+            with opened(file) as content:
+                families.recognise(networks(content.content), None)[2].network()
+        except ModelFileError as error:
+            refused.append(str(error))
+    assert len(refused) > 12
+    assert all(len(line.splitlines()) == 1 for line in refused)
 
 
 def test_a_file_of_another_code_is_used_where_weights_are(
