@@ -171,7 +171,8 @@ def ncnn_run(path: Path, threads: int, *, narrow: bool) -> Callable[[Tensor], Te
 
     def run(image: Tensor) -> Tensor:
         extractor = network.create_extractor()
-        extractor.input("data", ncnn.Mat(image[0].contiguous().numpy()).clone())
+        samples = image[0].contiguous().numpy()  # ncnn does not keep it
+        extractor.input("data", ncnn.Mat(samples))
         _, output = extractor.extract("output")  # what NumPy sees of it is valid as long as it is there
         return torch.from_numpy(np.array(output).copy())[None]
 

@@ -8,11 +8,15 @@ same layers bring [-1, 1] to that and back.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import partial
 from math import isqrt
 
 from gantools.errors import ModelFileError
 from gantools.importing.found import Family, Found, Names, State, renamed
-from gantools.importing.super_resolution import checked, count_of, described, shape_of
+from gantools.importing.generators import found_generator, options_of, renamed_by
+from gantools.importing.pickles import Stored
+from gantools.models.options import MSRResNetOptions, RRDBOptions, SRVGGOptions
 
 
 def rrdb(state: State) -> Found | None:
@@ -33,9 +37,10 @@ def rrdb(state: State) -> Found | None:
     unshuffle = isqrt(inputs // outputs) if outputs and inputs in (4 * outputs, 16 * outputs) else 1
     if 2**doublings < unshuffle or doublings > 4:
         raise ModelFileError(f"looks like an RRDBNet, but has {doublings} doublings after cells of {unshuffle}")
-    options = checked(
+    require_images("an RRDBNet", inputs // unshuffle**2, outputs)
+    options = options_of(
+        RRDBOptions,
         "an RRDBNet",
-        name="rrdb",
         in_channels=inputs // unshuffle**2,
         out_channels=outputs,
         scale=2**doublings // unshuffle,
@@ -52,7 +57,7 @@ def rrdb(state: State) -> Found | None:
         (r"conv_hr\.(.+)", "last.0.{}".format),
         (r"conv_last\.(.+)", "last.2.{}".format),
     )
-    return described(options, tensors, names, size_multiple=unshuffle)
+    return found_generator(options, by_names(names, tensors))
 
 
 def _dense_layer(group: str, block: str, layer: str, part: str) -> str:
@@ -69,7 +74,7 @@ def _by_new_names(state: State) -> State:
             (r"upconv(\d+)\.(.+)", "conv_up{}.{}".format),
             (r"HRconv\.(.+)", "conv_hr.{}".format),
         )
-        return {renamed(names, key): stored for key, stored in state.items()}
+        return by_names(names, state)
     places = sorted(int(match[1]) for key in state if (match := re.fullmatch(r"model\.(\d{1,3})\.weight", key)))
     doublings = max(0, len(places) - 3)
     last = 3 * doublings + 2
@@ -82,7 +87,7 @@ def _by_new_names(state: State) -> State:
         (r"model\.1\.sub\.\d+\.(weight|bias)", "conv_body.{}".format),
         *((rf"model\.{place}\.(.+)", f"{layer}.{{}}".format) for place, layer in layers.items()),
     )
-    return {renamed(names, key): stored for key, stored in state.items()}
+    return by_names(names, state)
 
 
 def msrresnet(state: State) -> Found | None:
@@ -91,7 +96,7 @@ def msrresnet(state: State) -> Found | None:
         (r"recon_trunk\.(\d+)\.(.+)", "body.{}.{}".format),
         (r"HRconv\.(.+)", "conv_hr.{}".format),
     )
-    tensors = {renamed(older, key): stored for key, stored in state.items()}
+    tensors = by_names(older, state)
     layers = ("conv_first", "body.0.conv1", "body.0.conv2", "conv_hr", "conv_last")
     if not all(len(shape_of(tensors, f"{key}.weight")) == 4 for key in layers):
         return None
@@ -101,11 +106,13 @@ def msrresnet(state: State) -> Found | None:
     found = (count_of(tensors, r"upconv(\d+)\.weight"), widened)
     if found not in scales:
         raise ModelFileError(f"looks like an MSRResNet, but its {found[0]} enlargements widen {found[1]} times")
-    options = checked(
+    outputs = shape_of(tensors, "conv_last.weight")[0]
+    require_images("an MSRResNet", inputs, outputs)
+    options = options_of(
+        MSRResNetOptions,
         "an MSRResNet",
-        name="msrresnet",
         in_channels=inputs,
-        out_channels=shape_of(tensors, "conv_last.weight")[0],
+        out_channels=outputs,
         scale=scales[found],
         channels=channels,
         blocks=count_of(tensors, r"body\.(\d+)\..*"),
@@ -117,7 +124,7 @@ def msrresnet(state: State) -> Found | None:
         (r"conv_hr\.(.+)", "last.0.{}".format),
         (r"conv_last\.(.+)", "last.2.{}".format),
     )
-    return described(options, tensors, names)
+    return found_generator(options, by_names(names, tensors))
 
 
 def srvgg(state: State) -> Found | None:
@@ -135,17 +142,39 @@ def srvgg(state: State) -> Found | None:
     scale = isqrt(samples // max(1, inputs))
     if scale**2 * inputs != samples:
         raise ModelFileError(f"looks like an SRVGGNetCompact, but makes {samples} samples of {inputs} channels")
-    blocks = last // 2 - 1
-    options = checked(
+    require_images("an SRVGGNetCompact", inputs, inputs)
+    options = options_of(
+        SRVGGOptions,
         "an SRVGGNetCompact",
-        name="srvgg",
         in_channels=inputs,
         out_channels=inputs,
         scale=scale,
         channels=channels,
-        blocks=blocks,
+        blocks=last // 2 - 1,
     )
-    return described(options, state, ())
+    return found_generator(options, state)
+
+
+def by_names(names: Names, state: State) -> dict[str, Stored]:
+    """The tensors by the names that the patterns make of theirs. Raises ModelFileError where two become one."""
+    return renamed_by(partial(renamed, names), state)
+
+
+def require_images(looks_like: str, inputs: int, outputs: int) -> None:
+    """Raise ModelFileError for a network whose channels are not those of images."""
+    for verb, channels in (("takes", inputs), ("makes", outputs)):
+        if channels not in (1, 3):
+            raise ModelFileError(f"looks like {looks_like}, but {verb} {channels} channels; images have 1 or 3")
+
+
+def shape_of(tensors: State, key: str) -> tuple[int, ...]:
+    """A tensor's shape, without axes where there is no such tensor."""
+    return tensors[key].shape if key in tensors else ()
+
+
+def count_of(tensors: Iterable[str], pattern: str) -> int:
+    """How many different numbers stand at the group of ``pattern`` in the names."""
+    return len({match[1] for key in tensors if (match := re.fullmatch(pattern, key))})
 
 
 _REALESRGAN = "BSD-3-Clause (xinntao/Real-ESRGAN), Apache-2.0 (XPixelGroup/BasicSR, xinntao/ESRGAN)"

@@ -14,9 +14,11 @@ from functools import partial
 import torch
 
 from gantools.errors import ModelFileError
-from gantools.importing.found import Family, Found, Names, State, renamed
+from gantools.importing.basicsr import by_names, count_of, require_images, shape_of
+from gantools.importing.found import Family, Found, Names, State
+from gantools.importing.generators import found_generator, options_of, with_batch_counts
 from gantools.importing.pickles import Stored
-from gantools.importing.super_resolution import checked, count_of, described, shape_of
+from gantools.models.options import SRResNetOptions
 
 _SIGNS = ("head.0.weight", "body.body.0.body.0.weight", "body.body.0.body.3.weight", "last.weight")
 """Convolutions that every SRResNet has."""
@@ -48,7 +50,7 @@ def found(fork: Fork, state: State) -> Found | None:
     """
     blocks = count_of(state, fork.blocks)
     names = tuple(fork.names(blocks))
-    tensors = {renamed(names, key): each for key, each in state.items() if not re.fullmatch(fork.unused, key)}
+    tensors = by_names(names, {key: each for key, each in state.items() if not re.fullmatch(fork.unused, key)})
     if not all(len(shape_of(tensors, key)) == 4 for key in _SIGNS):
         return None
     if "body.body.0.body.1.running_mean" not in tensors:
@@ -63,11 +65,13 @@ def found(fork: Fork, state: State) -> Found | None:
         raise ModelFileError(
             f"looks like an SRResNet, but enlarges with {ups[0]} channels; for ×2 it is {4 * channels}"
         )
-    options = checked(
+    outputs = shape_of(tensors, "last.weight")[0]
+    require_images("an SRResNet", inputs, outputs)
+    options = options_of(
+        SRResNetOptions,
         "an SRResNet",
-        name="srresnet",
         in_channels=inputs,
-        out_channels=shape_of(tensors, "last.weight")[0],
+        out_channels=outputs,
         scale=2 ** len(ups),
         channels=channels,
         blocks=blocks,
@@ -79,7 +83,7 @@ def found(fork: Fork, state: State) -> Found | None:
     )
     if fork.slope is not None:
         tensors = {**_slopes_and_biases(tensors, fork.slope, blocks), **tensors}
-    return described(options, _completed(tensors, signed=fork.tanh), ())
+    return found_generator(options, with_batch_counts(tensors if fork.tanh else _signed(tensors)))
 
 
 def _slopes_and_biases(tensors: State, slope: float, blocks: int) -> dict[str, Stored]:
@@ -93,13 +97,11 @@ def _slopes_and_biases(tensors: State, slope: float, blocks: int) -> dict[str, S
     }
 
 
-def _completed(tensors: State, *, signed: bool) -> dict[str, Stored]:
-    """With the counts of batches that old files lack; and from [0, 1] to [-1, 1] unless it is ``signed``."""
-    norms = [key.removesuffix("running_mean") for key in tensors if key.endswith(".running_mean")]
-    made = {f"{norm}num_batches_tracked": _constant((), 0) for norm in norms} | dict(tensors)
-    if not signed and "last.bias" in made:
-        weight, bias = made["last.weight"], made["last.bias"]
-        made["last.weight"] = weight.changed(weight.shape, lambda value: value.float() * 2)
+def _signed(tensors: State) -> dict[str, Stored]:
+    """With a last convolution that makes [-1, 1] where theirs makes [0, 1]."""
+    weight, made = tensors["last.weight"], dict(tensors)
+    made["last.weight"] = weight.changed(weight.shape, lambda value: value.float() * 2)
+    if (bias := tensors.get("last.bias")) is not None:
         made["last.bias"] = bias.changed(bias.shape, lambda value: value.float() * 2 - 1)
     return made
 

@@ -24,7 +24,12 @@ SPECTRAL_ITERATIONS = 15
 
 @torch.no_grad()
 def kaiming_residual_(convolution: nn.Conv2d) -> nn.Conv2d:
-    """Fill a convolution with Kaiming weights times ``RESIDUAL_GAIN`` and zero its bias, as ESRGAN's code does."""
+    """Fill a convolution with Kaiming weights times ``RESIDUAL_GAIN`` and zero its bias, as ESRGAN's code does.
+
+    Tensors on the meta device stay untouched.
+    """
+    if convolution.weight.is_meta:
+        return convolution
     nn.init.kaiming_normal_(convolution.weight).mul_(RESIDUAL_GAIN)
     if convolution.bias is not None:
         nn.init.zeros_(convolution.bias)

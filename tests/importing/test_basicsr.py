@@ -220,9 +220,9 @@ def wide(tensors: Tensors, **sizes: tuple[int, ...]) -> dict[str, Stored]:
     ("state", "found", "message"),
     [
         (wide(rrdb_tensors(), conv_first__weight=(8, 4, 3, 3)), basicsr.rrdb, "takes 4 channels"),
-        (wide(rrdb_tensors(), conv_first__weight=(10**9, 3, 3, 3)), basicsr.rrdb, "channels: Input should be less"),
-        (wide(rrdb_tensors(), conv_first__weight=(0, 3, 3, 3)), basicsr.rrdb, "channels: Input should be greater"),
-        (wide(rrdb_tensors(), conv_last__weight=(0, 8, 3, 3)), basicsr.rrdb, "out_channels: Input should be greater"),
+        (wide(rrdb_tensors(), conv_first__weight=(10**9, 3, 3, 3)), basicsr.rrdb, "none with channels 1000000000"),
+        (wide(rrdb_tensors(), conv_first__weight=(0, 3, 3, 3)), basicsr.rrdb, "none with channels 0"),
+        (wide(rrdb_tensors(), conv_last__weight=(0, 8, 3, 3)), basicsr.rrdb, "makes 0 channels"),
         (wide(rrdb_tensors(inputs=48, doublings=1)), basicsr.rrdb, "1 doublings after cells of 4"),
         (wide(rrdb_tensors(doublings=5)), basicsr.rrdb, "5 doublings"),
         (wide(msrresnet_tensors((5,))), basicsr.msrresnet, "1 enlargements widen 25 times"),
@@ -237,6 +237,13 @@ def test_near_misses_are_refused_before_any_tensor_is_read(
     with pytest.raises(ModelFileError, match=message) as raised:
         found(state)
     assert "\n" not in str(raised.value)
+
+
+def test_names_of_two_codes_at_once_are_refused() -> None:
+    tensors = rrdb_tensors()
+    tensors["trunk_conv.bias"] = torch.zeros(8)
+    with pytest.raises(ModelFileError, match="twice"):
+        basicsr.rrdb(stored(tensors))
 
 
 @pytest.mark.parametrize("missing", ["conv_hr.bias", "body.1.rdb3.conv2.weight"])

@@ -248,6 +248,11 @@ def test_counts_of_batches_are_kept_where_a_file_has_them() -> None:
         ({"conv1.0.weight": (CHANNELS, 4, 9, 9)}, "takes 4 channels"),
         ({"conv1.0.weight": (0, 3, 9, 9)}, "looks like an SRResNet"),
         ({"conv1.0.weight": (10**12, 3, 9, 9)}, "looks like an SRResNet"),
+        (
+            {"conv1.0.weight": (10**6, 3, 9, 9)}
+            | {f"upsampling.{up}.upsample_block.0.weight": None for up in range(2)},
+            "none with channels 1000000",
+        ),
         ({"trunk.0.rcb.1.running_mean": None}, "no running statistics"),
     ],
 )

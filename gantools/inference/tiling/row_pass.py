@@ -33,7 +33,7 @@ _POINTWISE = (
     *(nn.Dropout, nn.BatchNorm2d, ChannelAffine),
 )
 _POINTWISE_CALLS = (
-    *(operator.add, operator.sub, operator.mul, operator.truediv, torch.add, torch.tanh, torch.relu, torch.cat),
+    *(operator.add, operator.sub, operator.mul, operator.truediv, torch.tanh, torch.relu, torch.cat),
     *("relu", "clamp", "sigmoid", "tanh"),
 )
 _RESIZING = (nn.PixelShuffle, nn.PixelUnshuffle, nn.Upsample, BlurPool, Doubling)

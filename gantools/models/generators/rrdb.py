@@ -67,7 +67,7 @@ class DenseGroup(nn.Module):
         self.blocks = nn.Sequential(*(DenseBlock(channels, growth_channels) for _ in range(_DENSE_BLOCKS)))
 
     def forward(self, features: Tensor) -> Tensor:
-        return torch.add(features, cast(Tensor, self.blocks(features)), alpha=RESIDUAL_SHARE)
+        return features + cast(Tensor, self.blocks(features)) * RESIDUAL_SHARE
 
 
 class DenseBlock(nn.Module):
@@ -91,7 +91,7 @@ class DenseBlock(nn.Module):
         known = features
         for layer in self.layers:
             known = torch.cat((known, layer(known)), dim=1)
-        return torch.add(features, cast(Tensor, self.last(known)), alpha=RESIDUAL_SHARE)
+        return features + cast(Tensor, self.last(known)) * RESIDUAL_SHARE
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
