@@ -107,7 +107,7 @@ def export_model(model: str | Path, output: Name, options: ExportOptions | None 
 
     ``changes`` are options of ``gantools export`` by name, such as ``uint8=True`` or ``size=256``. The file's metadata
     hold what weights files say of themselves. What is written was compared with the network at several sizes: raises
-    GantoolsError where the results differ by more than 1e-4 (float16: 2e-2) in [-1, 1], UsageError for a file that
+    GantoolsError where the results differ by more than 1e-4 (float16: 5e-2) in [-1, 1], UsageError for a file that
     exists or options that do not fit. Nothing is written then.
     """
     from gantools.exporting import run

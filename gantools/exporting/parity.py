@@ -15,8 +15,8 @@ from gantools.exporting.graph import Run
 TOLERANCE = 1e-4
 """Largest difference in float32, where colours are -1 to 1."""
 
-HALF_TOLERANCE = 2e-2
-"""The same in float16: two and a half levels of 255."""
+HALF_TOLERANCE = 5e-2
+"""The same in float16, of noise: six levels of 255. Deep networks differ so much at single pixels."""
 
 
 @dataclass(frozen=True)
