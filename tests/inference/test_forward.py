@@ -18,7 +18,7 @@ from gantools.inference.memory import CpuMemory
 from gantools.inference.model import Model
 from gantools.inference.tiling import context as tiling_context
 from gantools.inference.tiling import forward
-from gantools.inference.tiling.context import LEAST_ROWS, ExecutionContext, Tiling, choose_row_passes
+from gantools.inference.tiling.context import LEAST_ROWS, ExecutionContext, Tiling, choose_row_passes, choose_tiling
 from gantools.inference.tiling.forward import start_batch, translate, translate_batch
 from gantools.inference.tiling.grid import Grid
 from gantools.inference.tiling.tile_io import TileIO
@@ -96,6 +96,16 @@ def test_dense_blocks_by_rows_equal_the_whole(rows_px: int) -> None:
     context = ExecutionContext(model, None, None, False, CpuMemory())
     assert forward._compute_bands(io, Tiling(rows_px=rows_px, bands=(io.grid.whole().columns,)), context)
     assert np.abs(io.result.astype(int) - translate(pixels, model, tile=0)).max() <= 1
+
+
+def test_dense_blocks_may_take_a_quarter_of_the_memory_for_a_whole_image() -> None:
+    model = build_model(RRDBOptions(channels=4, growth_channels=2, blocks=6))
+    grid = Grid(600, 600, 1, model.generator.halo_px)
+    whole = int(600 * 600 * ExecutionContext(model, None, None, False, CpuMemory()).activation_bytes_per_px())
+    ample = ExecutionContext(model, None, None, False, LimitedMemory(5 * whole, preferred=whole // 8))
+    assert choose_tiling(grid, ample) == Tiling()
+    scarce = ExecutionContext(model, None, None, False, LimitedMemory(3 * whole, preferred=whole // 8))
+    assert choose_tiling(grid, scarce) != Tiling()
 
 
 def test_wide_images_are_not_cut_into_bands_that_are_mostly_halo() -> None:

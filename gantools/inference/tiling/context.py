@@ -16,6 +16,7 @@ from gantools.inference.model import Model
 from gantools.inference.tiling.global_norms import RowNetwork, row_network
 from gantools.inference.tiling.grid import Grid, Span, Tile
 from gantools.inference.tiling.tile_io import TileIO
+from gantools.models.generators.rrdb import RRDBNet
 
 WASTEFUL_WORK = 1.15
 """Where the halos of tiles add more work than this, row passes are computed instead, which need none."""
@@ -116,7 +117,7 @@ def choose_tiling(grid: Grid, context: ExecutionContext) -> Tiling:
         if context.row_network() is None:
             raise UsageError(f"--tile {tile}: {why_whole(context)}; leave it out")
         return Tiling(rows_px=tile, bands=(grid.whole().columns,))
-    if context.activation_bytes(grid.height * grid.width) <= context.memory.preferred_bytes():
+    if context.activation_bytes(grid.height * grid.width) <= _whole_bytes(context):
         return Tiling()
     if not grid.can_tile:
         return choose_row_passes(grid, context)
@@ -130,6 +131,13 @@ def choose_tiling(grid: Grid, context: ExecutionContext) -> Tiling:
         if passes.bands and grid.work([Tile(rows, band) for band in passes.bands]) < work:
             return passes
     return Tiling(tile_px)
+
+
+def _whole_bytes(context: ExecutionContext) -> int:
+    """What a whole image may take; more where parts of it take half as long again (``kernels.dense``)."""
+    preferred = context.memory.preferred_bytes()
+    quicker = context.device.type == "cpu" and isinstance(context.model.network, RRDBNet)
+    return max(preferred, context.memory.free_bytes() // 4) if quicker else preferred
 
 
 def choose_row_passes(grid: Grid, context: ExecutionContext) -> Tiling:
