@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,15 +64,20 @@ def import_weights(path: Path, options: ImportOptions, known: Mapping[str, Any] 
 def imported(path: Path) -> Path:
     """Weights of ours that hold what another code's file does, made at its first use and kept beside installed weights.
 
-    Raises ModelFileError for what cannot be imported.
+    Raises ModelFileError for what cannot be imported, UsageError where it cannot be kept.
     """
     name = f"{path.stem}-{files.sha256(path)[:16]}-{__version__}{catalogue.SUFFIX}"
     kept = catalogue.weights_folder().parent / "imported" / name
-    if not kept.is_file():
-        with suppress(OSError):
-            kept.parent.mkdir(parents=True, exist_ok=True)
-        import_weights(path, ImportOptions(output=str(kept), overwrite=True))
-    return kept
+    if kept.is_file():
+        return kept
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        return import_weights(path, ImportOptions(output=str(kept), overwrite=True))
+    except OSError as error:
+        raise UsageError(
+            f"{str(path)!r}: cannot be imported into {kept.parent} ({error.strerror}); set GANTOOLS_HOME, or try:"
+            f" gantools weights import {path} -o FILE"
+        ) from error
 
 
 def _output(path: Path, options: ImportOptions) -> Path:
