@@ -17,10 +17,51 @@ PURPOSES: Mapping[str, str] = {
     "Inpainting": "inpainting",
     "Restoration": "restoration",
 }
-LICENCE = (
-    "the architecture's code: permissive (MIT, Apache 2.0 or public domain), as spandrel takes no others;"
-    " the weights: ask those who trained them"
-)
+ARCHITECTURES: Mapping[str, tuple[str, str]] = {
+    "ATD": ("Apache-2.0", "LabShuHangGU/Adaptive-Token-Dictionary"),
+    "AuraSR": ("CC-BY-SA-4.0", "fal-ai/aura-sr"),
+    "Compact": ("BSD-3-Clause", "xinntao/Real-ESRGAN"),
+    "CRAFT": ("Apache-2.0", "AVC2-UESTC/CRAFT-SR"),
+    "DAT": ("Apache-2.0", "zhengchen1999/DAT"),
+    "DCTLSA": ("Apache-2.0", "zengkun301/DCTLSA"),
+    "DITN": ("Apache-2.0", "yongliuy/DITN"),
+    "DnCNN": ("MIT", "cszn/DPIR"),
+    "DRCT": ("MIT", "ming053l/DRCT"),
+    "DRUNet": ("MIT", "cszn/DPIR"),
+    "ESRGAN": ("Apache-2.0", "xinntao/ESRGAN"),
+    "FBCNN": ("Apache-2.0", "jiaxi-jiang/FBCNN"),
+    "FDAT": ("MIT", "stinkybread/FDAT"),
+    "FFTformer": ("MIT", "kkkls/FFTformer"),
+    "GFPGAN": ("Apache-2.0; parts of third parties: NVIDIA, non-commercial", "TencentARC/GFPGAN"),
+    "GRL": ("MIT", "ofsoundof/GRL-Image-Restoration"),
+    "HAT": ("Apache-2.0", "XPixelGroup/HAT"),
+    "HVICIDNet": ("MIT", "Fediory/HVI-CIDNet"),
+    "IPT": ("Apache-2.0", "huawei-noah/Pretrained-IPT"),
+    "KBNet": ("MIT", "zhangyi-3/KBNet"),
+    "LaMa": ("Apache-2.0", "advimman/lama"),
+    "MixDehazeNet": ("MIT", "AmeryXiong/MixDehazeNet"),
+    "MMRealSR": ("BSD-3-Clause", "TencentARC/MM-RealSR"),
+    "MoESR": ("MIT", "umzi2/MoESR"),
+    "MoSR": ("MIT", "umzi2/MoSR"),
+    "NAFNet": ("MIT AND Apache-2.0", "megvii-research/NAFNet"),
+    "OmniSR": ("Apache-2.0", "Francis0625/Omni-SR"),
+    "PLKSR": ("MIT", "dslisleedh/PLKSR"),
+    "RCAN": ("none stated", "yulunzhang/RCAN"),
+    "RealCUGAN": ("MIT", "bilibili/ailab"),
+    "RestoreFormer": ("Apache-2.0", "wzhouxiff/RestoreFormer"),
+    "RetinexFormer": ("MIT", "caiyuanhao1998/Retinexformer"),
+    "RGT": ("Apache-2.0", "zhengchen1999/RGT"),
+    "SAFMN": ("Apache-2.0", "sunny2109/SAFMN"),
+    "SAFMNBCIE": ("Apache-2.0", "sunny2109/SAFMN"),
+    "SCUNet": ("Apache-2.0", "cszn/SCUNet"),
+    "SeemoRe": ("Apache-2.0", "eduardzamfir/seemoredetails"),
+    "SPAN": ("Apache-2.0", "hongyuanyu/SPAN"),
+    "SwiftSRGAN": ("CC0-1.0", "Koushik0901/Swift-SRGAN"),
+    "Swin2SR": ("Apache-2.0", "mv-lab/swin2sr"),
+    "SwinIR": ("Apache-2.0", "JingyunLiang/SwinIR"),
+    "Uformer": ("MIT", "ZhendongWang6/Uformer"),
+}
+"""What spandrel calls each architecture: the licence of its authors' code, and their repository."""
 
 
 def recognise(state: State) -> tuple[Family, Found] | None:
@@ -37,8 +78,9 @@ def recognise(state: State) -> tuple[Family, Found] | None:
         ) from error
     tensors = {key: stored_tensor(value) for key, value in network.state_dict().items()}
     found = Found(_export(network), lambda: network, tensors)
-    name = f"{name} ({PURPOSES[network.purpose]})"
-    return Family(name, "https://github.com/chaiNNer-org/spandrel", LICENCE, "imported", lambda _: None), found
+    licence, origin = ARCHITECTURES.get(network.architecture, ("unknown", "chaiNNer-org/spandrel"))
+    terms = f"{licence} (code); weights: ask those who trained them"
+    return Family(f"{name} ({PURPOSES[network.purpose]})", origin, terms, "imported", lambda _: None), found
 
 
 def _export(network: SpandrelNetwork) -> Export:

@@ -82,6 +82,13 @@ def test_what_is_known_of_a_network_goes_with_its_file() -> None:
         api.load_model("theirs.safetensors", precision="fp16")
 
 
+def test_every_architecture_has_a_licence() -> None:
+    from gantools.importing.spandrel import ARCHITECTURES
+
+    assert {str(each.architecture.id) for each in spandrel.MAIN_REGISTRY} >= set(ARCHITECTURES)
+    assert ARCHITECTURES["SwinIR"] == ("Apache-2.0", "JingyunLiang/SwinIR")
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_mask_is_filled_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """With LaMa's shell around one convolution, which sees the image and the mask."""
