@@ -33,6 +33,17 @@ def is_weights(path: Path) -> bool:
         return False
 
 
+def not_the_file(head: bytes) -> str | None:
+    """What came in place of a file when it was downloaded, by its first bytes; None where nothing of the kind did."""
+    if not head:
+        return "is empty: download it again"
+    if head.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS, not the file itself: git lfs pull, or download the file itself"
+    if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "is a web page, not the file: download it again from the link of the file itself"
+    return None
+
+
 def described(path: Path) -> str | None:
     """What a file is, and what to give instead; None where nothing better can be said than that it is not intact."""
     try:
@@ -47,6 +58,8 @@ def described(path: Path) -> str | None:
             names = stored.namelist()
     if sniff(head) is not None:
         return f"is an image, not a model: type the model first, as in gantools infer srgan {path.name}"
+    if instead := not_the_file(head):
+        return instead
     if path.suffix in (".yaml", ".yml"):
         return f"is a configuration, not a model: gantools train {path.name} makes one of it"
     if head.startswith(_PICKLE) or any(name.endswith("data.pkl") for name in names):  # as torch.save writes

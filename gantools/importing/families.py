@@ -38,7 +38,7 @@ def recognise(states: Mapping[str, State], wanted: str | None) -> tuple[str, Fam
         raise problems[0] if problems else ModelFileError(_unknown(chosen))
     if len(known) > 1 and rank(known[0][0]) == len(GENERATORS):
         names = ", ".join(name for name, _, _ in known)
-        raise ModelFileError(f"holds several networks; choose with --network: {names}")
+        raise ModelFileError(f"holds several networks; choose with gantools weights import --network NAME of {names}")
     return known[0]
 
 

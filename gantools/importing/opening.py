@@ -12,12 +12,14 @@ from typing import Any, BinaryIO
 
 from safetensors import SafetensorError, safe_open
 
+from gantools.checkpoint import foreign
 from gantools.errors import ModelFileError
 from gantools.importing.pickles import ZIP, PickledFile, Stored, reason
 
 LONGEST_REASON = 300
 """Letters of a message about a file, which may hold words of the file."""
 
+_HEAD_BYTES = 64
 _SAFETENSORS_HEADER = b'{"'
 _NEITHER = "is neither a pickle, nor a checkpoint of PyTorch, nor a safetensors file"
 
@@ -45,14 +47,16 @@ def opened(path: Path) -> Iterator[PickledFile | TensorFile]:
 
 
 def _read(path: Path, stream: BinaryIO) -> PickledFile | TensorFile:
-    head = stream.read(10)
+    head = stream.read(_HEAD_BYTES)
     stream.seek(0)
     if head.startswith((pickle.PROTO, ZIP)):
         return PickledFile(stream, path.stat().st_size)
     if head[8:10] != _SAFETENSORS_HEADER:
-        raise ModelFileError(_NEITHER)
+        raise ModelFileError(foreign.not_the_file(head) or _NEITHER)
     try:
         file: Any = safe_open(path, framework="pt")
+        if "gantools" in (file.metadata() or {}):
+            raise ModelFileError("is a weights file of gantools already; infer, export and train take it as it is")
         slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
     except SafetensorError as error:
         raise ModelFileError(f"is damaged, or no safetensors file ({error})") from error

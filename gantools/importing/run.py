@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from gantools import __version__, files
-from gantools.checkpoint import weights
+from gantools.checkpoint import foreign, onnx_file, weights
 from gantools.checkpoint.weights import Export
 from gantools.errors import GantoolsError, ModelFileError, UsageError
 from gantools.images import ranges
@@ -82,11 +82,14 @@ def imported(path: Path) -> Path:
 
 def _output(path: Path, options: ImportOptions) -> Path:
     if options.name is None:
-        return Path(options.output) if options.output else path.with_suffix(catalogue.SUFFIX)
+        output = Path(options.output) if options.output else path.with_suffix(catalogue.SUFFIX)
+        if output.suffix != catalogue.SUFFIX:
+            raise UsageError(f"-o {output}: give a name that ends with {catalogue.SUFFIX}")
+        return output
     if options.output is not None:
         raise UsageError(f"--as {options.name} and -o {options.output}: give one")
-    if not catalogue.is_name(options.name):
-        raise UsageError(f"--as {options.name}: give a name of letters, digits, - and _")
+    if not catalogue.is_name(options.name) or options.name.endswith((*foreign.SUFFIXES, onnx_file.SUFFIX)):
+        raise UsageError(f"--as {options.name}: give a name of letters, digits, ., - and _, not that of a file")
     folder = catalogue.weights_folder()
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{options.name}{catalogue.SUFFIX}"

@@ -46,6 +46,7 @@ def test_list_shows_installed_weights_and_the_networks_to_be_had(run, tmp_path):
     plain = run("list").stdout.splitlines()
     assert len(plain) == len(rows)
     assert plain[0].startswith("mine ")
+    assert len({line.index(" MB ") for line in plain}) == 1, "the columns are straight"
 
 
 def test_info_tells_what_the_file_says(run, tmp_path):

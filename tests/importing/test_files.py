@@ -26,6 +26,7 @@ from gantools.errors import ConfigError, ModelFileError, UsageError
 from gantools.importing import families
 from gantools.importing.networks import networks
 from gantools.importing.opening import opened
+from gantools.inference import find_weights
 from gantools.models.generators.rrdb import RRDBNet
 from gantools.pretrained import feature_networks
 from tests.importing.test_basicsr import rrdb_tensors
@@ -127,13 +128,46 @@ def test_a_script_of_torch_is_read_like_a_module(tmp_path: Path) -> None:
 
 def test_networks_are_chosen_by_name(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
     torch.save({"first": state, "second": {key: value * 2 for key, value in state.items()}}, tmp_path / "two.pth")
-    with pytest.raises(ModelFileError, match=r"two\.pth: holds several networks; choose with --network: first, second"):
+    with pytest.raises(
+        ModelFileError, match=r"two\.pth: holds several networks; .*weights import --network NAME of first"
+    ):
         api.import_weights(tmp_path / "two.pth")
     with pytest.raises(ModelFileError, match="has no network third; it has first, second"):
         api.import_weights(tmp_path / "two.pth", network="third")
     ours = stored.load(api.import_weights(tmp_path / "two.pth", network="second"))
     assert ours.about["imported"]["network"] == "second"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["two.pth", "two.safetensors"]
+    with pytest.raises(ModelFileError, match="is a weights file of gantools already"):
+        api.import_weights(tmp_path / "two.safetensors", output=tmp_path / "again.safetensors")
+
+
+@pytest.mark.parametrize("asked", [{"output": "-"}, {"output": "ours.pth"}, {"name": "ours.pth"}, {"name": "a/b"}])
+def test_names_that_would_not_be_found_again_are_refused(
+    asked: dict[str, str], state: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GANTOOLS_HOME", "home")
+    torch.save(state, "theirs.pth")
+    with pytest.raises(UsageError, match="give a name"):
+        api.import_weights("theirs.pth", **asked)
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs.pth"]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4f\nsize 67\n", "is a pointer of Git LFS"),
+        (b"\n<!DOCTYPE html><html>Not found</html>", "is a web page"),
+    ],
+)
+def test_what_came_instead_of_a_file_is_named(content: bytes, what: str, tmp_path: Path) -> None:
+    file = tmp_path / "theirs.pth"
+    file.write_bytes(content)
+    with pytest.raises(ModelFileError, match=rf"theirs\.pth: {what}"):
+        api.import_weights(file)
+    with pytest.raises(ModelFileError, match=rf"theirs\.pth': {what}"):
+        find_weights.recipe_of(find_weights.resolve(file))
 
 
 WRONG: dict[str, tuple[Any, str]] = {

@@ -271,7 +271,7 @@ def test_size_and_names_are_looked_at_first(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"ffhq\.pkl': no such file; download it first"):
         api.import_weights("https://nvlabs-fi-cdn.nvidia.com/ffhq.pkl")
     with pytest.raises(UsageError, match="exists already"):
-        api.import_weights(file, output=file, overwrite=True)
+        api.import_weights(text_file(tmp_path / "theirs.safetensors"), overwrite=True)
     with pytest.raises(UsageError, match=r"--check absent\.png: no such file"):
         api.import_weights(file, check="absent.png")
 

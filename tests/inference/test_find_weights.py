@@ -100,7 +100,7 @@ def test_foreign_files_are_named_in_one_line(identity: Path) -> None:
         ("mine.yaml", "is a configuration, not a model: gantools train mine.yaml"),
         ("a.png", "is an image, not a model: type the model first"),
         ("text", "not an intact safetensors file"),
-        ("empty", "not an intact safetensors file"),
+        ("empty", "is empty: download it again"),
         ("cut", "not an intact safetensors file"),
         ("other", "not gantools weights"),
     ):

@@ -22,12 +22,14 @@ def list_weights(json_lines: results.Json = False) -> None:
     """List the installed weights, and the other networks that can be downloaded."""
     from gantools import api
 
-    for row in api.list_weights():
+    rows = api.list_weights()
+    widest = max(len(console.quoted(row["name"])) for row in rows)
+    for row in rows:
         if json_lines:
             console.result_json(row)
         else:
             name, about = console.quoted(row["name"]), console.quoted(row["about"])
-            console.result(f"{name:<20} {row['state']:<14} {row['megabytes']:>6g} MB  {row['kind']}: {about}")
+            console.result(f"{name:<{widest}} {row['state']:<14} {row['megabytes']:>6g} MB  {row['kind']}: {about}")
 
 
 @app.command("info")
@@ -80,7 +82,8 @@ def import_(asked: Importing) -> None:
     if asked.json_lines:
         console.result_json({"path": str(path), **imported})
         return
-    console.message(f"{imported['format']}, {imported['network']}; licence: {imported['licence']}")
+    what = ", ".join(filter(None, (imported["format"], imported["network"])))
+    console.message(f"{what}; licence: {imported['licence']}")
     if checked := imported.get("checked"):
         difference = checked["largest_difference"]
         console.message(f"seed 0 is {console.quoted(checked['image'])}: levels differ by up to {difference:g} of 255")
