@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -23,15 +23,27 @@ _DEEPEST_WRAPPER = 4
 _MOST_NETWORKS = 64
 _DEEPEST_MODULE = 32
 _MOST_TENSORS = 20_000
+_MOST_WRAPPERS = 4
+"""Around one network."""
+_MOST_ITEMS = 1_000_000
+"""Of all dicts that are looked into; the same one may be in many others."""
+_ITEMS_OF_MODULE = 1_000
+"""What a module counts as."""
 
 
 def networks(content: Any) -> dict[str, State]:
     """The tensors of every network in a file's content, by where they are: ``params_ema``, ``state_dict.netG``.
 
-    The generators come first, the average before the others. Raises ModelFileError for modules without end.
+    The generators come first, the average before the others. Raises ModelFileError for modules and dicts without end.
     """
     found: dict[str, State] = {}
-    _collect(content, (), found)
+    seen_items = 0
+    for path, each in _within(content, ()):
+        seen_items += _ITEMS_OF_MODULE if isinstance(each, Module) else len(each) + 1
+        if seen_items > _MOST_ITEMS:
+            raise ModelFileError("holds more dicts within dicts than any network's file")
+        if len(found) < _MOST_NETWORKS:
+            _add(module_tensors(each) if isinstance(each, Module) else _tensors(each), path, found)
     return dict(sorted(found.items(), key=lambda item: rank(item[0])))
 
 
@@ -69,18 +81,23 @@ def _parts(module: Module) -> Iterable[tuple[str, Any]]:
     return [(key, value) for key, value in parts if key not in skipped]
 
 
-def _collect(content: Any, path: tuple[str, ...], found: dict[str, State]) -> None:
-    if len(path) > _DEEPEST_WRAPPER or len(found) >= _MOST_NETWORKS:
+def _within(content: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Module | Mapping[Any, Any]]]:
+    """The modules and dicts in a file's content, by where they are; a module is not looked into."""
+    if not isinstance(content, Module | Mapping) or len(path) > _DEEPEST_WRAPPER:
         return
-    if isinstance(content, Module):
-        _add(module_tensors(content), path, found)
-    elif isinstance(content, Mapping):
-        named = {key: value for key, value in content.items() if isinstance(key, str)}
-        tensors = {key: stored_tensor(value) for key, value in named.items() if isinstance(value, Tensor | Stored)}
-        _add(tensors, path, found)
-        for key, value in named.items():
-            if isinstance(value, Mapping | Module):
-                _collect(value, (*path, key), found)
+    yield path, content
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            if isinstance(key, str):
+                yield from _within(value, (*path, key))
+
+
+def _tensors(content: Mapping[Any, Any]) -> dict[str, Stored]:
+    return {
+        key: stored_tensor(value)
+        for key, value in content.items()
+        if isinstance(key, str) and isinstance(value, Tensor | Stored)
+    }
 
 
 def _add(tensors: Mapping[str, Stored], path: tuple[str, ...], found: dict[str, State]) -> None:
@@ -89,15 +106,16 @@ def _add(tensors: Mapping[str, Stored], path: tuple[str, ...], found: dict[str, 
     if not state:
         return
     found[".".join(path)] = state
-    for first in {key.partition(".")[0] for key in state}:
-        if first.lower() in GENERATORS:
+    for first in sorted({key.partition(".")[0] for key in state}):
+        if first.lower() in GENERATORS and len(found) < _MOST_NETWORKS:
             part = {key.partition(".")[2]: value for key, value in state.items() if key.startswith(f"{first}.")}
             found.setdefault(".".join((*path, first)), _unwrapped(part))
 
 
 def _unwrapped(tensors: Mapping[str, Stored]) -> dict[str, Stored]:
     state = dict(tensors)
-    while wrapper := next((each for each in WRAPPERS if state and all(key.startswith(each) for key in state)), None):
+    for _ in range(_MOST_WRAPPERS if state else 0):
+        wrapper = next((each for each in WRAPPERS if all(key.startswith(each) for key in state)), "")
         state = {key.removeprefix(wrapper): value for key, value in state.items()}
     return state
 

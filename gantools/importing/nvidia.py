@@ -17,6 +17,8 @@ from gantools.importing.stylegan2 import Parts
 DEEPEST = 12
 """Modules within modules; NVIDIA's are four deep."""
 MOST_TENSORS = 10_000
+MOST_PARTS = 8
+"""Of a TensorFlow network; a generator has two."""
 OLDEST_VERSION = 4
 """Of TensorFlow networks; those of StyleGAN1 and ProGAN are older."""
 WHOLE_BATCH = 1 << 16
@@ -60,6 +62,7 @@ def _walk(module: Any, prefix: str, tensors: dict[str, Stored], settings: dict[s
     if not isinstance(module, Module) or prefix.count(".") > DEEPEST or len(settings) > MOST_TENSORS:
         raise ModelFileError(_OTHER)
     plain = str | int | float | None
+    settings[f"{prefix}__class__"] = module.class_name  # so that each module counts, one without settings too
     settings.update({prefix + key: value for key, value in module.state.items() if isinstance(value, plain)})
     for group in ("_parameters", "_buffers"):
         tensors.update({prefix + key: each for key, each in module.state[group].items() if isinstance(each, Stored)})
@@ -82,22 +85,29 @@ def tensorflow_parts(file: PickledFile, name: str) -> Parts:
     given = {key: value for key, value in state["static_kwargs"].items() if value is not None}
     stored = {key: file.reader.array(array) for key, array in variables.items() if key != "lod"}
     is_generator = name != "D"
-    taps = torch.tensor(given.get("resample_kernel", [1, 3, 3, 1])).float()
+    taps = torch.tensor([float(tap) for tap in given.get("resample_kernel", [1, 3, 3, 1])])
     return Parts(
         "generator" if is_generator else "discriminator",
         dict(_turned(key, each, _GENERATOR if is_generator else _DISCRIMINATOR) for key, each in stored.items()),
         [Stored((len(taps), len(taps)), lambda: torch.outer(taps, taps) / taps.sum().square())],
-        frozenset({given["architecture"]} if "architecture" in given else {}),
-        frozenset({given.get("nonlinearity", "lrelu"), given.get("mapping_nonlinearity", "lrelu")}),
+        frozenset({_word(given["architecture"])} if "architecture" in given else {}),
+        frozenset(_word(given.get(name, "lrelu")) for name in ("nonlinearity", "mapping_nonlinearity")),
         clamp=given.get("conv_clamp"),
         lr_multiplier=given.get("mapping_lrmul", 0.01 if is_generator else 0.1),
         group_images=given.get("mbstd_group_size", Parts.group_images),
     )
 
 
+def _word(value: object) -> str:
+    if not isinstance(value, str):
+        raise ModelFileError(_OTHER)
+    return value
+
+
 def _variables(state: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """A network's variables and those of its parts (mapping, synthesis), by path."""
-    if prefix.count("/") > DEEPEST:
+    too_many = len(state["variables"]) > MOST_TENSORS or len(state["components"]) > MOST_PARTS
+    if prefix.count("/") > MOST_PARTS // 2 or too_many:
         raise ModelFileError(_OTHER)
     for name, array in state["variables"]:
         yield prefix + name, array

@@ -14,7 +14,7 @@ import pickle
 import re
 import struct
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, ClassVar, cast
 
@@ -22,11 +22,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gantools.importing.archive import ZIP, Archive
+
 LONGEST_NAME = 200
 """Bytes of a name that a pickle asks for."""
-
-ZIP = b"PK\x03\x04"
-"""What archives begin with."""
+MOST_AXES, LARGEST_SIDE = 16, 1 << 40
+"""Of a tensor."""
+LONGEST_KEY = 16
+"""Parts of a tuple that is a key. To hash a tuple of tuples can take for ever: those within are not counted once."""
 
 _CHECKPOINT = 0x1950A86A20F9469CFC6C
 """The number that checkpoints of PyTorch begin with."""
@@ -56,11 +59,13 @@ _INSTRUCTIONS = (  # that make numbers, text and containers of what is there alr
     *(pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG1, pickle.BINFLOAT),
     *(pickle.BINUNICODE, pickle.SHORT_BINUNICODE, pickle.BINUNICODE8),
     *(pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3),
-    *(pickle.EMPTY_LIST, pickle.APPEND, pickle.APPENDS, pickle.EMPTY_SET, pickle.ADDITEMS),
-    *(pickle.EMPTY_DICT, pickle.SETITEM, pickle.SETITEMS),
+    *(pickle.EMPTY_LIST, pickle.APPEND, pickle.APPENDS, pickle.EMPTY_SET, pickle.EMPTY_DICT),
     *(pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.BINGET, pickle.LONG_BINGET),
     *(pickle.GLOBAL, pickle.STACK_GLOBAL),  # which ask ``find_class``
 )
+
+
+_SIZED = (str, bytes, list, tuple, dict, set)
 
 
 @dataclass(frozen=True)
@@ -170,25 +175,27 @@ class _Reader(pickle._Unpickler):
     stack: list[Any]
     memo: dict[int, Any]
     read: Callable[[int], bytes]
+    pop_mark: Callable[[], list[Any]]
 
-    def __init__(self, stream: BinaryIO, size: int, archive: _Archive | None = None) -> None:
+    def __init__(self, stream: BinaryIO, size: int, archive: Archive | None = None) -> None:
         super().__init__(_Part(stream, size))
-        self.stream, self.size, self.bytes_read, self.archive = stream, size, 0, archive
+        self.stream, self.size, self.archive = stream, size, archive
+        self.bytes_read = self.items_copied = 0
         self.names: dict[tuple[str, str], Any] = {
             ("torch_utils.persistence", "_reconstruct_persistent_obj"): _module,
-            ("dnnlib.util", "EasyDict"): dict,
-            ("collections", "OrderedDict"): dict,
+            ("dnnlib.util", "EasyDict"): _dict,
+            ("collections", "OrderedDict"): _dict,
             ("torch._utils", "_rebuild_tensor_v2"): self.tensor,
             ("torch._utils", "_rebuild_tensor"): self.tensor,
             ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
             ("torch.nn.backends.thnn", "_get_thnn_function_backend"): lambda *_: None,
             ("torch", "device"): lambda *_: None,
             ("torch", "Size"): lambda sizes=(): tuple(sizes),
-            ("builtins", "set"): lambda items=(): set(items),
-            ("__builtin__", "set"): lambda items=(): set(items),
+            ("builtins", "set"): _set,
+            ("__builtin__", "set"): _set,
             ("collections", "defaultdict"): lambda *_: {},
             ("torch.storage", "_load_from_bytes"): lambda place: place,
-            ("argparse", "Namespace"): dict,
+            ("argparse", "Namespace"): _dict,
             ("_codecs", "encode"): lambda text, _: text.encode("latin1"),  # bytes in old pickles
             ("dnnlib.tflib.network", "Network"): TensorflowNetwork,
             ("numpy", "dtype"): lambda code, *_: _Type(code),
@@ -222,6 +229,8 @@ class _Reader(pickle._Unpickler):
         return super().load()
 
     def find_class(self, module: str, name: str) -> Any:
+        if len(module) + len(name) > 2 * LONGEST_NAME:
+            raise pickle.UnpicklingError("asks for a name that is too long")
         return self.names.get((module, name), Name(module, name))
 
     def content(self, place: object) -> bytearray:
@@ -233,14 +242,18 @@ class _Reader(pickle._Unpickler):
         stream, size = self.stream, self.size
         if self.archive is not None and place.of_storage:
             stream, size = self.archive.stream, self.archive.size
-        self.bytes_read += place.length
-        if self.bytes_read > 2 * size:
-            raise pickle.UnpicklingError("has tensors that share their bytes")
+        self.count_read(place.length, size)
         content = bytearray(place.length)
         stream.seek(place.start)
         if stream.readinto(content) != place.length:  # type: ignore[attr-defined]
             raise EOFError
         return content
+
+    def count_read(self, length: int, size: int) -> None:
+        """Refuse to read more than twice of what there is."""
+        self.bytes_read += length
+        if self.bytes_read > 2 * size:
+            raise pickle.UnpicklingError("has tensors that share their bytes")
 
     def tensor(self, storage: object, start: int, shape: Sequence[int], stride: Sequence[int], *_: Any) -> Stored:
         """What PyTorch's ``_rebuild_tensor_v2`` would make."""
@@ -258,6 +271,7 @@ class _Reader(pickle._Unpickler):
 
     def inner(self, place: _Bytes) -> Any:
         """What the bytes at a place hold, themselves a checkpoint."""
+        self.count_read(place.length, self.size)
         self.stream.seek(place.start)
         return _Reader(self.stream, place.start + place.length).whole()
 
@@ -274,8 +288,11 @@ class _Reader(pickle._Unpickler):
         return Stored(_sizes(array.shape), read)
 
     def number(self, kind: _Type, content: _Bytes | bytes) -> float | int:
-        position = self.stream.tell()
-        value = np.frombuffer(self.content(content), kind.build())[0].item()
+        position, type_ = self.stream.tell(), kind.build()
+        length = len(content) if isinstance(content, bytes) else content.length
+        if length != type_.itemsize:
+            raise pickle.UnpicklingError("has a number of another size than its type")
+        value = np.frombuffer(self.content(content), type_)[0].item()
         self.stream.seek(position)
         return cast(float, value)
 
@@ -286,16 +303,23 @@ class _Reader(pickle._Unpickler):
             raise pickle.UnpicklingError(f"asks for {asked}, which no network of a known format needs")
         if not any(asked is known for known in self.names.values()):
             raise pickle.UnpicklingError("calls what is not a part of a network")
-        self.stack[-1] = asked(*arguments)
+        self.stack[-1] = asked(*self.affordable(arguments))
+
+    def affordable(self, arguments: Sequence[Any]) -> Sequence[Any]:
+        """Arguments of a call, which may copy what is in them: in all no more than the pickle can hold."""
+        self.items_copied += sum(len(each) for each in arguments if isinstance(each, _SIZED))
+        if self.items_copied > self.size:
+            raise pickle.UnpicklingError("copies its own parts without end")
+        return arguments
 
     def new(self) -> None:
         arguments, kind = self.stack.pop(), self.stack.pop()
         if isinstance(kind, Name) and not arguments:
             self.stack.append(Module(str(kind)))
             return
-        if kind not in (dict, TensorflowNetwork):
+        if kind not in (_dict, TensorflowNetwork):
             raise pickle.UnpicklingError("makes an object that is not a part of a network")
-        self.stack.append(kind(*arguments))
+        self.stack.append(kind(*self.affordable(arguments)))
 
     def restore(self) -> None:
         state, made = self.stack.pop(), self.stack[-1]
@@ -309,6 +333,28 @@ class _Reader(pickle._Unpickler):
             _, made.shape, made.type, made.by_column, made.content = state
         else:
             raise pickle.UnpicklingError("sets the state of what is not a part of a network")
+
+    def fill(self) -> None:
+        """Put items into a dict."""
+        items, made = self.pop_mark(), self.stack[-1]
+        self.set_items(made, items[::2], items[1::2])
+
+    def fill_one(self) -> None:
+        """Put one item into a dict."""
+        value, key = self.stack.pop(), self.stack.pop()
+        self.set_items(self.stack[-1], [key], [value])
+
+    def set_items(self, made: object, keys: Sequence[Any], values: Sequence[Any]) -> None:
+        if not isinstance(made, dict):
+            raise pickle.UnpicklingError("puts items into what is no dict")
+        made.update(_dict(zip(keys, values, strict=True)))
+
+    def add(self) -> None:
+        """Put items into a set."""
+        items, made = self.pop_mark(), self.stack[-1]
+        if not isinstance(made, set):
+            raise pickle.UnpicklingError("puts items into what is no set")
+        made.update(_set(items))
 
     def skip(self, length: int) -> int:
         """Go on behind the next bytes; where they start."""
@@ -352,33 +398,10 @@ class _Reader(pickle._Unpickler):
         pickle.REDUCE[0]: call,
         pickle.NEWOBJ[0]: new,
         pickle.BUILD[0]: restore,
+        pickle.SETITEM[0]: fill_one,
+        pickle.SETITEMS[0]: fill,
+        pickle.ADDITEMS[0]: add,
     }
-
-
-class _Archive:
-    """A checkpoint of today: a zip archive with a pickle, and each storage as a member that is not compressed."""
-
-    def __init__(self, stream: BinaryIO, size: int) -> None:
-        self.stream, self.size = stream, size
-        with zipfile.ZipFile(stream) as archive:
-            members = {each.filename.partition("/")[2]: each for each in archive.infolist()}
-            if "data.pkl" not in members:
-                raise pickle.UnpicklingError("is an archive of something else than PyTorch's tensors")
-            tensors = (each for name, each in members.items() if name.startswith("data"))
-            if any(each.compress_type != zipfile.ZIP_STORED for each in tensors):
-                raise pickle.UnpicklingError("has compressed tensors, as PyTorch writes none")
-            if "byteorder" in members and archive.read(members["byteorder"]) != b"little":
-                raise pickle.UnpicklingError("was written on a computer with another byte order")
-            self.members, self.pickle = members, archive.read(members["data.pkl"])
-
-    def start(self, name: str, length: int) -> int:
-        """Where the values of a storage start in the file."""
-        member = self.members.get(name)
-        if member is None or member.file_size < length:
-            raise pickle.UnpicklingError("has a storage of another size than it says")
-        self.stream.seek(member.header_offset + 26)  # behind it: how long the name and the rest of the header are
-        name_length, extra_length = struct.unpack("<HH", self.stream.read(4))
-        return member.header_offset + 30 + int(name_length) + int(extra_length)
 
 
 class PickledFile:
@@ -390,7 +413,7 @@ class PickledFile:
     def __init__(self, stream: BinaryIO, size: int) -> None:
         zipped = stream.read(len(ZIP)) == ZIP
         stream.seek(0)
-        archive = _Archive(stream, size) if zipped else None
+        archive = Archive(stream, size) if zipped else None
         self.reader = (
             _Reader(stream, size)
             if archive is None
@@ -417,6 +440,26 @@ def _module(meta: dict[str, Any]) -> NvidiaModule:
 
 
 def _sizes(shape: object) -> tuple[int, ...]:
-    if not isinstance(shape, tuple) or not all(isinstance(size, int) and size >= 0 for size in shape):
+    if not isinstance(shape, tuple) or len(shape) > MOST_AXES or not all(map(_is_side, shape)):
         raise pickle.UnpicklingError("has a tensor without a shape")
     return shape
+
+
+def _is_side(size: object) -> bool:
+    return isinstance(size, int) and 0 <= size <= LARGEST_SIDE
+
+
+def _dict(items: Iterable[tuple[Any, Any]] | dict[Any, Any] = ()) -> dict[Any, Any]:
+    pairs = items.items() if isinstance(items, dict) else items
+    return {_require_key(key): value for key, value in pairs}
+
+
+def _set(items: Iterable[Any] = ()) -> set[Any]:
+    return {_require_key(item) for item in items}
+
+
+def _require_key(key: Any) -> Any:
+    """The key of a dict, or a part of a set. Raises UnpicklingError for one that may have no end."""
+    if isinstance(key, tuple) and (len(key) > LONGEST_KEY or any(isinstance(part, tuple) for part in key)):
+        raise pickle.UnpicklingError("has a key that no network has")
+    return key

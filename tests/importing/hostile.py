@@ -12,7 +12,7 @@ import json
 import pickle
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,23 @@ def shared(depth: int, parameters: bytes = b"}") -> bytes:
     return inner
 
 
+def within(depth: int, times: int, put: Callable[[bytes], bytes], inner: bytes) -> bytes:
+    """``put`` makes one value of ``times`` references to the one before it, ``depth`` times."""
+    for number in range(depth):
+        place = bytes([number])
+        inner = inner + b"q" + place + b"0" + put((b"h" + place) * times)
+    return inner
+
+
+def in_dict(values: bytes) -> bytes:
+    return b"}(" + b"".join(text(str(at)) + values[at : at + 2] for at in range(0, len(values), 2)) + b"u"
+
+
+def shape_only(shape: bytes) -> bytes:
+    """A tensor of a shape, without a storage."""
+    return called("torch._utils", "_rebuild_tensor_v2", b"K\x00K\x00", shape, b")")
+
+
 def tensor(content: bytes, name: str = "resample_filter", side: bytes = b"K\x04", stride: bytes = b"K\x00") -> bytes:
     """A square parameter with its storage. Filters are read before anything else."""
     loaded = called("torch.storage", "_load_from_bytes", stored(content))
@@ -116,6 +133,8 @@ def pickles(good: bytes, mark: Path) -> dict[str, bytes]:
     torch.save(Call(exec, source), inner, _use_new_zipfile_serialization=False)
     zipped = io.BytesIO()
     torch.save(Call(exec, source), zipped)
+    long = b"\x8a\xff" + b"\xff" * 254 + b"\x7f"
+    many_modules = within(6, 40, lambda values: module(modules=in_dict(values)), module())
     deep = b"(" * 50_000 + b"t" * 50_000
     return {
         "system": pickle.dumps(Call(__import__("os").system, command), protocol=2),
@@ -160,6 +179,21 @@ def pickles(good: bytes, mark: Path) -> dict[str, bytes]:
         "bytes of many tensors": whole(
             b"}" + text("G_ema") + shared(8, tensor(storage(FILTER), stride=b"K\x04")) + b"s"
         ),
+        "key without end": whole(b"}" + within(60, 2, lambda values: values + b"\x86", b"K\x01") + b"K\x01s"),
+        "set without end": whole(
+            called("builtins", "set", b"]" + within(60, 2, lambda values: values + b"\x86", b"K\x01") + b"a")
+        ),
+        "copies of text": whole(
+            text("a" * 5000) + b"q\x01]q\x02(" + called("_codecs", "encode", b"h\x01K\x00") * 99 + b"e"
+        ),
+        "copies of items": whole(b"]q\x01(" + b"N" * 5000 + b"e](" + called("torch", "Size", b"h\x01") * 99 + b"e"),
+        "dicts in dicts": whole(within(6, 60, in_dict, b"}")),
+        "modules in modules": whole(b"}" + text("G_ema") + many_modules + b"s"),
+        "shape of many sides": whole(
+            b"}" + text("a.b") + shape_only(b"(" + long + b"q\x00" + b"h\x00" * 9999 + b"t") + b"s"
+        ),
+        "side of many digits": whole(b"}" + text("a.b") + shape_only(long + b"\x85") + b"s"),
+        "long name": whole(text("a" * 5000) + text("b") + b"\x93"),
         "cut short": good[: len(good) // 2],
         "no end": good[:-1],
         "noise": b"\x80\x04" + bytes(range(256)) * 8,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import threading
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -190,6 +191,17 @@ def test_what_is_no_network_of_ours_is_refused_in_one_line(case: str, tmp_path: 
         api.import_weights(tmp_path / "wrong.pth")
     assert "\n" not in str(refused.value)
     assert [path.name for path in tmp_path.iterdir()] == ["wrong.pth"]
+
+
+@pytest.mark.parametrize("member", ["byteorder", "data.pkl", "data/0"])
+def test_members_of_an_archive_are_never_unpacked(member: str, tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(9)}, tmp_path / "theirs.pth")
+    with zipfile.ZipFile(tmp_path / "theirs.pth") as whole, zipfile.ZipFile(tmp_path / "packed.pth", "w") as packed:
+        for each in whole.infolist():
+            how = zipfile.ZIP_DEFLATED if each.filename.partition("/")[2] == member else zipfile.ZIP_STORED
+            packed.writestr(each.filename, whole.read(each), how)
+    with pytest.raises(ModelFileError, match="has compressed tensors, as PyTorch writes none"):
+        api.import_weights(tmp_path / "packed.pth")
 
 
 @pytest.mark.parametrize("older", [False, True])
