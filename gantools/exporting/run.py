@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gantools import __version__, files
+from gantools.checkpoint import onnx_file
 from gantools.errors import GantoolsError, UsageError
 from gantools.exporting import newest
 from gantools.exporting.options import ExportOptions
@@ -54,6 +55,8 @@ def export_model(model: str | Path, output: Path, options: ExportOptions) -> Exp
     _require(output, options)
     newest.make_ready(model)
     path = find_weights.resolve(model)
+    if onnx_file.is_onnx(path):
+        raise UsageError(f"{str(path)!r}: is an exported model already; give the run or the weights that it is of")
     recipe = find_weights.recipe_of(path)
     if output.exists() and output.samefile(path):
         raise UsageError(f"{str(output)!r}: is what is to be exported; give another -o")

@@ -35,6 +35,9 @@ def test_onnx_is_written_and_its_difference_is_printed(gantools, model, tmp_path
     assert images.endswith("made 2 times as large")
     assert difference.startswith("largest difference from the network, by onnxruntime ")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["small.onnx"]
+    again = gantools("export", str(tmp_path / "out" / "small.onnx"), "-o", str(tmp_path / "again.pt2"))
+    assert (again.code, len(again.err.splitlines())) == (2, 1)
+    assert "is an exported model already" in again.err
 
 
 def test_plain_weights_have_the_networks_own_names(gantools, model, tmp_path):
