@@ -12,6 +12,8 @@ from gantools.images.formats import sniff
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".pkl", ".tar", ".bin")
 """Of the weights of other codes."""
+TORCH_EXPORT = ".pt2"
+"""Of programs that torch.export wrote; infer runs none."""
 
 _HEAD_BYTES = 32
 _PICKLE, _ZIP = b"\x80", b"PK\x03\x04"
@@ -24,7 +26,7 @@ def is_weights(path: Path) -> bool:
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
         if head.startswith((_PICKLE, _ZIP)):
-            return path.suffix != ".safetensors"
+            return path.suffix not in (".safetensors", TORCH_EXPORT)
         if head[8:10] != b'{"':
             return False
         with safe_open(path, framework="numpy") as stored:
@@ -60,6 +62,8 @@ def described(path: Path) -> str | None:
         return f"is an image, not a model: type the model first, as in gantools infer srgan {path.name}"
     if instead := not_the_file(head):
         return instead
+    if path.suffix == TORCH_EXPORT:
+        return "is for torch.export.load; give the run or the weights that it is of, or an .onnx file of them"
     if path.suffix in (".yaml", ".yml"):
         return f"is a configuration, not a model: gantools train {path.name} makes one of it"
     if head.startswith(_PICKLE) or any(name.endswith("data.pkl") for name in names):  # as torch.save writes

@@ -22,6 +22,7 @@ LONGEST_REASON = 300
 
 _HEAD_BYTES = 64
 _SAFETENSORS_HEADER = b'{"'
+_EXPORTED = "is what gantools export wrote for other programs; give the run or the weights that it is of"
 _NEITHER = "is neither a pickle, nor a checkpoint of PyTorch, nor a safetensors file"
 
 
@@ -56,8 +57,11 @@ def _read(path: Path, stream: BinaryIO) -> PickledFile | TensorFile:
         raise ModelFileError(foreign.not_the_file(head) or _NEITHER)
     try:
         file: Any = safe_open(path, framework="pt")
-        if "gantools" in (file.metadata() or {}):
+        metadata = file.metadata() or {}
+        if "gantools" in metadata:
             raise ModelFileError("is a weights file of gantools already; infer, export and train take it as it is")
+        if "gantools_export" in metadata:
+            raise ModelFileError(_EXPORTED)
         slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
     except SafetensorError as error:
         raise ModelFileError(f"is damaged, or no safetensors file ({error})") from error

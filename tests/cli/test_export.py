@@ -35,9 +35,18 @@ def test_onnx_is_written_and_its_difference_is_printed(gantools, model, tmp_path
     assert images.endswith("made 2 times as large")
     assert difference.startswith("largest difference from the network, by onnxruntime ")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["small.onnx"]
-    again = gantools("export", str(tmp_path / "out" / "small.onnx"), "-o", str(tmp_path / "again.pt2"))
-    assert (again.code, len(again.err.splitlines())) == (2, 1)
-    assert "is an exported model already" in again.err
+
+
+def test_what_was_exported_is_not_exported_again_and_run_as_onnx_alone(gantools, model, tmp_path):
+    for suffix, says in ((".pt2", "is for torch.export.load; give"), (".safetensors", "is what gantools export wrote")):
+        assert gantools("export", str(model), "-o", str(tmp_path / f"out{suffix}")).code == 0
+        ended = gantools("infer", str(tmp_path / f"out{suffix}"), "in.png", "-o", "out.png")
+        assert (ended.code, len(ended.err.splitlines())) == (2, 1)
+        assert says in ended.err
+    (tmp_path / "out.onnx").write_bytes(b"")
+    ended = gantools("export", str(tmp_path / "out.onnx"), "-o", str(tmp_path / "again.pt2"))
+    assert (ended.code, len(ended.err.splitlines())) == (2, 1)
+    assert "is an exported model already" in ended.err
 
 
 def test_plain_weights_have_the_networks_own_names(gantools, model, tmp_path):
