@@ -148,6 +148,8 @@ class OnnxModel(Model):
                 parts.append(f"sides in multiples of {network.size_multiple} px, tiles overlap by {network.halo_px} px")
         if network.file.fixed_px is not None:
             parts.append("computed in parts of {1}×{0} px".format(*network.file.fixed_px))
+            if network.overlap_px is None:  # norms or attention
+                parts.append("the network sees a whole image at once: of larger images, parts differ from the whole")
         if network.file.channels_last:
             parts.append("8 bits a sample")
         return "; ".join(parts)

@@ -23,7 +23,7 @@ from gantools.inference.model import open_model
 from gantools.inference.onnx_model import OnnxNetwork
 from gantools.inference.tiling.context import ExecutionContext
 from gantools.inference.tiling.forward import translate
-from gantools.models.options import CompactRestorationOptions, CompactSROptions
+from gantools.models.options import CompactRestorationOptions, CompactSROptions, ResNetOptions
 from gantools.training.recipe import describe_generator
 from tests.inference.networks import CPU, LimitedMemory, build_network, image
 
@@ -171,6 +171,17 @@ def test_an_exported_file_of_one_size_computes_larger_images_in_parts(tmp_path):
     assert np.abs(run(tmp_path / "fixed.onnx", pixels).astype(int) - run(path, pixels)).max() <= 1
     with pytest.raises(UsageError, match=r"--tile 32: .* takes 40×40 px alone; leave it out"):
         run(tmp_path / "fixed.onnx", pixels, tile=32)
+
+
+@pytest.mark.parametrize(("norm", "said"), [("instance", True), ("batch", False)])
+def test_parts_of_a_network_that_sees_the_whole_image_are_said_to_differ(tmp_path, norm, said):
+    options = ResNetOptions(base_channels=4, blocks=1, norm=norm)
+    network = build_network(options)
+    export = describe_generator("generator", network, options, 64)
+    weights.save(tmp_path / "own.safetensors", "cyclegan", {"generator": export}, {"generator": network}, {})
+    api.export_model(tmp_path / "own.safetensors", tmp_path / "fixed.onnx", size=32)
+    note = open_model(tmp_path / "fixed.onnx", export=None, device=CPU).note
+    assert ("parts differ from the whole" in note) == said
 
 
 def test_half_floats_and_gray_are_taken(tmp_path):
