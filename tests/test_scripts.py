@@ -148,10 +148,11 @@ def test_no_file_names_a_registry_or_a_machines_folders():
 
 
 def test_the_floor_is_that_of_the_project():
-    """``constraints/floor.txt`` pins what pyproject.toml asks for at least (and its metrics extra)."""
+    """``constraints/floor.txt`` pins what pyproject.toml asks for at least, and the extras that tests use."""
     with (REPOSITORY / "pyproject.toml").open("rb") as stream:
         project = tomllib.load(stream)["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["metrics"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["metrics"], *extras["export"], *extras["import"]]
     pins = [line for line in (REPOSITORY / "constraints" / "floor.txt").read_text().splitlines() if line[0] != "#"]
     floors = dict(line.split(">=") for line in wanted)
     pinned = dict(line.split("==") for line in pins)
