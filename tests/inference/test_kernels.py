@@ -328,6 +328,20 @@ def test_memory_is_measured_in_parts_that_grow_no_more() -> None:
     assert end.part_bytes == dense.PART_BYTES
 
 
+def test_parts_of_an_image_are_as_large_beside_others() -> None:
+    end = dense.InParts([nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 3, 3, padding=1)]).requires_grad_(False)
+    end.part_bytes = 12 * 12 * 8 * 4
+    sizes: list[torch.Size] = []
+    end.layers.register_forward_pre_hook(lambda _layer, given: sizes.append(given[0].shape))
+    image = torch.randn(1, 8, 30, 20)
+    alone = end(image)
+    parts = list(sizes)
+    sizes.clear()
+    torch.testing.assert_close(end(image.expand(3, -1, -1, -1)), alone.expand(3, -1, -1, -1))
+    assert sizes == 3 * parts
+    assert len(parts) > 2
+
+
 @PACKED_ONLY
 def test_features_that_fill_no_whole_slots_are_put_together() -> None:
     network = build_network(RRDBOptions(channels=12, growth_channels=8, blocks=1))

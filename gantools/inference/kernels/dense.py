@@ -102,14 +102,18 @@ class InParts(nn.Module):
         self.channels, self.outputs = cast(Tensor, last.weight).shape[1], cast(Tensor, last.weight).shape[0]
 
     def forward(self, features: Tensor) -> Tensor:
-        count, _, height, width = features.shape
+        """One image after the other: parts of many would be small, and mostly halo."""
+        return torch.cat([self._one(image) for image in torch.split(features, 1)])
+
+    def _one(self, features: Tensor) -> Tensor:
+        _, _, height, width = features.shape
         grid, scale = Grid(height, width, 1, self.halo_px), self.scale
-        px = self.part_bytes / (count * self.channels * scale**2 * features.element_size())
+        px = self.part_bytes / (self.channels * scale**2 * features.element_size())
         made: Tensor | None = None
         for tile in grid.tiles(grid.largest_side_px(px)):
             part = self.layers(features[:, :, tile.rows.first : tile.rows.last, tile.columns.first : tile.columns.last])
             if made is None:
-                made = part.new_empty(count, self.outputs, scale * height, scale * width)
+                made = part.new_empty(1, self.outputs, scale * height, scale * width)
             top, left = (scale * (span.start - span.first) for span in (tile.rows, tile.columns))
             rows, columns = (slice(scale * span.start, scale * span.stop) for span in (tile.rows, tile.columns))
             target = made[:, :, rows, columns]
