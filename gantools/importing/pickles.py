@@ -58,6 +58,7 @@ _INSTRUCTIONS = (  # that make numbers, text and containers of what is there alr
     ),
     *(pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG1, pickle.BINFLOAT),
     *(pickle.BINUNICODE, pickle.SHORT_BINUNICODE, pickle.BINUNICODE8),
+    *(pickle.BINSTRING, pickle.SHORT_BINSTRING),  # text of Python 2
     *(pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3),
     *(pickle.EMPTY_LIST, pickle.APPEND, pickle.APPENDS, pickle.EMPTY_SET, pickle.EMPTY_DICT),
     *(pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.BINGET, pickle.LONG_BINGET),
@@ -178,7 +179,7 @@ class _Reader(pickle._Unpickler):
     pop_mark: Callable[[], list[Any]]
 
     def __init__(self, stream: BinaryIO, size: int, archive: Archive | None = None) -> None:
-        super().__init__(_Part(stream, size))
+        super().__init__(_Part(stream, size), encoding="latin1")
         self.stream, self.size, self.archive = stream, size, archive
         self.bytes_read = self.items_copied = 0
         self.names: dict[tuple[str, str], Any] = {

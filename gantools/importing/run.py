@@ -28,6 +28,8 @@ from gantools.models.latent.style import StyleGenerator
 from gantools.pretrained import catalogue
 
 _NOTHING: Mapping[str, Any] = {}
+_KEPT_LETTERS = 40
+"""Of a file's name, in that of what is kept of it: file systems end names at 255 bytes."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def imported(path: Path) -> Path:
 
     Raises ModelFileError for what cannot be imported, UsageError where it cannot be kept.
     """
-    name = f"{path.stem}-{files.sha256(path)[:16]}-{__version__}{catalogue.SUFFIX}"
+    name = f"{path.stem[:_KEPT_LETTERS]}-{files.sha256(path)[:16]}-{__version__}{catalogue.SUFFIX}"
     kept = catalogue.weights_folder().parent / "imported" / name
     if kept.is_file():
         return kept

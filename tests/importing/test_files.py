@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import pickle
 import threading
 import zipfile
 from collections import OrderedDict
@@ -10,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -65,14 +67,31 @@ class Generator(nn.Module):
         self.register_buffer("scratch", torch.zeros(3), persistent=False)
 
 
-def _older(content: Any, path: Path) -> None:
-    torch.save(content, path, _use_new_zipfile_serialization=False)
+def _older(content: Any, path: Path, **how: Any) -> None:
+    torch.save(content, path, _use_new_zipfile_serialization=False, **how)
+
+
+class _Python2(pickle._Pickler):
+    """Writes text as Python 2 does."""
+
+    dispatch: ClassVar[dict[type, Any]] = {
+        **pickle._Pickler.dispatch,
+        str: lambda self, text: self.write(pickle.SHORT_BINSTRING + bytes([len(text)]) + text.encode()),
+    }
+
+
+def _of_python_2(content: Any, path: Path) -> None:
+    def dump(value: Any, stream: Any, protocol: int) -> None:
+        _Python2(stream, protocol).dump(value)
+
+    _older(content, path, pickle_module=SimpleNamespace(__name__="pickle", Pickler=_Python2, dump=dump))
 
 
 WAYS: dict[str, Callable[[dict[str, torch.Tensor], Path], Any]] = {
     "plain": torch.save,
     "ordered": lambda state, path: torch.save(OrderedDict(state), path),
     "not an archive": _older,
+    "of Python 2": _of_python_2,
     "averaged": lambda state, path: torch.save(
         {"params": {key: value + 1 for key, value in state.items()}, "params_ema": state}, path
     ),
@@ -321,3 +340,17 @@ def test_public_weights_are_pinned_whole(name: str) -> None:
     assert len(bytes.fromhex(known.sha256)) == 32
     assert known.licence
     assert known.url.startswith("https://")
+
+
+def test_names_of_files_and_networks_may_be_long_and_odd(
+    state: dict[str, torch.Tensor], tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"\x1b[31m\nnet": state}, "odd.pth")
+    answer = run_(app, ["weights", "import", "odd.pth"])
+    assert answer.exit_code == 0, answer.output
+    assert r"RRDBNet, \x1b[31m\nnet; licence" in answer.stderr
+    Path("odd.pth").rename("n" * 246 + ".pth")
+    assert api.load_model("n" * 246 + ".pth") is not None
+    (kept,) = (home / "imported").iterdir()
+    assert kept.name.startswith("n" * 40 + "-")

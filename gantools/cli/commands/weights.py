@@ -83,7 +83,7 @@ def import_(asked: Importing) -> None:
         console.result_json({"path": str(path), **imported})
         return
     what = ", ".join(filter(None, (imported["format"], imported["network"])))
-    console.message(f"{what}; licence: {imported['licence']}")
+    console.message(f"{console.quoted(what)}; licence: {imported['licence']}")
     if checked := imported.get("checked"):
         difference = checked["largest_difference"]
         console.message(f"seed 0 is {console.quoted(checked['image'])}: levels differ by up to {difference:g} of 255")
