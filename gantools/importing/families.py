@@ -33,7 +33,11 @@ def recognise(states: Mapping[str, State], wanted: str | None) -> tuple[str, Fam
     if not known and find_spec("spandrel") is not None:
         from gantools.importing import spandrel
 
-        known = [(name, *found) for name, state in chosen.items() if (found := spandrel.recognise(state)) is not None]
+        for name, state in chosen.items():
+            if (found := spandrel.recognise(state)) is not None:
+                known.append((name, *found))
+                if rank(name) < len(GENERATORS):
+                    break  # each is read whole, and this one will be taken
     if not known:
         raise problems[0] if problems else ModelFileError(_unknown(chosen))
     if len(known) > 1 and rank(known[0][0]) == len(GENERATORS):

@@ -138,6 +138,15 @@ def test_a_file_says_which_library_is_missing(monkeypatch: pytest.MonkeyPatch) -
         api.load_model(path)
 
 
+def test_numbers_in_names_make_no_layers_without_end() -> None:
+    state = network("OmniSR", "OmniSR", num_feat=16).state_dict()
+    torch.save({**state, "residual_layer.99999999999.weight": torch.ones(1)}, "wrong.pth")
+    with pytest.raises(ModelFileError, match="holds no network that gantools knows"):
+        api.import_weights("wrong.pth")
+    with pytest.raises(ModelFileError, match="numbers of layers beyond those that it holds"):
+        SpandrelNetwork({"layers.999999999.weight": torch.ones(1)})
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_tensors_that_only_look_like_a_network_are_refused_in_one_line() -> None:
     state = network("OmniSR", "OmniSR", num_feat=16).state_dict()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from typing import Any, cast
 
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from gantools.errors import ModelFileError, UsageError
 
+NUMBERS_PER_TENSOR = 4
+"""How far the numbers of layers in names go, by the number of tensors; spandrel makes a layer for each number."""
 TILE_HALO_PX = 32
 """What tiles are given beyond their edges where a network's authors run it on tiles; nothing says what it needs."""
 
@@ -53,7 +55,7 @@ class SpandrelNetwork(nn.Module):
 
 def knows(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     """The name of the architecture that has tensors of these names and shapes; None for none, or without spandrel."""
-    if find_spec("spandrel") is None:
+    if find_spec("spandrel") is None or not _has_numbers_of_layers(shapes):
         return None
     from spandrel import MAIN_REGISTRY
 
@@ -64,10 +66,18 @@ def knows(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     return None
 
 
+def _has_numbers_of_layers(names: Collection[str]) -> bool:
+    """Whether no name has a number that would make a network far larger than its tensors."""
+    numbers = (int(part[:9]) for name in names for part in name.split(".") if part.isdecimal())
+    return max(numbers, default=0) <= NUMBERS_PER_TENSOR * len(names)
+
+
 def _described(tensors: Mapping[str, Tensor]) -> Any:
     """spandrel's description of a network, which holds it. Warnings of its code are of no use to our users."""
     if find_spec("spandrel") is None:
         raise UsageError("this network needs spandrel: pip install 'gantools[import]'")
+    if not _has_numbers_of_layers(tensors):
+        raise ModelFileError("has numbers of layers beyond those that it holds")
     from spandrel import ModelLoader, UnsupportedModelError
 
     try:
