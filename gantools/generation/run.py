@@ -116,6 +116,7 @@ def plan(path: Path, label: str, options: GenerateOptions) -> Generation:
         raise UsageError(f"--export {options.export}: '{path}' holds {', '.join(described.exports)}")
     export = described.exports.get(options.export or next(iter(described.exports), ""))
     latent = latents.require_generator(path, described.recipe, export)
+    _require_together(options)
     chosen = _samples(latent, options)
     _require_styles(latent, described.recipe, options)
     if options.steps and latent.levels == 1:
@@ -124,6 +125,17 @@ def plan(path: Path, label: str, options: GenerateOptions) -> Generation:
     claims = [(each.input, each.output) for each in planned]
     existing = outputs.existing_policy(options.skip_existing, options.overwrite)
     return Generation(path, described.recipe, tuple(planned), options, outputs.settle(claims, (), existing))
+
+
+def _require_together(options: GenerateOptions) -> None:
+    """Raise UsageError for options that change nothing beside the others."""
+    usual = GenerateOptions()
+    of_walks = ("frames", "fps", "space", "loop")
+    idle = [f"--{name}" for name in of_walks if getattr(options, name) != getattr(usual, name)]
+    if idle and not options.interpolate:
+        raise UsageError(f"{', '.join(idle)}: belongs to a walk; add --interpolate")
+    if options.seeds and options.count != usual.count:
+        raise UsageError(f"--seeds: names {len(options.seeds)} images; leave out -n {options.count}")
 
 
 def _require_styles(latent: Latent, recipe: str, options: GenerateOptions) -> None:

@@ -38,6 +38,8 @@ WRONG = {
     "digits --export other": "holds generator",
     "digits --truncation 0.7": "cgan has no styles",
     "digits -o out.bmp": "out.bmp",
+    "digits --loop --fps 12": "--fps, --loop: belongs to a walk; add --interpolate",
+    "digits --seeds 1-3 -n 5": "--seeds: names 3 images; leave out -n 5",
     "codes --code c1=12": "is one of the numbers 0 to 9",
     "codes --code c2": "give a code and a value or a range",
     "codes --label 3": "the model knows no classes",
