@@ -119,6 +119,7 @@ def check(tree: Tree, recipe: type[Recipe[Any, Any]], name: str) -> Settings:
 def with_generator_of(settings: Settings, weights: Path) -> Settings:
     """The settings with the generator of imported weights in place of their own: another could not start from them.
 
+    Data that says how many times larger results are (``data.scale``) follows it, unless the command line set it.
     Weights of our own leave the settings as they are. Raises ConfigError where the recipe has no such generator.
     """
     from gantools.checkpoint.weights import describe as described
@@ -129,7 +130,10 @@ def with_generator_of(settings: Settings, weights: Path) -> Settings:
     if "imported" not in file.about or export is None or export.takes not in ("picture", "masked"):
         return settings
     tree = Tree(deepcopy(settings.tree.values), dict(settings.tree.origins), settings.tree.name)
-    tree.assign(("model", "generator"), dict(export.options), f"--init-from {file.about['imported']['file']}")
+    origin, scale = f"--init-from {file.about['imported']['file']}", ("data", "scale")
+    tree.assign(("model", "generator"), dict(export.options), origin)
+    if hasattr(settings.config.data, "scale") and not tree.origin(scale).startswith("command line: "):
+        tree.assign(scale, export.scale, origin)
     return check(tree, settings.recipe, settings.config.recipe)
 
 

@@ -23,6 +23,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from gantools import api
+from gantools.api.settings import with_generator_of
 from gantools.checkpoint import weights as stored
 from gantools.cli.app import app
 from gantools.errors import ConfigError, ModelFileError, UsageError
@@ -290,6 +291,18 @@ def test_the_generator_of_imported_weights_is_trained_on(
     assert 0 < moved < 0.01
     with pytest.raises(ConfigError, match=r"--init-from theirs\.pth"):
         api.train("context_encoder", data=["images"], init_from="theirs.pth", device="cpu", max_steps=1)
+
+
+def test_data_are_enlarged_as_the_imported_generator_does_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(rrdb_tensors(doublings=1), "twice.pth")
+    ours = api.import_weights("twice.pth")
+    settings = with_generator_of(api.configure("srgan/mse"), ours)
+    assert (settings.config.data.scale, settings.config.model.generator.scale) == (2, 2)
+    with pytest.raises(ConfigError, match=r"data\.scale \(4\) and model\.generator\.scale \(2\) must be equal"):
+        with_generator_of(api.configure("srgan/mse", overrides=["data.scale=4"]), ours)
 
 
 @pytest.fixture
