@@ -114,7 +114,7 @@ def _measured(
 def choose_metrics(
     recipe: str | None, options: MetricOptions, extra: Sequence[str] = (), *, single_images: bool = False
 ) -> tuple[MetricProtocol, ...]:
-    """The metrics that were asked for, else the recipe's own (``None``: those of two folders), and the ``extra`` ones.
+    """The metrics that were asked for, else the recipe's own, and the ``extra`` ones. Without a recipe: of two folders.
 
     ``single_images``: only metrics of an image and its truth are the recipe's own, else those of two folders are taken.
     Raises UsageError for unknown metrics and for missing files.
@@ -128,7 +128,7 @@ def choose_metrics(
     if options.metrics:
         return asked
     names, feature_names = OF_FOLDERS
-    if recipe is not None:
+    if recipe is not None and recipe in recipes.names():  # networks of others may be of none
         defaults = recipes.find(recipe).evaluation
         known = protocols.find_all([*defaults.metrics, *defaults.feature_metrics])
         if defaults.metrics and not (single_images and any(metric.takes in ("hole", "sets") for metric in known)):

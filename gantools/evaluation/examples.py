@@ -136,6 +136,8 @@ def of_model(
     Raises ConfigError for overrides that do not fit, DataError for images that do not, ModelFileError for weights that
     do not say how they were trained.
     """
+    if model.recipe not in recipes.names():  # of another code or program, and none of ours
+        raise ModelFileError(_unknown_inputs(path))
     recipe = recipes.find(model.recipe)
     if recipe.evaluation.ready_pairs and (pairs := _ready_pairs(data, recipe, RunModel(model, scale_to))):
         return pairs
@@ -157,12 +159,19 @@ def _ready_pairs(folder: Path, recipe: type[Recipe[Any, Any]], model: RunModel) 
     return None
 
 
+def _unknown_inputs(path: Path) -> str:
+    return (
+        f"{str(path)!r}: does not say how its images were made; run infer, then compare what it wrote:"
+        " gantools eval --pairs RESULTS TRUTHS"
+    )
+
+
 def _stored_config(path: Path, data: Path, overrides: tuple[str, ...]) -> RunConfig:
     """The configuration that weights were trained with, with all of ``data`` for validation."""
     stored = weights.describe(path)
     values = stored.about.get("config")
     if not isinstance(values, dict):
-        raise ModelFileError(f"{str(path)!r}: does not say how its images were made; compare results with --pairs")
+        raise ModelFileError(_unknown_inputs(path))
     tree = Tree(dict(values), name=str(path))
     for key in ("dir", "validation_dir"):
         tree.assign(("data", key), str(data), f"command line: --data {data}")

@@ -181,5 +181,5 @@ def test_weights_that_do_not_say_how_they_were_trained(model, images, tmp_path):
     known = weights.describe(model("deblur/compact"))
     opened = open_model(model("deblur/compact"), export=None, device=torch.device("cpu"))
     weights.save(tmp_path / "w.safetensors", "deblur", known.exports, {"generator": opened.network}, {})
-    with pytest.raises(ModelFileError, match="compare results with --pairs"):
+    with pytest.raises(ModelFileError, match="gantools eval --pairs RESULTS TRUTHS"):
         api.evaluate(tmp_path / "w.safetensors", images["deblur"], device="cpu")

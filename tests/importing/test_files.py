@@ -289,6 +289,9 @@ def test_the_generator_of_imported_weights_is_trained_on(
     before = stored.load(api.import_weights("theirs.pth")).tensors["generator"]
     moved = max(float((made.tensors["generator"][key] - value).abs().max()) for key, value in before.items())
     assert 0 < moved < 0.01
+    ended = run_(app, ["eval", "theirs.pth", "--data", "images"])
+    assert (ended.exit_code, len(ended.stderr.splitlines())) == (2, 1)
+    assert "does not say how its images were made; run infer, then" in ended.stderr
     with pytest.raises(ConfigError, match=r"--init-from theirs\.pth"):
         api.train("context_encoder", data=["images"], init_from="theirs.pth", device="cpu", max_steps=1)
 

@@ -78,6 +78,15 @@ def test_what_is_known_of_a_network_goes_with_its_file() -> None:
     assert (export.scale, export.size_multiple, export.minimum_size_px, export.takes) == (1, 1, 1, "picture")
     assert described.about["imported"]["format"] == "DnCNN (restoration)"
     assert "ask those who trained them" in described.about["imported"]["licence"]
+    ended = CliRunner().invoke(app, ["eval", "theirs.pth", "--data", "."])
+    assert (ended.exit_code, len(ended.stderr.splitlines())) == (2, 1)
+    assert "does not say how its images were made; run infer, then" in ended.stderr
+    for folder in ("given", "truth"):
+        Path(folder).mkdir()
+        cv2.imwrite(f"{folder}/a.png", np.full((32, 34, 3), 90, np.uint8))
+    compared = CliRunner().invoke(app, ["compare", "theirs.pth", "given", "--truth", "truth", "-o", "page.html"])
+    assert compared.exit_code == 0, compared.output
+    assert "psnr_rgb" in Path("page.html").read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="--precision fp16: DnCNN cannot be computed in it"):
         api.load_model("theirs.safetensors", precision="fp16")
 
