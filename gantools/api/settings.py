@@ -120,17 +120,19 @@ def with_generator_of(settings: Settings, weights: Path) -> Settings:
     """The settings with the generator of imported weights in place of their own: another could not start from them.
 
     Data that says how many times larger results are (``data.scale``) follows it, unless the command line set it.
-    Weights of our own leave the settings as they are. Raises ConfigError where the recipe has no such generator.
+    So it is with what was trained on from imported weights; other weights of our own leave the settings as they are.
+    Raises ConfigError where the recipe has no such generator.
     """
     from gantools.checkpoint.weights import describe as described
     from gantools.config.source import Tree
 
     file = described(weights)
     export = file.exports.get("generator")
-    if "imported" not in file.about or export is None or export.takes not in ("picture", "masked"):
+    theirs = file.about.get("imported") or file.about.get("started_from")
+    if theirs is None or export is None or export.takes not in ("picture", "masked"):
         return settings
     tree = Tree(deepcopy(settings.tree.values), dict(settings.tree.origins), settings.tree.name)
-    origin, scale = f"--init-from {file.about['imported']['file']}", ("data", "scale")
+    origin, scale = f"--init-from {theirs['file']}", ("data", "scale")
     tree.assign(("model", "generator"), dict(export.options), origin)
     if hasattr(settings.config.data, "scale") and not tree.origin(scale).startswith("command line: "):
         tree.assign(scale, export.scale, origin)

@@ -292,6 +292,8 @@ def test_the_generator_of_imported_weights_is_trained_on(
     ended = run_(app, ["eval", "theirs.pth", "--data", "images"])
     assert (ended.exit_code, len(ended.stderr.splitlines())) == (2, 1)
     assert "does not say how its images were made; run infer, then" in ended.stderr
+    again = api.train(settings, run_dir="again", init_from="run", device="cpu", max_steps=1)
+    assert stored.describe(again.path / "weights" / "last.safetensors").about["started_from"]["file"] == "theirs.pth"
     with pytest.raises(ConfigError, match=r"--init-from theirs\.pth"):
         api.train("context_encoder", data=["images"], init_from="theirs.pth", device="cpu", max_steps=1)
 
