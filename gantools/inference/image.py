@@ -85,7 +85,9 @@ class ImageTranslator:
         """
         fill = partial(inpainting.fill_by_image, predict=self._translate, trained_px=self._trained_px)
         if self.model.sees_masks:
-            fill = partial(inpainting.fill_by_mask, predict=partial(translate_masked, model=self.model))
+            fill = partial(
+                inpainting.fill_by_mask, predict=partial(translate_masked, model=self.model, tta=self.options.tta)
+            )
         elif self._fills_the_middle:
             fill = partial(
                 inpainting.fill_by_center,

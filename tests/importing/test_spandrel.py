@@ -102,6 +102,7 @@ def test_every_architecture_has_a_licence() -> None:
 def test_a_mask_is_filled_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """With LaMa's shell around one convolution, which sees the image and the mask."""
     seen: list[torch.Tensor] = []
+    kinds: list[bool] = []
 
     def small(tensors: Any) -> Any:
         class Small:
@@ -113,6 +114,7 @@ def test_a_mask_is_filled_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> N
 
             def __call__(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
                 seen.append(mask)
+                kinds.append(torch.is_autocast_enabled("cpu"))
                 return torch.full_like(image, 0.5) + self.model.bias[0] * 0
 
         return Small()
@@ -132,8 +134,15 @@ def test_a_mask_is_filled_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> N
     filled = cv2.imread("b.png")
     assert (filled[mask == 255] == 128).all()
     assert (filled[mask == 0] == 40).all()
+    assert len(seen) == 1
     assert seen[0].shape == (1, 1, 24, 32)
     assert seen[0][..., :21, :30].eq(torch.from_numpy(mask > 0)).all()
+    seen.clear()
+    cv2.imwrite("deep.png", image.astype(np.uint16) * 257)
+    words = ["infer", "lama.safetensors", "deep.png", "--mask", "mask.png", "-o", "c.png", "--tta", "--precision"]
+    answer = CliRunner().invoke(app, [*words, "bf16"])
+    assert answer.exit_code == 0, answer.output
+    assert (len(seen), {mask.dtype for mask in seen}, kinds) == (8, {torch.float32}, [False] * 9)
 
 
 def test_a_file_says_which_library_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

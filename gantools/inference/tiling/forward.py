@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -22,6 +22,8 @@ from gantools.inference.tiling.global_norms import compute_band
 from gantools.inference.tiling.grid import Tile
 from gantools.inference.tiling.tile_io import TileIO, download, upload
 
+NOT_FINITE = "the network's result has NaN or infinite values"
+
 TileStatus: TypeAlias = Literal["done", "no memory", "not finite"]
 
 
@@ -36,34 +38,41 @@ def translate(
     Raises ImageError for what does not fit the memory or is not finite, UsageError for an impossible ``tile``.
     """
     io = TileIO.of(pixels, model)
-    for dtype in dict.fromkeys((model.autocast if pixels.dtype == np.uint8 else None, None)):
+    for dtype in _arithmetic(pixels, model):
         context = ExecutionContext(model, dtype, tile, tta, memory or memory_of(model.device))
         tiling = choose_tiling(io.grid, context)
         if _compute_bands(io, tiling, context) if tiling.bands else _compute_tiles(io, tiling, context):
             return io.result
-    raise ImageError("the network's result has NaN or infinite values")
+    raise ImageError(NOT_FINITE)
 
 
-def translate_masked(pixels: Pixels, mask: Mask, model: Model) -> Pixels:
+def translate_masked(pixels: Pixels, mask: Mask, model: Model, *, tta: bool = False) -> Pixels:
     """Run a network that sees the mask, too, on a whole image. Shapes: [H, W, 3], bool [H, W] → [H, W, 3].
 
+    As with ``translate``, 16-bit images are computed in float32, and so is what is not finite in a smaller type.
     Raises ImageError for what does not fit the memory or is not finite.
     """
     io = TileIO.of(pixels, model)
     shown = replace(io, pixels=np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2))
     whole = io.grid.whole()
-    context = ExecutionContext(model, model.autocast, None, False, memory_of(model.device))
-    try:
-        image = torch.cat((io.read(whole, context.device), shown.read(whole, context.device)[:, :1]), dim=1)
-        output = context.run(image)
-    except Exception as error:
-        if not may_be_too_large(error):
-            raise
-        raise out_of_memory(io, whole, context) from error
-    if not torch.isfinite(output).all():
-        raise ImageError("the network's result has NaN or infinite values")
-    io.write(output, whole)
-    return io.result
+    for dtype in _arithmetic(pixels, model):
+        context = ExecutionContext(model, dtype, None, tta, memory_of(model.device))
+        try:
+            image = torch.cat((io.read(whole, context.device), shown.read(whole, context.device)[:, :1]), dim=1)
+            output = context.run(image)
+        except Exception as error:
+            if not may_be_too_large(error):
+                raise
+            raise out_of_memory(io, whole, context) from error
+        if torch.isfinite(output).all():
+            io.write(output, whole)
+            return io.result
+    raise ImageError(NOT_FINITE)
+
+
+def _arithmetic(pixels: Pixels, model: Model) -> Iterable[torch.dtype | None]:
+    """What an image is computed in, and then in float32 where that is not finite."""
+    return dict.fromkeys((model.autocast if pixels.dtype == np.uint8 else None, None))
 
 
 def _compute_tiles(io: TileIO, tiling: Tiling, context: ExecutionContext) -> bool:
