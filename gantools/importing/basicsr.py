@@ -8,14 +8,11 @@ same layers bring [-1, 1] to that and back.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from functools import partial
 from math import isqrt
 
 from gantools.errors import ModelFileError
-from gantools.importing.found import Family, Found, Names, State, renamed
-from gantools.importing.generators import found_generator, options_of, renamed_by
-from gantools.importing.pickles import Stored
+from gantools.importing.found import Family, Found, Names, State
+from gantools.importing.generators import by_names, count_of, found_generator, options_of, require_images, shape_of
 from gantools.models.options import MSRResNetOptions, RRDBOptions, SRVGGOptions
 
 
@@ -153,28 +150,6 @@ def srvgg(state: State) -> Found | None:
         blocks=last // 2 - 1,
     )
     return found_generator(options, state)
-
-
-def by_names(names: Names, state: State) -> dict[str, Stored]:
-    """The tensors by the names that the patterns make of theirs. Raises ModelFileError where two become one."""
-    return renamed_by(partial(renamed, names), state)
-
-
-def require_images(looks_like: str, inputs: int, outputs: int) -> None:
-    """Raise ModelFileError for a network whose channels are not those of images."""
-    for verb, channels in (("takes", inputs), ("makes", outputs)):
-        if channels not in (1, 3):
-            raise ModelFileError(f"looks like {looks_like}, but {verb} {channels} channels; images have 1 or 3")
-
-
-def shape_of(tensors: State, key: str) -> tuple[int, ...]:
-    """A tensor's shape, without axes where there is no such tensor."""
-    return tensors[key].shape if key in tensors else ()
-
-
-def count_of(tensors: Iterable[str], pattern: str) -> int:
-    """How many different numbers stand at the group of ``pattern`` in the names."""
-    return len({match[1] for key in tensors if (match := re.fullmatch(pattern, key))})
 
 
 _REALESRGAN = "BSD-3-Clause (xinntao/Real-ESRGAN), Apache-2.0 (XPixelGroup/BasicSR, xinntao/ESRGAN)"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from gantools.checkpoint.weights import Export
 from gantools.config.options import Options
 from gantools.errors import ModelFileError
-from gantools.importing.found import Found, State
+from gantools.importing.found import Found, Names, State, renamed
 from gantools.importing.pickles import Stored
 from gantools.models import GENERATORS
 from gantools.models.contract import Generator
@@ -40,6 +41,23 @@ def kernel(shapes: Mapping[str, Shape], name: str) -> Shape:
     """The four sides of a convolution's weight; zeros where there is none of this name."""
     shape = shapes.get(name, ())
     return shape if len(shape) == 4 else (0, 0, 0, 0)
+
+
+def shape_of(tensors: State, key: str) -> tuple[int, ...]:
+    """A tensor's shape, without axes where there is no such tensor."""
+    return tensors[key].shape if key in tensors else ()
+
+
+def count_of(tensors: Iterable[str], pattern: str) -> int:
+    """How many different numbers stand at the group of ``pattern`` in the names."""
+    return len({match[1] for key in tensors if (match := re.fullmatch(pattern, key))})
+
+
+def require_images(looks_like: str, inputs: int, outputs: int) -> None:
+    """Raise ModelFileError for a network whose channels are not those of images."""
+    for verb, channels in (("takes", inputs), ("makes", outputs)):
+        if channels not in (1, 3):
+            raise ModelFileError(f"looks like {looks_like}, but {verb} {channels} channels; images have 1 or 3")
 
 
 def options_of(kind: type[OptionsType], looks_like: str, **values: Any) -> OptionsType:
@@ -73,6 +91,11 @@ def renamed_by(name: Callable[[str], str], state: State) -> dict[str, Stored]:
     if len(made) < len(state):
         raise ModelFileError("has some of its tensors twice, under names of two codes")
     return made
+
+
+def by_names(names: Names, state: State) -> dict[str, Stored]:
+    """The tensors by the names that the patterns make of theirs. Raises ModelFileError where two become one."""
+    return renamed_by(partial(renamed, names), state)
 
 
 def renamed_layers(layers: Mapping[str, str], state: State) -> dict[str, Stored]:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from gantools.errors import ModelFileError
 from gantools.importing import pix2pix
-from gantools.importing.found import Family, Found, Names, State, renamed
-from gantools.importing.generators import Shape, found_generator, kernel, options_of, renamed_by, shapes_of
+from gantools.importing.found import Family, Found, Names, State
+from gantools.importing.generators import Shape, by_names, found_generator, kernel, options_of, renamed_by, shapes_of
 from gantools.models.options import UNetOptions
 
 DOWNS = 8
@@ -40,7 +40,7 @@ def unet(state: State) -> Found | None:
         dropout_ups=4,
         bias=False,
     )
-    tensors = renamed_by(lambda key: renamed(_UNET, key), state)
+    tensors = by_names(_UNET, state)
     return found_generator(options, tensors, mode="train", gray="color")
 
 

@@ -14,9 +14,16 @@ from functools import partial
 import torch
 
 from gantools.errors import ModelFileError
-from gantools.importing.basicsr import by_names, count_of, require_images, shape_of
 from gantools.importing.found import Family, Found, Names, State
-from gantools.importing.generators import found_generator, options_of, with_batch_counts
+from gantools.importing.generators import (
+    by_names,
+    count_of,
+    found_generator,
+    options_of,
+    require_images,
+    shape_of,
+    with_batch_counts,
+)
 from gantools.importing.pickles import Stored
 from gantools.models.options import SRResNetOptions
 
