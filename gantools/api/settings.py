@@ -119,7 +119,8 @@ def check(tree: Tree, recipe: type[Recipe[Any, Any]], name: str) -> Settings:
 def with_generator_of(settings: Settings, weights: Path) -> Settings:
     """The settings with the generator of imported weights in place of their own: another could not start from them.
 
-    Data that says how many times larger results are (``data.scale``) follows it, unless the command line set it.
+    Data that says how many times larger results are (``data.scale``) follows it, unless the command line set it; what
+    the command line says of the generator holds, too.
     So it is with what was trained on from imported weights; other weights of our own leave the settings as they are.
     Raises ConfigError where the recipe has no such generator.
     """
@@ -133,7 +134,13 @@ def with_generator_of(settings: Settings, weights: Path) -> Settings:
         return settings
     tree = Tree(deepcopy(settings.tree.values), dict(settings.tree.origins), settings.tree.name)
     origin, scale = f"--init-from {theirs['file']}", ("data", "scale")
+    typed = [
+        at.removeprefix("command line: ")
+        for key, at in tree.origins.items()
+        if key[:2] == ("model", "generator") and at.startswith("command line: ")
+    ]
     tree.assign(("model", "generator"), dict(export.options), origin)
+    tree.override(list(dict.fromkeys(typed)))
     if hasattr(settings.config.data, "scale") and not tree.origin(scale).startswith("command line: "):
         tree.assign(scale, export.scale, origin)
     return check(tree, settings.recipe, settings.config.recipe)

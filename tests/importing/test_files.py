@@ -306,6 +306,9 @@ def test_data_are_enlarged_as_the_imported_generator_does_unless_told_otherwise(
     ours = api.import_weights("twice.pth")
     settings = with_generator_of(api.configure("srgan/mse"), ours)
     assert (settings.config.data.scale, settings.config.model.generator.scale) == (2, 2)
+    typed = "model.generator={name: rrdb, scale: 2, growth_channels: 5}"
+    own = with_generator_of(api.configure("srgan/mse", overrides=[typed, "data.scale=2"]), ours)
+    assert own.config.model.generator.growth_channels == 5
     with pytest.raises(ConfigError, match=r"data\.scale \(4\) and model\.generator\.scale \(2\) must be equal"):
         with_generator_of(api.configure("srgan/mse", overrides=["data.scale=4"]), ours)
 
