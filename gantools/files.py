@@ -86,8 +86,12 @@ class NewFile:
     def _write(self, part: memoryview) -> None:
         notify("write", self.path)
         self._digest.update(part)
-        while part:
-            part = part[self._stream.write(part) :]
+        try:
+            while part:
+                part = part[self._stream.write(part) :]
+        except OSError as error:  # as of a full disk, which names no file
+            error.filename = os.fspath(self.path)
+            raise
 
     @property
     def sha256(self) -> str:
@@ -181,8 +185,10 @@ def _staged(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         promote(temporary, path)
-    except BaseException:
+    except BaseException as error:
         discard(temporary)
+        if isinstance(error, OSError) and error.filename == os.fspath(temporary):
+            error.filename = os.fspath(path)  # the name that a user knows
         raise
 
 

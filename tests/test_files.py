@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,21 @@ def test_a_failed_writer_leaves_the_old_content_and_nothing_else(tmp_path):
         fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux alone has it")
+def test_what_could_not_be_written_is_named_as_the_user_knows_it(tmp_path, monkeypatch):
+    opened, folder = Path.open, tmp_path / "file"
+    monkeypatch.setattr(Path, "open", lambda _path, _mode, **_: opened(Path("/dev/full"), "wb", buffering=0))
+    with pytest.raises(OSError, match="No space left") as caught:
+        files.write_bytes(tmp_path / "a.bin", b"1")
+    assert caught.value.filename == str(tmp_path / "a.bin")
+    monkeypatch.undo()
+    folder.mkdir()
+    monkeypatch.setattr(Path, "mkdir", lambda *_, **__: folder.rmdir())  # as in /proc: it is there, and takes no files
+    with pytest.raises(FileNotFoundError) as caught:
+        files.write_bytes(folder / "a.bin", b"1")
+    assert caught.value.filename == str(folder / "a.bin")
 
 
 def test_a_file_is_synced_before_it_gets_its_name_and_the_folder_after(tmp_path):
