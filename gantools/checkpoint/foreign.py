@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from gantools.images.formats import sniff
 
-SUFFIXES = (".pth", ".pt", ".ckpt", ".pkl", ".tar", ".bin")
+SUFFIXES = (".pth", ".pt", ".ckpt", ".pkl", ".tar", ".bin", ".h5")
 """Of the weights of other codes."""
 TORCH_EXPORT = ".pt2"
 """Of programs that torch.export wrote; infer runs none."""

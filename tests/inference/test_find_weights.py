@@ -136,6 +136,7 @@ def test_a_blend_needs_a_share_and_something_to_blend_with(identity: Path) -> No
         ("runs/apples/weights/best.safetensors", {"blend": 1.0}, "apples-best-1"),
         ("./mine.safetensors", {}, "mine"),
         ("weights/mine.v2.safetensors", {}, "mine.v2"),
+        ("fpn_mobilenet.h5", {}, "fpn_mobilenet"),
     ],
 )
 def test_results_are_named_after_what_was_typed(tmp_path: Path, typed: str | Path, chosen: Any, label: str) -> None:
