@@ -186,9 +186,11 @@ class _Reader(pickle._Unpickler):
             ("torch_utils.persistence", "_reconstruct_persistent_obj"): _module,
             ("dnnlib.util", "EasyDict"): _dict,
             ("collections", "OrderedDict"): _dict,
+            ("collections", "Counter"): _dict,  # in the state of schedulers
             ("torch._utils", "_rebuild_tensor_v2"): self.tensor,
             ("torch._utils", "_rebuild_tensor"): self.tensor,
             ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
+            ("torch._utils", "_rebuild_parameter_with_state"): lambda data, *_: data,
             ("torch.nn.backends.thnn", "_get_thnn_function_backend"): lambda *_: None,
             ("torch", "device"): lambda *_: None,
             ("torch", "Size"): lambda sizes=(): tuple(sizes),
@@ -346,6 +348,8 @@ class _Reader(pickle._Unpickler):
         self.set_items(self.stack[-1], [key], [value])
 
     def set_items(self, made: object, keys: Sequence[Any], values: Sequence[Any]) -> None:
+        if isinstance(made, Module):  # an object of a dict's class
+            made = made.state
         if not isinstance(made, dict):
             raise pickle.UnpicklingError("puts items into what is no dict")
         made.update(_dict(zip(keys, values, strict=True)))

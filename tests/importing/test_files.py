@@ -6,7 +6,7 @@ import http.server
 import pickle
 import threading
 import zipfile
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -68,6 +68,10 @@ class Generator(nn.Module):
         self.register_buffer("scratch", torch.zeros(3), persistent=False)
 
 
+class Settings(dict[str, Any]):
+    """A dict of another code, whose class is not known here once it is stored."""
+
+
 def _older(content: Any, path: Path, **how: Any) -> None:
     torch.save(content, path, _use_new_zipfile_serialization=False, **how)
 
@@ -99,6 +103,10 @@ WAYS: dict[str, Callable[[dict[str, torch.Tensor], Path], Any]] = {
     "of several GPUs": lambda state, path: torch.save({f"module.{key}": value for key, value in state.items()}, path),
     "in a training": lambda state, path: torch.save(
         {"epoch": 3, "netG": state, "optimizer": {"state": {0: {"step": 1}}}, "size": np.float64(3)}, path
+    ),
+    "beside a scheduler": lambda state, path: torch.save(
+        {"g": state, "scheduler": {"milestones": Counter([3, 5]), "last": defaultdict(list)}, "options": Settings(a=1)},
+        path,
     ),
     "compiled": lambda state, path: torch.save(
         {"state_dict": {f"_orig_mod.{key}": value for key, value in state.items()}}, path
