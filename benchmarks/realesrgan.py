@@ -29,7 +29,7 @@ from gantools.images import ranges
 from gantools.images.image import Pixels
 from gantools.images.io import reader
 from gantools.importing import basicsr
-from gantools.importing.pickles import Stored
+from gantools.importing.records import Stored
 from gantools.inference.model import Model
 from gantools.inference.tiling.forward import translate
 from gantools.models.options import RRDBOptions

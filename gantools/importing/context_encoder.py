@@ -21,7 +21,7 @@ from gantools.importing.generators import (
     shapes_of,
     with_batch_counts,
 )
-from gantools.importing.pickles import Stored
+from gantools.importing.records import Stored
 from gantools.models.options import ContextEncoderOptions
 
 _LOOKS_LIKE = "a context encoder"

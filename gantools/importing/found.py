@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gantools.checkpoint import tensors as tensor_file
 from gantools.checkpoint.weights import Export
 from gantools.errors import ModelFileError
-from gantools.importing.pickles import Stored
+from gantools.importing.records import Stored
 
 State: TypeAlias = Mapping[str, Stored]
 """The tensors of one network by their names in the file, without wrappers and without the prefix ``module.``."""

@@ -15,7 +15,7 @@ from gantools.checkpoint.weights import Export
 from gantools.config.options import Options
 from gantools.errors import ModelFileError
 from gantools.importing.found import Found, Names, State, renamed
-from gantools.importing.pickles import Stored
+from gantools.importing.records import Stored
 from gantools.models import GENERATORS
 from gantools.models.contract import Generator
 from gantools.models.options import GeneratorOptions

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gantools.errors import ModelFileError
 from gantools.importing.found import State
-from gantools.importing.pickles import Module, Stored
+from gantools.importing.records import Module, Stored
 
 GENERATORS = (
     *("params_ema", "params-ema", "g_ema", "netg_ema", "generator_ema", "ema", "ema_model"),

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from gantools.errors import ModelFileError
 from gantools.importing.found import Names, renamed
-from gantools.importing.pickles import Module, NvidiaModule, PickledFile, Stored, TensorflowNetwork
+from gantools.importing.pickles import PickledFile
+from gantools.importing.records import Module, NvidiaModule, Stored, TensorflowNetwork
 from gantools.importing.stylegan2 import Parts
 
 DEEPEST = 12

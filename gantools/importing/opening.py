@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from gantools.checkpoint import foreign
 from gantools.errors import ModelFileError
 from gantools.importing.archive import ZIP
-from gantools.importing.pickles import PickledFile, Stored, reason
+from gantools.importing.pickles import PickledFile, reason
+from gantools.importing.records import Stored
 
 LONGEST_REASON = 300
 """Letters of a message about a file, which may hold words of the file."""

@@ -11,11 +11,9 @@ from __future__ import annotations
 import io
 import math
 import pickle
-import re
 import struct
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO, ClassVar, cast
 
 import numpy as np
@@ -23,6 +21,17 @@ import torch
 from torch import Tensor
 
 from gantools.importing.archive import ZIP, Archive
+from gantools.importing.records import (
+    Array,
+    Module,
+    Name,
+    NumberType,
+    NvidiaModule,
+    Place,
+    Storage,
+    Stored,
+    TensorflowNetwork,
+)
 
 LONGEST_NAME = 200
 """Bytes of a name that a pickle asks for."""
@@ -67,89 +76,6 @@ _INSTRUCTIONS = (  # that make numbers, text and containers of what is there alr
 
 
 _SIZED = (str, bytes, list, tuple, dict, set)
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A tensor that still lies in a file: its shape, and what reads it."""
-
-    shape: tuple[int, ...]
-    read: Callable[[], Tensor]
-
-    def changed(self, shape: Sequence[int], change: Callable[[Tensor], Tensor]) -> Stored:
-        """The same tensor with a ``change`` to be made when it is read, of ``shape`` then."""
-        return Stored(tuple(shape), lambda: change(self.read()))
-
-
-@dataclass(frozen=True)
-class Name:
-    """The name of a class or function of another code; nothing but a name."""
-
-    module: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
-
-
-@dataclass
-class Module:
-    """A module that was stored whole: the name of its class, and its attributes."""
-
-    class_name: str
-    state: dict[str, Any] = field(default_factory=dict)
-
-
-class NvidiaModule(Module):
-    """A module that NVIDIA's code stored. The source of its class, which is stored with it, is left out."""
-
-
-@dataclass
-class TensorflowNetwork:
-    """A network that NVIDIA's TensorFlow code stored."""
-
-    state: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Bytes:
-    """Where bytes lie in the file; those of a storage may lie in another stream than the pickle."""
-
-    start: int
-    length: int
-    of_storage: bool = False
-
-
-@dataclass
-class _Storage:
-    """Values of one type, one after the other; where they lie in the file is known last."""
-
-    type: torch.dtype
-    count: int
-    start: int = -1
-
-
-@dataclass
-class _Type:
-    """A NumPy type of plain numbers."""
-
-    code: str
-    order: str = "<"
-
-    def build(self) -> np.dtype[Any]:
-        if not isinstance(self.code, str) or not re.fullmatch("[fiu][1248]|b1", self.code) or self.order not in "<>|=":
-            raise pickle.UnpicklingError("has an array that is not of numbers")
-        return np.dtype(self.order + self.code)
-
-
-@dataclass
-class _Array:
-    """A NumPy array; its state follows in the pickle."""
-
-    shape: tuple[int, ...] = ()
-    type: _Type | None = None
-    by_column: bool = False
-    content: _Bytes | bytes | None = None
 
 
 class _Part:
@@ -201,16 +127,16 @@ class _Reader(pickle._Unpickler):
             ("argparse", "Namespace"): _dict,
             ("_codecs", "encode"): lambda text, _: text.encode("latin1"),  # bytes in old pickles
             ("dnnlib.tflib.network", "Network"): TensorflowNetwork,
-            ("numpy", "dtype"): lambda code, *_: _Type(code),
+            ("numpy", "dtype"): lambda code, *_: NumberType(code),
             ("numpy", "ndarray"): None,
         }
         for package in ("numpy.core", "numpy._core"):
-            self.names[f"{package}.multiarray", "_reconstruct"] = lambda *_: _Array()
+            self.names[f"{package}.multiarray", "_reconstruct"] = lambda *_: Array()
             self.names[f"{package}.multiarray", "scalar"] = self.number
         self.names |= {("torch", f"{name}Storage"): kind for name, kind in _STORAGES.items()}
         for kind in ("int", "double", "bool", "tensor"):  # of TorchScript
             self.names["torch.jit._pickle", f"build_{kind}list"] = lambda items: items
-        self.storages: dict[str, _Storage] = {}
+        self.storages: dict[str, Storage] = {}
 
     def whole(self) -> Any:
         """What the file holds, be it a pickle or a checkpoint of PyTorch from before its files were archives.
@@ -240,7 +166,7 @@ class _Reader(pickle._Unpickler):
         """Bytes that were left in the file. In all no more than twice of what it has: few are read again."""
         if isinstance(place, bytes):
             return bytearray(place)
-        if not isinstance(place, _Bytes) or place.start < 0:
+        if not isinstance(place, Place) or place.start < 0:
             raise pickle.UnpicklingError("has no bytes where a tensor's are expected")
         stream, size = self.stream, self.size
         if self.archive is not None and place.of_storage:
@@ -262,35 +188,35 @@ class _Reader(pickle._Unpickler):
         """What PyTorch's ``_rebuild_tensor_v2`` would make."""
 
         def read() -> Tensor:
-            held = self.inner(storage) if isinstance(storage, _Bytes) else storage
-            if not isinstance(held, _Storage) or math.prod(shape) > held.count:
+            held = self.inner(storage) if isinstance(storage, Place) else storage
+            if not isinstance(held, Storage) or math.prod(shape) > held.count:
                 raise pickle.UnpicklingError("has a tensor that is larger than its storage")
-            content = self.content(_Bytes(held.start, held.count * held.type.itemsize, of_storage=True))
+            content = self.content(Place(held.start, held.count * held.type.itemsize, of_storage=True))
             if not content:
                 return torch.empty(tuple(shape), dtype=held.type)
             return torch.frombuffer(content, dtype=held.type).as_strided(tuple(shape), tuple(stride), start)
 
         return Stored(_sizes(shape), read)
 
-    def inner(self, place: _Bytes) -> Any:
+    def inner(self, place: Place) -> Any:
         """What the bytes at a place hold, themselves a checkpoint."""
         self.count_read(place.length, self.size)
         self.stream.seek(place.start)
         return _Reader(self.stream, place.start + place.length).whole()
 
-    def array(self, array: _Array | float) -> Stored:
+    def array(self, array: Array | float) -> Stored:
         """A NumPy array as a tensor, or a number, as which arrays without axes are stored."""
         if isinstance(array, int | float):
             return Stored((), lambda: torch.tensor(float(array)))
 
         def read() -> Tensor:
-            kind = cast(_Type, array.type).build()
+            kind = cast(NumberType, array.type).build()
             values = np.frombuffer(self.content(array.content), kind).astype(kind.newbyteorder("="))
             return torch.from_numpy(values.reshape(array.shape, order="F" if array.by_column else "C"))
 
         return Stored(_sizes(array.shape), read)
 
-    def number(self, kind: _Type, content: _Bytes | bytes) -> float | int:
+    def number(self, kind: NumberType, content: Place | bytes) -> float | int:
         position, type_ = self.stream.tell(), kind.build()
         length = len(content) if isinstance(content, bytes) else content.length
         if length != type_.itemsize:
@@ -330,9 +256,9 @@ class _Reader(pickle._Unpickler):
             made.state = state
         elif isinstance(made, dict):
             pass  # attributes beside its items, such as versions of modules
-        elif isinstance(made, _Type):
+        elif isinstance(made, NumberType):
             made.order = state[1]
-        elif isinstance(made, _Array):
+        elif isinstance(made, Array):
             _, made.shape, made.type, made.by_column, made.content = state
         else:
             raise pickle.UnpicklingError("sets the state of what is not a part of a network")
@@ -371,7 +297,7 @@ class _Reader(pickle._Unpickler):
 
     def leave(self, length: int) -> None:
         """Put the place of bytes in place of the bytes."""
-        self.stack.append(_Bytes(self.skip(length), length))
+        self.stack.append(Place(self.skip(length), length))
 
     def keep(self) -> None:
         """A storage of a checkpoint, by its description; one that several tensors share is described again.
@@ -380,10 +306,10 @@ class _Reader(pickle._Unpickler):
         """
         match self.stack.pop():
             case ("storage", torch.dtype() as kind, str() as name, _, int() as count, None) if count >= 0:
-                self.stack.append(self.storages.setdefault(name, _Storage(kind, count)))
+                self.stack.append(self.storages.setdefault(name, Storage(kind, count)))
             case ("storage", torch.dtype() as kind, str() as name, _, int() as count) if self.archive and count >= 0:
                 start = self.archive.start(f"data/{name}", count * kind.itemsize)
-                self.stack.append(self.storages.setdefault(name, _Storage(kind, count, start)))
+                self.stack.append(self.storages.setdefault(name, Storage(kind, count, start)))
             case ("module", Name() as kind, _, _):
                 self.stack.append(kind)
             case _:

@@ -27,7 +27,7 @@ from gantools.importing.generators import (
     shapes_of,
     with_batch_counts,
 )
-from gantools.importing.pickles import Stored
+from gantools.importing.records import Stored
 from gantools.models.blocks import NormName, convolution_bias
 from gantools.models.options import ResNetOptions, UNetOptions
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gantools.importing.found import Names, renamed
 from gantools.importing.nvidia import noise_plane
-from gantools.importing.pickles import Stored
+from gantools.importing.records import Stored
 from gantools.importing.stylegan2 import Parts
 
 _GENERATOR: Names = (

@@ -24,7 +24,7 @@ from gantools.importing.generators import (
     shape_of,
     with_batch_counts,
 )
-from gantools.importing.pickles import Stored
+from gantools.importing.records import Stored
 from gantools.models.options import SRResNetOptions
 
 _SIGNS = ("head.0.weight", "body.body.0.body.0.weight", "body.body.0.body.3.weight", "last.weight")

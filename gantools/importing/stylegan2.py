@@ -20,7 +20,7 @@ from torch import nn
 from gantools.checkpoint.weights import Export, Latent
 from gantools.errors import ModelFileError
 from gantools.importing.found import Found, Names, renamed
-from gantools.importing.pickles import Stored
+from gantools.importing.records import Stored
 from gantools.models.latent.style import MAPPING_LR_MULTIPLIER, StyleDiscriminator, StyleGenerator, widths
 
 LARGEST_PX = 4096

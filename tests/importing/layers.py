@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gantools.importing.pickles import Stored
+from gantools.importing.records import Stored
 
 Tensors = dict[str, Tensor]
 

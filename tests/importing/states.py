@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gantools.errors import ModelFileError
 from gantools.importing.found import Family, Found, State
-from gantools.importing.pickles import Stored
+from gantools.importing.records import Stored
 
 
 def lively(network: nn.Module, seed: int = 0) -> Any:

@@ -14,7 +14,7 @@ from torch.nn import functional
 from gantools.errors import ModelFileError
 from gantools.importing import basicsr, srgan
 from gantools.importing.found import Found
-from gantools.importing.pickles import Stored
+from gantools.importing.records import Stored
 from tests.importing.layers import (
     Tensors,
     batch_norm,
