@@ -58,7 +58,7 @@ class Run:
         from gantools.inference.pipeline.results import Results, run_pipeline
         from gantools.jobs.result import untouched
 
-        notes = _about_weights(self.weights, self.recipe) if self.weights is not None else []
+        notes = _about_weights(self.weights, self.recipe, self.options) if self.weights is not None else []
         files.remove_abandoned({job.output.parent for job in self.jobs if job.output is not None})
         if not self.has_work:
             return Results(self.jobs, iter([untouched(job) for job in self.jobs]), None, self.facts, notes)
@@ -187,10 +187,11 @@ def _scale_note(path: Path, options: InferOptions) -> list[str]:
     return [line] if line else []
 
 
-def _about_weights(path: Path, recipe: str) -> list[str]:
-    """Which weights are used, and whose they were where another code made them."""
-    origin = find_weights.imported_from(path)
-    return [f"weights: {path} ({recipe})", *([origin] if origin else [])]
+def _about_weights(path: Path, recipe: str, options: InferOptions) -> list[str]:
+    """Which weights are used; whose they, and those blended with them, were where another code made them."""
+    blend = find_weights.resolve_blend(path, options.blend, options.blend_with)
+    origins = map(find_weights.imported_from, [path, *([blend[0]] if blend else [])])
+    return [f"weights: {path} ({recipe})", *dict.fromkeys(origin for origin in origins if origin)]
 
 
 def _refuse_network_options(model: str | Path, options: InferOptions) -> None:

@@ -275,6 +275,11 @@ def test_a_file_of_another_code_is_used_where_weights_are(
     assert again.exit_code == 0, again.output
     assert np.array_equal(cv2.imread("again.png"), cv2.imread(str(made)))
     assert kept.stat().st_mtime_ns == before
+    torch.save({key: value / 2 for key, value in state.items()}, "others.pth")
+    blended = run_(app, ["infer", "mine", "a.png", "-o", "b.png", "--blend", "0.5", "--blend-with", "others.pth"])
+    assert [line.partition(";")[0] for line in blended.stderr.splitlines()[1:]] == [
+        f"RRDBNet, imported from {name}.pth" for name in ("theirs", "others")
+    ]
     assert "--as a/b: give a name" in run_(app, ["weights", "import", "theirs.pth", "--as", "a/b"]).stderr
 
 
