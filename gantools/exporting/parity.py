@@ -35,6 +35,10 @@ class Difference:
         return f"{'×'.join(map(str, self.shape))}: {self.largest:.1e}"
 
 
+class DifferentResult(GantoolsError):
+    """An exported file makes something else than the network."""
+
+
 def differences(
     run: Run, engine: str, network: Callable[..., Tensor], inputs: Iterable[Sequence[Tensor]]
 ) -> list[Difference]:
@@ -55,10 +59,10 @@ def differences(
 
 
 def require(found: Sequence[Difference], tolerance: float) -> None:
-    """Raise GantoolsError where a difference is above ``tolerance``, or no number."""
+    """Raise DifferentResult where a difference is above ``tolerance``, or no number."""
     for each in found:
         if not each.largest <= tolerance:
-            raise GantoolsError(
+            raise DifferentResult(
                 f"{each.engine} makes something else of {'×'.join(map(str, each.shape))} than the network: it differs "
                 f"by {each.largest:.1e}, more than {tolerance:g}; nothing was written"
             )

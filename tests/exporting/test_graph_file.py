@@ -207,3 +207,13 @@ def test_a_file_that_computes_something_else_is_refused(monkeypatch):
     monkeypatch.setattr(graph, "run_pt2", lambda content: lambda image: run(content)(image) + 2e-4)
     with pytest.raises(GantoolsError, match=r"torch .* differs by 2.0e-04, more than 0.0001; nothing was"):
         made(model_of("srvgg"), ".pt2", size=8)
+
+
+def test_the_smallest_size_is_one_at_which_the_file_agrees(monkeypatch):
+    run = graph.run_pt2
+    monkeypatch.setattr(
+        graph, "run_pt2", lambda content: lambda image: run(content)(image) + 2e-4 * (image.shape[-1] == 4)
+    )
+    _, differences, (line,) = made(model_of("resnet"), ".pt2")
+    assert differences[0].shape == (1, 3, 6, 6)
+    assert "from 6 px on" in line
