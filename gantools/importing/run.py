@@ -27,6 +27,9 @@ from gantools.importing.options import ImportOptions
 from gantools.models.latent.style import StyleGenerator
 from gantools.pretrained import catalogue
 
+REVISION = 1
+"""One more wherever an importer writes something else of the same file: what was imported before is not used then."""
+
 _NOTHING: Mapping[str, Any] = {}
 _KEPT_LETTERS = 40
 """Of a file's name, in that of what is kept of it: file systems end names at 255 bytes."""
@@ -68,7 +71,7 @@ def imported(path: Path) -> Path:
 
     Raises ModelFileError for what cannot be imported, UsageError where it cannot be kept.
     """
-    name = f"{path.stem[:_KEPT_LETTERS]}-{files.sha256(path)[:16]}-{__version__}{catalogue.SUFFIX}"
+    name = f"{path.stem[:_KEPT_LETTERS]}-{files.sha256(path)[:16]}-{__version__}.{REVISION}{catalogue.SUFFIX}"
     kept = catalogue.weights_folder().parent / "imported" / name
     if kept.is_file():
         return kept
