@@ -16,6 +16,7 @@ from torch.nn import functional
 from gantools import __version__, files
 from gantools.checkpoint import foreign, onnx_file, weights
 from gantools.checkpoint.weights import Export
+from gantools.config import presets
 from gantools.errors import GantoolsError, ModelFileError, UsageError
 from gantools.images import ranges
 from gantools.images.io import reader as image_reader
@@ -95,6 +96,11 @@ def _output(path: Path, options: ImportOptions) -> Path:
         raise UsageError(f"--as {options.name} and -o {options.output}: give one")
     if not catalogue.is_name(options.name) or options.name.endswith((*foreign.SUFFIXES, onnx_file.SUFFIX)):
         raise UsageError(f"--as {options.name}: give a name of letters, digits, ., - and _, not that of a file")
+    shipped = {each.name for each in catalogue.installed() if each.shipped}
+    if not options.overwrite and options.name in shipped | set(presets.recipes()):
+        raise UsageError(
+            f"--as {options.name}: stands for weights or a recipe of gantools; give another, or --overwrite"
+        )
     folder = catalogue.weights_folder()
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{options.name}{catalogue.SUFFIX}"

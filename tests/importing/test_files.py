@@ -280,6 +280,9 @@ def test_a_file_of_another_code_is_used_where_weights_are(
     assert [line.partition(";")[0] for line in blended.stderr.splitlines()[1:]] == [
         f"RRDBNet, imported from {name}.pth" for name in ("theirs", "others")
     ]
+    for taken in ("srgan", "pix2pix"):
+        refused = run_(app, ["weights", "import", "theirs.pth", "--as", taken])
+        assert (refused.exit_code, f"--as {taken}: stands for weights or a recipe" in refused.stderr) == (2, True)
     assert "--as a/b: give a name" in run_(app, ["weights", "import", "theirs.pth", "--as", "a/b"]).stderr
 
 
