@@ -202,7 +202,7 @@ def _require_images(file: OnnxFile) -> None:
     image, output = file.image, file.output
     if (image.type == "uint8") != (output.type == "uint8") or (image.type == "uint8" and file.header is None):
         raise ModelFileError(f"takes {image.type} and makes {output.type}; floats in and out are run")
-    if not {*file.channels} <= {1, 3}:
+    if not {file.channels[0] - _sees_mask(file), file.channels[1]} <= {1, 3}:
         shape = "×".join("?" if length is None else str(length) for length in image.shape)
         raise ModelFileError(
             f"takes {shape} and makes {file.channels[1]} channels; gray or RGB, channels first, is run"
@@ -216,6 +216,12 @@ def _require_images(file: OnnxFile) -> None:
     free = [length is None for length in image.shape[file.side_axes]]
     if any(free) and not all(free):
         raise ModelFileError("takes images of one fixed side; both sides fixed, or neither, is run")
+
+
+def _sees_mask(file: OnnxFile) -> bool:
+    """Whether it is of a network of ours that fills missing parts, and is given the mask as one channel more."""
+    exports = file.header["exports"].values() if file.header is not None else ()
+    return file.channels[0] == file.channels[1] + 1 and any(each.get("takes") == "masked" for each in exports)
 
 
 def _printable(name: str) -> str:

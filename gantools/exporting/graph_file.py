@@ -17,6 +17,7 @@ from gantools.exporting.graph import Sides
 from gantools.exporting.options import ExportOptions
 from gantools.exporting.parity import Difference
 from gantools.inference.model import Model
+from gantools.models.options import SpandrelOptions
 
 BATCH = "batch"
 Header: TypeAlias = dict[str, Any]
@@ -69,7 +70,7 @@ def made(
 
     Raises UsageError for options that the network cannot have, and GantoolsError as :func:`written` does.
     """
-    if model.sees_masks:
+    if model.sees_masks and isinstance(model.options, SpandrelOptions):
         raise UsageError("this network takes the mask as a channel; networks that take an image are exported")
     sides = _sides(model, options)
     network, dropout = baked.baked(model.network, _images(1, sides.example(), model, uint8=False), options)
@@ -137,8 +138,10 @@ def _axes(model: Model, sides: Sides, options: ExportOptions) -> dict[str, Seque
 
 def _facts(model: Model, sides: Sides, options: ExportOptions, dropout: baked.Dropout) -> dict[str, Any]:
     """What a user of the file must know, beside the description of the weights."""
+    mask = 1 if model.sees_masks else 0
     colours = ", ".join({1: "gray", 3: "RGB"}.get(count, f"{count} channels") for count in
-                        dict.fromkeys((model.options.in_channels, model.options.out_channels)))  # fmt: skip
+                        dict.fromkeys((model.options.in_channels - mask, model.options.out_channels)))  # fmt: skip
+    colours += " and a mask, largest where pixels are missing and smallest elsewhere" if mask else ""
     samples = "uint8 NHWC, 0 to 255" if options.uint8 else "float32 NCHW, -1 to 1"
     return {
         "images": f"{colours}, {samples}",

@@ -19,7 +19,7 @@ from gantools.inference.model import Model
 from gantools.inference.options import DEFAULTS, InferOptions
 from gantools.inference.scaling import Preparation, Scaling
 from gantools.inference.tiling.forward import translate, translate_masked
-from gantools.models.options import ContextEncoderOptions
+from gantools.models.options import CompactRestorationOptions, ContextEncoderOptions, SpandrelOptions
 
 _NOTICEABLE = 0.02
 _VEIL = 2 / 255
@@ -83,15 +83,15 @@ class ImageTranslator:
 
         Shapes: ``mask`` bool [H, W]. Raises UsageError for a part that is larger than the network can fill.
         """
-        fill = partial(inpainting.fill_by_image, predict=self._translate, trained_px=self._trained_px)
-        if self.model.sees_masks:
+        fill = partial(inpainting.fill_by_image, predict=self._predict, trained_px=self._trained_px)
+        if isinstance(self.model.options, SpandrelOptions):
             fill = partial(
                 inpainting.fill_by_mask, predict=partial(translate_masked, model=self.model, tta=self.options.tta)
             )
         elif self._fills_the_middle:
             fill = partial(
                 inpainting.fill_by_center,
-                predict=self._translate,
+                predict=self._predict,
                 side_px=self._trained_px,
                 mask_px=self._center_px,
             )
@@ -101,6 +101,10 @@ class ImageTranslator:
         gray = image.gray and self._stays_gray
         alpha = None if self.options.alpha == "drop" else image.alpha
         return replace(image, pixels=_without_colours(filled) if gray else filled, alpha=alpha, gray=gray)
+
+    def _predict(self, pixels: Pixels, mask: Mask) -> Pixels:
+        seen = mask if self.model.sees_masks else None
+        return translate(pixels, self.model, mask=seen, tile=self.options.tile, tta=self.options.tta)
 
     def _translate(self, pixels: Pixels) -> Pixels:
         return translate(pixels, self.model, tile=self.options.tile, tta=self.options.tta)
@@ -139,7 +143,7 @@ class ImageTranslator:
     @property
     def _center_px(self) -> int:
         """Side of the square that a network was trained to fill in the middle."""
-        if self.model.sees_masks:
+        if isinstance(self.model.options, SpandrelOptions | CompactRestorationOptions):
             return 1 << 30  # any
         overlap_px = self.model.options.overlap_px if isinstance(self.model.options, ContextEncoderOptions) else 0
         return self._trained_px // 2 - (2 * overlap_px if self._fills_the_middle else 0)

@@ -1,6 +1,7 @@
 """Missing parts of an image, filled by what a network makes of their surroundings; known pixels stay as they are.
 
-``Predict`` is the network on samples: [H, W, 3] → [H, W, 3] of the same dtype, any size.
+``Predict`` is the network on samples, and on the mask where it sees that: [H, W, 3], bool [H, W] → [H, W, 3] of the
+same dtype, any size.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gantools.images.ops.resize import reflected_indices
 from gantools.inference.options import CENTER
 from gantools.jobs.image_files import known, stem
 
-Predict: TypeAlias = Callable[[Pixels], Pixels]
+Predict: TypeAlias = Callable[[Pixels, Mask], Pixels]
 Box: TypeAlias = tuple[int, int, int, int]
 """Left, top, width, height of a connected missing part."""
 
@@ -67,13 +68,13 @@ def fill_by_image(pixels: Pixels, mask: Mask, predict: Predict, trained_px: int)
     thickness_px = 2 * float(cv2.distanceTransform(bordered, cv2.DIST_L2, 5).max())
     as_large = trained_px / min(pixels.shape[:2])
     factor = min(1.0, trained_px / 2 / thickness_px, max(as_large, trained_px / 4 / thickness_px))
-    predicted = predict(shown) if factor == 1 else _predict_small(shown, missing, predict, factor)
+    predicted = predict(shown, missing) if factor == 1 else _predict_small(shown, missing, predict, factor)
     filled = pixels.copy()
     filled[rows, columns][missing] = predicted[missing]
     return filled
 
 
-def fill_by_mask(pixels: Pixels, mask: Mask, predict: Callable[[Pixels, Mask], Pixels]) -> Pixels:
+def fill_by_mask(pixels: Pixels, mask: Mask, predict: Predict) -> Pixels:
     """Fill in missing pixels from a network that sees the whole image, and the mask beside it."""
     filled = pixels.copy()
     filled[mask] = predict(mean_filled(pixels, mask), mask)[mask]
@@ -106,7 +107,7 @@ def _fill_box(filled: Pixels, missing: Mask, box: Box, predict: Predict, side_px
     window = np.ix_(reflected_indices(y, y + side_px, rows), reflected_indices(x, x + side_px, columns))
     hidden = missing[window]
     hidden[central_square(side_px, side_px, mask_px)] = True  # it was trained on whole squares
-    predicted = predict(mean_filled(filled[window], hidden))
+    predicted = predict(mean_filled(filled[window], hidden), hidden)
     inside = np.s_[max(0, top - 1) : top + height + 1, max(0, left - 1) : left + width + 1]
     y0, x0 = max(0, top - 1) - y, max(0, left - 1) - x
     own = missing[inside]
@@ -120,8 +121,8 @@ def _predict_small(shown: Pixels, missing: Mask, predict: Predict, factor: float
     height, width = missing.shape
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     small = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA))
-    touched = cv2.resize(missing.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-    made = predict(mean_filled(small, np.asarray(touched)))
+    touched = np.asarray(cv2.resize(missing.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0)
+    made = predict(mean_filled(small, touched), touched)
     return np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_CUBIC))
 
 

@@ -71,7 +71,8 @@ class Model:
     @property
     def sees_masks(self) -> bool:
         """Whether the network takes the mask as one channel more."""
-        return isinstance(self.options, SpandrelOptions) and self.export.takes == "masked"
+        told = isinstance(self.options, SpandrelOptions) or self.options.in_channels == self.options.out_channels + 1
+        return told and self.export.takes == "masked"
 
     @property
     def assumed_bytes_per_px(self) -> float | None:

@@ -14,6 +14,7 @@ Initialization: TypeAlias = Literal["normal", "xavier", "kaiming", "orthogonal",
 Counts: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1, max_length=6)]
 
 _BIAS = "convolution bias; null: on unless the norm has a shift of its own (off with batch and group)"
+_OR_A_MASK = ", or in_channels one more, for a mask"
 _SPECTRAL = "divide every convolution's weight by its largest singular value (Miyato 2018)"
 
 
@@ -196,7 +197,7 @@ class CompactRestorationOptions(Options):
     """A small network of several scales without norm that learns the residual to a degraded image."""
 
     name: Literal["compact_restoration"] = "compact_restoration"
-    in_channels: int = setting(3, "channels of the input image", ge=1)
+    in_channels: int = setting(3, "channels of the input image; one more than out_channels: the mask, too", ge=1)
     out_channels: int = setting(3, "channels of the output image; as many as the input has unless it is gray", ge=1)
     channels: Counts = setting((32, 64, 128), "feature channels at 1/2, 1/4, … of the side; as many scales as numbers")
     scale_blocks: Counts = setting(
@@ -210,9 +211,9 @@ class CompactRestorationOptions(Options):
             raise ValueError("channels and scale_blocks: give one number per scale, so as many of each")
         if max(self.scale_blocks) > 64:
             raise ValueError("scale_blocks: at most 64 at a scale")
-        if self.in_channels not in (1, self.out_channels):
+        if self.in_channels not in (1, self.out_channels, self.out_channels + 1):
             raise ValueError(
-                "compact_restoration adds its input to the output: make in_channels and out_channels equal"
+                "compact_restoration adds its input to the output: make in_channels and out_channels equal" + _OR_A_MASK
             )
         return self
 
@@ -306,8 +307,8 @@ class ContextEncoderOptions(Options):
     """Encoder, bottleneck, decoder: fills missing parts from their surroundings (Pathak 2016)."""
 
     name: Literal["context_encoder"] = "context_encoder"
-    in_channels: int = setting(3, "channels of the input image", ge=1)
-    out_channels: int = setting(3, "channels of the output image, as many as the input has", ge=1)
+    in_channels: int = setting(3, "channels of the input image; one more than out_channels: the mask, too", ge=1)
+    out_channels: int = setting(3, "channels of the output image", ge=1)
     region: Literal["center", "full"] = setting(
         "center", "center: predicts the middle, half the side | full: predicts every pixel", paper="center"
     )
@@ -332,9 +333,10 @@ class ContextEncoderOptions(Options):
 
     @model_validator(mode="after")
     def _same_channels(self) -> Self:
-        if self.in_channels != self.out_channels:
+        if self.in_channels not in (self.out_channels, self.out_channels + 1):
             raise ValueError(
                 "context_encoder inserts its output into its input: make in_channels and out_channels equal"
+                + _OR_A_MASK
             )
         if self.residual and self.region == "full":
             raise ValueError("residual: the full network does not know where the mask is; it belongs to center")
@@ -401,6 +403,8 @@ GeneratorOptions: TypeAlias = Annotated[
     | FPNOptions,
     Field(discriminator="name"),
 ]
+InpaintingOptions: TypeAlias = Annotated[ContextEncoderOptions | CompactRestorationOptions, Field(discriminator="name")]
+"""Generators that can be told what is missing: a mask as one channel more, 1 where pixels are missing, else -1."""
 RunnableOptions: TypeAlias = Annotated[GeneratorOptions | SpandrelOptions | OnnxOptions, Field(discriminator="name")]
 """What weights can be of: our own generators, and those of other codes."""
 DiscriminatorOptions: TypeAlias = Annotated[

@@ -17,9 +17,11 @@ from gantools.losses.options import AdversarialOptions, PerceptualOptions, Vanil
 from gantools.metrics.example import MODEL, Example
 from gantools.models import DISCRIMINATORS, GENERATORS
 from gantools.models.options import (
+    CompactRestorationOptions,
     ContextEncoderOptions,
     DiscriminatorOptions,
     Initialization,
+    InpaintingOptions,
     RegionDiscriminatorOptions,
 )
 from gantools.training.recipe import (
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
     from gantools.training.recipe import RunModel
 
 
+RGB = 3
+"""Channels of an image."""
+
 MEAN_RGB = (2 * 117 / 255 - 1, 2 * 104 / 255 - 1, 2 * 123 / 255 - 1)
 """What missing pixels are set to: the mean colour of ImageNet on [-1, 1]."""
 
@@ -52,7 +57,9 @@ MEAN_RGB = (2 * 117 / 255 - 1, 2 * 104 / 255 - 1, 2 * 123 / 255 - 1)
 class ContextEncoderModel(Options):
     """Networks and losses of the context encoder."""
 
-    generator: ContextEncoderOptions = setting(ContextEncoderOptions(), "from the masked image to the whole one")
+    generator: InpaintingOptions = setting(
+        ContextEncoderOptions(), "from the masked image to the whole one; in_channels 4: it sees the mask, too"
+    )
     discriminator: DiscriminatorOptions = setting(
         RegionDiscriminatorOptions(), "sees the predicted middle, or the whole filled image"
     )
@@ -109,6 +116,10 @@ class ContextEncoderConfig(RunConfig):
     @model_validator(mode="after")
     def _mask_fits(self) -> Self:
         mask, generator = self.data.mask, self.model.generator
+        if generator.out_channels != RGB or generator.in_channels not in (RGB, RGB + 1):
+            raise ValueError("model.generator: out_channels is 3; in_channels is 3, or 4 with the mask")
+        if not isinstance(generator, ContextEncoderOptions):
+            return self
         if self.data.batch_images == 1 and generator.norm == "batch":
             raise ValueError("data.batch_images: the bottleneck is one pixel, whose BatchNorm needs 2 images or more")
         if generator.region == "full":
@@ -141,7 +152,8 @@ class ContextEncoder(Recipe["Masked", Generated]):
         self.generator = GENERATORS.build(self.options.generator)
         self.discriminator = DISCRIMINATORS.build(self.options.discriminator, in_channels=3)
         self._require_fit(config.data.crop_px)
-        initialize(self.options.initialization, self.generator, self.discriminator)
+        compact = isinstance(self.options.generator, CompactRestorationOptions)  # starts as its input
+        initialize(self.options.initialization, *(() if compact else (self.generator,)), self.discriminator)
         self.gan = ADVERSARIAL.build(self.options.adversarial)
         features = self.options.perceptual
         self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
@@ -149,10 +161,10 @@ class ContextEncoder(Recipe["Masked", Generated]):
     def _require_fit(self, crop_px: int) -> None:
         from gantools.training import shape_check  # needs torch
 
-        shape = (2, 3, crop_px, crop_px)
-        side_px = crop_px // 2 if self.options.generator.region == "center" else crop_px
-        shape_check.check_shapes("model.generator", self.generator, shape, wanted=shape)
-        shape_check.check_shapes("model.discriminator", self.discriminator, (2, 3, side_px, side_px))
+        given = (2, self.options.generator.in_channels, crop_px, crop_px)
+        side_px = crop_px // 2 if self.overlapping else crop_px
+        shape_check.check_shapes("model.generator", self.generator, given, wanted=(2, RGB, crop_px, crop_px))
+        shape_check.check_shapes("model.discriminator", self.discriminator, (2, RGB, side_px, side_px))
 
     def stages(self) -> Iterator[Stage]:
         turns = self.options.critic_turns
@@ -169,7 +181,7 @@ class ContextEncoder(Recipe["Masked", Generated]):
     def forward(self, batch: Masked) -> Generated:
         from gantools.losses.numerics import at_least_float32  # needs torch
 
-        return Generated(at_least_float32(self.generator(hidden(batch))))
+        return Generated(at_least_float32(self.generator(self.seen(batch))))
 
     def generator_loss(self, batch: Masked, made: Generated) -> LossTerms:
         options = self.options
@@ -202,7 +214,15 @@ class ContextEncoder(Recipe["Masked", Generated]):
     @property
     def overlapping(self) -> bool:
         """Whether known pixels are predicted too: the border inside the predicted middle."""
-        return self.options.generator.region == "center"
+        generator = self.options.generator
+        return isinstance(generator, ContextEncoderOptions) and generator.region == "center"
+
+    def seen(self, batch: Masked) -> Tensor:
+        """What the generator sees: the masked images, and the masks where it takes them."""
+        from torch import cat
+
+        shown = hidden(batch)
+        return shown if self.options.generator.in_channels == RGB else cat((shown, batch.mask), dim=1)
 
     def shown(self, batch: Masked, made: Tensor) -> Tensor:
         """What a person and the discriminator see: where everything is predicted, known pixels take its place."""
@@ -241,7 +261,7 @@ class ContextEncoder(Recipe["Masked", Generated]):
 
         l1_percent and l2_percent are the paper's, of the predicted middle; without one, of the filled image.
         """
-        made = self.generator(hidden(batch)).float()
+        made = self.generator(self.seen(batch)).float()
         metrics = self._hole_metrics(batch, made.clamp(-1, 1))
         return Judged(self.judged(self.shown(batch, made)), self.judged(batch.image), metrics)
 
@@ -273,8 +293,8 @@ class ContextEncoder(Recipe["Masked", Generated]):
         return Example(sample.name, {**baselines, MODEL: model(image, missing)}, image, missing)
 
     def preview(self, batch: Masked) -> Mapping[str, Tensor]:
-        shown = hidden(batch)
-        return {"real": batch.image, "masked": shown, "filled": filled(batch, self.generator(shown).float())}
+        made = filled(batch, self.generator(self.seen(batch)).float())
+        return {"real": batch.image, "masked": hidden(batch), "filled": made}
 
 
 def hidden(batch: Masked) -> Tensor:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from gantools import infer
+from gantools import api, infer
 from gantools.checkpoint import weights
 from gantools.errors import ModelFileError, UsageError
+from gantools.images import ranges
 from gantools.images.image import Image, Metadata
 from gantools.images.io import reader, writer
 from gantools.images.ops.masks import mean_filled
@@ -19,13 +21,16 @@ from gantools.inference import inpainting
 from gantools.inference.image import ImageTranslator
 from gantools.inference.options import InferOptions
 from gantools.inference.tiling import forward
-from gantools.models.options import ContextEncoderOptions, GeneratorOptions
+from gantools.models.options import CompactRestorationOptions, ContextEncoderOptions, GeneratorOptions
 from gantools.training.recipe import describe_generator
 from tests.inference.networks import build_network, opened
 
 SIDE_PX = 32
 CENTER = ContextEncoderOptions(region="center", overlap_px=2, downs=3, base_channels=4, bottleneck_channels=8)
 FULL = ContextEncoderOptions(region="full", downs=3, base_channels=4, bottleneck_channels=8)
+TOLD = FULL.model_copy(update={"in_channels": 4})
+COMPACT = CompactRestorationOptions(in_channels=4, channels=(4, 8), scale_blocks=(1, 1))
+"""Both see the mask, too."""
 CENTER_PX = SIDE_PX // 2 - 2 * 2
 SIZES = ((32, 32), (17, 33), (100, 61), (14, 200))
 
@@ -40,7 +45,8 @@ def saved(path: Path, options: GeneratorOptions, takes: str = "masked") -> Path:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("weights")
-    return {options.region: saved(folder / f"{options.region}.safetensors", options) for options in (CENTER, FULL)}
+    networks = {"center": CENTER, "full": FULL, "told": TOLD, "compact": COMPACT}
+    return {name: saved(folder / f"{name}.safetensors", options) for name, options in networks.items()}
 
 
 @pytest.fixture
@@ -70,6 +76,7 @@ def saved_mask(path: Path, hole: np.ndarray) -> str:
 
 
 def filled(model: Path, given: Image, folder: Path, **settings: Any) -> Image:
+    folder.mkdir(exist_ok=True)
     writer.write(given, folder / "in.png")
     (result,) = infer(model, folder / "in.png", InferOptions(**settings), output=folder / "out.png", device="cpu")
     assert (result.status, result.error) == ("done", None)
@@ -78,13 +85,14 @@ def filled(model: Path, given: Image, folder: Path, **settings: Any) -> Image:
 
 # --- known pixels
 
+ALL = pytest.mark.parametrize("region", ["center", "full", "told", "compact"])
 REGIONS = pytest.mark.parametrize("region", ["center", "full"])
 BITS = pytest.mark.parametrize("bits", [8, 16])
 
 
 @BITS
 @pytest.mark.parametrize("size", SIZES)
-@REGIONS
+@ALL
 def test_known_pixels_are_identical_at_any_size(files, tmp_path, region: str, size, bits: int) -> None:
     before, hole = samples(*size, bits), square_hole(*size, 9)
     after = filled(files[region], Image(before), tmp_path, mask=saved_mask(tmp_path / "mask.png", hole)).pixels
@@ -130,7 +138,9 @@ def test_gray_stays_gray_and_alpha_and_metadata_stay(full: Path, tmp_path: Path)
 # --- what the network sees
 
 
-@pytest.mark.parametrize(("region", "side_px"), [("center", 9), ("center", 12), ("full", 12), ("full", 90)])
+@pytest.mark.parametrize(
+    ("region", "side_px"), [("center", 9), ("center", 12), ("full", 12), ("full", 90), ("compact", 12), ("compact", 90)]
+)
 def test_nothing_of_the_missing_pixels_is_seen(files, region: str, side_px: int) -> None:
     """A mask of 90 px is thick: its surroundings are seen smaller."""
     model, hole = opened(files[region]), square_hole(200, 150, side_px, 20, 30)
@@ -141,6 +151,41 @@ def test_nothing_of_the_missing_pixels_is_seen(files, region: str, side_px: int)
         made.append(ImageTranslator(model).inpaint(Image(pixels), hole).pixels)
     np.testing.assert_array_equal(*made)
     np.testing.assert_array_equal(made[0][~hole], pixels[~hole])
+
+
+@BITS
+def test_a_network_that_is_told_the_mask_sees_it_beside_the_image(files, bits: int) -> None:
+    model, hole = opened(files["compact"]), square_hole(SIDE_PX, SIDE_PX, 6, 10, 10)
+    pixels = samples(SIDE_PX, SIDE_PX, bits)
+    shown, mask = ranges.to_tensor(mean_filled(pixels, hole)), torch.from_numpy(hole * 2 - 1)[None, None].float()
+    wanted, blind = (
+        ranges.from_tensor(model.network(torch.cat((shown, told), 1)), pixels.dtype)
+        for told in (mask, -torch.ones_like(mask))
+    )
+    made = ImageTranslator(model).inpaint(Image(pixels), hole).pixels
+    most = np.iinfo(pixels.dtype).max
+    assert np.abs(made[hole].astype(int) - wanted[hole]).max() <= most // 255
+    assert (blind[hole] != wanted[hole]).mean() > 0.5
+
+
+def test_the_mask_is_cut_into_tiles_with_the_image(files) -> None:
+    model, hole = opened(files["compact"]), square_hole(90, 70, 9, 30, 40) | square_hole(90, 70, 9, 50, 10)
+    pixels = samples(90, 70)
+    whole, tiled = (
+        forward.translate(pixels, model, mask=hole, tile=side_px).astype(int)
+        for side_px in (0, model.generator.halo_px)
+    )
+    assert np.abs(tiled - whole).max() <= 1
+
+
+def test_an_onnx_file_of_a_network_that_is_told_the_mask_fills_the_same(files, tmp_path) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    api.export_model(files["compact"], tmp_path / "told.onnx")
+    before, mask = Image(samples(40, 30)), saved_mask(tmp_path / "mask.png", square_hole(40, 30, 9))
+    ours, theirs = (filled(path, before, tmp_path / name, mask=mask).pixels.astype(int) for path, name in
+                    ((files["compact"], "ours"), (tmp_path / "told.onnx", "theirs")))  # fmt: skip
+    assert np.abs(ours - theirs).max() <= 1
 
 
 def test_on_its_own_size_the_center_is_the_networks(center: ImageTranslator) -> None:
@@ -172,7 +217,9 @@ def test_a_right_prediction_is_taken_as_it_is_and_a_wrong_one_has_no_seam() -> N
 
 def test_what_a_full_network_makes_of_known_pixels_does_not_matter() -> None:
     pixels, hole = np.full((12, 12, 3), 100, np.uint8), square_hole(12, 12, 3, 4, 5)
-    made = inpainting.fill_by_image(pixels, hole, lambda _: np.where(hole[..., None], 90, 0).astype(np.uint8), 12)
+    made = inpainting.fill_by_image(
+        pixels, hole, lambda _, _mask: np.where(hole[..., None], 90, 0).astype(np.uint8), 12
+    )
     np.testing.assert_array_equal(made, np.where(hole[..., None], 90, pixels))
 
 

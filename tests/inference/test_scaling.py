@@ -20,6 +20,7 @@ from gantools.data.options.datasets import EdgeOptions
 from gantools.errors import ImageError, ModelFileError, UsageError
 from gantools.images.image import Image, Pixels
 from gantools.images.ops.color import with_luminance
+from gantools.images.ops.masks import Mask
 from gantools.images.ops.resize import MOST_OBLONG, resized, size_at
 from gantools.inference import inpainting
 from gantools.inference.image import ImageTranslator
@@ -170,7 +171,8 @@ def test_thick_holes_are_seen_with_enough_around_them() -> None:
     hole[64:192, 64:192] = True
     seen: list[tuple[int, ...]] = []
 
-    def predict(small: Pixels) -> Pixels:
+    def predict(small: Pixels, mask: Mask) -> Pixels:
+        assert mask.shape == small.shape[:2]
         seen.append(small.shape)
         return small
 

@@ -133,6 +133,25 @@ def test_missing_pixels_have_the_mean_colour_and_the_network_does_not_see_them()
     assert torch.equal(shown[known], given.image[known])
 
 
+def test_a_generator_of_four_channels_sees_the_mask_and_one_of_three_does_not() -> None:
+    given = batch()
+    for spec in ("center", "random_region"):
+        assert torch.equal(tiny(spec).seen(given), context_encoder.hidden(given))
+        told = tiny(spec, "model.generator.in_channels=4")
+        torch.testing.assert_close(told.seen(given), torch.cat((context_encoder.hidden(given), given.mask), dim=1))
+        assert told.forward(given).fake.shape == (2, 3, 16, 16)
+        assert told.exports()["generator"].options["in_channels"] == 4
+
+
+COMPACT = "model.generator={name: compact_restoration, in_channels: 4, channels: [4, 8], scale_blocks: [1, 1]}"
+
+
+def test_a_compact_generator_starts_as_its_input() -> None:
+    recipe, given = built("random_region", *TINY[:3], COMPACT, "model.discriminator.downs=2", device="cpu"), batch()
+    torch.testing.assert_close(recipe.forward(given).fake, context_encoder.hidden(given))
+    assert set(recipe.generator_loss(given, recipe.forward(given)).terms) == {"adversarial", "pixel"}
+
+
 def test_the_centers_squared_error_weighs_the_overlap_ten_times() -> None:
     recipe, given = tiny("center"), batch()
     made = torch.rand(2, 3, 16, 16)
@@ -222,6 +241,11 @@ def test_validation_names_the_baselines_and_measures_the_hole() -> None:
         (["data.mask.overlap_px=2"], "overlap_px that of model.generator"),
         (["data.batch_images=1"], "needs 2 images or more"),
         (["model.perceptual_weight=1"], "there is no feature distance to weigh"),
+        (["model.generator.in_channels=5"], "or in_channels one more, for a mask"),
+        (
+            ["model.generator.in_channels=2", "model.generator.out_channels=1"],
+            "out_channels is 3; in_channels is 3, or 4",
+        ),
         (["data.crop_px=16", "data.load_px=16"], "leaves nothing to fill"),
     ],
 )

@@ -160,7 +160,8 @@ def fastest(model: Model, *, fast: bool) -> tuple[Model, str | None]:
     measurement that is kept for all later runs is followed: an image comes out the same today and tomorrow.
     A model that is not on a CPU, is compiled, or was loaded in 16 bits comes back as it is.
     """
-    if model.device.type != "cpu" or model.compile or model.autocast is not None or model.sees_masks:
+    of_other_code = isinstance(model.options, SpandrelOptions) and model.sees_masks
+    if model.device.type != "cpu" or model.compile or model.autocast is not None or of_other_code:
         return model, None
     usual = usual_layout(model.network, model.device, None)  # first: it gives way only to what is clearly faster
     layouts = sorted(possible_layouts(model.network, None), key=lambda layout: layout != usual)

@@ -28,16 +28,24 @@ TileStatus: TypeAlias = Literal["done", "no memory", "not finite"]
 
 
 def translate(
-    pixels: Pixels, model: Model, *, tile: int | None = None, tta: bool = False, memory: Memory | None = None
+    pixels: Pixels,
+    model: Model,
+    *,
+    mask: Mask | None = None,
+    tile: int | None = None,
+    tta: bool = False,
+    memory: Memory | None = None,
 ) -> Pixels:
     """Run the network on an image. Shapes: [H, W, 3] → [scale·H, scale·W, 3] of the same dtype.
+
+    A ``mask``, bool [H, W], is for networks that see it as one channel more.
 
     Large images are cut into tiles that overlap by the network's halo, so that the result is that of the whole image.
     ``tile`` is their side in px (None: as the memory allows, 0: never cut), ``tta`` averages over flips and rotations.
     16-bit images are computed in float32, whatever the model's precision; so is what is not finite in a smaller type.
     Raises ImageError for what does not fit the memory or is not finite, UsageError for an impossible ``tile``.
     """
-    io = TileIO.of(pixels, model)
+    io = TileIO.of(pixels, model, mask)
     for dtype in _arithmetic(pixels, model):
         context = ExecutionContext(model, dtype, tile, tta, memory or memory_of(model.device))
         tiling = choose_tiling(io.grid, context)
@@ -47,7 +55,7 @@ def translate(
 
 
 def translate_masked(pixels: Pixels, mask: Mask, model: Model, *, tta: bool = False) -> Pixels:
-    """Run a network that sees the mask, too, on a whole image. Shapes: [H, W, 3], bool [H, W] → [H, W, 3].
+    """Run a network of another code that sees the mask, too. Shapes: [H, W, 3], bool [H, W] → [H, W, 3].
 
     As with ``translate``, 16-bit images are computed in float32, and so is what is not finite in a smaller type.
     Raises ImageError for what does not fit the memory or is not finite.

@@ -15,6 +15,7 @@ from gantools.errors import UsageError
 from gantools.images import ranges
 from gantools.images.image import Pixels
 from gantools.images.ops.color import gray
+from gantools.images.ops.masks import Mask
 from gantools.images.ops.resize import reflected_indices
 from gantools.inference.model import Model
 from gantools.inference.tiling.grid import Grid, Span, Tile
@@ -27,7 +28,8 @@ BLOCK_PX = 1 << 18
 class TileIO:
     """Reads tiles of an image, padded by reflection at the right and bottom to what a network takes; writes results.
 
-    Shapes: ``pixels`` [H, W, 3]; ``result`` [scale·H, scale·W, 3] of the same dtype.
+    Shapes: ``pixels`` [H, W, 3]; ``result`` [scale·H, scale·W, 3] of the same dtype. A ``mask`` [H, W] is read as one
+    channel more, 1 where it is True, else -1.
     """
 
     pixels: Pixels
@@ -35,28 +37,33 @@ class TileIO:
     grid: Grid
     channels: int
     scale: int
+    mask: Mask | None = None
 
     @staticmethod
-    def of(pixels: Pixels, model: Model) -> TileIO:
+    def of(pixels: Pixels, model: Model, mask: Mask | None = None) -> TileIO:
         """With an empty result. Raises UsageError for a network that takes neither gray nor RGB."""
-        network, channels = model.generator, model.options.in_channels
+        network, channels = model.generator, model.options.in_channels - (mask is not None)
         if channels not in (1, 3):
             raise UsageError(f"this network reads {channels} channels; images are fed to it as gray (1) or RGB (3)")
         height, width = padded_sides(pixels.shape[0], pixels.shape[1], model)
         grid = Grid(height, width, network.size_multiple, None if model.network.training else network.halo_px)
         result = np.empty((pixels.shape[0] * network.scale, pixels.shape[1] * network.scale, 3), pixels.dtype)
-        return TileIO(pixels, result, grid, channels, network.scale)
+        return TileIO(pixels, result, grid, channels, network.scale, mask)
 
     def read(self, tile: Tile, device: torch.device) -> Tensor:
         """The network's input for a tile. Shapes: [1, channels, h, w]. Range: [-1, 1]."""
         return ranges.to_tensor(self.read_samples(tile), device)
 
     def read_samples(self, tile: Tile) -> Pixels:
-        """The same as samples. Shapes: [h, w, channels]."""
+        """The same as samples. Shapes: [h, w, channels], or one channel more with a mask."""
         rows = _indices(tile.rows, self.pixels.shape[0])
         columns = _indices(tile.columns, self.pixels.shape[1])
         part = self.pixels[rows][:, columns]
-        return gray(part)[..., None] if self.channels == 1 else part
+        samples = gray(part)[..., None] if self.channels == 1 else part
+        if self.mask is None:
+            return samples
+        missing = self.mask[rows][:, columns, None] * samples.dtype.type(np.iinfo(samples.dtype).max)
+        return np.concatenate((samples, missing), axis=2)
 
     def write(self, output: Tensor, tile: Tile) -> None:
         """Put the network's output for a tile into the result, without halo. Shapes: [1, 1 or 3, scale·h, scale·w]."""

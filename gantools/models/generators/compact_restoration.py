@@ -20,7 +20,8 @@ class CompactRestoration(nn.Module):
     convolution starts at zero: an untrained network returns its input, exactly. No norm, so a tile's inside does not
     depend on the rest of the image, and a flat or sharp region stays what it is.
 
-    Shapes: (N, in_channels, H, W) → (N, out_channels, H, W), H and W multiples of 2^scales.
+    Shapes: (N, in_channels, H, W) → (N, out_channels, H, W), H and W multiples of 2^scales. What is added to are the
+    first channels of the input: one more than the output has is a mask.
     Range: [-1, 1] → about [-1, 1], unbounded.
     Paper: none; scales as in SRN (Tao 2018, arXiv 1802.01770) and U-Net, blocks of EDSR (Lim 2017, arXiv 1707.02921).
     """
@@ -39,6 +40,7 @@ class CompactRestoration(nn.Module):
         super().__init__()
         self.size_multiple = self.minimum_size_px = 2 ** len(channels)
         self.halo_px: int | None = _halo_px(scale_blocks)
+        self.sees_mask = in_channels == out_channels + 1
         self.head = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * in_channels, channels[0], 3, padding=1))
         self.encoders = nn.ModuleList(_blocks(*pair, activation) for pair in zip(channels, scale_blocks, strict=True))
         self.downs = nn.ModuleList(StridedConv2d(fine, coarse, 2, stride=2) for fine, coarse in pairwise(channels))
@@ -59,7 +61,8 @@ class CompactRestoration(nn.Module):
         features = scales.pop()
         for up, decoder in zip(reversed(self.ups), reversed(self.decoders), strict=True):
             features = decoder(up(features) + scales.pop())
-        return image + cast(Tensor, self.shuffle(self.last(features)))
+        start = image[:, :-1] if self.sees_mask else image
+        return start + cast(Tensor, self.shuffle(self.last(features)))
 
 
 def _blocks(channels: int, count: int, activation_name: ActivationName) -> nn.Sequential:

@@ -26,8 +26,9 @@ class ContextEncoder(nn.Module):
     size, 4·2^downs, for a single bottleneck; on larger ones the bottleneck slides, and where its windows overlap their
     mean is taken, so that features have the size that the decoder has learnt.
 
-    Shapes: (N, C, H, W) → (N, C, H, W), H and W multiples of 2^downs, at least 4·2^downs.
-    Range: [-1, 1] → [-1, 1]; missing pixels come as the mean colour.
+    Shapes: (N, in_channels, H, W) → (N, out_channels, H, W), H and W multiples of 2^downs, at least 4·2^downs. With one
+    channel more than it makes, the last one is the mask.
+    Range: [-1, 1] → [-1, 1]; missing pixels come as the mean colour, in the mask as 1.
     Paper: Pathak 2016, arXiv 1604.07379.
     Differs from the paper: convolutions before BatchNorm have no bias (its code sets every bias to zero in each step);
     the channel-wise dense layer of its figure is the 4×4 convolution of its code. With ``residual`` the decoder's
@@ -56,6 +57,7 @@ class ContextEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.region, self.overlap_px, self.residual, self.skips = region, overlap_px, residual, skips
+        self.out_channels = out_channels
         self.size_multiple, self.minimum_size_px = 2**downs, INNERMOST_PX * 2**downs
         channels = [base_channels, *widths(base_channels, max_channels, downs - 1)]
         self.encoder = _encoder(in_channels, channels, norm)
@@ -66,8 +68,8 @@ class ContextEncoder(nn.Module):
         self.widen = nn.ConvTranspose2d(bottleneck_channels, channels[-1], INNERMOST_PX, bias=has_bias)
         self.decoder = _decoder(channels if region == "full" else channels[1:], out_channels, norm, skips)
 
-    def forward(self, image: Tensor) -> Tensor:
-        predicted = self.predict(image)
+    def forward(self, given: Tensor) -> Tensor:
+        predicted, image = self.predict(given), given[:, : self.out_channels]
         if self.region == "full":
             return predicted
         top, left = image.shape[-2] // 4, image.shape[-1] // 4
@@ -75,9 +77,9 @@ class ContextEncoder(nn.Module):
         replaced[..., top : top + predicted.shape[-2], left : left + predicted.shape[-1]] = predicted.to(image.dtype)
         return replaced
 
-    def predict(self, image: Tensor) -> Tensor:
-        """What the decoder makes. Shapes: (N, C, H, W) → center: (N, C, H/2, W/2); full: (N, C, H, W)."""
-        features = image
+    def predict(self, given: Tensor) -> Tensor:
+        """What the decoder makes. Shapes: as ``forward``; of center (N, out_channels, H/2, W/2)."""
+        features = given
         scales: list[Tensor] = []
         for layer in self.encoder:
             features = layer(features)
@@ -88,7 +90,9 @@ class ContextEncoder(nn.Module):
             made = made / _windows(made)
         for enlargement in self.decoder:
             made = enlargement(torch.cat((made, scales.pop()), dim=1) if self.skips else made)
-        return (_continued(image, self.overlap_px) + made).clamp(-1, 1) if self.residual else made
+        if not self.residual:
+            return made
+        return (_continued(given[:, : self.out_channels], self.overlap_px) + made).clamp(-1, 1)
 
 
 def _layer(convolution: nn.Module, norm: NormName) -> nn.Sequential:
