@@ -100,10 +100,12 @@ class Evaluation:
     def missed(self, limits: Iterable[str]) -> list[str]:
         """One line for every limit, as ``METRIC=NUMBER``, that the model's means miss; NaN misses every limit."""
         means, lines = self.means(), []
+        judged = [name for name in means if name in (MODEL, RESULT) or name.startswith(f"{MODEL}, ")]
         for metric, limit in map(parse_limit, limits):
-            value = means[MODEL if MODEL in means else RESULT][metric.name]
-            if math.isnan(value) or metric.beats(limit, value):
-                lines.append(f"{metric.name} is {value:.4f}, worse than the limit of {limit:g}")
+            for name in judged:
+                value, of = means[name][metric.name], "" if name in (MODEL, RESULT) else f"{name}: "
+                if metric.misses(limit, value):
+                    lines.append(f"{of}{metric.name} is {value:.4f}, worse than the limit of {limit:g}")
         return lines
 
 
@@ -117,7 +119,7 @@ def parse_limit(text: str) -> tuple[MetricProtocol, float]:
     if not equals or not math.isfinite(value):
         raise UsageError(f"--fail-under {text}: a limit is METRIC=NUMBER, such as psnr_y=28")
     metric = protocols.find(name)
-    if metric.better == "neither":
+    if metric.better == "neither" and not metric.too_much:
         raise UsageError(f"--fail-under {text}: {metric.direction}, so it has no limit")
     return metric, value
 

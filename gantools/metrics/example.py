@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from gantools.images.ops.masks import Mask
 
 MODEL = "model"
-"""The candidate that limits (``--fail-under``) are for; the others are baselines."""
+"""The candidate that limits (``--fail-under``) are for, as is ``model, …`` of several inputs; others are baselines."""
 
 RESULT = "result"
 """The candidate where two folders are compared and no model is known."""

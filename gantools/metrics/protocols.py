@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +26,8 @@ class MetricProtocol:
     ``takes``: a ``pair`` of result and truth, a pair and its ``hole``, the ``result`` alone, a pair as a feature
     network sees it (``features``), the result as its classifier sees it (``class``), all results against all truths
     (``sets``), or samples of a model that starts from noise against real images (``samples``). ``networks`` are the
-    feature networks it can be had with, one of which is needed. ``libraries`` compute it, besides gantools.
+    feature networks it can be had with, one of which is needed. ``libraries`` compute it, besides gantools. A metric of
+    which ``too_much`` is bad can have a limit although less is not better.
     """
 
     name: str
@@ -37,10 +39,13 @@ class MetricProtocol:
     resize: str = "no resize"
     networks: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ("numpy",)
+    too_much: bool = False
 
     @property
     def direction(self) -> str:
         """Which values are better, in words."""
+        if self.too_much:
+            return "more than the truth's is bad, less is not better"
         return "neither more nor less is better" if self.better == "neither" else f"{self.better} is better"
 
     def line(self, network: str | None = None) -> str:
@@ -53,6 +58,10 @@ class MetricProtocol:
     def beats(self, value: float, other: float) -> bool:
         """Whether ``value`` is the better of two values."""
         return value < other if self.better == "lower" else value > other
+
+    def misses(self, limit: float, value: float) -> bool:
+        """Whether ``value`` is worse than ``limit``; NaN always is."""
+        return math.isnan(value) or (value > limit if self.too_much else self.beats(limit, value))
 
     def best_of(self, candidates: Mapping[str, Mapping[str, float]]) -> str | None:
         """Which of several candidates has the best value of this metric; None where no value is better."""
@@ -118,6 +127,21 @@ _TABLE = (
         "colourfulness of the result alone (Hasler and Süsstrunk 2003), RGB",
         "result",
         "neither",
+    ),
+    MetricProtocol(
+        "flat_texture",
+        "texture:flat_texture",
+        f"fine texture of the result where the truth is flat, divided by the truth's own, {_Y}",
+        better="neither",
+        libraries=("numpy", "opencv"),
+        too_much=True,
+    ),
+    MetricProtocol(
+        "lattice",
+        "texture:lattice",
+        f"patterns of 2 and 4 px in the result alone, in dB above what lies beside them in the spectrum {_Y}",
+        "result",
+        "lower",
     ),
     MetricProtocol(
         "feature_distance",
