@@ -144,6 +144,14 @@ _TABLE = (
         "lower",
     ),
     MetricProtocol(
+        "niqe_kodak",
+        "niqe:niqe_kodak",
+        f"NIQE (Mittal et al. 2013) of the result alone, fitted to the 24 Kodak photos, {_Y}",
+        "result",
+        "lower",
+        libraries=("numpy", "opencv"),
+    ),
+    MetricProtocol(
         "feature_distance",
         "feature_distance:FeatureDistance",
         "squared differences of nine unit-length SqueezeNet activations, RGB, no learnt weights",
