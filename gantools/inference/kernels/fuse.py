@@ -18,6 +18,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from gantools.models.blocks import InstanceNorm
 from gantools.models.encoders import BasicBlock, ResNetEncoder
 from gantools.models.generators.rrdb import RRDBNet
+from gantools.models.generators.spandrel import SpandrelNetwork
 from gantools.models.generators.srresnet import SRResNet
 
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -33,9 +34,9 @@ _FRESH = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.GroupNorm, InstanceN
 def fuse(network: nn.Module, *, enlarge_last: bool = True) -> nn.Module:
     """A copy with norms folded into convolutions and, with ``enlarge_last``, the last one before the enlargement.
 
-    A network in training mode is returned as it is: its dropout and batch statistics are meant.
+    A network that is computed as it is comes back itself.
     """
-    if network.training:
+    if is_fixed(network):
         return network
     fused = copy_sharing_weights(network)
     replace_children(fused, without_parametrization)
@@ -52,6 +53,13 @@ def fuse(network: nn.Module, *, enlarge_last: bool = True) -> nn.Module:
     if enlarge_last and isinstance(fused, RRDBNet):
         fused.ups = nn.Sequential(*_doublings(list(fused.ups)))
     return fused.requires_grad_(False).eval()
+
+
+def is_fixed(network: nn.Module) -> bool:
+    """Whether a network is computed as it is: in training mode its dropout and batch statistics are meant, and of the
+    layers of another code's network nothing is known.
+    """
+    return network.training or isinstance(network, SpandrelNetwork)
 
 
 def copy_sharing_weights(network: nn.Module) -> nn.Module:

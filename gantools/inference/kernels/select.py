@@ -17,7 +17,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from gantools import speed
 from gantools.inference.kernels.compile import CompiledNetwork
 from gantools.inference.kernels.dense import for_whole_images
-from gantools.inference.kernels.fuse import copy_sharing_weights, fuse
+from gantools.inference.kernels.fuse import copy_sharing_weights, fuse, is_fixed
 from gantools.inference.kernels.onednn import is_supported, pack
 from gantools.models.blocks import GLOBAL_NORMS
 from gantools.models.generators.resnet_unet import ResNetUNet
@@ -81,7 +81,7 @@ def plain_variant(
 ) -> Network:
     """The network with fused layers where that is exact, computed by torch's own modules."""
     channels_last = (layout or _usual_plain_layout(network, device)) == "channels_last"
-    if not network.training and device.type != "mps" and not isinstance(network, SpandrelNetwork):
+    if device.type != "mps":
         network = fuse(network, enlarge_last=device.type == "cpu")
     if channels_last:
         network = copy_sharing_weights(network)
@@ -103,7 +103,7 @@ def possible_layouts(network: nn.Module, dtype: torch.dtype | None) -> tuple[Lay
 
     Instance and group norms lose a digit on channels_last maps. A packed U-Net computes them on contiguous ones.
     """
-    if network.training or isinstance(network, SpandrelNetwork):  # of whose layers nothing is known
+    if is_fixed(network):
         return ("contiguous",)
     global_norm = has_global_norm(network)
     packs = isinstance(network, UNet) or not global_norm or dtype is not None
@@ -122,16 +122,15 @@ def usual_layout(network: nn.Module, device: torch.device, dtype: torch.dtype | 
     whose wide layers on small maps gain most. The odd channel counts of a ResNet U-Net gain nothing.
     """
     gains = isinstance(network, UNet) or (
-        not isinstance(network, ResNetUNet | SpandrelNetwork) and (dtype is not None or not has_global_norm(network))
+        not isinstance(network, ResNetUNet) and (dtype is not None or not has_global_norm(network))
     )
-    if device.type == "cpu" and not network.training and gains and is_supported(dtype or torch.float32):
+    if device.type == "cpu" and not is_fixed(network) and gains and is_supported(dtype or torch.float32):
         return "packed"
     return _usual_plain_layout(network, device)
 
 
 def _usual_plain_layout(network: nn.Module, device: torch.device) -> Layout:
-    contiguous = network.training or device.type == "mps" or isinstance(network, SpandrelNetwork)
-    contiguous = contiguous or has_global_norm(network)
+    contiguous = has_global_norm(network) or is_fixed(network) or device.type == "mps"
     return "contiguous" if contiguous else "channels_last"
 
 
