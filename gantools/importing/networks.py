@@ -47,14 +47,14 @@ def networks(content: Any) -> dict[str, State]:
     return dict(sorted(found.items(), key=lambda item: rank(item[0])))
 
 
-def module_tensors(module: Module, most: int = _MOST_TENSORS) -> dict[str, Stored]:
+def module_tensors(module: Module) -> dict[str, Stored]:
     """The parameters and buffers of a module that was stored whole, by the names of its state dict.
 
     Raises ModelFileError for modules that are parts of themselves, or that have too many tensors.
     """
     tensors: dict[str, Stored] = {}
     waiting = [("", module, 0)]
-    for visited in range(most):
+    for visited in range(_MOST_TENSORS):
         if not waiting:
             return tensors
         prefix, one, depth = waiting.pop(0)
@@ -65,7 +65,7 @@ def module_tensors(module: Module, most: int = _MOST_TENSORS) -> dict[str, Store
                 tensors[prefix + key] = value
             elif isinstance(value, Module):
                 waiting.append((f"{prefix}{key}.", value, depth + 1))
-        if len(tensors) + len(waiting) + visited > most:
+        if len(tensors) + len(waiting) + visited > _MOST_TENSORS:
             break
     raise ModelFileError("holds a module with more parts than any network")
 
