@@ -101,7 +101,7 @@ def _imported(known: FeatureNetwork, path: Path) -> Path:
     """Weights of another code, installed as ours; the downloaded file is of no further use."""
     from gantools.importing import run
 
-    origin = {"origin": known.url, "licence": known.licence}
+    origin = {"origin": known.url, "licence": known.licence, "sha256": known.sha256}
     installed = run.import_weights(path, ImportOptions(name=known.name, overwrite=True), origin)
     path.unlink(missing_ok=True)
     return installed

@@ -62,7 +62,7 @@ def import_weights(path: Path, options: ImportOptions, known: Mapping[str, Any] 
         made = {name: each.network() for name, each in imported.found.items()}
     exports = {name: each.export for name, each in imported.found.items()}
     checked = _check(exports["generator"], made["generator"], options) if options.check else {}
-    origin = {"file": path.name, "sha256": files.sha256(path), **known}
+    origin = {"file": path.name, **known, "sha256": known.get("sha256") or files.sha256(path)}
     weights.save(output, imported.recipe, exports, made, {"imported": {**imported.about, **origin, **checked}})
     return output
 
@@ -72,13 +72,14 @@ def imported(path: Path) -> Path:
 
     Raises ModelFileError for what cannot be imported, UsageError where it cannot be kept.
     """
-    name = f"{path.stem[:_KEPT_LETTERS]}-{files.sha256(path)[:16]}-{__version__}.{REVISION}{catalogue.SUFFIX}"
+    digest = files.sha256(path)
+    name = f"{path.stem[:_KEPT_LETTERS]}-{digest[:16]}-{__version__}.{REVISION}{catalogue.SUFFIX}"
     kept = catalogue.weights_folder().parent / "imported" / name
     if kept.is_file():
         return kept
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        return import_weights(path, ImportOptions(output=str(kept), overwrite=True))
+        return import_weights(path, ImportOptions(output=str(kept), overwrite=True), {"sha256": digest})
     except OSError as error:
         raise UsageError(
             f"{str(path)!r}: cannot be imported into {kept.parent} ({error.strerror}); set GANTOOLS_HOME, or try:"
