@@ -15,8 +15,10 @@ SUFFIXES = (".pth", ".pt", ".ckpt", ".pkl", ".tar", ".bin", ".h5")
 TORCH_EXPORT = ".pt2"
 """Of programs that torch.export wrote; infer runs none."""
 
+PICKLE, ZIP = b"\x80", b"PK\x03\x04"
+"""What pickles and archives begin with."""
+
 _HEAD_BYTES = 32
-_PICKLE, _ZIP = b"\x80", b"PK\x03\x04"
 _WANTED = "gantools reads .safetensors, and .pth, .pt, .ckpt and .pkl files of networks that it knows"
 
 
@@ -25,14 +27,19 @@ def is_weights(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
-        if head.startswith((_PICKLE, _ZIP)):
+        if head.startswith((PICKLE, ZIP)):
             return path.suffix not in (".safetensors", TORCH_EXPORT)
-        if head[8:10] != b'{"':
+        if not is_safetensors(head):
             return False
         with safe_open(path, framework="numpy") as stored:
             return "gantools" not in (stored.metadata() or {})
     except (OSError, SafetensorError):
         return False
+
+
+def is_safetensors(head: bytes) -> bool:
+    """Whether a file begins as a safetensors file does: the length of its header, then JSON."""
+    return head[8:10] == b'{"'
 
 
 def not_the_file(head: bytes) -> str | None:
@@ -66,7 +73,7 @@ def described(path: Path) -> str | None:
         return "is for torch.export.load; give the run or the weights that it is of, or an .onnx file of them"
     if path.suffix in (".yaml", ".yml"):
         return f"is a configuration, not a model: gantools train {path.name} makes one of it"
-    if head.startswith(_PICKLE) or any(name.endswith("data.pkl") for name in names):  # as torch.save writes
+    if head.startswith(PICKLE) or any(name.endswith("data.pkl") for name in names):  # as torch.save writes
         return f"is a PyTorch checkpoint; {_WANTED}: gantools weights import {path.name}"
     if path.suffix in SUFFIXES:
         return f"is no PyTorch checkpoint; {_WANTED}"

@@ -7,9 +7,6 @@ import struct
 import zipfile
 from typing import BinaryIO
 
-ZIP = b"PK\x03\x04"
-"""What archives begin with."""
-
 _NAME_LENGTHS = 26
 """Where a member's header has the lengths of the name and of what follows it."""
 _HEADER_BYTES = 30

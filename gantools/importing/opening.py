@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from safetensors import SafetensorError, safe_open
 
 from gantools.checkpoint import foreign
 from gantools.errors import ModelFileError
-from gantools.importing.archive import ZIP
 from gantools.importing.pickles import PickledFile, reason
 from gantools.importing.records import Stored
 
@@ -22,7 +20,6 @@ LONGEST_REASON = 300
 """Letters of a message about a file, which may hold words of the file."""
 
 _HEAD_BYTES = 64
-_SAFETENSORS_HEADER = b'{"'
 _EXPORTED = "is what gantools export wrote for other programs; give the run or the weights that it is of"
 _NEITHER = "is neither a pickle, nor a checkpoint of PyTorch, nor a safetensors file"
 
@@ -52,9 +49,9 @@ def opened(path: Path) -> Iterator[PickledFile | TensorFile]:
 def _read(path: Path, stream: BinaryIO) -> PickledFile | TensorFile:
     head = stream.read(_HEAD_BYTES)
     stream.seek(0)
-    if head.startswith((pickle.PROTO, ZIP)):
+    if head.startswith((foreign.PICKLE, foreign.ZIP)):
         return PickledFile(stream, path.stat().st_size)
-    if head[8:10] != _SAFETENSORS_HEADER:
+    if not foreign.is_safetensors(head):
         raise ModelFileError(foreign.not_the_file(head) or _NEITHER)
     try:
         file: Any = safe_open(path, framework="pt")

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gantools.importing.archive import ZIP, Archive
+from gantools.checkpoint.foreign import ZIP
+from gantools.importing.archive import Archive
 from gantools.importing.records import (
     Array,
     Module,
