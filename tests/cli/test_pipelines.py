@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from gantools.cli import start
+from gantools.cli.output import console
 from gantools.images.image import Image
 from gantools.images.io import reader, writer
 from gantools.models.options import CompactSROptions
@@ -292,3 +293,35 @@ def test_ctrl_c_before_a_command_begins_ends_quietly(gantools, monkeypatch: pyte
     monkeypatch.setattr(start, "run", interrupted)
     ended = gantools("list")
     assert (ended.code, ended.out, ended.err) == (130, "", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_a_library_makes_another_error_of_ends_the_program_alike(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+
+    @console.guarded
+    def command() -> None:
+        try:
+            signal.raise_signal(number)
+        except BaseException as error:
+            raise ValueError("building a schema failed") from error
+
+    with pytest.raises(SystemExit) as ended:
+        command()
+    assert ended.value.code == 128 + number
+    assert signal.getsignal(number) is before
+
+
+def test_an_unexpected_error_after_an_interrupted_command_is_not_taken_for_the_interrupt() -> None:
+    @console.guarded
+    def interrupted() -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    @console.guarded
+    def broken() -> None:
+        raise ValueError("a mistake")
+
+    with pytest.raises(SystemExit):
+        interrupted()
+    with pytest.raises(ValueError, match="a mistake"):
+        broken()

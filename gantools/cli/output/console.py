@@ -98,6 +98,10 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             raise SystemExit(128 + signal.SIGINT) from None
         except (GantoolsError, OSError) as error:
             raise SystemExit(report(error)) from None
+        except Exception:
+            if _Ending.signal:  # raised within a library that makes another exception of it, as pydantic does
+                raise SystemExit(128 + _Ending.signal) from None
+            raise
         finally:
             _end_at_once()
 
@@ -128,22 +132,31 @@ def _text(error: Exception) -> str:
     return str(error)
 
 
+class _Ending:
+    """The signal that ends the program, once it came."""
+
+    signal: int = 0
+
+
 def _end_in_order() -> None:
     """Turn the signals that end a program into an exception, so that cleanup runs."""
-    for number in existing_signals("SIGTERM", "SIGHUP"):
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is signal.SIG_DFL:
+    _Ending.signal = 0
+    for number in existing_signals("SIGINT", "SIGTERM", "SIGHUP"):
+        usual = signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+        if threading.current_thread() is threading.main_thread() and usual:
             signal.signal(number, _end)
 
 
 def _end_at_once() -> None:
     """Give these signals back their usual effect: an exception would have no one to catch it while Python ends."""
-    for number in existing_signals("SIGTERM", "SIGHUP"):
+    for number in existing_signals("SIGINT", "SIGTERM", "SIGHUP"):
         if signal.getsignal(number) is _end:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def _end(number: int, frame: object) -> None:  # noqa: ARG001 - the signature is Python's
-    raise SystemExit(128 + number)
+    _Ending.signal = number
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
 def _warn(text: str) -> None:
