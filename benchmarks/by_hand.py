@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from gantools.config.schema import AdamWOptions
 from gantools.images.imagenet import normalised
-from gantools.recipes.context_encoder import hidden
 
 Losses = Mapping[str, Tensor]
 Step = Callable[[Any], Losses]
@@ -124,7 +123,7 @@ def _context_encoder(recipe: Any, optimizers: Any) -> Step:
     slow, fast = _adam(optimizers.generator, generator), _adam(optimizers.discriminator, discriminator)
 
     def step(batch: Any) -> Losses:
-        made = generator(hidden(batch))
+        made = generator(batch.shown)
         real, fake = recipe.judged(batch.image), recipe.judged(recipe.shown(batch, made))
         judged = gan.judge(discriminator(real), discriminator(fake.detach()))
         _improve(fast, judged)

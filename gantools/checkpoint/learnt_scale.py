@@ -21,7 +21,7 @@ def learnt_scale(data: Mapping[str, Any]) -> dict[str, Any]:
     if name == "restoration":
         return {"resized_px": data.get("load_px"), **_degraded(data)}
     if name == "masked":
-        return {"resized_px": data.get("load_px")}
+        return {"resized_px": data.get("load_px"), "fill": data.get("fill", "mean")}
     return {}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from gantools.images.image import Image, Pixels
 from gantools.images.ops import color
-from gantools.images.ops.masks import Mask
+from gantools.images.ops.masks import Mask, started
 from gantools.images.ops.resize import resize_bicubic
 from gantools.images.ops.transparency import restore, spread
 from gantools.inference import inpainting
@@ -85,9 +85,7 @@ class ImageTranslator:
         """
         fill = partial(inpainting.fill_by_image, predict=self._predict, trained_px=self._trained_px)
         if isinstance(self.model.options, SpandrelOptions):
-            fill = partial(
-                inpainting.fill_by_mask, predict=partial(translate_masked, model=self.model, tta=self.options.tta)
-            )
+            fill = partial(inpainting.fill_by_mask, predict=self._predict)
         elif self._fills_the_middle:
             fill = partial(
                 inpainting.fill_by_center,
@@ -103,8 +101,11 @@ class ImageTranslator:
         return replace(image, pixels=_without_colours(filled) if gray else filled, alpha=alpha, gray=gray)
 
     def _predict(self, pixels: Pixels, mask: Mask) -> Pixels:
+        shown = started(pixels, mask, self.model.export.fill)
+        if isinstance(self.model.options, SpandrelOptions):
+            return translate_masked(shown, mask, self.model, tta=self.options.tta)
         seen = mask if self.model.sees_masks else None
-        return translate(pixels, self.model, mask=seen, tile=self.options.tile, tta=self.options.tta)
+        return translate(shown, self.model, mask=seen, tile=self.options.tile, tta=self.options.tta)
 
     def _translate(self, pixels: Pixels) -> Pixels:
         return translate(pixels, self.model, tile=self.options.tile, tta=self.options.tta)

@@ -1,7 +1,7 @@
 """Missing parts of an image, filled by what a network makes of their surroundings; known pixels stay as they are.
 
-``Predict`` is the network on samples, and on the mask where it sees that: [H, W, 3], bool [H, W] → [H, W, 3] of the
-same dtype, any size.
+``Predict`` is the network on samples and what is missing of them, which it does not see: [H, W, 3], bool [H, W] →
+[H, W, 3] of the same dtype, any size.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from gantools.errors import UsageError
 from gantools.images.image import Image, Pixels
 from gantools.images.io import reader
-from gantools.images.ops.masks import Mask, central_square, mask_of, mean_filled, warn_if_mostly_missing
+from gantools.images.ops.masks import Mask, central_square, mask_of, warn_if_mostly_missing
 from gantools.images.ops.resize import reflected_indices
 from gantools.inference.options import CENTER
 from gantools.jobs.image_files import known, stem
@@ -63,7 +63,7 @@ def fill_by_image(pixels: Pixels, mask: Mask, predict: Predict, trained_px: int)
     left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
     rows = slice(max(0, top - trained_px), top + height + trained_px)
     columns = slice(max(0, left - trained_px), left + width + trained_px)
-    shown, missing = mean_filled(pixels[rows, columns], mask[rows, columns]), mask[rows, columns]
+    shown, missing = pixels[rows, columns], mask[rows, columns]
     bordered = np.pad(missing.astype(np.uint8), 1)  # by known pixels, so that its thickness is finite
     thickness_px = 2 * float(cv2.distanceTransform(bordered, cv2.DIST_L2, 5).max())
     as_large = trained_px / min(pixels.shape[:2])
@@ -77,7 +77,7 @@ def fill_by_image(pixels: Pixels, mask: Mask, predict: Predict, trained_px: int)
 def fill_by_mask(pixels: Pixels, mask: Mask, predict: Predict) -> Pixels:
     """Fill in missing pixels from a network that sees the whole image, and the mask beside it."""
     filled = pixels.copy()
-    filled[mask] = predict(mean_filled(pixels, mask), mask)[mask]
+    filled[mask] = predict(pixels, mask)[mask]
     return filled
 
 
@@ -107,7 +107,7 @@ def _fill_box(filled: Pixels, missing: Mask, box: Box, predict: Predict, side_px
     window = np.ix_(reflected_indices(y, y + side_px, rows), reflected_indices(x, x + side_px, columns))
     hidden = missing[window]
     hidden[central_square(side_px, side_px, mask_px)] = True  # it was trained on whole squares
-    predicted = predict(mean_filled(filled[window], hidden), hidden)
+    predicted = predict(filled[window], hidden)
     inside = np.s_[max(0, top - 1) : top + height + 1, max(0, left - 1) : left + width + 1]
     y0, x0 = max(0, top - 1) - y, max(0, left - 1) - x
     own = missing[inside]
@@ -122,7 +122,7 @@ def _predict_small(shown: Pixels, missing: Mask, predict: Predict, factor: float
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     small = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA))
     touched = np.asarray(cv2.resize(missing.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0)
-    made = predict(mean_filled(small, touched), touched)
+    made = predict(small, touched)
     return np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_CUBIC))
 
 

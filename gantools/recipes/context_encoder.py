@@ -50,9 +50,6 @@ if TYPE_CHECKING:
 RGB = 3
 """Channels of an image."""
 
-MEAN_RGB = (2 * 117 / 255 - 1, 2 * 104 / 255 - 1, 2 * 123 / 255 - 1)
-"""What missing pixels are set to: the mean colour of ImageNet on [-1, 1]."""
-
 
 class ContextEncoderModel(Options):
     """Networks and losses of the context encoder."""
@@ -221,8 +218,7 @@ class ContextEncoder(Recipe["Masked", Generated]):
         """What the generator sees: the masked images, and the masks where it takes them."""
         from torch import cat
 
-        shown = hidden(batch)
-        return shown if self.options.generator.in_channels == RGB else cat((shown, batch.mask), dim=1)
+        return batch.shown if self.options.generator.in_channels == RGB else cat((batch.shown, batch.mask), dim=1)
 
     def shown(self, batch: Masked, made: Tensor) -> Tensor:
         """What a person and the discriminator see: where everything is predicted, known pixels take its place."""
@@ -294,13 +290,7 @@ class ContextEncoder(Recipe["Masked", Generated]):
 
     def preview(self, batch: Masked) -> Mapping[str, Tensor]:
         made = filled(batch, self.generator(self.seen(batch)).float())
-        return {"real": batch.image, "masked": hidden(batch), "filled": made}
-
-
-def hidden(batch: Masked) -> Tensor:
-    """The images with the mean colour where something is missing."""
-    mean = batch.image.new_tensor(MEAN_RGB).view(1, 3, 1, 1)
-    return batch.image.lerp(mean.expand_as(batch.image), batch.missing)
+        return {"real": batch.image, "masked": batch.shown, "filled": made}
 
 
 def filled(batch: Masked, made: Tensor) -> Tensor:

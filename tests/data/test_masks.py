@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from gantools.checkpoint.learnt_scale import learnt_scale
 from gantools.data.datasets.inpainting import InpaintingDataset
 from gantools.data.degrade import masks
 from gantools.data.loading.batches import to_network
@@ -16,7 +18,7 @@ from gantools.data.options.masks import CenterMask, FileMask, RandomBlockMask, R
 from gantools.errors import DataError
 from gantools.images.image import Image
 from gantools.images.io import writer
-from gantools.images.ops.masks import mask_of, mean_filled, telea
+from gantools.images.ops.masks import mask_of, mean_filled, started, telea
 
 
 def drawn(options, seed: int, height: int = 96, width: int = 128) -> np.ndarray:
@@ -69,12 +71,30 @@ def test_a_masked_image_has_the_mean_colour_in_its_mask() -> None:
     assert deep[0, 0].tolist() == [117 * 257, 104 * 257, 123 * 257]
 
 
-def test_telea_leaves_known_pixels_and_continues_them() -> None:
-    photo = np.tile(np.linspace(0, 200, 40, dtype=np.uint8)[:, None, None], (1, 40, 3))
+@pytest.mark.parametrize("fill", ["mean", "telea"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_start_leaves_known_pixels_and_does_not_see_what_is_missing(fill: Any, dtype: Any) -> None:
+    unit = np.iinfo(dtype).max // 255
+    photo = np.tile(np.linspace(0, 200 * unit, 40, dtype=dtype)[:, None, None], (1, 40, 3))
     mask = masks.center(40, 40, CenterMask())
-    made = telea(mean_filled(photo, mask), mask)
+    made = started(photo, mask, fill)
+    assert made.dtype == dtype
     np.testing.assert_array_equal(made[~mask], photo[~mask])
-    assert np.abs(made[mask].astype(int) - photo[mask]).max() < 25
+    np.testing.assert_array_equal(made, started(np.where(mask[..., None], dtype(0), photo), mask, fill))
+    if fill == "telea":
+        np.testing.assert_array_equal(made, telea(photo, mask))
+        assert np.abs(made[mask].astype(int) - photo[mask]).max() < 25 * unit
+
+
+@pytest.mark.parametrize("fill", ["mean", "telea"])
+def test_a_loader_shows_the_start_and_weights_say_which(tmp_path: Path, fill: Any) -> None:
+    for number in range(2):
+        pixels = np.random.default_rng(number).integers(0, 256, (40, 40, 3), np.uint8)
+        writer.write(Image(pixels), tmp_path / f"{number}.png")
+    options = MaskedData(dir=str(tmp_path), load_px=40, crop_px=32, fill=fill, mask=RandomBlockMask())
+    sample = InpaintingDataset(options, split="training", seed=0)[SampleKey(0, 0)]
+    np.testing.assert_array_equal(sample.shown, started(sample.image, sample.mask[..., 0] > 0, fill))
+    assert learnt_scale(options.model_dump())["fill"] == fill
 
 
 def test_a_mask_image_is_white_and_opaque_where_something_is_missing() -> None:

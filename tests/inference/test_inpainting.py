@@ -16,7 +16,7 @@ from gantools.errors import ModelFileError, UsageError
 from gantools.images import ranges
 from gantools.images.image import Image, Metadata
 from gantools.images.io import reader, writer
-from gantools.images.ops.masks import mean_filled
+from gantools.images.ops.masks import mean_filled, telea
 from gantools.inference import inpainting
 from gantools.inference.image import ImageTranslator
 from gantools.inference.options import InferOptions
@@ -166,6 +166,17 @@ def test_a_network_that_is_told_the_mask_sees_it_beside_the_image(files, bits: i
     most = np.iinfo(pixels.dtype).max
     assert np.abs(made[hole].astype(int) - wanted[hole]).max() <= most // 255
     assert (blind[hole] != wanted[hole]).mean() > 0.5
+
+
+@BITS
+def test_weights_that_start_from_telea_are_given_it(tmp_path, bits: int) -> None:
+    network = build_network(COMPACT)
+    torch.nn.init.zeros_(network.last.weight)  # returns its input
+    export = replace(describe_generator("generator", network, COMPACT, SIDE_PX), takes="masked", fill="telea")
+    weights.save(tmp_path / "start.safetensors", "context_encoder", {"generator": export}, {"generator": network}, {})
+    pixels, hole = samples(40, 30, bits), square_hole(40, 30, 5)
+    made = ImageTranslator(opened(tmp_path / "start.safetensors")).inpaint(Image(pixels), hole).pixels
+    np.testing.assert_array_equal(made, telea(pixels, hole))
 
 
 def test_the_mask_is_cut_into_tiles_with_the_image(files) -> None:

@@ -224,7 +224,7 @@ def test_new_weights_say_how_their_images_were_prepared(spec: str, overrides: li
     assert {says(export) for export in settings.recipe(settings.config).exports().values()} == {said}
 
 
-@pytest.mark.parametrize("name", ["applied_at", "shrunk_by", "luminance", "resized_px"])
+@pytest.mark.parametrize("name", ["applied_at", "shrunk_by", "luminance", "resized_px", "fill"])
 def test_what_is_not_known_is_refused(same: Model, tmp_path: Path, name: str) -> None:
     export = replace(same.export, **{name: 0 if name == "resized_px" else "odd"})
     weights.save(tmp_path / "odd.safetensors", "demo", {"generator": export}, {"generator": same.network}, {})

@@ -156,8 +156,8 @@ def test_of_large_images_the_middle_is_validated_alike_in_all_parts_of_a_pair():
     cut = middle(pair)
     assert torch.equal(cut.low, pair.low[:, 4:20, 12:28])
     assert torch.equal(cut.high, pair.high[:, 16:80, 48:112])
-    cut = middle(Masked(ramp(70, 64), ramp(70, 64, 1), ("a",)))
-    assert (cut.image.shape, cut.mask.shape) == ((1, 64, 64, 3), (1, 64, 64, 1))
+    cut = middle(Masked(ramp(70, 64), ramp(70, 64, 1), ramp(70, 64), ("a",)))
+    assert (cut.image.shape, cut.mask.shape, cut.shown.shape) == ((1, 64, 64, 3), (1, 64, 64, 1), (1, 64, 64, 3))
 
 
 @pytest.mark.parametrize(

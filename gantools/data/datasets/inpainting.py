@@ -21,14 +21,15 @@ from gantools.errors import DataError, ImageError
 from gantools.files import expanded
 from gantools.images.image import Pixels
 from gantools.images.io import reader
-from gantools.images.ops.masks import Mask, mask_of, warn_if_mostly_missing
+from gantools.images.ops.masks import Mask, mask_of, started, warn_if_mostly_missing
 
 
 class InpaintingSample(NamedTuple):
-    """A uint8 HWC image and its mask (H, W, 1): 255 where pixels are missing, 0 elsewhere."""
+    """A uint8 HWC image, its mask (H, W, 1), 255 where pixels are missing, else 0, and what a network sees of it."""
 
     image: Pixels
     mask: Pixels
+    shown: Pixels
     name: str
 
 
@@ -69,7 +70,7 @@ class InpaintingDataset(Dataset):
             mask = self._given[int(rng.integers(len(self._given)))]
         else:
             mask = masks.draw(side_px, side_px, rng, options.mask)
-        return InpaintingSample(image, mask[..., None] * np.uint8(255), name)
+        return InpaintingSample(image, mask[..., None] * np.uint8(255), started(image, mask, options.fill), name)
 
     def describe(self) -> str:
         return f"{self.layout.describe()}, mask {self.options.mask.name}"

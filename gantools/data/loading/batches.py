@@ -90,7 +90,7 @@ class Unpaired(Batch):
 
 @dataclass(frozen=True)
 class Masked(Batch):
-    """Images and what is missing from them.
+    """Images, what is missing from them, and what a network sees of them: missing pixels are filled with a start.
 
     ``mask`` is (N, H, W, 1) from the loader, 255 where pixels are missing and 0 elsewhere; ``to_network`` treats it as
     any image, so that it is 1 and -1 there, and ``missing`` is what networks and losses compute with.
@@ -98,6 +98,7 @@ class Masked(Batch):
 
     image: Tensor
     mask: Tensor
+    shown: Tensor
     names: tuple[str, ...]
 
     @property

@@ -155,6 +155,12 @@ class MaskedData(DataOptions):
 
     name: Literal["masked"] = "masked"
     mask: MaskOptions = setting(CenterMask(), "what is missing")
+    fill: Literal["mean", "telea"] = setting(
+        "mean",
+        "what the network sees in missing pixels: mean, the mean colour of ImageNet | telea, OpenCV's inpainting",
+        paper="mean",
+        source="mean",
+    )
     load_px: int = setting(128, "the short side of every photo is resized to this", paper=350, source=128, ge=1)
     crop_px: int = setting(128, "square of the resized photo that is trained on", paper=128, source=128, ge=8)
     crop: Literal["random", "center"] = setting(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, TypeAlias
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -16,7 +16,10 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 MEAN_RGB = (117, 104, 123)
 """What missing pixels are set to before the network sees them: the mean colour of ImageNet, of 255 (Pathak 2016)."""
 
-TELEA_RADIUS_PX = 3
+INPAINTING_RADIUS_PX = 3
+
+Fill: TypeAlias = Literal["mean", "telea"]
+"""What stands in missing pixels when a network sees an image: the mean colour, or Telea's inpainting."""
 
 
 def mask_of(image: Image) -> Mask:
@@ -48,9 +51,22 @@ def mean_filled(pixels: Pixels, mask: Mask) -> Pixels:
 
 
 def telea(pixels: Pixels, mask: Mask) -> Pixels:
-    """Missing pixels filled without learning, by marching inwards from the edge. Shapes: uint8 [H, W, 3].
+    """Missing pixels filled without learning, by marching inwards from the edge. Shapes: uint8 or uint16 [H, W, 3].
 
     Paper: Telea 2004, as in OpenCV. What to beat.
     """
-    made: Any = cv2.inpaint(np.ascontiguousarray(pixels), mask.astype(np.uint8), TELEA_RADIUS_PX, cv2.INPAINT_TELEA)
-    return np.asarray(made)
+    return _inpainted(pixels, mask, cv2.INPAINT_TELEA)
+
+
+def started(pixels: Pixels, mask: Mask, fill: Fill) -> Pixels:
+    """What a network sees of an image, whatever its missing pixels hold: see ``Fill``. Shapes: as ``telea``."""
+    return telea(pixels, mask) if fill == "telea" else mean_filled(pixels, mask)
+
+
+def _inpainted(pixels: Pixels, mask: Mask, flag: int) -> Pixels:
+    """OpenCV takes three channels of 8 bits, but a single one of 16."""
+    missing = mask.astype(np.uint8)
+    if pixels.dtype == np.uint8:
+        return np.asarray(cv2.inpaint(np.ascontiguousarray(pixels), missing, INPAINTING_RADIUS_PX, flag))
+    channels = [np.ascontiguousarray(pixels[..., channel]) for channel in range(pixels.shape[2])]
+    return np.stack([cv2.inpaint(each, missing, INPAINTING_RADIUS_PX, flag) for each in channels], axis=2)
