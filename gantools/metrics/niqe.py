@@ -35,7 +35,7 @@ def niqe_kodak(image: Pixels) -> float:
     of products of neighbours in four directions. As with any NIQE, more sharpness than a photo's can look good to it:
     read it beside a distance from the truth.
     Paper: Mittal et al., 2013, "Making a completely blind image quality analyzer". Differs from it: the good photos
-    (``scripts/fit_niqe``), and brightness from 16 to 235, not rounded.
+    (``scripts/fit_niqe``), each lying and standing, and brightness from 16 to 235, not rounded.
     Shapes: uint8 [H, W, 3]. Raises ImageError where two whole patches do not fit.
     """
     found, _ = features(image)
@@ -49,11 +49,15 @@ def niqe_kodak(image: Pixels) -> float:
 
 
 def fit(photos: Iterable[Pixels]) -> tuple[Array, Array]:
-    """Mean and covariance of the features of the sharp patches of good photos. Shapes: [36], [36, 36]."""
+    """Mean and covariance of the features of the sharp patches of good photos. Shapes: [36], [36, 36].
+
+    Each photo counts lying and standing: Kodak's are softer along one side, which a good photo need not be.
+    """
     parts = []
     for photo in photos:
-        found, sharpness = features(photo)
-        parts.append(found[sharpness > SHARP_SHARE * sharpness.max()])
+        for turned in (photo, np.ascontiguousarray(photo.swapaxes(0, 1))):
+            found, sharpness = features(turned)
+            parts.append(found[sharpness > SHARP_SHARE * sharpness.max()])
     stacked = np.concatenate(parts)
     return stacked.mean(0), np.asarray(np.cov(stacked, rowvar=False))
 

@@ -67,6 +67,12 @@ def test_its_own_photos_are_near_to_a_fit():
     assert np.abs((own.mean(0) - mean) / width).max() < np.abs((other.mean(0) - mean) / width).max()
 
 
+def test_a_photo_on_its_side_is_as_good():
+    lying = cv2.GaussianBlur(surface(0), (0, 0), sigmaX=0.1, sigmaY=1)
+    standing = np.ascontiguousarray(lying.swapaxes(0, 1))
+    assert niqe_kodak(standing) == pytest.approx(niqe_kodak(lying), rel=1e-3)
+
+
 def test_an_image_of_one_patch_is_refused():
     with pytest.raises(ImageError, match="leave the metric out"):
         niqe_kodak(surface(0, 190, 190))
