@@ -12,7 +12,7 @@
 'report.html'
 """
 
-from gantools.api.data import draw_data, inspect_data, pack_data, preview_data
+from gantools.api.data import distill_data, draw_data, inspect_data, pack_data, preview_data
 from gantools.api.installation import (
     check_installation,
     describe_weights,
@@ -100,6 +100,7 @@ __all__ = [
     "describe",
     "describe_direction",
     "describe_weights",
+    "distill_data",
     "draw_data",
     "edit",
     "estimate",

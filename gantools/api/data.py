@@ -51,6 +51,36 @@ def inspect_data(
     return inspect.inspect(Path(folder), kind, workers=workers or available_cores(), progress=progress)
 
 
+def distill_data(
+    settings: Settings,
+    teacher: str | Path,
+    output: str | Path,
+    *,
+    count: int = 1000,
+    device: str = "auto",
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> int:
+    """Write training samples of ``settings`` and what ``teacher`` (any model) makes of them; how many were new.
+
+    A folder that was begun with the same teacher and settings goes on. Training takes it as ``data.dir``.
+    Raises UsageError (ConfigError, DataError, ModelFileError).
+    """
+    from gantools.api.models import load_model
+    from gantools.data.loading import dataset
+    from gantools.data.prepare.distill import distill
+    from gantools.inference import find_weights
+
+    samples = settings.recipe.dataset(settings.config, "training")
+    model = load_model(teacher, device=device)
+    about = {
+        "teacher": find_weights.identity(find_weights.resolve(teacher)),
+        "data": dataset.fingerprint(samples),
+        "seed": settings.config.seed,
+        "settings": settings.config.data.model_dump(mode="json", exclude={"dir", "validation_dir"}),
+    }
+    return distill(samples, settings.config.seed, model, about, Path(output), count, progress)
+
+
 def preview_data(
     settings: Settings, output: str | Path, *, split: Literal["training", "validation"] = "training", count: int = 8
 ) -> str:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from gantools.checkpoint import folders, foreign, onnx_file
 from gantools.errors import ModelFileError, UsageError
+from gantools.files import sha256
 from gantools.jobs.image_files import walk
 from gantools.pretrained import catalogue
 from gantools.pretrained.card import read_card
@@ -135,15 +136,26 @@ def require_image_model(path: Path, export: str | None, typed: str | Path | None
         raise UsageError(f"--export {export}: judges images and makes none; training starts from it by --init-from")
 
 
+def identity(path: Path) -> dict[str, Any]:
+    """What a weights file is, for what is made with it: name, sha256; format, origin and licence where it tells them.
+
+    Raises ModelFileError for what is not a weights file.
+    """
+    theirs = _header(path)["about"].get("imported") or {"file": path.name, "sha256": sha256(path)}
+    return {key: theirs[key] for key in ("file", "sha256", "format", "origin", "licence") if key in theirs}
+
+
 def origin_of(path: Path) -> str:
     """One line about weights that have no card: where they were imported from and under which terms, if so."""
     return imported_from(path) or "no card"
 
 
 def imported_from(path: Path) -> str | None:
-    """One line about weights that were another code's, or were trained on from such; None for all others."""
+    """One line about weights that were another code's, or were trained on from such or by them; None for all others."""
     with suppress(ModelFileError, KeyError, TypeError):
         about = _header(path)["about"]
+        if taught := about.get("distilled_from"):
+            return "; ".join(f"distilled from {t['file']}; licence: {t.get('licence', 'unknown')}" for t in taught)
         theirs = about.get("imported") or about["started_from"]
         how = "imported from" if "imported" in about else "trained on from"
         return f"{theirs['format']}, {how} {theirs['file']}; licence: {theirs['licence']}"

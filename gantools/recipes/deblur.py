@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from gantools.config.options import Options, setting
 from gantools.config.schema import GanOptimizers, GeneratorOnly, RunConfig, SomeStages, StageOptions
-from gantools.data import DATASETS
+from gantools.data import open_distillable
 from gantools.data.options.datasets import BlurredData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
 from gantools.losses.options import (
@@ -219,7 +219,7 @@ class Deblur(Recipe["Restoration", Generated]):
 
     @classmethod
     def dataset(cls, config: DeblurConfig, split: Literal["training", "validation"]) -> Dataset:
-        return DATASETS.factory("blurred")(config.data, split=split, seed=config.seed)
+        return open_distillable(config.data, split, config.seed)
 
     def validate(self, batch: Restoration) -> Judged:
         """``input_psnr_rgb`` is the blurred image's own, ``perceptual`` the feature distance if there is one."""

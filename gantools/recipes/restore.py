@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from gantools.config.options import Options, setting
 from gantools.config.schema import AdamOptions, GanOptimizers, GeneratorOnly, OptimizerOptions, RunConfig, StageOptions
-from gantools.data import DATASETS
+from gantools.data import open_distillable
 from gantools.data.options.datasets import RestorationData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
 from gantools.losses.options import MseOptions, PerceptualOptions, ReconstructionOptions, VanillaOptions
@@ -241,7 +241,7 @@ class Restore(Recipe["Restoration", Generated]):
 
     @classmethod
     def dataset(cls, config: RestoreConfig, split: Literal["training", "validation"]) -> Dataset:
-        return DATASETS.factory("restoration")(config.data, split=split, seed=config.seed)
+        return open_distillable(config.data, split, config.seed)
 
     def validate(self, batch: Restoration) -> Judged:
         """``input_…`` is the same metric of the degraded image itself: what doing nothing would give."""

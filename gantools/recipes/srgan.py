@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from gantools.config.options import Options, setting
 from gantools.config.schema import GanOptimizers, GeneratorOnly, RunConfig, SomeStages, StageOptions
-from gantools.data import DATASETS
+from gantools.data import open_distillable
 from gantools.data.options.datasets import ResolutionData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
 from gantools.losses.options import (
@@ -210,7 +210,7 @@ class Srgan(Recipe["LowHigh", Generated]):
 
     @classmethod
     def dataset(cls, config: SrganConfig, split: Literal["training", "validation"]) -> Dataset:
-        return DATASETS.factory("resolution")(config.data, split=split, seed=config.seed)
+        return open_distillable(config.data, split, config.seed)
 
     def validate(self, batch: LowHigh) -> Judged:
         """``perceptual`` is the adversarial stage's feature distance, where it has one."""

@@ -26,11 +26,13 @@ def write(
 ) -> None:
     """Write the exported ones of ``networks`` as they are. Raises OSError, or ModelFileError for NaN or infinity.
 
-    ``run`` is its ``run.json``, which knows whose weights it began with: their licence goes with what became of them.
+    ``run`` is its ``run.json``, which knows whose weights it began with or learned from: their licences go with them.
     """
     about = {"step": step, "seed": config.seed, "validation": validation, "config": config.portable()}
     if imported := (run.get("init_from") or {}).get("imported"):
         about["started_from"] = imported
+    if teachers := run.get("teachers"):
+        about["distilled_from"] = teachers
     weights.save(path, config.recipe, recipe.exports(), exported_networks(recipe, networks), about)
 
 

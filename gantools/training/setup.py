@@ -107,6 +107,7 @@ def _facts(spec: RunSpec) -> dict[str, Any]:
         "processes": runtime.ranks.world_size,
         "data": dataset.fingerprint(spec.training),
         "validation_images": len(spec.validation),
+        **({"teachers": [*spec.training.teachers]} if spec.training.teachers else {}),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from gantools.data.degrade import resolution as degrade
 from gantools.data.loading.sampler import SampleKey
 from gantools.data.options.blur import BlurOptions
 from gantools.data.options.datasets import BlurredData, EdgeOptions, PairedData, ResolutionData
-from gantools.data.options.degradations import JpegOptions, NoiseOptions
+from gantools.data.options.degradations import InputSizeOptions, JpegOptions, NoiseOptions, ResizeOptions
 from gantools.errors import DataError, ImageError
 from gantools.images.image import Image
 from gantools.images.io import reader, writer
@@ -153,6 +154,18 @@ def test_small_versions_are_degraded_in_training_only_and_their_originals_never(
         bad, same, _ = resolution(tmp_path, split, **folder, **degraded)[FIRST]
         np.testing.assert_array_equal(high, same)
         assert least <= np.abs(bad.astype(int) - low).max() <= most
+
+
+def test_small_versions_are_made_by_the_degradations_where_these_reach_the_input_size(tmp_path: Path) -> None:
+    smooth = cv2.resize(np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8), (96, 96))
+    writer.write(Image(smooth), tmp_path / "photo.png")
+    chain = (ResizeOptions(factor=(0.5, 2)), InputSizeOptions(), NoiseOptions(sigma=(1, 2)))
+    data = resolution(tmp_path, degradations=chain, crop_px=32)
+    made = [data[SampleKey(epoch, 0)] for epoch in range(20)]
+    for low, high, _ in made:
+        assert (low.shape, high.shape) == ((8, 8, 3), (32, 32, 3))
+        assert np.abs(low.astype(int) - cv2.resize(high, (8, 8), interpolation=cv2.INTER_AREA)).mean() < 12
+    np.testing.assert_array_equal(made[3].low, data[SampleKey(3, 0)].low)
 
 
 def test_shrinking_first_draws_each_factor_that_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gantools.data.datasets.paired import PairedDataset
-from gantools.data.degrade import blur, crappify, masks
+from gantools.data.degrade import blur, chain, masks
 from gantools.data.loading import sampler
 from gantools.data.loading.batches import Batch
 from gantools.data.loading.sampler import SampleKey
@@ -82,7 +82,7 @@ def test_images_are_what_the_degradations_make(photos: Path, tmp_path: Path) -> 
 
     photo, rng = reader.read_rgb8(photos / "b.jpg"), lambda: sampler.file_rng(5, "b.jpg")
     for name, expected in (
-        ("crappify", crappify.crappify(photo, CRAPPIFY, rng())),
+        ("crappify", chain.degrade(photo, CRAPPIFY, rng())),
         ("blur", blur.blurred(photo, rng(), BLUR)),
         ("mask", masks.masked(photo, rng(), RandomRegionMask())),
     ):

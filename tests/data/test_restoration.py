@@ -12,7 +12,9 @@ from PIL import Image as PillowImage
 from gantools.data.datasets.paired import PairedDataset
 from gantools.data.datasets.restoration import RestorationDataset
 from gantools.data.degrade import crappify as degrade
-from gantools.data.degrade.crappify import Chance, crappify
+from gantools.data.degrade import real
+from gantools.data.degrade.chain import degrade as degraded
+from gantools.data.degrade.crappify import Chance
 from gantools.data.loading.sampler import SampleKey
 from gantools.data.options import degradations as options
 from gantools.data.options.datasets import PairedData, RestorationData
@@ -54,17 +56,90 @@ def flat(height: int, width: int, value: int = 100) -> np.ndarray:
         options.GrayOptions(),
         options.NoiseOptions(),
         options.MissingOptions(),
+        options.WebpOptions(quality=(10, 10)),
+        options.PoissonOptions(),
+        options.GaussianBlurOptions(sigma_px=(2, 3)),
+        options.SincOptions(cutoff=(0.2, 0.3)),
+        options.CameraBlurOptions(),
+        options.ResizeOptions(factor=(0.2, 0.4), weights=(0, 1, 0)),
+        options.OneOfOptions(of=((options.GrayOptions(),), (options.NoiseOptions(),))),
     ],
     ids=lambda degradation: degradation.name,
 )
 def test_every_degradation_keeps_the_size_and_the_photo_itself(degradation) -> None:
     photo = smooth()
     photo.flags.writeable = False
-    bad = crappify(photo, (degradation,), rng(1))
+    bad = degraded(photo, (degradation,), rng(1))
     assert (bad.shape, bad.dtype) == (photo.shape, photo.dtype)
     assert not np.array_equal(bad, photo)
     np.testing.assert_array_equal(photo, smooth())
-    np.testing.assert_array_equal(bad, crappify(photo, (degradation,), rng(1)))
+    np.testing.assert_array_equal(bad, degraded(photo, (degradation,), rng(1)))
+
+
+def test_a_sinc_keeps_what_is_below_its_frequency_and_removes_what_is_above() -> None:
+    waves = {period: np.cos(2 * np.pi * np.arange(128) / period) for period in (4, 16)}
+    kernel = real.sinc_kernel(np.pi / 4, 41)  # keeps periods above 8 px
+    assert kernel.sum() == pytest.approx(1)
+    for period, least, most in ((4, 0, 0.05), (16, 0.9, 1.1)):
+        photo = np.tile(waves[period], (128, 1)).astype(np.float32)
+        left = cv2.filter2D(photo, -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+        assert least <= np.abs(left[40:-40, 40:-40]).max() <= most
+
+
+def test_counted_light_is_noisier_where_it_is_brighter() -> None:
+    once = options.PoissonOptions(strength=(1, 1))
+    for value in (64, 128, 180):
+        spread = real.poisson(flat(200, 200, value), once, chance()).astype(float).std()
+        assert spread == pytest.approx(np.sqrt(value * 255 / 256), rel=0.06)
+    gray = real.poisson(flat(20, 20), options.PoissonOptions(strength=(2, 2), gray_share=1), chance())
+    assert np.ptp(gray, axis=2).max() == 0 < np.ptp(gray)
+
+
+def test_gray_noise_is_the_same_in_all_channels() -> None:
+    bad = degraded(flat(20, 20), (options.NoiseOptions(gray_share=1.0),), rng())
+    assert np.ptp(bad, axis=2).max() == 0 < np.ptp(bad)
+
+
+def test_kernels_stretch_in_the_share_that_is_given() -> None:
+    dot = flat(41, 41, 0)
+    dot[20, 20] = 255
+    for share, wanted in ((0.0, 0), (1.0, 30)):
+        shapes = options.GaussianBlurOptions(sigma_px=(1, 4), side_px=(21, 21), stretched_share=share)
+        stretched = 0
+        for seed in range(30):
+            spot = real.gaussian_blur(dot, shapes, chance(seed))[..., 0].astype(float)
+            y, x = np.mgrid[-20:21, -20:21]
+            widths = np.linalg.eigvalsh([[(spot * a * b).sum() for a in (x, y)] for b in (x, y)])
+            stretched += bool(widths[1] > 1.15 * widths[0])
+        assert abs(stretched - wanted) <= 5
+
+
+def test_one_of_the_lists_is_done_as_often_as_its_weight_says() -> None:
+    choice = options.OneOfOptions(of=((options.GrayOptions(),), ()), weights=(1, 3))
+    photo = smooth(20, 20)
+    gray = [not np.array_equal(degraded(photo, (choice,), rng(seed)), photo) for seed in range(400)]
+    assert np.mean(gray) == pytest.approx(0.25, abs=0.07)
+
+
+def test_two_compressions_are_drawn_apart_unless_a_number_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    monkeypatch.setattr(degrade, "encoded", lambda photo, _suffix, _setting, quality: drawn.append(quality) or photo)
+    twice = (options.JpegOptions(quality=(1, 100)), options.JpegOptions(quality=(1, 100)))
+    for seed in range(10):
+        degraded(smooth(), twice, rng(seed))
+        degraded(smooth(), (options.TextOptions(), *twice), rng(seed))
+    pairs = list(zip(drawn[::2], drawn[1::2], strict=True))
+    assert sum(one != other for one, other in pairs[::2]) >= 8
+    assert all(one == other for one, other in pairs[1::2])
+
+
+def test_degraded_photos_get_the_wanted_size_at_once_or_at_the_end() -> None:
+    photo = smooth(64, 96)
+    small = degraded(photo, (options.InputSizeOptions(), options.JpegOptions(quality=(95, 95))), rng(), (16, 24))
+    late = degraded(photo, (options.ResizeOptions(factor=(2, 2), weights=(1, 0, 0), of="input"),), rng(), (16, 24))
+    for bad in (small, late):
+        assert bad.shape == (16, 24, 3)
+        assert np.abs(bad.astype(int) - cv2.resize(photo, (24, 16), interpolation=cv2.INTER_AREA)).mean() < 8
 
 
 @pytest.mark.parametrize(("way", "method"), [("bilinear", cv2.INTER_LINEAR), ("bicubic", cv2.INTER_CUBIC)])
@@ -75,7 +150,7 @@ def test_low_resolution_is_pillows_bilinear_enlarged_after_what_follows(way: str
     expected = np.asarray(PillowImage.fromarray(photo).resize((30, 20), PillowImage.Resampling.BILINEAR))
     np.testing.assert_array_equal(small, expected)
     expected = cv2.resize(degrade.jpeg(small, thirty, chance()), (60, 40), interpolation=method)
-    np.testing.assert_array_equal(crappify(photo, (low, thirty), rng()), expected)
+    np.testing.assert_array_equal(degraded(photo, (low, thirty), rng()), expected)
     assert degrade.low_resolution(photo, options.LowResolutionOptions(short_side_px=40), chance()) is photo
 
 
@@ -101,7 +176,7 @@ def test_the_number_is_the_quality(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(cv2, "imencode", lambda kind, image, how: (used.append(how[1]), encode(kind, image, how))[1])
     for seed in range(300):
-        crappify(flat(20, 20), options.CRAPPIFY, rng(seed))
+        degraded(flat(20, 20), options.CRAPPIFY, rng(seed))
     assert written == used
     assert (min(used), max(used)) == (10, 70)
 
@@ -137,7 +212,7 @@ def test_missing_rectangles_have_their_sides_and_colour() -> None:
 
 
 def test_a_share_leaves_the_other_images_alone() -> None:
-    bad = [crappify(smooth(), (options.GrayOptions(share=0.25),), rng(seed)) for seed in range(400)]
+    bad = [degraded(smooth(), (options.GrayOptions(share=0.25),), rng(seed)) for seed in range(400)]
     assert np.mean([not np.array_equal(one, smooth()) for one in bad]) == pytest.approx(0.25, abs=0.06)
 
 

@@ -133,6 +133,36 @@ def inspect(
 
 
 @console.guarded
+def distill(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE[/PRESET]", help="Whose inputs are made.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the samples.")],
+    teacher: Annotated[str, typer.Option(metavar="MODEL", help="Weights, a run, or another code's file.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Take the settings from this file.")] = None,
+    data: Annotated[list[str] | None, typer.Option("--data", metavar="DIR", help="Folder (may be repeated).")] = None,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Samples in the folder at the end.")] = 1000,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of order, crops and degradations.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps; the teacher's.")] = "auto",
+    json_lines: Json = False,
+) -> None:
+    """Write training samples with what a teacher makes of them; `train --data` learns from the new folder.
+
+    Typed again after an interruption, or with a larger count, it goes on.
+    """
+    from gantools import api
+
+    own = [] if seed is None else [f"seed={seed}"]
+    settings = api.configure(recipe, config, data or (), [*(overrides or ()), *own])
+    with progress("distill") as update:
+        new = api.distill_data(settings, teacher, output, count=count, device=device, progress=update)
+    if json_lines:
+        console.result_json({"output": str(output), "samples": count, "new": new})
+    else:
+        console.result(str(output))
+        console.message(f"{new} new samples of {count}; next: gantools train {recipe} --data {output}")
+
+
+@console.guarded
 def preview(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE[/PRESET]", help="Whose data is shown.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Image to write.")],

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from gantools.data import transforms
-from gantools.data.degrade.crappify import crappify
+from gantools.data.degrade.chain import degrade
 from gantools.data.folders.layout import Layout, find_photos
 from gantools.data.folders.search import Split
 from gantools.data.folders.split import gather
@@ -58,7 +58,7 @@ class RestorationDataset(Dataset):
     def sample(self, images: Images, name: str, rng: np.random.Generator) -> RestorationSample:
         """In training of a random square, shrunk to the crop and mirrored in half of the cases."""
         (clean,), options = images, self.options
-        pair: Images = (crappify(clean, options.degradations, rng), clean)
+        pair: Images = (degrade(clean, options.degradations, rng), clean)
         if self.training:
             side_px = int(rng.integers(options.crop_px, (options.largest_region_px or options.crop_px) + 1))
             pair = transforms.random_crop(pair, side_px, rng)

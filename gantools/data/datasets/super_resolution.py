@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from gantools.data import transforms
-from gantools.data.degrade import resolution as degrade
-from gantools.data.degrade.crappify import crappify
+from gantools.data.degrade import resolution
+from gantools.data.degrade.chain import degrade
 from gantools.data.folders.layout import Layout, find_photos
 from gantools.data.folders.search import Split
 from gantools.data.folders.split import gather
 from gantools.data.loading.batches import LowHigh
 from gantools.data.loading.dataset import Dataset, Images
 from gantools.data.options.datasets import ResolutionData
+from gantools.data.options.degradations import single
 from gantools.errors import ImageError
 from gantools.images.image import Pixels
 from gantools.images.io import reader
@@ -52,10 +54,18 @@ class SuperResolutionDataset(Dataset):
         """In training of a random crop of the photo, shrunk first by one of the factors that leave it large enough."""
         (photo,), options = images, self.options
         if not self.training:
-            return SuperResolutionSample(*degrade.whole_pair(photo, options.scale), name)
-        margin_px = 2 * degrade.MARGIN_LOW_PX * options.scale
-        photo = degrade.finer(photo, options.downscale, options.crop_px, margin_px, rng)
-        pair = degrade.crop_pair(photo, options.scale, options.crop_px, rng)
+            return SuperResolutionSample(*resolution.whole_pair(photo, options.scale), name)
+        margin_px = 2 * resolution.MARGIN_LOW_PX * options.scale
+        photo = resolution.finer(photo, options.downscale, options.crop_px, margin_px, rng)
+        from_large = any(one.name == "input_size" for one in single(options.degradations))
+        shrink = partial(self._degraded, rng=rng) if from_large else None
+        pair = resolution.crop_pair(photo, options.scale, options.crop_px, rng, shrink)
         low, high = transforms.random_position(pair, rng, flip=options.flip, rotate=options.rotate)
-        low = crappify(low, options.degradations, rng) if options.degradations else low
+        if options.degradations and not from_large:
+            low = degrade(low, options.degradations, rng)
         return SuperResolutionSample(low, high, name)
+
+    def _degraded(self, photo: Pixels, rng: np.random.Generator) -> Pixels:
+        """The small version that the degradations make of a large photo, whose sides are multiples of the scale."""
+        height, width = (side // self.options.scale for side in photo.shape[:2])
+        return degrade(photo, self.options.degradations, rng, (height, width))

@@ -1,17 +1,15 @@
-"""Good photo → bad photo: degradations done one after the other. What is left out here, no model learns to undo."""
+"""The degradations of the source, and others: low resolution, numbers, JPEG, gray, noise, missing parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from gantools.data.options.degradations import (
-    Degradation,
-    GrayOptions,
     JpegOptions,
     LowResolutionOptions,
     MissingOptions,
@@ -25,33 +23,21 @@ WHITE = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _DIGIT_PX = 22.0  # height of that font's digits at scale 1
 _STROKE_PX = 16  # height of digits from which strokes are two pixels wide, then three, …
-_ENLARGEMENTS = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 
 
 class Chance(NamedTuple):
-    """What degradations are drawn from. ``badness``, 0 to 1, is one number per image, for text and JPEG."""
+    """What degradations are drawn from, and ``size``, the height and width of the degraded image.
+
+    ``badness``, 0 to 1, is for text and compression: one number per image where a number is written.
+    """
 
     rng: np.random.Generator
     badness: float
+    size: tuple[int, int] = (0, 0)
 
-
-def crappify(photo: Pixels, degradations: Sequence[Degradation], rng: np.random.Generator) -> Pixels:
-    """A bad version of ``photo``, of the same size.
-
-    Text and JPEG share one draw, so that with equal ranges the number that is written is the quality, as in the source.
-    Shapes: (H, W, 3) → (H, W, 3).
-    Differs from the source, whose small images become large where they are loaded: here it is the end of the list.
-    """
-    chance = Chance(rng, float(rng.random()))
-    bad, enlargement = photo, cv2.INTER_LINEAR
-    for options in degradations:
-        if rng.random() < options.share:
-            bad = _FUNCTIONS[options.name](bad, options, chance)
-        if isinstance(options, LowResolutionOptions):
-            enlargement = _ENLARGEMENTS[options.enlarge]
-    if bad.shape != photo.shape:
-        bad = np.asarray(cv2.resize(bad, photo.shape[1::-1], interpolation=enlargement), np.uint8)
-    return bad
+    def between(self, low: int, high: int) -> int:
+        """A whole number from ``low`` to ``high``, by ``badness``."""
+        return low + int(self.badness * (high - low + 1))
 
 
 def low_resolution(photo: Pixels, options: LowResolutionOptions, chance: Chance) -> Pixels:  # noqa: ARG001
@@ -69,15 +55,19 @@ def text(photo: Pixels, options: TextOptions, chance: Chance) -> Pixels:
     left, top = (int(chance.rng.integers(side // 2 + 1)) for side in photo.shape[1::-1])
     scale, stroke_px = options.height_px / _DIGIT_PX, 1 + options.height_px // _STROKE_PX
     place = (left, top + options.height_px)
-    cv2.putText(written, str(_between(*options.numbers, chance)), place, _FONT, scale, WHITE, stroke_px, cv2.LINE_AA)
+    cv2.putText(written, str(chance.between(*options.numbers)), place, _FONT, scale, WHITE, stroke_px, cv2.LINE_AA)
     return written
 
 
 def jpeg(photo: Pixels, options: JpegOptions, chance: Chance) -> Pixels:
     """The photo as JPEG leaves it."""
-    settings = [cv2.IMWRITE_JPEG_QUALITY, _between(*options.quality, chance)]
-    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), settings)
-    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    return encoded(photo, ".jpg", cv2.IMWRITE_JPEG_QUALITY, chance.between(*options.quality))
+
+
+def encoded(photo: Pixels, suffix: str, setting: int, quality: int) -> Pixels:
+    """The photo, compressed and decompressed."""
+    _, stored = cv2.imencode(suffix, cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), [setting, quality])
+    decoded = cv2.imdecode(stored, cv2.IMREAD_COLOR)
     assert decoded is not None, "OpenCV reads what it has just written"
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
@@ -90,8 +80,14 @@ def gray(photo: Pixels) -> Pixels:
 def noise(photo: Pixels, options: NoiseOptions, chance: Chance) -> Pixels:
     """The photo with gaussian noise of a random strength."""
     sigma = np.float32(chance.rng.uniform(*options.sigma))
-    values = photo + sigma * chance.rng.standard_normal(photo.shape, np.float32)
-    return np.asarray((values + np.float32(0.5)).clip(0, 255), np.uint8)
+    gray_noise = options.gray_share > 0 and chance.rng.random() < options.gray_share
+    shape = (*photo.shape[:2], 1) if gray_noise else photo.shape
+    return noisy(photo, sigma * chance.rng.standard_normal(shape, np.float32))
+
+
+def noisy(photo: Pixels, added: npt.NDArray[np.float32]) -> Pixels:
+    """The photo with noise in steps of 8 bits added: [H, W, 3], or [H, W, 1] for the same in all channels."""
+    return np.asarray((photo + added + np.float32(0.5)).clip(0, 255), np.uint8)
 
 
 def missing(photo: Pixels, options: MissingOptions, chance: Chance) -> Pixels:
@@ -103,17 +99,3 @@ def missing(photo: Pixels, options: MissingOptions, chance: Chance) -> Pixels:
         top, left = int(rng.integers(height - sides[0] + 1)), int(rng.integers(width - sides[1] + 1))
         painted[top : top + sides[0], left : left + sides[1]] = options.color
     return painted
-
-
-def _between(low: int, high: int, chance: Chance) -> int:
-    return low + int(chance.badness * (high - low + 1))
-
-
-_FUNCTIONS: Mapping[str, Callable[[Pixels, Any, Chance], Pixels]] = {
-    LowResolutionOptions().name: low_resolution,
-    TextOptions().name: text,
-    JpegOptions().name: jpeg,
-    GrayOptions().name: lambda photo, _options, _chance: gray(photo),
-    NoiseOptions().name: noise,
-    MissingOptions().name: missing,
-}

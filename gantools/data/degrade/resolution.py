@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -32,10 +32,16 @@ def shrunk(photo: Pixels, scale: int) -> Pixels:
     return whole_pair(photo, scale)[0]
 
 
-def crop_pair(photo: Pixels, scale: int, crop_px: int, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+def crop_pair(
+    photo: Pixels,
+    scale: int,
+    crop_px: int,
+    rng: np.random.Generator,
+    shrink: Callable[[Pixels], Pixels] | None = None,
+) -> tuple[Pixels, Pixels]:
     """A random crop and its small version: exactly that part of the small version of the whole photo.
 
-    The photo is mirrored at its edge where it is smaller than the crop.
+    The photo is mirrored at its edge where it is smaller than the crop. ``shrink`` makes small versions in another way.
     Shapes: (H, W, 3) → low (crop_px // scale, crop_px // scale, 3), high (crop_px, crop_px, 3).
     """
     photo = transforms.at_least(photo, crop_px)
@@ -44,7 +50,7 @@ def crop_pair(photo: Pixels, scale: int, crop_px: int, rng: np.random.Generator)
     margin_px = MARGIN_LOW_PX * scale
     above, before = max(0, top - margin_px), max(0, left - margin_px)
     window = photo[above : min(height, top + crop_px + margin_px), before : min(width, left + crop_px + margin_px)]
-    low = resize.resize_bicubic(window, scale=1 / scale)
+    low = shrink(window) if shrink else resize.resize_bicubic(window, scale=1 / scale)
     y, x, side = (top - above) // scale, (left - before) // scale, crop_px // scale
     return low[y : y + side, x : x + side], photo[top : top + crop_px, left : left + crop_px]
 

@@ -20,7 +20,8 @@ from gantools.data.options.datasets import LayoutName
 from gantools.errors import DataError, ImageError
 from gantools.images.io import shards
 
-Kind = Literal["photos", "folders", "ab"]
+_KINDS = {"photos": "photos", "folders": "pairs of files", "ab": "A|B images", "distilled": "distilled samples"}
+Kind = Literal["photos", "folders", "ab", "distilled"]
 
 
 AB_TOLERANCE = 0.1
@@ -47,7 +48,7 @@ class Layout:
 
     def describe(self) -> str:
         """One phrase for messages: ``240 A|B images``, ``22 pairs of files (blur → sharp)``."""
-        what = {"photos": "photos", "folders": "pairs of files", "ab": "A|B images"}[self.kind]
+        what = _KINDS[self.kind]
         return f"{len(self.items)} {what}" + (f" ({self.note})" if self.note else "")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -32,6 +32,8 @@ class Dataset(ABC):
 
     batch: ClassVar[type[Batch]]
     options: Any
+    teachers: Sequence[Mapping[str, Any]] = ()
+    """Whose results are targets: file, sha256, and where known format, origin and licence."""
 
     def __init__(self, options: Any, split: Split, seed: int) -> None:
         """Find the files. Raises DataError when there are none, or not what is needed."""

@@ -11,7 +11,7 @@ from gantools.config.schema import DataSection
 from gantools.data.folders import pairing
 from gantools.data.folders.pairing import PARTNER_SYNTAX
 from gantools.data.options.blur import BlurOptions
-from gantools.data.options.degradations import CRAPPIFY, Degradation, SizePreservingDegradation, require_ordered
+from gantools.data.options.degradations import CRAPPIFY, Degradation, require_ordered
 from gantools.data.options.masks import CenterMask, MaskOptions
 
 Direction = Literal["a2b", "b2a"]
@@ -121,7 +121,18 @@ class PairedData(DataOptions):
         return self
 
 
-class ResolutionData(DataOptions):
+class DistillableData(DataOptions):
+    """Data of which a teacher's results can be learned instead of, or beside, the originals."""
+
+    teacher_share: float = setting(
+        1.0,
+        "of folders made by `gantools data distill`: share of samples whose target is the teacher's result",
+        ge=0,
+        le=1,
+    )
+
+
+class ResolutionData(DistillableData):
     """Photos and their small versions, made by MATLAB-like bicubic down-scaling."""
 
     name: Literal["resolution"] = "resolution"
@@ -133,9 +144,9 @@ class ResolutionData(DataOptions):
         paper=(1.0,),
         min_length=1,
     )
-    degradations: tuple[SizePreservingDegradation, ...] = setting(
+    degradations: tuple[Degradation, ...] = setting(
         (),
-        "what is done to the small version in training: jpeg and noise, which photos of real cameras have",
+        "what is done to the small version in training; with input_size among it, to the large photo before",
         paper=(),
     )
     flip: bool = setting(True, "mirror half of the samples")
@@ -181,7 +192,7 @@ class MaskedData(DataOptions):
         return self
 
 
-class BlurredData(DataOptions):
+class BlurredData(DistillableData):
     """Photos that are blurred by the loader, or real pairs of a blurred and a sharp image."""
 
     name: Literal["blurred"] = "blurred"
@@ -245,7 +256,7 @@ class UnpairedData(DataOptions):
         return self
 
 
-class RestorationData(DataOptions):
+class RestorationData(DistillableData):
     """Photos, degraded by the loader."""
 
     name: Literal["restoration"] = "restoration"

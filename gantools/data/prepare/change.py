@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from gantools.data.degrade import crappify, edges, masks
+from gantools.data.degrade import chain, edges, masks
 from gantools.data.loading import sampler
 from gantools.data.options.blur import BlurOptions
 from gantools.data.options.datasets import EdgeOptions, Fit
@@ -61,7 +61,7 @@ class Crappify:
     degradations: tuple[Degradation, ...]
 
     def __call__(self, photo: Pixels, rng: np.random.Generator) -> Pixels:
-        return crappify.crappify(photo, self.degradations, rng)
+        return chain.degrade(photo, self.degradations, rng)
 
 
 @dataclass(frozen=True)
