@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -14,7 +15,17 @@ from gantools.data.degrade import masks
 from gantools.data.loading.batches import to_network
 from gantools.data.loading.sampler import SampleKey
 from gantools.data.options.datasets import MaskedData
-from gantools.data.options.masks import CenterMask, FileMask, RandomBlockMask, RandomRegionMask
+from gantools.data.options.masks import (
+    BorderMask,
+    CenterMask,
+    FileMask,
+    MixedMask,
+    RandomBlockMask,
+    RandomRegionMask,
+    RectanglesMask,
+    ScratchesMask,
+    TextMask,
+)
 from gantools.errors import DataError
 from gantools.images.image import Image
 from gantools.images.io import writer
@@ -32,6 +43,9 @@ def drawn(options, seed: int, height: int = 96, width: int = 128) -> np.ndarray:
         RandomBlockMask(max_share=0.1, max_side_share=0.3),
         RandomRegionMask(silhouette_share=0.0),
         RandomRegionMask(silhouette_share=1.0),
+        RectanglesMask(),
+        ScratchesMask(most_scratches=40),
+        TextMask(most_lines=12),
     ],
     ids=lambda options: options.name,
 )
@@ -49,6 +63,32 @@ def test_random_masks_are_everywhere_of_all_sizes_and_leave_enough(options) -> N
     assert shares.min() < 0.04
     assert shares.max() > 0.8 * options.max_share
     assert shares.mean() > 0.2 * options.max_share
+
+
+@pytest.mark.parametrize("options", [BorderMask(), ScratchesMask(), TextMask(), MixedMask()], ids=lambda o: o.name)
+def test_masks_are_the_same_for_a_seed_and_leave_enough_of_the_smallest_images(options) -> None:
+    for shape in ((128, 96), (9, 7), (3, 40), (2, 2)):
+        for seed in range(40):
+            mask = drawn(options, seed, *shape)
+            assert 0 < mask.sum() <= max(1, 0.25 * mask.size)
+            np.testing.assert_array_equal(mask, drawn(options, seed, *shape))
+    assert len({drawn(options, seed).tobytes() for seed in range(20)}) > 10
+
+
+def test_scratches_are_thin_and_strips_lie_at_borders() -> None:
+    for seed in range(40):
+        thin = np.pad(drawn(ScratchesMask(most_scratches=1, max_width_px=3, most_turns=1), seed), 1).astype(np.uint8)
+        assert cv2.distanceTransform(thin, cv2.DIST_L2, 5).max() <= 3
+        strip = drawn(BorderMask(most_sides=1), seed)
+        assert any(np.rot90(strip, turns)[0].all() for turns in range(4))
+        assert not strip[30:-30, 40:-40].any()
+
+
+def test_a_mixed_mask_is_of_any_of_its_kinds() -> None:
+    kinds = (CenterMask(), RectanglesMask(most_rectangles=1))
+    center = drawn(CenterMask(), 0)
+    centers = sum(np.array_equal(drawn(MixedMask(masks=kinds), seed), center) for seed in range(60))
+    assert 10 < centers < 50
 
 
 def test_blocks_are_squares_and_the_center_is_half_the_side_without_the_overlap() -> None:

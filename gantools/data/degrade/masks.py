@@ -1,4 +1,4 @@
-"""Photo → photo with a part missing: a square in the middle, blocks, strokes or silhouettes."""
+"""Photo → photo with a part missing: a square in the middle, blocks, strokes, silhouettes, scratches, borders, text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gantools.data.options.masks import CenterMask, MaskOptions, RandomBlockMask, RandomRegionMask
+from gantools.data.options.masks import (
+    BorderMask,
+    CenterMask,
+    MaskOptions,
+    MixedMask,
+    RandomBlockMask,
+    RandomRegionMask,
+    RectanglesMask,
+    ScratchesMask,
+    TextMask,
+)
 from gantools.images.image import Pixels
 from gantools.images.ops.masks import Mask, central_square, mean_filled
 
@@ -21,6 +31,10 @@ STROKE_SIDE_PX = 256  # the side of the images that the widths and lengths of st
 SMALLEST_LENGTH_PX, SMALLEST_WIDTH_PX = 10, 5
 HARMONICS = np.arange(2, 6)
 OUTLINE_POINTS = 64
+MOST_TRIED = 100
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-/"
+FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_SCRIPT_SIMPLEX)
+LETTER_PX = 22  # height of capitals at a scale of 1
 
 
 def masked(pixels: Pixels, rng: np.random.Generator, options: MaskOptions) -> Pixels:
@@ -33,13 +47,26 @@ def draw(height: int, width: int, rng: np.random.Generator, options: MaskOptions
 
     Shapes: bool (height, width). Paper: Pathak et al., 2016, arXiv:1604.07379, section 3.3.
     """
+    if isinstance(options, MixedMask):
+        options = options.masks[int(rng.integers(len(options.masks)))]
     if isinstance(options, CenterMask):
         return center(height, width, options)
     if isinstance(options, RandomBlockMask):
         return random_block(height, width, rng, options)
     if isinstance(options, RandomRegionMask):
         return random_region(height, width, rng, options)
-    raise ValueError("masks from files are read by the data set")
+    piece: Draw
+    if isinstance(options, ScratchesMask):
+        piece, most_pieces = partial(_scratch, options=options), options.most_scratches
+    elif isinstance(options, RectanglesMask):
+        piece, most_pieces = partial(_rectangle, options=options), options.most_rectangles
+    elif isinstance(options, BorderMask):
+        piece, most_pieces = partial(_strip, max_share=options.max_share), options.most_sides
+    elif isinstance(options, TextMask):
+        piece, most_pieces = partial(_text, options=options), options.most_lines
+    else:
+        raise ValueError("masks from files are read by the data set")
+    return _within(options.max_share, height, width, piece, most_pieces, rng)
 
 
 def center(height: int, width: int, options: CenterMask) -> Mask:
@@ -78,7 +105,10 @@ def random_region(height: int, width: int, rng: np.random.Generator, options: Ra
 
 
 def _within(max_share: float, height: int, width: int, piece: Draw, most_pieces: int, rng: np.random.Generator) -> Mask:
-    """One to ``most_pieces`` pieces on top of each other; one that makes the mask too large is left out."""
+    """One to ``most_pieces`` pieces on top of each other; one that makes the mask too large is left out.
+
+    Where none fits, as on images of a few pixels, a single pixel is missing.
+    """
     canvas = np.zeros((height, width), np.uint8)
     wanted = int(rng.integers(1, most_pieces + 1))
     most_px = max(1, int(max_share * height * width))
@@ -88,6 +118,8 @@ def _within(max_share: float, height: int, width: int, piece: Draw, most_pieces:
         piece(trial, rng)
         canvas = trial if cv2.countNonZero(trial) <= most_px else canvas
         tried += 1
+        if tried == MOST_TRIED and not canvas.any():
+            canvas[int(rng.integers(height)), int(rng.integers(width))] = 1
     return np.asarray(canvas, np.bool_)
 
 
@@ -122,3 +154,44 @@ def _silhouette(canvas: Canvas, rng: np.random.Generator, max_share: float) -> N
     scale = np.sqrt(rng.uniform(0.1, 1) * max_share * height * width / area)
     points = rng.uniform((0, 0), (width, height)) + scale * around
     cv2.fillPoly(canvas, [np.rint(points).astype(np.int32)], 1)
+
+
+def _scratch(canvas: Canvas, rng: np.random.Generator, options: ScratchesMask) -> None:
+    """A thin line of straight parts that turns a little at each; long ones may cross the whole image."""
+    height, width = canvas.shape
+    parts = int(rng.integers(1, options.most_turns + 1))
+    turns = rng.uniform(-options.max_turn, options.max_turn, parts)
+    angles = rng.uniform(0, 2 * np.pi) + turns.cumsum()
+    length = rng.uniform(0.05, 1) * options.max_length_share * max(height, width)
+    steps = length / parts * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    start = rng.uniform(0, (width, height))
+    corners = np.vstack([start, start + steps.cumsum(axis=0)])
+    cv2.polylines(canvas, [np.rint(corners).astype(np.int32)], False, 1, int(rng.integers(1, options.max_width_px + 1)))
+
+
+def _rectangle(canvas: Canvas, rng: np.random.Generator, options: RectanglesMask) -> None:
+    height, width = canvas.shape
+    shares = rng.uniform(options.min_side_share, options.max_side_share, 2)
+    tall, wide = max(1, round(shares[0] * height)), max(1, round(shares[1] * width))
+    top, left = int(rng.integers(height - tall + 1)), int(rng.integers(width - wide + 1))
+    canvas[top : top + tall, left : left + wide] = 1
+
+
+def _strip(canvas: Canvas, rng: np.random.Generator, max_share: float) -> None:
+    """A strip along one of the four sides, up to ``max_share`` of the image deep."""
+    turned = np.rot90(canvas, int(rng.integers(4)))
+    turned[: max(1, round(rng.uniform(0, max_share) * turned.shape[0]))] = 1
+
+
+def _text(canvas: Canvas, rng: np.random.Generator, options: TextMask) -> None:
+    """A line of random letters that begins anywhere; the border may cut it."""
+    height, width = canvas.shape
+    letter_px = max(5.0, rng.uniform(0.05, options.max_height_share) * height)
+    stroke_px = int(rng.integers(1, max(1, min(options.max_stroke_px, round(letter_px / 6))) + 1))
+    text = "".join(rng.choice(list(LETTERS), int(rng.integers(2, 13))))
+    start = (
+        int(rng.integers(-width // 4, max(1, 3 * width // 4))),
+        round(letter_px / 2 + rng.random() * (height - letter_px / 2)),
+    )
+    font = FONTS[int(rng.integers(len(FONTS)))]
+    cv2.putText(canvas, text, start, font, letter_px / LETTER_PX, 1, stroke_px)

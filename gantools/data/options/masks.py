@@ -62,6 +62,52 @@ class RandomRegionMask(Options):
     max_width_px: int = setting(100, "widest stroke, for images of 256 px (LaMa)", ge=1)
 
 
+class ScratchesMask(Options):
+    """Thin cracks and scratches of an old print."""
+
+    name: Literal["scratches"] = "scratches"
+    max_share: float = setting(0.25, _MAX_SHARE, gt=0, lt=1)
+    most_scratches: int = setting(8, "most scratches in an image", ge=1)
+    most_turns: int = setting(12, "most straight parts of a scratch", ge=1)
+    max_turn: float = setting(0.6, "largest turn between two parts, in radians", ge=0)
+    max_length_share: float = setting(1.0, "longest scratch, as a share of the image's long side", gt=0)
+    max_width_px: int = setting(6, "widest scratch; the thinnest is 1 px", ge=1)
+
+
+class RectanglesMask(Options):
+    """Several rectangles anywhere, of any proportions, which may overlap."""
+
+    name: Literal["rectangles"] = "rectangles"
+    max_share: float = setting(0.25, _MAX_SHARE, gt=0, lt=1)
+    most_rectangles: int = setting(4, "most rectangles in an image", ge=1)
+    min_side_share: float = setting(0.04, "shortest side, as a share of the image's side in that direction", gt=0, le=1)
+    max_side_share: float = setting(0.5, "longest side, as a share of the image's side in that direction", gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _sides_fit(self) -> Self:
+        if self.min_side_share > self.max_side_share or self.min_side_share**2 > self.max_share:
+            raise ValueError("min_side_share: must not exceed max_side_share, nor its square max_share")
+        return self
+
+
+class BorderMask(Options):
+    """Strips along the image's borders: what an image is continued by."""
+
+    name: Literal["border"] = "border"
+    max_share: float = setting(0.25, _MAX_SHARE, gt=0, lt=1)
+    most_sides: int = setting(2, "most sides that lose a strip", ge=1, le=4)
+
+
+class TextMask(Options):
+    """Lines of letters and digits, as of a date or a watermark."""
+
+    name: Literal["text"] = "text"
+    max_share: float = setting(0.25, _MAX_SHARE, gt=0, lt=1)
+    most_lines: int = setting(5, "most lines in an image", ge=1)
+    max_height_share: float = setting(0.25, "highest letters, as a share of the image's height", gt=0, le=1)
+    max_stroke_px: int = setting(5, "thickest strokes of letters, for letters of 32 px or more", ge=1)
+
+
 class FileMask(Options):
     """Masks that somebody drew: white is missing."""
 
@@ -71,6 +117,33 @@ class FileMask(Options):
     )
 
 
+DrawnMask: TypeAlias = Annotated[
+    CenterMask | RandomBlockMask | RandomRegionMask | ScratchesMask | RectanglesMask | BorderMask | TextMask,
+    Field(discriminator="name"),
+]
+"""One kind of mask that is drawn."""
+
+
+class MixedMask(Options):
+    """A mask of one of several kinds, drawn for each image."""
+
+    name: Literal["mixed"] = "mixed"
+    masks: tuple[DrawnMask, ...] = setting(
+        (RandomRegionMask(), ScratchesMask(), RectanglesMask(), BorderMask(), TextMask()),
+        "the kinds, equally likely: one that is given twice is twice as likely",
+        min_length=1,
+    )
+
+
 MaskOptions: TypeAlias = Annotated[
-    CenterMask | RandomBlockMask | RandomRegionMask | FileMask, Field(discriminator="name")
+    CenterMask
+    | RandomBlockMask
+    | RandomRegionMask
+    | ScratchesMask
+    | RectanglesMask
+    | BorderMask
+    | TextMask
+    | MixedMask
+    | FileMask,
+    Field(discriminator="name"),
 ]

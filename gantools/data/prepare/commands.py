@@ -154,7 +154,8 @@ class Mask(AtRandom):
     """Photos with a part missing, or the masks."""
 
     kind: Annotated[
-        Literal["center", "random_block", "random_region"] | None, Option("What is missing [random_region].")
+        Literal["center", "random_block", "random_region", "scratches", "rectangles", "border", "text", "mixed"] | None,
+        Option("What is missing [random_region]."),
     ] = None
     alone: Annotated[bool, Option("Write the masks themselves: white is missing.")] = False
 

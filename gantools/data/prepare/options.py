@@ -17,10 +17,20 @@ from gantools.data.options.degradations import (
     TextOptions,
     require_ordered,
 )
-from gantools.data.options.masks import CenterMask, RandomBlockMask, RandomRegionMask
+from gantools.data.options.masks import (
+    BorderMask,
+    CenterMask,
+    DrawnMask,
+    MixedMask,
+    RandomBlockMask,
+    RandomRegionMask,
+    RectanglesMask,
+    ScratchesMask,
+    TextMask,
+)
 
 DegradationName = Literal["low_resolution", "text", "jpeg", "gray", "noise", "missing"]
-MaskName = Literal["center", "random_block", "random_region"]
+MaskName = Literal["center", "random_block", "random_region", "scratches", "rectangles", "border", "text", "mixed"]
 
 
 class CrappifyOptions(Options):
@@ -54,12 +64,18 @@ class CrappifyOptions(Options):
 class MasksOptions(Options):
     """What is missing, and how each kind of it is drawn."""
 
-    kind: MaskName = setting("random_region", "a square in the middle, several squares, or strokes and silhouettes")
+    kind: MaskName = setting("random_region", "which of the following")
     center: CenterMask = setting(CenterMask(), "one square in the middle")
     random_block: RandomBlockMask = setting(RandomBlockMask(), "several squares")
     random_region: RandomRegionMask = setting(RandomRegionMask(), "strokes or silhouettes")
+    scratches: ScratchesMask = setting(ScratchesMask(), "thin scratches")
+    rectangles: RectanglesMask = setting(RectanglesMask(), "several rectangles")
+    border: BorderMask = setting(BorderMask(), "strips along the borders")
+    text: TextMask = setting(TextMask(), "lines of letters")
+    mixed: MixedMask = setting(MixedMask(), "a kind drawn for each image")
 
-    def chosen(self) -> CenterMask | RandomBlockMask | RandomRegionMask:
+    def chosen(self) -> DrawnMask | MixedMask:
         """The settings of the chosen kind."""
-        kinds = (self.center, self.random_block, self.random_region)
+        drawn = (self.center, self.random_block, self.random_region, self.scratches, self.rectangles)
+        kinds = (*drawn, self.border, self.text, self.mixed)
         return next(each for each in kinds if each.name == self.kind)
