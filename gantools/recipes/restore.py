@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, cast
 from pydantic import Field, model_validator
 
 from gantools.config.options import Options, setting
-from gantools.config.schema import AdamOptions, GanOptimizers, GeneratorOnly, OptimizerOptions, RunConfig, StageOptions
+from gantools.config.schema import (
+    AdamOptions,
+    GanOptimizers,
+    GeneratorOnly,
+    OptimizerOptions,
+    RunConfig,
+    SomeStages,
+    StageOptions,
+)
 from gantools.data import open_distillable
 from gantools.data.options.datasets import RestorationData
 from gantools.losses import ADVERSARIAL, PERCEPTUAL, RECONSTRUCTION
 from gantools.losses.options import MseOptions, PerceptualOptions, ReconstructionOptions, VanillaOptions
 from gantools.models import DISCRIMINATORS, GENERATORS
-from gantools.models.options import DiscriminatorOptions, NoGanCriticOptions, ResNetUNetOptions
+from gantools.models.options import DiscriminatorOptions, GeneratorOptions, NoGanCriticOptions, ResNetUNetOptions
 from gantools.training.recipe import (
     Best,
     EvalDefaults,
@@ -45,10 +53,13 @@ STANDARD_CHANNELS = 64
 class RestoreModel(Options):
     """Networks and losses of restoration."""
 
-    generator: ResNetUNetOptions = setting(ResNetUNetOptions(), "from the degraded image to the clean one")
+    generator: GeneratorOptions = setting(
+        ResNetUNetOptions(), "from the degraded image to the clean one", source="resnet_unet"
+    )
     encoder_weights: str | None = setting(
         None,
-        "first weights of the encoder: a .safetensors or .pth file; null: the downloaded ImageNet ones; random: none",
+        "first weights of resnet_unet's encoder: a .safetensors or .pth file; null: the downloaded ImageNet ones; "
+        "random: none",
         source="ImageNet",
         local=("random",),
     )
@@ -83,7 +94,10 @@ class RestoreModel(Options):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.encoder_weights != "random" and self.generator.base_channels != STANDARD_CHANNELS:
+        if not isinstance(self.generator, ResNetUNetOptions):
+            if self.encoder_weights not in (None, "random"):
+                raise ValueError(f"encoder_weights: {self.generator.name} has no such encoder")
+        elif self.encoder_weights != "random" and self.generator.base_channels != STANDARD_CHANNELS:
             raise ValueError("ImageNet's weights are for base_channels: 64; set encoder_weights: random")
         if self.perceptual_weight and self.perceptual is None:
             raise ValueError("perceptual_weight: needs perceptual")
@@ -96,15 +110,19 @@ class CriticOnly(Options):
     discriminator: OptimizerOptions = setting(AdamOptions(), "optimizer of the critic")
 
 
-class RestoreStages(Options):
-    """The NoGAN schedule."""
+class RestoreStages(SomeStages):
+    """The NoGAN schedule; without its last two stages a generator is trained by distances alone."""
 
     generator_pretraining_frozen: StageOptions[GeneratorOnly] | None = setting(
         None, "the decoder alone, on the frozen pretrained encoder; null leaves the stage out"
     )
-    generator_pretraining: StageOptions[GeneratorOnly] = setting(..., "the whole generator, by pixel distance")
-    critic_pretraining: StageOptions[CriticOnly] = setting(..., "the critic alone, on images of the frozen generator")
-    adversarial: StageOptions[GanOptimizers] = setting(..., "adaptive adversarial training")
+    generator_pretraining: StageOptions[GeneratorOnly] | None = setting(
+        None, "the whole generator, by pixel (and feature) distance"
+    )
+    critic_pretraining: StageOptions[CriticOnly] | None = setting(
+        None, "the critic alone, on images of the frozen generator"
+    )
+    adversarial: StageOptions[GanOptimizers] | None = setting(None, "adaptive adversarial training")
 
 
 class RestoreConfig(RunConfig):
@@ -114,6 +132,15 @@ class RestoreConfig(RunConfig):
     data: RestorationData = setting(RestorationData(), "photos; their degraded versions are made by the loader")
     model: RestoreModel = setting(RestoreModel(), "networks and losses")
     stages: RestoreStages = setting(..., "training stages, in order")
+
+    @model_validator(mode="after")
+    def _freezable(self) -> Self:
+        frozen = self.stages.generator_pretraining_frozen is not None
+        if frozen and not isinstance(self.model.generator, ResNetUNetOptions):
+            raise ValueError(
+                f"stages.generator_pretraining_frozen: {self.model.generator.name} has no encoder to freeze; set null"
+            )
+        return self
 
 
 class Restore(Recipe["Restoration", Generated]):
@@ -139,7 +166,7 @@ class Restore(Recipe["Restoration", Generated]):
 
     def __init__(self, config: RestoreConfig) -> None:
         self.config, self.options = config, config.model
-        self.generator = cast("ResNetUNet", GENERATORS.build(self.options.generator))
+        self.generator = GENERATORS.build(self.options.generator)
         self.critic = DISCRIMINATORS.build(self.options.critic, in_channels=self.options.generator.out_channels)
         self._require_fit(config.data.crop_px)
         self._start_encoder()
@@ -160,36 +187,51 @@ class Restore(Recipe["Restoration", Generated]):
         from gantools.models.encoders import load_encoder_weights  # needs torch
 
         options = self.options
+        if not isinstance(options.generator, ResNetUNetOptions):
+            return
         if options.encoder_weights == "random" and self.config.stages.generator_pretraining_frozen is not None:
             warnings.warn(
                 "model.encoder_weights: random: stages.generator_pretraining_frozen keeps the encoder untrained;"
                 " set it to null",
                 stacklevel=2,
             )
-        load_encoder_weights(self.generator.encoder, options.generator.encoder, options.encoder_weights)
+        encoder = cast("ResNetUNet", self.generator).encoder
+        load_encoder_weights(encoder, options.generator.encoder, options.encoder_weights)
 
     def stages(self) -> Iterator[Stage]:
-        encoder, decoder = self._encoder(), {"decoder": self.generator.decoder}
-        generator, alone = {**encoder, **decoder}, Solo("generator")
+        wanted, encoder, rest = self.config.stages, self._encoder(), self._rest()
+        generator, alone = {**encoder, **rest}, Solo("generator")
         most_like = Best.by("psnr_rgb")
-        if self.config.stages.generator_pretraining_frozen is not None:
-            decoding = Player(decoder, self.pretraining_loss)
+        if wanted.generator_pretraining_frozen is not None:
+            decoding = Player(rest, self.pretraining_loss)
             yield Stage("generator_pretraining_frozen", alone, {"generator": decoding}, most_like, frozen=encoder)
-        rates = dict(zip(encoder, self.options.encoder_rates, strict=True))
-        restoring = Player(generator, self.pretraining_loss, rates=rates)
-        yield Stage("generator_pretraining", alone, {"generator": restoring}, most_like)
+        if wanted.generator_pretraining is not None:
+            rates = dict(zip(encoder, self.options.encoder_rates, strict=False))
+            restoring = Player(generator, self.pretraining_loss, rates=rates)
+            yield Stage("generator_pretraining", alone, {"generator": restoring}, most_like)
         judging = Player({"critic": self.critic}, self.critic_loss, frozen_mode="eval")
-        yield Stage("critic_pretraining", Solo("discriminator"), {"discriminator": judging}, frozen=generator)
-        yield Stage(
-            "adversarial",
-            ThresholdSwitch(self.options.critic_threshold),
-            {"generator": Player(generator, self.generator_loss, frozen_mode="eval"), "discriminator": judging},
-            best=Best.by("perceptual") if self.perceptual else most_like,
-        )
+        if wanted.critic_pretraining is not None:
+            yield Stage("critic_pretraining", Solo("discriminator"), {"discriminator": judging}, frozen=generator)
+        if wanted.adversarial is not None:
+            yield Stage(
+                "adversarial",
+                ThresholdSwitch(self.options.critic_threshold),
+                {"generator": Player(generator, self.generator_loss, frozen_mode="eval"), "discriminator": judging},
+                best=Best.by("perceptual") if self.perceptual else most_like,
+            )
 
     def _encoder(self) -> dict[str, nn.Module]:
-        encoder = self.generator.encoder
+        """The parts of a pretrained encoder, which learn at rates of their own; none of most generators."""
+        if not isinstance(self.options.generator, ResNetUNetOptions):
+            return {}
+        encoder = cast("ResNetUNet", self.generator).encoder
         return {"encoder_early": encoder.early, "encoder_late": encoder.late}
+
+    def _rest(self) -> dict[str, nn.Module]:
+        """What of the generator is in no encoder."""
+        if not isinstance(self.options.generator, ResNetUNetOptions):
+            return {"generator": self.generator}
+        return {"decoder": cast("ResNetUNet", self.generator).decoder}
 
     def composed(self) -> Mapping[str, nn.Module]:
         return {"generator": self.generator}

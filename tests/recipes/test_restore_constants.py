@@ -13,7 +13,7 @@ from torchvision import models
 
 from gantools import api
 from gantools.config.schedules import OneCycleSchedule
-from gantools.errors import ModelFileError, UsageError
+from gantools.errors import ConfigError, ModelFileError, UsageError
 from gantools.images.imagenet import DEVIATION, MEAN, normalised
 from gantools.models import GENERATORS
 from gantools.models.attention import SelfAttention
@@ -151,3 +151,28 @@ def test_a_frozen_encoder_without_weights_is_warned_of():
 @pytest.mark.parametrize(("preset", "gray"), [("colorize-64", "color"), ("crappify-64", "keep")])
 def test_only_weights_that_learnt_colours_give_them_to_gray_images(preset, gray):
     assert built(f"restore/{preset}").exports()["generator"].gray == gray
+
+
+def test_any_generator_of_the_size_is_trained_by_distances_alone():
+    recipe = presets.built("restore/photos", "model.perceptual.weights=random")
+    (stage,) = recipe.stages()
+    assert (stage.name, set(networks_of([stage]))) == ("generator_pretraining", {"generator"})
+    assert stage.players["generator"].rates == {}
+    assert set(recipe.exports()) == {"generator"}
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("model.encoder_weights=resnet.pth", "encoder_weights: compact_restoration has no such encoder"),
+        (
+            "stages.generator_pretraining_frozen={steps: 1, optimizers: {generator: {name: adam}}}",
+            "compact_restoration has no encoder to freeze",
+        ),
+        ("stages.generator_pretraining=null", "give at least one of generator_pretraining_frozen"),
+        ("data.degradations=[{name: low_resolution}]", "downscale: not with low_resolution"),
+    ],
+)
+def test_what_a_generator_without_a_pretrained_encoder_cannot_do_is_refused(override, said):
+    with pytest.raises(ConfigError, match=said):
+        api.configure("restore/photos", data=["photos"], overrides=[override])

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from gantools.data import transforms
+from gantools.data.degrade import resolution
 from gantools.data.degrade.chain import degrade
 from gantools.data.folders.layout import Layout, find_photos
 from gantools.data.folders.search import Split
@@ -15,10 +16,12 @@ from gantools.data.folders.split import gather
 from gantools.data.loading.batches import Restoration
 from gantools.data.loading.dataset import Dataset, Images
 from gantools.data.options.datasets import RestorationData
+from gantools.data.options.degradations import depends_on_whole
 from gantools.errors import ImageError
 from gantools.images.image import Pixels
 from gantools.images.io import reader
 
+_MARGIN_PX = 16
 MOST_OBLONG = 8
 """Longer side / shorter side of the photos that are used: a resized strip would fill the memory."""
 
@@ -34,7 +37,8 @@ class RestorationSample(NamedTuple):
 class RestorationDataset(Dataset):
     """Random squares for training, degraded anew in each epoch; for validation whole images, always the same.
 
-    A photo is degraded as a whole, then cut. Validation keeps the middle whose sides are multiples of the crop.
+    A photo is degraded as a whole, then cut; in training only a part is degraded where that gives the same. Validation
+    keeps the middle whose sides are multiples of the crop.
     """
 
     batch = Restoration
@@ -58,6 +62,8 @@ class RestorationDataset(Dataset):
     def sample(self, images: Images, name: str, rng: np.random.Generator) -> RestorationSample:
         """In training of a random square, shrunk to the crop and mirrored in half of the cases."""
         (clean,), options = images, self.options
+        if self.training and not depends_on_whole(options.degradations):
+            clean = self._part(clean, rng)
         pair: Images = (degrade(clean, options.degradations, rng), clean)
         if self.training:
             side_px = int(rng.integers(options.crop_px, (options.largest_region_px or options.crop_px) + 1))
@@ -69,6 +75,13 @@ class RestorationDataset(Dataset):
             pair = tuple(transforms.centre(image, height, width) for image in pair)
         degraded, clean = pair
         return RestorationSample(degraded, clean, name)
+
+    def _part(self, photo: Pixels, rng: np.random.Generator) -> Pixels:
+        """A random part that holds a crop and what is smeared into it, of a photo shrunk by one of the factors."""
+        side_px = self.options.largest_region_px or self.options.crop_px
+        photo = resolution.finer(photo, self.options.downscale, side_px, 2 * _MARGIN_PX, rng)
+        (part,) = transforms.random_crop((photo,), min(side_px + 2 * _MARGIN_PX, *photo.shape[:2]), rng)
+        return part
 
     def describe(self) -> str:
         return f"{self.layout.describe()}, degraded by {', '.join(one.name for one in self.options.degradations)}"

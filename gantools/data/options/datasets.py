@@ -11,7 +11,7 @@ from gantools.config.schema import DataSection
 from gantools.data.folders import pairing
 from gantools.data.folders.pairing import PARTNER_SYNTAX
 from gantools.data.options.blur import BlurOptions
-from gantools.data.options.degradations import CRAPPIFY, Degradation, require_ordered
+from gantools.data.options.degradations import CRAPPIFY, Degradation, depends_on_whole, require_ordered
 from gantools.data.options.masks import CenterMask, MaskOptions
 
 Direction = Literal["a2b", "b2a"]
@@ -264,6 +264,9 @@ class RestorationData(DistillableData):
         CRAPPIFY, "what is done to a photo, in this order", source=["low_resolution", "text", "jpeg"], min_length=1
     )
     load_px: int = setting(256, "photos are resized to this shorter side, then degraded", ge=1)
+    downscale: tuple[Share, ...] = setting(
+        (1.0,), "factors, one drawn per training sample, by which a photo is shrunk before it is degraded", min_length=1
+    )
     crop_px: int = setting(
         128, "side of the squares trained on; validation takes middles of multiples of it", source=128
     )
@@ -281,5 +284,7 @@ class RestorationData(DistillableData):
     def _fits(self) -> Self:
         if not 1 <= self.crop_px <= (self.largest_region_px or self.load_px) <= self.load_px:
             raise ValueError("largest_region_px: must lie between crop_px and load_px, and crop_px not exceed load_px")
+        if self.downscale != (1.0,) and depends_on_whole(self.degradations):
+            raise ValueError("downscale: not with low_resolution, which shrinks to a side of its own; resize does not")
         require_ordered(self.degradations)
         return self

@@ -186,6 +186,11 @@ def single(degradations: Sequence[Degradation]) -> Iterator[SingleDegradation]:
             yield degradation
 
 
+def depends_on_whole(degradations: Sequence[Degradation]) -> bool:
+    """Whether what is done to a part of a photo depends on the photo's size."""
+    return any(one.name == "low_resolution" for one in single(degradations))
+
+
 def require_ordered(degradations: Sequence[Degradation]) -> None:
     """Raise ValueError for a range whose end lies before its start."""
     for degradation in single(degradations):
