@@ -82,6 +82,16 @@ def random_crop(images: tuple[Pixels, ...], side_px: int, rng: np.random.Generat
     return tuple(image[top : top + side_px, left : left + side_px] for image in images)
 
 
+def random_window(
+    photo: Pixels, side_px: int, margin_px: int, rng: np.random.Generator
+) -> tuple[Pixels, slice, slice]:  # fmt: skip
+    """A random square with up to ``margin_px`` of the photo around it, and the rows and columns of the square in it."""
+    top, left = (int(rng.integers(side - side_px + 1)) for side in photo.shape[:2])
+    above, before = max(0, top - margin_px), max(0, left - margin_px)
+    window = photo[above : top + side_px + margin_px, before : left + side_px + margin_px]
+    return window, slice(top - above, top - above + side_px), slice(left - before, left - before + side_px)
+
+
 def random_position(
     images: tuple[Pixels, ...], rng: np.random.Generator, *, flip: bool, rotate: bool
 ) -> tuple[Pixels, ...]:

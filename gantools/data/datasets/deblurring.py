@@ -78,9 +78,5 @@ class DeblurringDataset(Dataset):
         kernel = blur.random_kernel(rng, self.options.blur)
         margin_px = max(kernel.shape) // 2
         photo = resolution.finer(photo, self.options.downscale, side_px, 2 * margin_px, rng)
-        top, left = (int(rng.integers(side - side_px + 1)) for side in photo.shape[:2])
-        above, before = max(0, top - margin_px), max(0, left - margin_px)
-        window = photo[above : top + side_px + margin_px, before : left + side_px + margin_px]
-        degraded = blur.degraded(window, kernel, rng, self.options.blur)
-        y, x = top - above, left - before
-        return degraded[y : y + side_px, x : x + side_px], photo[top : top + side_px, left : left + side_px]
+        window, rows, columns = transforms.random_window(photo, side_px, margin_px, rng)
+        return blur.degraded(window, kernel, rng, self.options.blur)[rows, columns], window[rows, columns]

@@ -61,27 +61,27 @@ class RestorationDataset(Dataset):
 
     def sample(self, images: Images, name: str, rng: np.random.Generator) -> RestorationSample:
         """In training of a random square, shrunk to the crop and mirrored in half of the cases."""
-        (clean,), options = images, self.options
-        if self.training and not depends_on_whole(options.degradations):
-            clean = self._part(clean, rng)
-        pair: Images = (degrade(clean, options.degradations, rng), clean)
+        (photo,), options = images, self.options
         if self.training:
             side_px = int(rng.integers(options.crop_px, (options.largest_region_px or options.crop_px) + 1))
-            pair = transforms.random_crop(pair, side_px, rng)
+            pair = self._region(photo, side_px, rng)
             pair = tuple(transforms.square(image, options.crop_px, "stretch") for image in pair)
             pair = transforms.random_position(pair, rng, flip=options.flip, rotate=False)
         else:
-            height, width = (side // options.crop_px * options.crop_px for side in clean.shape[:2])
+            height, width = (side // options.crop_px * options.crop_px for side in photo.shape[:2])
+            pair = (degrade(photo, options.degradations, rng), photo)
             pair = tuple(transforms.centre(image, height, width) for image in pair)
         degraded, clean = pair
         return RestorationSample(degraded, clean, name)
 
-    def _part(self, photo: Pixels, rng: np.random.Generator) -> Pixels:
-        """A random part that holds a crop and what is smeared into it, of a photo shrunk by one of the factors."""
-        side_px = self.options.largest_region_px or self.options.crop_px
-        photo = resolution.finer(photo, self.options.downscale, side_px, 2 * _MARGIN_PX, rng)
-        (part,) = transforms.random_crop((photo,), min(side_px + 2 * _MARGIN_PX, *photo.shape[:2]), rng)
-        return part
+    def _region(self, photo: Pixels, side_px: int, rng: np.random.Generator) -> Images:
+        """A random square, degraded and clean, of a photo shrunk by one of the factors."""
+        options = self.options
+        if depends_on_whole(options.degradations):
+            return transforms.random_crop((degrade(photo, options.degradations, rng), photo), side_px, rng)
+        photo = resolution.finer(photo, options.downscale, side_px, 2 * _MARGIN_PX, rng)
+        window, rows, columns = transforms.random_window(photo, side_px, _MARGIN_PX, rng)
+        return degrade(window, options.degradations, rng)[rows, columns], window[rows, columns]
 
     def describe(self) -> str:
         return f"{self.layout.describe()}, degraded by {', '.join(one.name for one in self.options.degradations)}"
