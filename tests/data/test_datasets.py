@@ -16,7 +16,13 @@ from gantools.data.degrade import resolution as degrade
 from gantools.data.loading.sampler import SampleKey
 from gantools.data.options.blur import BlurOptions
 from gantools.data.options.datasets import BlurredData, EdgeOptions, PairedData, ResolutionData
-from gantools.data.options.degradations import InputSizeOptions, JpegOptions, NoiseOptions, ResizeOptions
+from gantools.data.options.degradations import (
+    InputSizeOptions,
+    JpegOptions,
+    LowResolutionOptions,
+    NoiseOptions,
+    ResizeOptions,
+)
 from gantools.errors import DataError, ImageError
 from gantools.images.image import Image
 from gantools.images.io import reader, writer
@@ -186,6 +192,22 @@ def test_shrinking_first_draws_each_factor_that_fits(tmp_path: Path, monkeypatch
 
 
 # Blurred and sharp images
+
+
+def test_blurred_photos_are_degraded_further_where_that_is_asked_for(tmp_path: Path) -> None:
+    noise_photo(tmp_path, 64, 64)
+    for split in ("training", "validation"):
+        folder = {"validation_dir": str(tmp_path)} if split == "validation" else {"validation_share": 0.0}
+        plain, bad = (
+            DeblurringDataset(BlurredData(dir=str(tmp_path), crop_px=32, flip=False, **folder, **given), split, 0)[
+                FIRST
+            ]
+            for given in ({}, {"degradations": (JpegOptions(quality=(5, 5)),)})
+        )
+        np.testing.assert_array_equal(plain.clean, bad.clean)
+        assert np.abs(plain.degraded.astype(int) - bad.degraded).max() > 8
+    with pytest.raises(ValueError, match="low_resolution depends on the whole photo"):
+        BlurredData(degradations=(LowResolutionOptions(),))
 
 
 SMOOTH = np.outer([1, 4, 6, 4, 2], [1, 2, 2])  # of sum 85, so that nothing ends in half a step

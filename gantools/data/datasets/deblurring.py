@@ -10,6 +10,7 @@ from gantools.data import transforms
 from gantools.data.datasets.paired import read_pair
 from gantools.data.datasets.restoration import RestorationSample
 from gantools.data.degrade import blur, resolution
+from gantools.data.degrade.chain import degrade
 from gantools.data.folders import layout
 from gantools.data.folders.layout import Layout
 from gantools.data.folders.search import Split
@@ -19,6 +20,7 @@ from gantools.data.loading.dataset import Dataset, Images
 from gantools.data.options.datasets import BlurredData
 from gantools.images.image import Pixels
 from gantools.images.io import reader
+from gantools.images.ops.blur import Kernel
 
 
 class DeblurringDataset(Dataset):
@@ -57,8 +59,10 @@ class DeblurringDataset(Dataset):
             if options.validation_px is not None:
                 height, width = (min(side, options.validation_px) for side in images[0].shape[:2])
                 images = tuple(transforms.centre(image, height, width) for image in images)
-            degraded = images[0] if len(images) == 2 else blur.blurred(images[0], rng, options.blur)
-            return RestorationSample(degraded, images[-1], name)
+            if len(images) == 2:
+                return RestorationSample(*images, name)
+            degraded = self._degraded(images[0], blur.random_kernel(rng, options.blur), rng)
+            return RestorationSample(degraded, images[0], name)
         images = tuple(transforms.at_least(image, options.crop_px) for image in images)
         stays_sharp = rng.random() < options.blur.sharp_share
         if stays_sharp or len(images) == 2:
@@ -79,4 +83,8 @@ class DeblurringDataset(Dataset):
         margin_px = max(kernel.shape) // 2
         photo = resolution.finer(photo, self.options.downscale, side_px, 2 * margin_px, rng)
         window, rows, columns = transforms.random_window(photo, side_px, margin_px, rng)
-        return blur.degraded(window, kernel, rng, self.options.blur)[rows, columns], window[rows, columns]
+        return self._degraded(window, kernel, rng)[rows, columns], window[rows, columns]
+
+    def _degraded(self, photo: Pixels, kernel: Kernel, rng: np.random.Generator) -> Pixels:
+        blurred = blur.degraded(photo, kernel, rng, self.options.blur)
+        return degrade(blurred, self.options.degradations, rng) if self.options.degradations else blurred

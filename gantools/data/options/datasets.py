@@ -206,6 +206,7 @@ class BlurredData(DistillableData):
     partner: str | None = setting(None, PARTNER_MEANS)
     ab_any_shape: bool = setting(False, "take A|B images that are not about twice as wide as high, too")
     blur: BlurOptions = setting(BlurOptions(), "how photos are blurred; of real pairs only sharp_share applies")
+    degradations: tuple[Degradation, ...] = setting((), "what is done to a photo that was blurred here", paper=())
     crop_px: int = setting(256, "side of the random square that is trained on", paper=256, ge=1)
     downscale: tuple[Share, ...] = setting(
         (1.0,), "factors, one drawn per sample, by which a photo is shrunk before it is blurred", min_length=1
@@ -223,6 +224,9 @@ class BlurredData(DistillableData):
             raise ValueError("degraded_dir: degraded_dir and clean_dir are given together or not at all")
         if self.partner is not None:
             pairing.sides(self.partner)
+        require_ordered(self.degradations)
+        if depends_on_whole(self.degradations):
+            raise ValueError("degradations: low_resolution depends on the whole photo; resize does not")
         return self
 
 
