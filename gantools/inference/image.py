@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -16,12 +15,11 @@ from gantools.images.ops.resize import resize_bicubic
 from gantools.images.ops.transparency import restore, spread
 from gantools.inference import inpainting
 from gantools.inference.model import Model
-from gantools.inference.options import DEFAULTS, InferOptions
+from gantools.inference.options import DEFAULTS, WITHOUT_NETWORK, InferOptions
 from gantools.inference.scaling import Preparation, Scaling
 from gantools.inference.tiling.forward import translate, translate_masked
 from gantools.models.options import CompactRestorationOptions, ContextEncoderOptions, SpandrelOptions
 
-_NOTICEABLE = 0.02
 _VEIL = 2 / 255
 """So little opacity above clear pixels is a network's noise."""
 
@@ -73,7 +71,7 @@ class ImageTranslator:
             restore(pixels, image)
         return replace(
             image,
-            pixels=_without_colours(pixels) if gray else pixels,
+            pixels=inpainting.without_colours(pixels) if gray else pixels,
             alpha=self._alpha(image),
             gray=gray or self.model.options.out_channels == 1,
         )
@@ -83,22 +81,19 @@ class ImageTranslator:
 
         Shapes: ``mask`` bool [H, W]. Raises UsageError for a part that is larger than the network can fill.
         """
-        fill = partial(inpainting.fill_by_image, predict=self._predict, trained_px=self._trained_px)
+        fill: inpainting.Fill = partial(self.scaling.filled, fill=self._fill)
+        if self.options.method in WITHOUT_NETWORK:
+            fill = inpainting.opencv_fill(self.options.method)
+        elif self.options.method == "auto":
+            fill = partial(inpainting.fill_by_thickness, fill=fill)
+        return inpainting.filled_image(image, mask, fill, self.options, stays_gray=self._stays_gray)
+
+    def _fill(self, pixels: Pixels, mask: Mask) -> Pixels:
         if isinstance(self.model.options, SpandrelOptions):
-            fill = partial(inpainting.fill_by_mask, predict=self._predict)
-        elif self._fills_the_middle:
-            fill = partial(
-                inpainting.fill_by_center,
-                predict=self._predict,
-                side_px=self._trained_px,
-                mask_px=self._center_px,
-            )
-        filled = self.scaling.filled(self._colours(image), mask, fill)
-        if self.options.alpha != "drop":
-            restore(filled, image)
-        gray = image.gray and self._stays_gray
-        alpha = None if self.options.alpha == "drop" else image.alpha
-        return replace(image, pixels=_without_colours(filled) if gray else filled, alpha=alpha, gray=gray)
+            return inpainting.fill_by_mask(pixels, mask, self._predict)
+        if self._fills_the_middle:
+            return inpainting.fill_by_center(pixels, mask, self._predict, self._trained_px, self._center_px)
+        return inpainting.fill_by_image(pixels, mask, self._predict, self._trained_px)
 
     def _predict(self, pixels: Pixels, mask: Mask) -> Pixels:
         shown = started(pixels, mask, self.model.export.fill)
@@ -148,11 +143,3 @@ class ImageTranslator:
             return 1 << 30  # any
         overlap_px = self.model.options.overlap_px if isinstance(self.model.options, ContextEncoderOptions) else 0
         return self._trained_px // 2 - (2 * overlap_px if self._fills_the_middle else 0)
-
-
-def _without_colours(pixels: Pixels) -> Pixels:
-    """Take the colours out, and say so where there were some."""
-    gray = color.gray_to_rgb(color.gray(pixels))
-    if cv2.norm(gray, pixels, cv2.NORM_L1) > _NOTICEABLE * np.iinfo(pixels.dtype).max * pixels.size:
-        warnings.warn("a gray image stays gray; --gray color keeps the colours that the network made", stacklevel=2)
-    return gray

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -18,14 +20,31 @@ import numpy as np
 from gantools.errors import UsageError
 from gantools.images.image import Image, Pixels
 from gantools.images.io import reader
-from gantools.images.ops.masks import Mask, central_square, mask_of, warn_if_mostly_missing
+from gantools.images.ops import color
+from gantools.images.ops.masks import (
+    Mask,
+    central_square,
+    mask_of,
+    navier_stokes,
+    telea,
+    warn_if_mostly_missing,
+)
 from gantools.images.ops.resize import reflected_indices
-from gantools.inference.options import CENTER
+from gantools.images.ops.transparency import restore, spread
+from gantools.inference.options import CENTER, InferOptions, Method
 from gantools.jobs.image_files import known, stem
 
 Predict: TypeAlias = Callable[[Pixels, Mask], Pixels]
 Box: TypeAlias = tuple[int, int, int, int]
 """Left, top, width, height of a connected missing part."""
+
+Fill: TypeAlias = Callable[[Pixels, Mask], Pixels]
+"""What fills in the missing part of an image: [H, W, 3], bool [H, W] → [H, W, 3]; known pixels stay as they are."""
+
+THIN_PX = 4
+"""Parts with no larger disc in them are filled as well without a network."""
+
+_NOTICEABLE = 0.02
 
 SEAM_PX = 4
 """How deep inside the mask the network's colours are drawn towards those of the known pixels beside it."""
@@ -79,6 +98,57 @@ def fill_by_mask(pixels: Pixels, mask: Mask, predict: Predict) -> Pixels:
     filled = pixels.copy()
     filled[mask] = predict(pixels, mask)[mask]
     return filled
+
+
+def fill_by_thickness(pixels: Pixels, mask: Mask, fill: Fill) -> Pixels:
+    """Fill thin parts by Telea's method and the others by ``fill``, which sees the thin ones filled.
+
+    A part is thin where no disc of more than ``THIN_PX`` radius lies within it.
+    """
+    thin = thin_parts(mask)
+    thick, filled = mask & ~thin, pixels.copy()
+    filled[thin] = telea(pixels, mask)[thin]
+    return fill(filled, thick) if thick.any() else filled
+
+
+def thin_parts(mask: Mask) -> Mask:
+    """The connected parts of a mask that are thin; beyond the image's border everything counts as known."""
+    depth = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    is_thin = np.ones(count, np.bool_)
+    is_thin[labels[depth > THIN_PX]] = False
+    return np.asarray(is_thin[labels] & mask)
+
+
+def filled_image(image: Image, mask: Mask, fill: Fill, options: InferOptions, *, stays_gray: bool) -> Image:
+    """Fill in what is missing from an image; every other sample stays as it is, and so do alpha and metadata."""
+    drops = options.alpha == "drop"
+    filled = fill(image.pixels if drops else spread(image), mask)
+    if not drops:
+        restore(filled, image)
+    gray = image.gray and stays_gray
+    pixels = without_colours(filled) if gray else filled
+    return replace(image, pixels=pixels, alpha=None if drops else image.alpha, gray=gray)
+
+
+def without_network(image: Image, name: str, options: InferOptions) -> Image:
+    """Fill in what is missing from an image by OpenCV's ``options.method``. Raises UsageError as ``find_mask``."""
+    mask = find_mask(image, name, options.mask, max(image.height, image.width))
+    given = image if options.mask is not None else replace(image, alpha=None)
+    return filled_image(given, mask, opencv_fill(options.method), options, stays_gray=options.gray != "color")
+
+
+def opencv_fill(method: Method | None) -> Fill:
+    """OpenCV's inpainting by name: ``telea`` or ``ns``."""
+    return navier_stokes if method == "ns" else telea
+
+
+def without_colours(pixels: Pixels) -> Pixels:
+    """Take the colours out, and say so where there were some."""
+    gray = color.gray_to_rgb(color.gray(pixels))
+    if cv2.norm(gray, pixels, cv2.NORM_L1) > _NOTICEABLE * np.iinfo(pixels.dtype).max * pixels.size:
+        warnings.warn("a gray image stays gray; --gray color keeps the colours that the network made", stacklevel=2)
+    return gray
 
 
 def blended(pixels: Pixels, mask: Mask, predicted: Pixels) -> Pixels:

@@ -16,6 +16,10 @@ from gantools.jobs.outputs import Existing, existing_policy
 
 ScaleTo: TypeAlias = Literal["auto", "trained", "native"] | int
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
+Method: TypeAlias = Literal["model", "telea", "ns", "auto", "wiener", "richardson_lucy"]
+FILLING = ("model", "telea", "ns", "auto")
+"""Methods of filling what is missing; the others undo a blur."""
+WITHOUT_NETWORK = ("telea", "ns")
 Shard: TypeAlias = tuple[int, int]
 """The I-th of N equal parts of the inputs, counted from 1."""
 
@@ -139,7 +143,13 @@ class InferOptions(CommandOptions):
         str | None,
         Option("deblur: undo this known blur (.npy, .mat) without a network or weights.", metavar="FILE[#N]"),
     ] = None
-    method: Annotated[Literal["wiener", "richardson_lucy"], Option("--kernel: how the blur is undone.")] = "wiener"
+    method: Annotated[
+        Method | None,
+        Option(
+            "What fills missing parts: model (the default), telea or ns (OpenCV's inpainting, without a network), or "
+            "auto: telea for thin parts, model for thick ones. With --kernel: wiener (the default) or richardson_lucy."
+        ),
+    ] = None
     balance: Annotated[float, Option("--kernel: weight of smoothness in Wiener's filter.", min=0)] = 0.01
     iterations: Annotated[int, Option("--kernel: iterations of Richardson and Lucy.", min=1)] = 20
 

@@ -14,7 +14,7 @@ from gantools.checkpoint import onnx_file
 from gantools.errors import UsageError
 from gantools.images.formats import DEEP
 from gantools.inference import find_weights
-from gantools.inference.options import CENTER, DEFAULTS, InferOptions
+from gantools.inference.options import CENTER, DEFAULTS, FILLING, WITHOUT_NETWORK, InferOptions
 from gantools.inference.plan import plan
 from gantools.jobs.plan import Job
 
@@ -30,7 +30,10 @@ Name: TypeAlias = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Run:
-    """A planned run: nothing has been read but the weights' header, nothing written. Without ``weights``: --kernel."""
+    """A planned run: nothing has been read but the weights' header, nothing written.
+
+    Without ``weights`` it needs no network: --kernel, or a --method of OpenCV's.
+    """
 
     weights: Path | None
     recipe: str
@@ -45,9 +48,12 @@ class Run:
     @property
     def facts(self) -> dict[str, str]:
         """What the run is done with."""
-        if self.weights is None:
-            return {"recipe": self.recipe, "kernel": str(self.options.kernel), "method": self.options.method}
-        return {"recipe": self.recipe, "weights": str(self.weights)}
+        facts, method = {"recipe": self.recipe}, self.options.method
+        if self.options.kernel is not None:
+            facts, method = {**facts, "kernel": str(self.options.kernel)}, method or "wiener"
+        elif self.weights is not None:
+            facts["weights"] = str(self.weights)
+        return facts if method is None else {**facts, "method": method}
 
     def start(self, photo_preparation: Callable[[Path], Preparation]) -> Results:
         """Open the weights and put the images through them; photos are prepared as ``photo_preparation`` says.
@@ -75,8 +81,12 @@ class Run:
         self, photo_preparation: Callable[[Path], Preparation]
     ) -> tuple[Translate, BatchRunner | None, list[str]]:
         """What is done to each image, or to several at once, and lines about how."""
-        if self.weights is None:
+        if self.options.kernel is not None:
             return partial(deconvolved, undo=_inverse(self.options), options=self.options), None, []
+        if self.weights is None:
+            from gantools.inference.inpainting import without_network
+
+            return partial(without_network, options=self.options), None, []
         from gantools.inference.image import ImageTranslator
         from gantools.inference.pipeline.batches import BatchRunner
 
@@ -115,17 +125,12 @@ class Run:
 def plan_run(model: str | Path, inputs: Name | Iterable[Name], options: InferOptions) -> Run:
     """Find the weights and plan every output. Raises UsageError for all that can be known to be wrong without torch."""
     names = [os.fspath(each) for each in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
+    _refuse_method(options)
     if options.kernel is not None:
-        _refuse_network_options(model, options)
-        weights, recipe, label = None, "deblur", f"deblur-{options.method}"
+        _refuse_kernel(model, options)
+        weights, recipe, label = None, "deblur", f"deblur-{options.method or 'wiener'}"
     else:
-        weights = find_weights.resolve(model)
-        recipe = find_weights.recipe_of(weights)
-        find_weights.require_image_model(weights, options.network, model)
-        find_weights.resolve_blend(weights, options.blend, options.blend_with)
-        label = find_weights.label_of(
-            model, blend=options.blend, blend_with=options.blend_with, network=options.network
-        )
+        weights, recipe, label = _named(model, options)
     jobs = plan(names, label, options)
     shallow = sorted({job.format.upper() for job in jobs if job.format and job.format not in DEEP})
     if options.depth == 16 and shallow:
@@ -134,6 +139,22 @@ def plan_run(model: str | Path, inputs: Name | Iterable[Name], options: InferOpt
     if mask is not None and mask != CENTER and not os.path.exists(mask):
         raise UsageError(f"--mask {mask!r}: no such file or folder; give a mask image, a folder of them, or {CENTER}")
     return Run(weights, recipe, jobs, options)
+
+
+def _named(model: str | Path, options: InferOptions) -> tuple[Path | None, str, str]:
+    """The weights, None where they are not needed; the recipe, and what results are named after. Raises UsageError."""
+    weights: Path | None = find_weights.resolve(model)
+    assert weights is not None
+    recipe = find_weights.recipe_of(weights)
+    find_weights.require_image_model(weights, options.network, model)
+    find_weights.resolve_blend(weights, options.blend, options.blend_with)
+    label = find_weights.label_of(model, blend=options.blend, blend_with=options.blend_with, network=options.network)
+    if options.method is not None and find_weights.takes(weights, options.network) != "masked":
+        raise UsageError(f"--method {options.method}: {recipe} takes whole images; it fills in no missing parts")
+    if options.method in WITHOUT_NETWORK:
+        _refuse_network_options(f"--method {options.method} fills in what is missing", options)
+        weights = None
+    return weights, recipe, label if options.method in (None, "model") else f"{label}-{options.method}"
 
 
 def open_weights(path: Path, options: InferOptions) -> tuple[Model, str | None]:
@@ -194,16 +215,29 @@ def _about_weights(path: Path, recipe: str, options: InferOptions) -> list[str]:
     return [f"weights: {path} ({recipe})", *dict.fromkeys(origin for origin in origins if origin)]
 
 
-def _refuse_network_options(model: str | Path, options: InferOptions) -> None:
+def _refuse_method(options: InferOptions) -> None:
+    """Raise UsageError for a method of filling beside a kernel, or one of undoing a blur without it."""
+    if options.method is not None and (options.method in FILLING) == (options.kernel is not None):
+        why = "undoes no blur" if options.method in FILLING else "undoes the blur of a --kernel, which is not given"
+        raise UsageError(f"--method {options.method} {why}; leave it out")
+
+
+def _refuse_kernel(model: str | Path, options: InferOptions) -> None:
     """Raise UsageError for a network beside a kernel, or options that only networks have."""
+    what = "--kernel undoes a blur"
     if model != "deblur":
-        raise UsageError(f"--kernel undoes a blur without a network: type deblur instead of {str(model)!r}")
+        raise UsageError(f"{what} without a network: type deblur instead of {str(model)!r}")
+    _refuse_network_options(what, options, "mask")
+
+
+def _refuse_network_options(what: str, options: InferOptions, *more: str) -> None:
+    """Raise UsageError for options that only networks have."""
     named = {"source": "--from"}
-    own = ("mask", "export", "direction", "blend", "blend_with", "source", "scale_to", "tta", "compile")
+    own = (*more, "export", "direction", "blend", "blend_with", "source", "scale_to", "tta", "compile")
     changed = [name for name in own if getattr(options, name) != getattr(DEFAULTS, name)]
     if changed:
         flags = ", ".join(named.get(name, f"--{name.replace('_', '-')}") for name in changed)
-        raise UsageError(f"--kernel undoes a blur without a network: leave out {flags}")
+        raise UsageError(f"{what} without a network: leave out {flags}")
 
 
 def _inverse(options: InferOptions) -> Callable[[Pixels], Pixels]:
@@ -211,7 +245,7 @@ def _inverse(options: InferOptions) -> Callable[[Pixels], Pixels]:
     from gantools.images.ops import blur
 
     kernel = blur.read_kernel(str(options.kernel))
-    if options.method == "wiener":
+    if options.method != "richardson_lucy":
         return partial(blur.wiener, kernel=kernel, balance=options.balance)
     return partial(blur.richardson_lucy, kernel=kernel, iterations=options.iterations)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,3 +66,16 @@ def test_a_mask_that_leaves_out_most_of_the_image_gets_a_warning(gantools: Any, 
     assert [line for line in done.err.splitlines() if "leaves out" in line] == [
         "gantools: warning: 'most.png': the transparency leaves out 97% of the image; is it inverted? Opaque is known"
     ]
+
+
+def test_a_method_is_named_in_results_and_in_the_summary(gantools: Any, filler: str) -> None:
+    before, hole = photo("in.png"), mask("mask.png")
+    planned = gantools("infer", filler, "in.png", "--mask", "mask.png", "--method", "telea", "-n", "-v")
+    assert (planned.code, planned.out) == (0, "in.filler-telea.png\n"), planned.err
+    assert not Path("in.filler-telea.png").exists()
+    done = gantools("infer", filler, "in.png", "--mask", "mask.png", "--method", "auto", "--json")
+    first, summary = map(json.loads, done.out.splitlines())
+    assert (done.code, first["output"], first["status"]) == (0, "in.filler-auto.png", "done"), done.err
+    assert (summary["summary"]["method"], summary["summary"]["done"]) == ("auto", 1)
+    after = reader.read("in.filler-auto.png").pixels
+    np.testing.assert_array_equal(after[~hole], before[~hole])

@@ -16,7 +16,7 @@ from gantools.errors import ModelFileError, UsageError
 from gantools.images import ranges
 from gantools.images.image import Image, Metadata
 from gantools.images.io import reader, writer
-from gantools.images.ops.masks import mean_filled, telea
+from gantools.images.ops.masks import mean_filled, navier_stokes, telea
 from gantools.inference import inpainting
 from gantools.inference.image import ImageTranslator
 from gantools.inference.options import InferOptions
@@ -279,3 +279,75 @@ def test_masks_are_refused_before_any_work(full: Path, identity: Path, tmp_path:
         infer(identity, tmp_path / "in.png", device="cpu", mask="center")
     with pytest.raises(ModelFileError, match="takes 'sound', which this gantools cannot give"):
         opened(saved(tmp_path / "odd.safetensors", FULL, takes="sound"))
+
+
+# --- other methods
+
+
+@pytest.mark.parametrize("method", ["telea", "ns"])
+@BITS
+def test_opencvs_methods_open_no_network(full: Path, tmp_path: Path, method: str, bits: int) -> None:
+    before, hole = samples(40, 30, bits), square_hole(40, 30, 9)
+    writer.write(Image(before), tmp_path / "in.png")
+    mask = saved_mask(tmp_path / "mask.png", hole)
+    with infer(full, tmp_path / "in.png", mask=mask, method=method, device="nowhere") as results:
+        (result,) = results
+        assert results.facts == {"recipe": "context_encoder", "method": method}
+    assert result.output == tmp_path / f"in.full-{method}.png"
+    after = reader.read(result.output).pixels
+    np.testing.assert_array_equal(after, {"telea": telea, "ns": navier_stokes}[method](before, hole))
+    opened_model = api.load_model(full, InferOptions(method=method, mask=mask), device="cpu")
+    np.testing.assert_array_equal(opened_model(before), after)
+
+
+def test_opencvs_methods_keep_gray_alpha_and_metadata(full: Path, tmp_path: Path) -> None:
+    alpha, hole = samples(40, 30, seed=1)[..., 0], square_hole(40, 30, 10)
+    before = Image(np.repeat(samples(40, 30)[..., :1], 3, axis=2), alpha, gray=True, metadata=Metadata(dpi=(300, 300)))
+    after = filled(full, before, tmp_path, mask=saved_mask(tmp_path / "mask.png", hole), method="telea")
+    assert after.gray
+    np.testing.assert_array_equal(after.alpha, alpha)
+    np.testing.assert_array_equal(after.pixels[~hole], before.pixels[~hole])
+    assert after.metadata.dpi == pytest.approx((300, 300), abs=0.1)
+    erased = Image(samples(40, 30), np.where(hole, 0, 255).astype(np.uint8))
+    after = filled(full, erased, tmp_path / "erased", method="ns")
+    assert after.alpha is None
+    np.testing.assert_array_equal(after.pixels, navier_stokes(erased.pixels, hole))
+
+
+def test_auto_takes_telea_for_thin_parts_and_the_network_for_thick_ones(full: Path) -> None:
+    pixels, thick = samples(100, 80), square_hole(100, 80, 20, 50, 60)
+    thin = np.zeros_like(thick)
+    thin[10:16, 5:95] = True
+    thin[78:, :30] = True  # at the border
+    assert not (thin & thick).any()
+    np.testing.assert_array_equal(inpainting.thin_parts(thin | thick), thin)
+    network = ImageTranslator(opened(full), InferOptions(method="model"))
+    auto = ImageTranslator(opened(full), InferOptions(method="auto")).inpaint(Image(pixels), thin | thick).pixels
+    np.testing.assert_array_equal(auto[thin], telea(pixels, thin | thick)[thin])
+    repaired = np.where(thin[..., None], auto, pixels)
+    np.testing.assert_array_equal(auto, network.inpaint(Image(repaired), thick).pixels)
+    only_thin = ImageTranslator(opened(full), InferOptions(method="auto")).inpaint(Image(pixels), thin).pixels
+    np.testing.assert_array_equal(only_thin, telea(pixels, thin))
+
+
+def test_methods_that_do_not_fit(full: Path, identity: Path, tmp_path: Path) -> None:
+    writer.write(Image(samples(8, 8)), tmp_path / "in.png")
+    for model, options, said in (
+        (identity, {"method": "telea"}, "--method telea: demo takes whole images; it fills in no missing parts"),
+        (identity, {"method": "auto"}, "--method auto: demo takes whole images"),
+        (
+            full,
+            {"method": "ns", "tta": True},
+            "--method ns fills in what is missing without a network: leave out --tta",
+        ),
+        (
+            full,
+            {"method": "wiener", "mask": "center"},
+            "--method wiener undoes the blur of a --kernel, which is not given",
+        ),
+        ("deblur", {"method": "telea", "kernel": "k.npy"}, "--method telea undoes no blur"),
+        (full, {"method": "best"}, "method 'best': give one of model, telea, ns, auto"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            infer(model, tmp_path / "in.png", **options)  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["in.png"]

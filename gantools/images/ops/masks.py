@@ -58,6 +58,14 @@ def telea(pixels: Pixels, mask: Mask) -> Pixels:
     return _inpainted(pixels, mask, cv2.INPAINT_TELEA)
 
 
+def navier_stokes(pixels: Pixels, mask: Mask) -> Pixels:
+    """Missing pixels filled by continuing lines of equal brightness. Shapes: as ``telea``.
+
+    Paper: Bertalmio, Bertozzi and Sapiro 2001, as in OpenCV.
+    """
+    return _inpainted(pixels, mask, cv2.INPAINT_NS)
+
+
 def started(pixels: Pixels, mask: Mask, fill: Fill) -> Pixels:
     """What a network sees of an image, whatever its missing pixels hold: see ``Fill``. Shapes: as ``telea``."""
     return telea(pixels, mask) if fill == "telea" else mean_filled(pixels, mask)
