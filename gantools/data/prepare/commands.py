@@ -24,6 +24,21 @@ if TYPE_CHECKING:
 O = TypeVar("O", bound="Options")  # noqa: E741 - O as in Options
 KindOrAuto = Literal["auto", "photos", "pairs", "ab", "unpaired"]
 
+DegradationName = Literal[
+    "low_resolution",
+    "text",
+    "jpeg",
+    "webp",
+    "gray",
+    "noise",
+    "poisson",
+    "gaussian_blur",
+    "sinc",
+    "camera_blur",
+    "resize",
+    "missing",
+]
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Writing(CommandOptions):
@@ -110,7 +125,7 @@ class Crappify(AtRandom):
     """Photos, degraded."""
 
     do: Annotated[
-        list[Literal["low_resolution", "text", "jpeg", "gray", "noise", "missing"]] | None,
+        list[DegradationName] | None,
         Option("What is done, in this order [low_resolution, text, jpeg]."),
     ] = None
 

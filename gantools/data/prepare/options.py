@@ -8,13 +8,19 @@ from pydantic import model_validator
 
 from gantools.config.options import Options, setting
 from gantools.data.options.degradations import (
-    Degradation,
+    CameraBlurOptions,
+    GaussianBlurOptions,
     GrayOptions,
     JpegOptions,
     LowResolutionOptions,
     MissingOptions,
     NoiseOptions,
+    PoissonOptions,
+    ResizeOptions,
+    SincOptions,
+    SingleDegradation,
     TextOptions,
+    WebpOptions,
     require_ordered,
 )
 from gantools.data.options.masks import (
@@ -28,8 +34,8 @@ from gantools.data.options.masks import (
     ScratchesMask,
     TextMask,
 )
+from gantools.data.prepare.commands import DegradationName
 
-DegradationName = Literal["low_resolution", "text", "jpeg", "gray", "noise", "missing"]
 MaskName = Literal["center", "random_block", "random_region", "scratches", "rectangles", "border", "text", "mixed"]
 
 
@@ -42,8 +48,14 @@ class CrappifyOptions(Options):
     low_resolution: LowResolutionOptions = setting(LowResolutionOptions(), "shrinking")
     text: TextOptions = setting(TextOptions(), "a number in white")
     jpeg: JpegOptions = setting(JpegOptions(), "compression")
+    webp: WebpOptions = setting(WebpOptions(), "another compression")
     gray: GrayOptions = setting(GrayOptions(), "no colours")
     noise: NoiseOptions = setting(NoiseOptions(), "gaussian noise")
+    poisson: PoissonOptions = setting(PoissonOptions(), "noise of light")
+    gaussian_blur: GaussianBlurOptions = setting(GaussianBlurOptions(), "blur of any gaussian shape")
+    sinc: SincOptions = setting(SincOptions(), "ringing")
+    camera_blur: CameraBlurOptions = setting(CameraBlurOptions(), "camera shake and defocus")
+    resize: ResizeOptions = setting(ResizeOptions(), "another size in between")
     missing: MissingOptions = setting(MissingOptions(), "painted over")
 
     @model_validator(mode="after")
@@ -53,12 +65,9 @@ class CrappifyOptions(Options):
             raise ValueError("do: at least one degradation")
         return self
 
-    def degradations(self) -> tuple[Degradation, ...]:
+    def degradations(self) -> tuple[SingleDegradation, ...]:
         """The chosen ones in their order."""
-        known: dict[str, Degradation] = {
-            each.name: each for each in (self.low_resolution, self.text, self.jpeg, self.gray, self.noise, self.missing)
-        }
-        return tuple(known[name] for name in self.do)
+        return tuple(getattr(self, name) for name in self.do)
 
 
 class MasksOptions(Options):
