@@ -71,7 +71,7 @@ def distill_data(
     from gantools.inference import find_weights
 
     samples = settings.recipe.dataset(settings.config, "training")
-    model = load_model(teacher, device=device)
+    model = load_model(teacher, device=device, fast=True)
     about = {
         "teacher": find_weights.identity(find_weights.resolve(teacher)),
         "data": dataset.fingerprint(samples),
