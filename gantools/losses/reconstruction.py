@@ -37,6 +37,11 @@ def weighted_region_l2(fake: Tensor, real: Tensor, weight_map: Tensor) -> Tensor
     return (_difference(fake, real).square() * weight_map).mean()
 
 
+def weighted_region_l1(fake: Tensor, real: Tensor, weight_map: Tensor) -> Tensor:
+    """``weighted_region_l2`` with the absolute error, which forgives what cannot be guessed."""
+    return (_difference(fake, real).abs() * weight_map).mean()
+
+
 def lattice(fake: Tensor, real: Tensor, cell_px: int, window_cells: int = 4) -> Tensor:
     """How much of the difference repeats from cell to cell: mean square of what the cells of a window share, a scalar.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
@@ -69,9 +69,8 @@ class ContextEncoderModel(Options):
         1, "updates of the discriminator per generator update (Wasserstein: 5)", paper=1, source=1, ge=1
     )
     penalty_weight: float = setting(0.0, "weight of the gradient penalty (Wasserstein: 10)", ge=0, plausible=(0, 1000))
-    pixel_weight: float = setting(
-        0.999, "weight of the squared error", paper=0.999, source=0.999, ge=0, plausible=(0, 1000)
-    )
+    pixel: Literal["l2", "l1"] = setting("l2", "squared or absolute error", paper="l2", source="l2")
+    pixel_weight: float = setting(0.999, "weight of that error", paper=0.999, source=0.999, ge=0, plausible=(0, 1000))
     overlap_weight: float = setting(
         10.0,
         "weight of the known border inside the predicted middle, against 1 where pixels are missing",
@@ -85,6 +84,13 @@ class ContextEncoderModel(Options):
     )
     perceptual_weight: float = setting(
         0.0, "weight of the feature distance", paper=0, source=0, ge=0, plausible=(0, 1000)
+    )
+
+    focus_px: int | None = setting(
+        None,
+        "the discriminator and the feature distance see a square of this side around a random missing pixel of each "
+        "image (full networks); null: all that is predicted",
+        ge=16,
     )
 
     @model_validator(mode="after")
@@ -115,12 +121,16 @@ class ContextEncoderConfig(RunConfig):
         mask, generator = self.data.mask, self.model.generator
         if generator.out_channels != RGB or generator.in_channels not in (RGB, RGB + 1):
             raise ValueError("model.generator: out_channels is 3; in_channels is 3, or 4 with the mask")
+        if self.model.focus_px is not None and self.model.focus_px > self.data.crop_px:
+            raise ValueError("model.focus_px: must not exceed data.crop_px")
         if not isinstance(generator, ContextEncoderOptions):
             return self
         if self.data.batch_images == 1 and generator.norm == "batch":
             raise ValueError("data.batch_images: the bottleneck is one pixel, whose BatchNorm needs 2 images or more")
         if generator.region == "full":
             return self
+        if self.model.focus_px is not None:
+            raise ValueError("model.focus_px: belongs to networks that predict every pixel; make region full")
         if mask.name != "center":
             raise ValueError(
                 f"model.generator.region: center fills the middle, but data.mask is {mask.name}; take full"
@@ -132,7 +142,14 @@ class ContextEncoderConfig(RunConfig):
         return self
 
 
-class ContextEncoder(Recipe["Masked", Generated]):
+@dataclass(frozen=True)
+class Filled(Generated):
+    """What was made, and where it is looked at: the first row and column of a square for each image, or everywhere."""
+
+    windows: list[tuple[int, int]] | None = None
+
+
+class ContextEncoder(Recipe["Masked", Filled]):
     """An encoder-decoder guesses what is missing; a discriminator distinguishes its guesses from real pixels."""
 
     config_type: ClassVar[type[RunConfig]] = ContextEncoderConfig
@@ -159,7 +176,7 @@ class ContextEncoder(Recipe["Masked", Generated]):
         from gantools.training import shape_check  # needs torch
 
         given = (2, self.options.generator.in_channels, crop_px, crop_px)
-        side_px = crop_px // 2 if self.overlapping else crop_px
+        side_px = crop_px // 2 if self.overlapping else self.options.focus_px or crop_px
         shape_check.check_shapes("model.generator", self.generator, given, wanted=(2, RGB, crop_px, crop_px))
         shape_check.check_shapes("model.discriminator", self.discriminator, (2, RGB, side_px, side_px))
 
@@ -175,36 +192,40 @@ class ContextEncoder(Recipe["Masked", Generated]):
             best=Best.by("hole_psnr"),
         )
 
-    def forward(self, batch: Masked) -> Generated:
+    def forward(self, batch: Masked) -> Filled:
         from gantools.losses.numerics import at_least_float32  # needs torch
 
-        return Generated(at_least_float32(self.generator(self.seen(batch))))
+        made = at_least_float32(self.generator(self.seen(batch)))
+        return Filled(made, self.windows(batch.missing) if self.options.focus_px else None)
 
-    def generator_loss(self, batch: Masked, made: Generated) -> LossTerms:
+    def generator_loss(self, batch: Masked, made: Filled) -> LossTerms:
         options = self.options
         # Only a relativistic objective reads the real logits.
-        real = self.discriminator(self.judged(batch.image)) if options.adversarial.name == "relativistic" else None
-        logits = self.discriminator(self.judged(self.shown(batch, made.fake)))
+        truth, fake = (self.focused(each, made) for each in (batch.image, self.shown(batch, made.fake)))
+        real = self.discriminator(truth) if options.adversarial.name == "relativistic" else None
+        logits = self.discriminator(fake)
         terms = {
             "adversarial": options.adversarial_weight * self.gan.fool(logits, real),
             "pixel": options.pixel_weight * self.pixel(batch, made.fake),
         }
         if self.perceptual and options.perceptual_weight:
-            distance = self.perceptual(filled(batch, made.fake), batch.image)
+            distance = self.perceptual(
+                self.looked_at(filled(batch, made.fake), made), self.looked_at(batch.image, made)
+            )
             terms["perceptual"] = options.perceptual_weight * distance
         return LossTerms(**terms)
 
-    def discriminator_loss(self, batch: Masked, made: Generated) -> LossTerms:
+    def discriminator_loss(self, batch: Masked, made: Filled) -> LossTerms:
         from gantools.losses.penalties import gradient_penalty  # recipes are listed and checked without torch
 
-        real, fake = self.judged(batch.image), self.judged(self.shown(batch, made.fake.detach()))
+        real, fake = (self.focused(each, made) for each in (batch.image, self.shown(batch, made.fake.detach())))
         real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)
         terms = {"adversarial": self.gan.judge(real_logits, fake_logits)}
         if self.options.penalty_weight:
             terms["penalty"] = self.options.penalty_weight * gradient_penalty(self.discriminator, real, fake)
         return LossTerms(**terms).with_metrics(real_logit=real_logits.mean(), fake_logit=fake_logits.mean())
 
-    def monitored_pairs(self, batch: Masked, outputs: Generated) -> Mapping[str, tuple[Tensor, Tensor]]:
+    def monitored_pairs(self, batch: Masked, outputs: Filled) -> Mapping[str, tuple[Tensor, Tensor]]:
         """What is judged: the predicted middle, or everything."""
         return {"fake": (self.judged(self.shown(batch, outputs.fake)), self.judged(batch.image))}
 
@@ -231,13 +252,38 @@ class ContextEncoder(Recipe["Masked", Generated]):
         height, width = image.shape[-2:]
         return image[..., height // 4 : height // 4 + height // 2, width // 4 : width // 4 + width // 2]
 
+    def focused(self, image: Tensor, made: Filled) -> Tensor:
+        """What the discriminator sees: the predicted middle, a square at the hole, or everything."""
+        return self.looked_at(self.judged(image), made)
+
+    def looked_at(self, image: Tensor, made: Filled) -> Tensor:
+        """The images' squares of ``focus_px`` at their holes. Shapes: (N, C, H, W) → (N, C, focus_px, focus_px)."""
+        from torch import stack
+
+        if made.windows is None or self.options.focus_px is None:
+            return image
+        side_px = self.options.focus_px
+        places = zip(image, made.windows, strict=True)
+        return stack([each[:, top : top + side_px, left : left + side_px] for each, (top, left) in places])
+
+    def windows(self, missing: Tensor) -> list[tuple[int, int]]:
+        """First row and column of a square around a random missing pixel of each image, within the image."""
+        from torch import multinomial
+
+        height, width = missing.shape[-2:]
+        side_px = self.options.focus_px or 0
+        chosen = multinomial(missing.flatten(1), 1)[:, 0].tolist()
+        corners = [(place // width - side_px // 2, place % width - side_px // 2) for place in chosen]
+        return [(min(max(0, top), height - side_px), min(max(0, left), width - side_px)) for top, left in corners]
+
     def pixel(self, batch: Masked, made: Tensor) -> Tensor:
-        """Squared error over what is predicted: 1 in the hole, and on the known border its own weight."""
-        from gantools.losses.reconstruction import weighted_region_l2  # needs torch
+        """The error over what is predicted: 1 in the hole, and on the known border its own weight."""
+        from gantools.losses import reconstruction  # needs torch
 
         hole = self.judged(batch.missing)
         weights = hole + (1 - hole) * (self.options.overlap_weight if self.overlapping else 0.0)
-        return weighted_region_l2(self.judged(made), self.judged(batch.image), weights)
+        error = {"l2": reconstruction.weighted_region_l2, "l1": reconstruction.weighted_region_l1}[self.options.pixel]
+        return error(self.judged(made), self.judged(batch.image), weights)
 
     def frozen(self) -> Mapping[str, nn.Module]:
         return {"perceptual": self.perceptual} if self.perceptual else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gantools.losses.reconstruction import charbonnier, l1, lattice, mse, weighted_region_l2
+from gantools.losses.reconstruction import charbonnier, l1, lattice, mse, weighted_region_l1, weighted_region_l2
 
 FAKE = torch.tensor([[[[1.0, -1.0], [0.5, 0.0]]]])
 REAL = torch.tensor([[[[0.0, -1.0], [-0.5, 2.0]]]])
@@ -23,6 +23,12 @@ def test_charbonnier() -> None:
     torch.autograd.backward(charbonnier(still, FAKE))
     assert still.grad is not None
     assert torch.equal(still.grad, torch.zeros_like(FAKE))
+
+
+def test_weighted_region_l1() -> None:
+    weights = torch.tensor([[[[2.0, 0.0], [1.0, 0.0]]]])
+    by_hand = (2 * (FAKE - REAL)[0, 0, 0, 0].abs() + (FAKE - REAL)[0, 0, 1, 0].abs()) / 4
+    assert weighted_region_l1(FAKE, REAL, weights).item() == pytest.approx(by_hand.item())
 
 
 def test_weighted_region_l2() -> None:

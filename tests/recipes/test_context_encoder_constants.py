@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from gantools.data.loading.batches import Masked
 from gantools.errors import ConfigError
-from gantools.training.recipe import Generated
+from gantools.recipes.context_encoder import Filled
 from gantools.training.turns import Alternate, CriticRatio
 from tests.recipes import presets
 
@@ -150,7 +150,7 @@ def test_the_centers_squared_error_weighs_the_overlap_ten_times() -> None:
     weights[1:7, 1:7] = 1.0
     by_hand = ((made - given.image)[:, :, 4:12, 4:12] ** 2 * weights).mean()
     torch.testing.assert_close(recipe.pixel(given, made), by_hand)
-    terms = recipe.generator_loss(given, Generated(made)).terms
+    terms = recipe.generator_loss(given, Filled(made)).terms
     torch.testing.assert_close(terms["pixel"], 0.999 * by_hand)
     logits = recipe.discriminator(made[:, :, 4:12, 4:12])
     fooled = functional.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
@@ -166,6 +166,27 @@ def test_the_full_networks_error_is_taken_on_the_hole() -> None:
     blended = given.image.clone()
     blended[:, :, 2:9, 2:9] = made[:, :, 2:9, 2:9]
     torch.testing.assert_close(recipe.shown(given, made), blended)
+
+
+def test_an_absolute_error_is_taken_where_it_is_asked_for() -> None:
+    recipe, given = tiny("random_region", "model.pixel=l1"), batch(hole=slice(2, 9))
+    made = torch.rand(2, 3, 16, 16)
+    by_hand = (made - given.image)[:, :, 2:9, 2:9].abs().sum() / made.numel()
+    torch.testing.assert_close(recipe.pixel(given, made), by_hand)
+
+
+def test_the_focus_is_a_square_at_the_hole_and_within_the_image() -> None:
+    wide = ["data.crop_px=32", "data.load_px=32"]
+    recipe, given = tiny("random_region", *wide, "model.focus_px=16"), batch(32, slice(25, 32))
+    made = recipe.forward(given)
+    assert made.windows is not None
+    assert all(16 <= side_px <= 32 - 16 for window in made.windows for side_px in window), "the hole is in the corner"
+    assert torch.equal(recipe.focused(given.image, made), given.image[:, :, 16:, 16:])
+    seen = []
+    recipe.discriminator.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0].shape))
+    recipe.generator_loss(given, made)
+    recipe.discriminator_loss(given, made)
+    assert set(seen) == {(2, 3, 16, 16)}
 
 
 def test_the_discriminators_loss_is_real_plus_fake_and_reaches_no_generator() -> None:
@@ -237,6 +258,7 @@ def test_validation_names_the_baselines_and_measures_the_hole() -> None:
             ["model.generator.in_channels=2", "model.generator.out_channels=1"],
             "out_channels is 3; in_channels is 3, or 4",
         ),
+        (["model.focus_px=16"], "belongs to networks that predict every pixel"),
         (["data.crop_px=16", "data.load_px=16"], "leaves nothing to fill"),
     ],
 )
