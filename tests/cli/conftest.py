@@ -36,6 +36,10 @@ Command = Callable[..., Ended]
 # Overrides, separated by blanks, that make networks and images so small that a step takes milliseconds.
 _PAIRED = "data.load_px=36 data.crop_px=32 model.generator.base_channels=4 "
 _DISCRIMINATOR = "model.discriminator.downs=2 model.discriminator.base_channels=4 "
+_ENCODER = (
+    "model.generator.base_channels=4 model.generator.downs=3 model.generator.max_channels=8 "
+    "model.generator.bottleneck_channels=8 "
+)
 _DENSE = "model.generator.dense_units=8 model.generator.noise_size=6 model.generator.channels=[4,4] "
 _FEATURES = "model.perceptual.weights=random model.perceptual.layers=[{}] "
 _PHASES = [f"{phase}_{side}" for side in (8, 16, 32, 64, 128, 256) for phase in ("fade", "stay")]
@@ -56,8 +60,7 @@ _DEBLURRING = (
     + _ADVERSARIAL
 )
 _RECIPES = {
-    "context_encoder": _PAIRED + _DISCRIMINATOR + _ADVERSARIAL + "model.generator.downs=3 "
-    "model.generator.max_channels=8 model.generator.bottleneck_channels=8",
+    "context_encoder": "data.load_px=36 data.crop_px=32 " + _DISCRIMINATOR + _ADVERSARIAL,
     "cyclegan": _PAIRED + _DISCRIMINATOR + _ADVERSARIAL + "model.generator.blocks=1",
     "pix2pix": _PAIRED + _DISCRIMINATOR + _ADVERSARIAL + "model.generator.downs=5 model.generator.max_channels=8",
     "restore": "data.load_px=40 data.crop_px=32 data.largest_region_px=40 model.generator.encoder=resnet18 "
@@ -85,7 +88,13 @@ _PRESETS = {
     "pix2pix/facades-64": "data.layout=photos",
     "restore/colorize": _two_steps("generator_pretraining_frozen"),
     "restore/crappify": _two_steps("generator_pretraining_frozen"),
-    "context_encoder/random_region-64": _FEATURES.format("features.1"),
+    "context_encoder/center": _ENCODER,
+    "context_encoder/center-64": _ENCODER,
+    "context_encoder/random_block": _ENCODER,
+    "context_encoder/random_region": _ENCODER,
+    "context_encoder/random_region-64": _ENCODER + _FEATURES.format("features.1"),
+    "context_encoder/photos-128": "model.generator.channels=[4,4] model.generator.scale_blocks=[1,1] model.focus_px=16 "
+    + _FEATURES.format("features.1"),
     "deblur/compact": "model.generator.channels=[4,4] model.generator.scale_blocks=[1,1] stages.content.steps=2",
     "deblur/fpn": _DEBLURRING + "model.generator.blocks=0 model.generator.pyramid_channels=4 "
     "model.generator.head_channels=4 model.full_discriminator.base_channels=2 model.full_discriminator.downs=2",

@@ -26,6 +26,7 @@ SPECS = [
     "cgan/source",
     "context_encoder/center-64",
     "context_encoder/center",
+    "context_encoder/photos-128",
     "context_encoder/random_block",
     "context_encoder/random_region-64",
     "context_encoder/random_region",
