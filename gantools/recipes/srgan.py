@@ -89,10 +89,13 @@ class SrganModel(Options):
 
 
 class SrganStages(SomeStages):
-    """SRResNet by pixel distance, then adversarial training that starts from it."""
+    """SRResNet by pixel distance, by several distances if wanted, then adversarial training that starts from it."""
 
     pretraining: StageOptions[GeneratorOnly] | None = setting(
         None, "the generator alone, by pixel distance; null: adversarial training at once"
+    )
+    content: StageOptions[GeneratorOnly] | None = setting(
+        None, "the generator alone, by the weighted distances of adversarial training; null: left out"
     )
     adversarial: StageOptions[GanOptimizers] | None = setting(
         None, "generator and discriminator train in turn; null: no adversarial training"
@@ -139,7 +142,7 @@ class Srgan(Recipe["LowHigh", Generated]):
         initialize(self.options.initialization, self.discriminator)
         self.gan = ADVERSARIAL.build(self.options.adversarial)
         self.pixel = RECONSTRUCTION.build(self.options.pixel)
-        features = self.options.perceptual if config.stages.adversarial else None
+        features = self.options.perceptual if config.stages.content or config.stages.adversarial else None
         self.perceptual = PERCEPTUAL.factory("features")(**features.arguments()) if features else None
 
     def _require_fit(self, crop_px: int, scale: int) -> None:
@@ -154,6 +157,9 @@ class Srgan(Recipe["LowHigh", Generated]):
         if self.config.stages.pretraining is not None:
             players = {"generator": Player(generator, self.pretraining_loss)}
             yield Stage("pretraining", Solo("generator"), players, best=Best.by("psnr_y"))
+        best = Best.by("perceptual") if self.perceptual else Best.by("psnr_y")
+        if self.config.stages.content is not None:
+            yield Stage("content", Solo("generator"), {"generator": Player(generator, self.content_loss)}, best=best)
         if self.config.stages.adversarial is not None:
             yield Stage(
                 "adversarial",
@@ -162,7 +168,7 @@ class Srgan(Recipe["LowHigh", Generated]):
                     "generator": Player(generator, self.generator_loss),
                     "discriminator": Player({"discriminator": self.discriminator}, self.discriminator_loss),
                 },
-                best=Best.by("perceptual") if self.perceptual else Best.by("psnr_y"),
+                best=best,
             )
 
     def forward(self, batch: LowHigh) -> Generated:
@@ -170,6 +176,9 @@ class Srgan(Recipe["LowHigh", Generated]):
 
     def pretraining_loss(self, batch: LowHigh, made: Generated) -> LossTerms:
         return LossTerms(pixel=self.pixel(made.fake, batch.high))
+
+    def content_loss(self, batch: LowHigh, made: Generated) -> LossTerms:
+        return LossTerms(**self._content(batch, made))
 
     def generator_loss(self, batch: LowHigh, made: Generated) -> LossTerms:
         # Only a relativistic objective reads the real logits.
