@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from gantools.evaluation.comparison import Comparison, SampleComparison
+    from gantools.evaluation.realistic import Chain
     from gantools.inference.model import Model
     from gantools.metrics.protocols import MetricProtocol
 
@@ -58,8 +59,10 @@ def compare(words: Sequence[str], output: Path, options: CompareOptions) -> Comp
     if output.suffix.lower() not in PAGES and output.suffix.lower().lstrip(".") not in FORMATS:
         raise UsageError(f"-o {output}: a comparison is a page (.html) or an image (.png)")
     truth = Path(options.truth) if options.truth is not None else None
-    if options.metrics is not None and truth is None:
-        raise UsageError("--metrics compare with the truth: give --truth DIR")
+    if options.metrics is not None and truth is None and options.inputs is None:
+        raise UsageError("--metrics compare with the truth: give --truth DIR, or make inputs by --inputs realistic")
+    if options.inputs is not None and (options.truth or options.mask):
+        raise UsageError(f"--inputs {options.inputs} makes inputs of the truths: leave out --truth and --mask")
     found = models_and_inputs(words, options.most)
     if not found.inputs:
         return _compare_samples(found.models, output, truth, options)
@@ -67,6 +70,7 @@ def compare(words: Sequence[str], output: Path, options: CompareOptions) -> Comp
     measured: tuple[MetricProtocol, ...] = ()
     if truth is not None:
         require_folder(truth, "--truth")
+    if truth is not None or options.inputs is not None:
         recipe = find_weights.recipe_of(next(iter(found.models.values())))
         measured = choose_metrics(recipe, options, single_images=True)
         if unfit := [metric.name for metric in measured if metric.takes in ("hole", "sets")]:
@@ -79,7 +83,8 @@ def compare(words: Sequence[str], output: Path, options: CompareOptions) -> Comp
     device = choose_device(options.device)
     measurement = Measurement(load_metrics(measured, options, device)) if measured else None
     models = _load(found, blended, options.export, device)
-    comparison = Comparison(models, found.inputs, truth, options.mask, options.scale_to, measurement)
+    chain = _chain(models) if options.inputs == "realistic" else None
+    comparison = Comparison(models, found.inputs, truth, options.mask, options.scale_to, measurement, chain)
     shown = _write(comparison, output)
     scales = {name: size_of(model.export, options.scale_to) for name, model in models.items()}
     return ComparisonResult(shown, found.left_out, tuple(comparison.failures), comparison.evaluation(), scales)
@@ -146,11 +151,29 @@ def _load(
     return loaded | {other: open_model(path, export=export, device=device) for other, path in others}
 
 
+def _chain(models: Mapping[str, Model]) -> Chain:
+    """The chain that makes the inputs of all the models. Raises UsageError where they need different ones."""
+    from gantools.evaluation.realistic import chain_of
+
+    (first, chain), *others = ((name, chain_of(model)) for name, model in models.items())
+    for name, other in others:
+        if other != chain:
+            raise UsageError(f"--inputs realistic: {first} and {name} take different inputs; compare them one by one")
+    return chain
+
+
 def _compare_samples(
     models: Mapping[str, Path], output: Path, data: Path | None, options: CompareOptions
 ) -> ComparisonResult:
     """Models that start from noise, on the same seeds; ``data`` is a data set to measure them with."""
-    if options.mask or options.metrics or options.feature_weights or options.blends or options.blend_with:
+    if (
+        options.mask
+        or options.metrics
+        or options.inputs
+        or options.feature_weights
+        or options.blends
+        or options.blend_with
+    ):
         raise UsageError("models that start from noise: only --truth DIR (a data set), --most and --device apply")
     if data is not None:
         require_folder(data, "--truth")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from gantools.errors import GantoolsError, ImageError
 from gantools.evaluation.measurement import Measurement
+from gantools.evaluation.realistic import Chain
 from gantools.evaluation.result import Evaluation, Failure, Row
-from gantools.evaluation.run_model import run_on_file
+from gantools.evaluation.run_model import RunModel, run_on_file
 from gantools.generation.latents import Sample, samples
 from gantools.generation.model import LatentModel
 from gantools.images.image import Pixels
@@ -35,7 +36,10 @@ class ComparedImage:
 
 @dataclass(eq=False)
 class Comparison:
-    """Models and the images they are compared on. ``measurement`` collects metrics where there are ``truths``."""
+    """Models and the images they are compared on. ``measurement`` collects metrics where there are ``truths``.
+
+    With a ``chain`` the images are the truths, and it makes the inputs of them.
+    """
 
     models: Mapping[str, Model]
     inputs: Sequence[Path]
@@ -43,13 +47,17 @@ class Comparison:
     mask: str | None = None
     scale_to: ScaleTo = "auto"
     measurement: Measurement | None = None
+    chain: Chain | None = None
     failures: list[Failure] = field(default_factory=list)
 
     def run(self) -> Iterator[ComparedImage]:
         """Every image that could be read and computed; the others are failures."""
         for path in self.inputs:
             try:
-                yield self._compared(path)
+                if self.chain is None:
+                    yield self._compared(path)
+                else:
+                    yield from self._made_by(self.chain, path)
             except GantoolsError as error:
                 self.failures.append(Failure(str(path), str(error)))
 
@@ -57,14 +65,25 @@ class Comparison:
         results = {name: run_on_file(path, model, self.mask, self.scale_to) for name, model in self.models.items()}
         given = reader.read_rgb8(path)
         if self.truths is None:
-            return ComparedImage(path.name, {INPUT: given, **results})
-        truth = reader.read_rgb8(_truth_of(path, self.truths))
-        tiles = {INPUT: given, **results, TRUTH: truth}
+            largest = max(results.values(), key=lambda pixels: pixels.size)
+            return ComparedImage(path.name, {INPUT: given, **_baseline(given, largest), **results})
+        return self._measured(path.name, given, results, reader.read_rgb8(_truth_of(path, self.truths)))
+
+    def _made_by(self, chain: Chain, path: Path) -> Iterator[ComparedImage]:
+        """The photo as each of the chain's inputs."""
+        truth, inputs = chain.inputs(reader.read_rgb8(path))
+        for kind, given in inputs.items():
+            results = {name: RunModel(model, self.scale_to)(given) for name, model in self.models.items()}
+            yield self._measured(chain.title(path.name, kind), given, results, truth)
+
+    def _measured(self, name: str, given: Pixels, results: Mapping[str, Pixels], truth: Pixels) -> ComparedImage:
+        baseline = _baseline(given, truth)
+        tiles = {INPUT: given, **baseline, **results, TRUTH: truth}
         if self.measurement is None:
-            return ComparedImage(path.name, tiles)
-        measurable = {name: pixels for name, pixels in results.items() if pixels.shape == truth.shape}
-        rows = self.measurement.add(Example(path.name, {**_baseline(given, truth), **measurable}, truth))
-        return ComparedImage(path.name, tiles, {row.candidate: row for row in rows})
+            return ComparedImage(name, tiles)
+        measurable = {title: pixels for title, pixels in results.items() if pixels.shape == truth.shape}
+        rows = self.measurement.add(Example(name, {**baseline, **measurable}, truth))
+        return ComparedImage(name, tiles, {row.candidate: row for row in rows})
 
     def evaluation(self) -> Evaluation | None:
         """The metrics of all images, where there were truths."""
@@ -73,7 +92,7 @@ class Comparison:
         return Evaluation(
             {"models": ", ".join(self.models)},
             data=f"{len(self.inputs)} images",
-            inputs="as given",
+            inputs="as given" if self.chain is None else str(self.chain),
             reference="the truth",
             metrics=self.measurement.metrics.protocols,
             protocol=tuple(self.measurement.metrics.lines()),
@@ -117,7 +136,7 @@ def _truth_of(path: Path, truths: Path) -> Path:
 
 
 def _baseline(given: Pixels, truth: Pixels) -> dict[str, Pixels]:
-    """The unchanged input, enlarged by bicubic interpolation where the truth is larger."""
+    """The unchanged input, enlarged by bicubic interpolation where the truth, or a result, is larger."""
     if given.shape == truth.shape:
         return {INPUT: given}
     return {"bicubic": resize_bicubic(given, size=truth.shape[:2])} if given.size < truth.size else {}

@@ -26,6 +26,9 @@ Names: TypeAlias = tuple[str, ...]
 OF_FOLDERS: tuple[Names, Names] = (("psnr_rgb", "ssim_rgb", "psnr_y", "ssim_y", "l1_percent"), ("feature_distance",))
 """Default metrics of two folders, and those that join them where a feature network is given."""
 
+OF_REALISTIC_INPUTS: Names = ("flat_texture", "lattice", "niqe_kodak")
+"""What joins a recipe's metrics of validation where inputs are realistic."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -38,8 +41,8 @@ def evaluate(
     require_folder(data, "--data")
     recipe = find_weights.recipe_of(path)
     if find_weights.takes(path, options.export) == "latent":
-        if options.metrics or overrides or options.blend is not None:
-            raise UsageError(f"{recipe} starts from noise: leave out --metrics, --blend and KEY=VALUE")
+        if options.metrics or options.inputs or overrides or options.blend is not None:
+            raise UsageError(f"{recipe} starts from noise: leave out --metrics, --inputs, --blend and KEY=VALUE")
         from gantools.evaluation import generated
 
         return generated.evaluate(
@@ -50,20 +53,26 @@ def evaluate(
             sheet=Path(options.sheet) if options.sheet else None,
             progress=progress,
         )
+    if options.inputs and overrides:
+        raise UsageError(f"--inputs {options.inputs} is a fixed chain: leave out {overrides[0]}")
     chosen = choose_metrics(recipe, options, _limited(options))
     blended = find_weights.resolve_blend(path, options.blend, options.blend_with)
     from gantools.devices import choose_device
-    from gantools.evaluation.examples import of_model  # imports torch
+    from gantools.evaluation import examples, realistic  # import torch
     from gantools.inference.model import Blend, open_model
     from gantools.inference.scaling import size_of
 
     device = choose_device(options.device)
     opened = open_model(path, export=options.export, device=device, blend=Blend(*blended) if blended else None)
-    examples = of_model(path, opened, data, tuple(overrides), device, options.scale_to)
+    found: Examples
+    if options.inputs == "realistic":
+        found = realistic.of_photos(opened, data, options.scale_to)
+    else:
+        found = examples.of_model(path, opened, data, tuple(overrides), device, options.scale_to)
     size = size_of(opened.export, options.scale_to)
     subject = {"weights": str(path), "recipe": recipe, "network": opened.export.network, "sees": size}
     subject |= {"blend": f"{blended[1]:g} with {blended[0]}"} if blended else {}
-    return _measured(examples, load_metrics(chosen, options, device), subject, options, progress)
+    return _measured(found, load_metrics(chosen, options, device), subject, options, progress)
 
 
 def evaluate_pairs(results: Path, truths: Path, options: EvalOptions, progress: Progress) -> Evaluation:
@@ -131,7 +140,9 @@ def choose_metrics(
     if recipe is not None and recipe in recipes.names():  # networks of others may be of none
         defaults = recipes.find(recipe).evaluation
         known = protocols.find_all([*defaults.metrics, *defaults.feature_metrics])
-        if defaults.metrics and not (single_images and any(metric.takes in ("hole", "sets") for metric in known)):
+        if options.inputs == "realistic":
+            names = (*recipes.find(recipe).metrics, *OF_REALISTIC_INPUTS)
+        elif defaults.metrics and not (single_images and any(metric.takes in ("hole", "sets") for metric in known)):
             names, feature_names = defaults.metrics, defaults.feature_metrics
     return protocols.find_all([*names, *(feature_names if options.feature_weights else ()), *extra])
 

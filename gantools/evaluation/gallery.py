@@ -49,7 +49,7 @@ class Gallery:
             table=_table(evaluation) if evaluation else "",
             failures=_items("ul", [f"{failure.image}: {failure.error}" for failure in failures]),
             pictures="\n".join(self._sections),
-            protocol=_items("ol", evaluation.protocol) if evaluation else "",
+            protocol=_items("ol", [f"inputs: {evaluation.inputs}", *evaluation.protocol]) if evaluation else "",
         )
 
 

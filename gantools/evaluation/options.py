@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from gantools.config.command import CommandOptions, Option, option_of
 from gantools.inference.options import InferOptions, ScaleTo
@@ -24,6 +24,10 @@ class MetricOptions(CommandOptions):
     ] = None
     feature_weights: Annotated[
         list[str] | None, Option("A feature network for metrics (may be repeated).", metavar="FILE")
+    ] = None
+    inputs: Annotated[
+        Literal["realistic"] | None,
+        Option("Make inputs of the photos by a fixed chain, as users bring them: small, saved as JPEG."),
     ] = None
     export: Annotated[str | None, option_of(InferOptions, "export")] = None
     scale_to: Annotated[ScaleTo, option_of(InferOptions, "scale_to")] = "auto"

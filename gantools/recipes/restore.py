@@ -162,6 +162,7 @@ class Restore(Recipe["Restoration", Generated]):
         inputs="degraded as the weights' configuration says, cut to multiples of its crop",
         input_name="degraded input",
         ready_pairs=True,
+        realistic_jpeg=(15, 25, 40, 80, 95),
     )
 
     def __init__(self, config: RestoreConfig) -> None:

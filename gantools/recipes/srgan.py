@@ -130,6 +130,7 @@ class Srgan(Recipe["LowHigh", Generated]):
         metrics=("psnr_y", "ssim_y", "psnr_rgb"),
         inputs="center-cropped to a multiple of the scale, shrunk by antialiased bicubic (a = -0.5), rounded to 8 bits",
         ready_pairs=True,
+        realistic_jpeg=(80,),
     )
 
     def __init__(self, config: SrganConfig) -> None:

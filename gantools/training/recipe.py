@@ -181,7 +181,8 @@ class EvalDefaults:
     ``metrics``: names of the default metrics (none: those of two folders); ``feature_metrics`` join them where a
     feature network is given. ``inputs`` says how validation inputs are made, ``input_name`` what the unchanged input is
     called in tables, ``reference`` what results are compared with. ``ready_pairs``: folders low/ and high/ (or
-    degraded/ and clean/, …) are used as they are.
+    degraded/ and clean/, …) are used as they are. ``realistic_jpeg``: JPEG qualities of ``--inputs realistic``; none:
+    the recipe has no such inputs.
     """
 
     metrics: tuple[str, ...] = ()
@@ -190,6 +191,7 @@ class EvalDefaults:
     input_name: str = "input"
     reference: str = "the truth"
     ready_pairs: bool = False
+    realistic_jpeg: tuple[int, ...] = ()
 
 
 class Recipe(ABC, Generic[B, O]):

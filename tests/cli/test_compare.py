@@ -47,7 +47,7 @@ def test_a_page_needs_no_network_and_no_script(gantools, small_images, here):
     assert [line.split()[0] for line in done.out.splitlines()[1:4]] == ["bicubic", "srgan", "srgan/psnr"]
     page = Page((here / "c.html").read_text())
     assert "script" not in page.tags
-    assert page.tags.count("img") == 2 * 4
+    assert page.tags.count("img") == 2 * 5
     assert all(address.startswith("data:image/") for address in page.addresses)
     assert not re.search(r"https?://", (here / "c.html").read_text())
     for word in ("srgan/psnr", "truth", "psnr_y", "32×24", "a.png"):
@@ -77,8 +77,8 @@ def test_blends_stand_beside_the_model(gantools, small_images, here):
     assert other.code == 0
     sources = [address for address in page.addresses if address.startswith("data:image/png")]
     psnr = [address for address in Page((here / "psnr.html").read_text()).addresses if "image/png" in address]
-    assert sources[2] == psnr[1], "0 is srgan/psnr"
-    assert len(set(sources[1:4])) == 3, "0.5 lies between"
+    assert sources[3] == psnr[2], "0 is srgan/psnr"
+    assert len(set(sources[2:5])) == 3, "0.5 lies between"
     assert gantools("compare", "deblur", "low", "-o", "d.png", "--blend", "0.5").code == 2
 
 
@@ -87,7 +87,7 @@ def test_one_image_of_all(gantools, small_images, here):
     drawn = reader.read_rgb8(here / "c.png")
     assert done.out.splitlines() == ["c.png"]
     assert drawn.shape[0] > 2 * 48
-    assert 16 + 2 * 64 < drawn.shape[1] < 16 + 2 * 64 + 5 * 8
+    assert 16 + 3 * 64 < drawn.shape[1] < 16 + 3 * 64 + 6 * 8, "input, bicubic, two models"
 
 
 def test_the_first_images_of_many_and_what_failed(gantools, small_images, here):
@@ -109,3 +109,31 @@ def test_a_truth_that_is_missing_is_a_failure(gantools, small_images, here):
     assert done.code == 3
     assert "no images called 'b'" in done.err
     assert done.out.splitlines()[0].split() == ["l1_percent", "↓"]
+
+
+def test_inputs_are_made_of_photos(gantools, here):
+    writer.write(Image(np.random.default_rng(0).integers(0, 255, (100, 200, 3), np.uint8)), here / "photo.png")
+    done = gantools("compare", "srgan", "photo.png", "--inputs", "realistic", "-o", "c.html", "--metrics", "psnr_y")
+    assert done.code == 0, done.err
+    assert "inputs: realistic 1: cut to multiples of 4 px" in done.err
+    page = Page((here / "c.html").read_text())
+    assert page.tags.count("img") == 4
+    for text in ("50×25", "200×100", "bicubic", "truth", "inputs: realistic 1", "All images at full size"):
+        assert text in page.text.replace("\n", " ")
+    done = gantools("compare", "restore", "photo.png", "--inputs", "realistic", "-o", "r.html", "--metrics", "psnr")
+    assert done.code == 0, done.err
+    page = Page((here / "r.html").read_text())
+    assert page.tags.count("img") == 5 * 3
+    assert "photo.png, JPEG 15" in page.text
+
+
+def test_models_of_different_inputs_are_not_compared(gantools, small_images, here):
+    for words, said in (
+        (("srgan", "restore", "high"), "srgan and restore take different inputs"),
+        (("colorize", "high"), "only for models that enlarge or restore"),
+        (("srgan", "high", "--truth", "high"), "leave out --truth and --mask"),
+    ):
+        done = gantools("compare", *words, "--inputs", "realistic", "-o", "c.html", "--metrics", "psnr_y")
+        assert done.code == 2
+        assert said in done.err
+        assert not (here / "c.html").exists()

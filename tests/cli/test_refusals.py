@@ -137,6 +137,8 @@ eval srgan --data nowhere :: nowhere: no such folder
 eval srgam --data low :: did you mean "srgan"
 eval srgan --data low --metrics psnr_v :: unknown metric 'psnr_v'
 eval --pairs empty empty :: holds no images
+eval srgan data.scale=2 --data low --inputs realistic :: is a fixed chain: leave out data.scale=2
+eval srgan --data low --inputs real :: realistic
 eval srgan --data low --fail-under 28 :: a limit is METRIC=NUMBER
 eval srgan --data low --fail-under psnr=x :: a limit is METRIC=NUMBER
 eval srgan --data low --fail-under colorfulness=30 :: neither more nor less is better

@@ -58,5 +58,6 @@ def _report(found: ComparisonResult, asked: Asked) -> int:
         from gantools.cli.output import tables
 
         tables.print_metrics(found.evaluation.means(), found.evaluation.metrics)
+        console.message(f"inputs: {found.evaluation.inputs}")
     console.result(console.quoted(asked.output))
     return PARTLY_FAILED if found.failures else 0

@@ -69,11 +69,11 @@ def _measured(asked: Asked, update: Callable[[int, int], None]) -> Evaluation:
     from gantools import api
 
     if asked.pairs is not None:
-        of_model = (asked.model, asked.data, asked.export, asked.blend_with)
+        of_model = (asked.model, asked.data, asked.inputs, asked.export, asked.blend_with)
         if any(of_model) or asked.blend is not None or asked.scale_to != "auto":
             raise UsageError(
-                "--pairs compares two folders without a model: leave out the model, --data, --export, --scale-to "
-                "and --blend"
+                "--pairs compares two folders without a model: leave out the model, --data, --inputs, --export, "
+                "--scale-to and --blend"
             )
         return api.evaluate_pairs(*asked.pairs, asked, progress=update)
     if asked.model is None or asked.data is None:
