@@ -55,6 +55,15 @@ def test_what_lies_on_a_rough_surface_does_not_count():
     assert flat_texture(made, truth) == pytest.approx(1, abs=0.02)
 
 
+def test_the_flattest_part_is_taken_where_little_is_flat():
+    """A tenth of the image is a wall, the rest is rough and gets no texture of its own."""
+    truth = photo()
+    truth[:, 24:] = np.random.default_rng(2).integers(0, 255, truth[:, 24:].shape, np.uint8)
+    made = rounded(truth + worms(5))
+    made[:, 24:] = truth[:, 24:]
+    assert flat_texture(made, truth) > 1.5
+
+
 def test_an_area_of_one_colour_can_be_divided_by():
     truth = photo(grain=0)
     assert flat_texture(truth, truth) == 1
@@ -77,6 +86,11 @@ def test_stripes_are_a_lattice_and_periods_that_are_no_network_s_are_not():
     assert lattice(rounded(truth + worms(6))) < 1
     assert lattice(resize_bicubic(resize_bicubic(truth, scale=1 / 4), scale=4)) < 0.5
     assert lattice(np.full((64, 80, 3), 7, np.uint8)) == 0
+
+
+def test_edges_along_the_sides_are_no_lattice():
+    bars = np.random.default_rng(0).integers(0, 255, (1, 256, 1), np.uint8)
+    assert lattice(np.broadcast_to(bars, (192, 256, 3)).copy()) < 1.5
 
 
 def test_an_image_without_a_block_is_refused():
