@@ -151,7 +151,8 @@ class Srgan(Recipe["LowHigh", Generated]):
 
         high, low = (2, 3, crop_px, crop_px), (2, 3, crop_px // scale, crop_px // scale)
         shape_check.check_shapes("model.generator", self.generator, low, wanted=high)
-        shape_check.check_shapes("model.discriminator", self.discriminator, high)
+        if self.config.stages.adversarial is not None:
+            shape_check.check_shapes("model.discriminator", self.discriminator, high)
 
     def stages(self) -> Iterator[Stage]:
         generator = {"generator": self.generator}
