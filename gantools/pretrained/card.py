@@ -53,6 +53,7 @@ class Card(Options):
         (), "what was changed in the preset for an earlier training whose weights do not ship and this one began with"
     )
     blended: Blended | None = setting(None, "another training that the shipped weights were blended with")
+    default: bool = setting(False, "whether the recipe's name alone means these weights")
     starts_from: str | None = setting(None, "name of the weights that this training began with; --blend goes there")
     applied_at: Literal["trained", "native"] = setting(
         "native", "the size at which `gantools infer` applies them: that of the training images, or the image's own"

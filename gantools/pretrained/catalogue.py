@@ -56,9 +56,9 @@ def installed() -> list[Installed]:
 
 
 def find(name: str, also: Iterable[str] = ()) -> Installed:
-    """The weights called ``name``, else the first of the recipe ``name``; the user's own come before shipped ones.
+    """The weights called ``name``, else those of the recipe ``name``; the user's own come before shipped ones.
 
-    Of ``srgan/gan`` and ``srgan/psnr`` the first is thus what ``srgan`` means.
+    Of several weights of a recipe those are meant whose card says so, else the first by name.
 
     Raises UsageError with the nearest name, of what could ``also`` be meant too.
     """
@@ -66,10 +66,11 @@ def find(name: str, also: Iterable[str] = ()) -> Installed:
     for weights in known:
         if weights.name == name:
             return weights
-    recipes = {weights.name: card.recipe for weights in known if (card := weights.card()) is not None}
-    for weights in known:
-        if recipes.get(weights.name) == name:
-            return weights
+    cards = {weights: card for weights in known if (card := weights.card()) is not None}
+    recipes = {weights.name: card.recipe for weights, card in cards.items()}
+    of_recipe = [weights for weights, card in cards.items() if card.recipe == name]
+    if of_recipe:
+        return min(of_recipe, key=lambda weights: (weights.shipped, not cards[weights].default))
     near = did_you_mean(name, sorted({*recipes.values(), *(weights.name for weights in known), *also, *PUBLIC_WEIGHTS}))
     if name in PUBLIC_WEIGHTS:
         near = f"; `gantools weights fetch {name}` downloads them"

@@ -59,6 +59,15 @@ def test_weights_are_found_by_name_then_by_recipe_and_the_users_own_come_first(h
     assert catalogue.find("srgan").path == own
 
 
+def test_a_recipes_name_means_the_weights_whose_card_says_so_else_the_first(home):
+    shipped = {name: put(home / "shipped", name, CARD) for name in ("large-b", "large-c", "large-a")}
+    assert catalogue.find("srgan").path == shipped["large-a"]
+    put(home / "shipped", "large-c", {**CARD, "default": True})
+    assert catalogue.find("srgan").path == shipped["large-c"]
+    own = put(home / "home" / "weights", "own", CARD)
+    assert catalogue.find("srgan").path == own
+
+
 def test_feature_networks_and_unfinished_files_are_no_recipes_weights(home):
     for name in ("vgg16", ".gantools-ab12"):
         put(home / "home" / "weights", name)
