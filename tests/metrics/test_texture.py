@@ -88,6 +88,12 @@ def test_stripes_are_a_lattice_and_periods_that_are_no_network_s_are_not():
     assert lattice(np.full((64, 80, 3), 7, np.uint8)) == 0
 
 
+def test_what_rounding_makes_of_a_ramp_is_not_seen():
+    ramp = np.linspace(100, 109, 64)[None, :, None] + np.linspace(0, 6, 48)[:, None, None]
+    enlarged = resize_bicubic(np.repeat(rounded(ramp), 3, axis=2), scale=4)
+    assert lattice(enlarged) < 2
+
+
 def test_edges_along_the_sides_are_no_lattice():
     bars = np.random.default_rng(0).integers(0, 255, (1, 256, 1), np.uint8)
     assert lattice(np.broadcast_to(bars, (192, 256, 3)).copy()) < 1.5
