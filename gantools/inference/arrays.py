@@ -37,9 +37,9 @@ class LoadedModel:
         self.translator = translator
 
     @property
-    def scale(self) -> int:
+    def scale(self) -> float:
         """How many times as large as its input a result is."""
-        return self.translator.model.generator.scale
+        return self.translator.options.scale or self.translator.model.generator.scale
 
     @property
     def network(self) -> Any:

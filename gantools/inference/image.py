@@ -11,7 +11,7 @@ import numpy as np
 from gantools.images.image import Image, Pixels
 from gantools.images.ops import color
 from gantools.images.ops.masks import Mask, started
-from gantools.images.ops.resize import resize_bicubic
+from gantools.images.ops.resize import resize_bicubic, resized
 from gantools.images.ops.transparency import restore, spread
 from gantools.inference import inpainting
 from gantools.inference.model import Model
@@ -69,12 +69,17 @@ class ImageTranslator:
         gray = image.gray and self._stays_gray
         if self.model.generator.scale == 1 and self.options.alpha != "drop":
             restore(pixels, image)
-        return replace(
+        whole = replace(
             image,
             pixels=inpainting.without_colours(pixels) if gray else pixels,
             alpha=self._alpha(image),
             gray=gray or self.model.options.out_channels == 1,
         )
+        if self.options.scale is None:
+            return whole
+        height, width = (max(1, round(side * self.options.scale)) for side in (image.height, image.width))
+        alpha = None if whole.alpha is None else resized(whole.alpha, (height, width))
+        return replace(whole, pixels=resized(whole.pixels, (height, width)), alpha=alpha)
 
     def inpaint(self, image: Image, mask: Mask) -> Image:
         """Fill in what is missing from an image; every other sample stays as it is, and so do alpha and metadata.
@@ -114,13 +119,13 @@ class ImageTranslator:
         scale = self.model.generator.scale
         if image.alpha is None or self.options.alpha == "drop":
             return None
-        resized = image.alpha if scale == 1 else resize_bicubic(image.alpha[..., None], scale=scale)[..., 0]
+        enlarged = image.alpha if scale == 1 else resize_bicubic(image.alpha[..., None], scale=scale)[..., 0]
         if self.options.alpha == "keep":
-            return resized
+            return enlarged
         given, scaling = color.gray_to_rgb(image.alpha), Scaling.of(self.model.export, self.options.scale_to)
         made = color.gray(scaling.result(self._translate(scaling.seen(given)), given))
         clear = cv2.resize((image.alpha == 0).astype(np.uint8), made.shape[::-1], interpolation=cv2.INTER_NEAREST)
-        made[(clear == 1) & ((resized == 0) | (made <= _VEIL * np.iinfo(made.dtype).max))] = 0
+        made[(clear == 1) & ((enlarged == 0) | (made <= _VEIL * np.iinfo(made.dtype).max))] = 0
         return made
 
     @property

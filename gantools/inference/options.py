@@ -153,6 +153,10 @@ class InferOptions(CommandOptions):
     balance: Annotated[float, Option("--kernel: weight of smoothness in Wiener's filter.", min=0)] = 0.01
     iterations: Annotated[int, Option("--kernel: iterations of Richardson and Lucy.", min=1)] = 20
 
+    scale: Annotated[
+        float | None,
+        Option("How many times as large results are: shrunk from what the network makes [its own].", min=0.01),
+    ] = None
     scale_to: Annotated[
         ScaleTo,
         Option(

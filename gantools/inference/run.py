@@ -148,6 +148,7 @@ def _named(model: str | Path, options: InferOptions) -> tuple[Path | None, str, 
     recipe = find_weights.recipe_of(weights)
     find_weights.require_image_model(weights, options.network, model)
     find_weights.resolve_blend(weights, options.blend, options.blend_with)
+    _refuse_scale(weights, recipe, options)
     label = find_weights.label_of(model, blend=options.blend, blend_with=options.blend_with, network=options.network)
     if options.method is not None and find_weights.takes(weights, options.network) != "masked":
         raise UsageError(f"--method {options.method}: {recipe} takes whole images; it fills in no missing parts")
@@ -155,6 +156,15 @@ def _named(model: str | Path, options: InferOptions) -> tuple[Path | None, str, 
         _refuse_network_options(f"--method {options.method} fills in what is missing", options)
         weights = None
     return weights, recipe, label if options.method in (None, "model") else f"{label}-{options.method}"
+
+
+def _refuse_scale(weights: Path, recipe: str, options: InferOptions) -> None:
+    """Raise UsageError for results that are to be larger than the network makes them, or are no results but repairs."""
+    own = find_weights.scale_of(weights, options.network)
+    if options.scale is not None and find_weights.takes(weights, options.network) == "masked":
+        raise UsageError(f"--scale {options.scale:g}: {recipe} fills in what is missing; leave it out")
+    if options.scale is not None and options.scale > own:
+        raise UsageError(f"--scale {options.scale:g}: {recipe} makes images {own} times as large; give {own} at most")
 
 
 def open_weights(path: Path, options: InferOptions) -> tuple[Model, str | None]:
@@ -233,7 +243,7 @@ def _refuse_kernel(model: str | Path, options: InferOptions) -> None:
 def _refuse_network_options(what: str, options: InferOptions, *more: str) -> None:
     """Raise UsageError for options that only networks have."""
     named = {"source": "--from"}
-    own = (*more, "export", "direction", "blend", "blend_with", "source", "scale_to", "tta", "compile")
+    own = (*more, "export", "direction", "blend", "blend_with", "source", "scale", "scale_to", "tta", "compile")
     changed = [name for name in own if getattr(options, name) != getattr(DEFAULTS, name)]
     if changed:
         flags = ", ".join(named.get(name, f"--{name.replace('_', '-')}") for name in changed)

@@ -253,3 +253,28 @@ def test_outlines_are_drawn_at_the_training_size() -> None:
     seen = Scaling.of(weights.describe(path).exports["generator"], "auto", preparation).seen(photo)
     options = EdgeOptions.model_validate(weights.describe(path).about["config"]["data"]["edges"])
     np.testing.assert_array_equal(seen, outline(resized(photo, (64, 98)), options))
+
+
+@pytest.mark.parametrize(
+    ("scale", "size"), [(None, (64, 48)), (4, (64, 48)), (2, (32, 24)), (1.5, (24, 18)), (1, (16, 12))]
+)
+def test_results_are_shrunk_to_the_scale_that_is_asked_for(scale, size) -> None:
+    rgba = np.random.default_rng(0).integers(0, 256, (12, 16, 4), np.uint8)
+    enlarge, whole = api.load_model("srgan/psnr", scale=scale), api.load_model("srgan/psnr")
+    made = enlarge(rgba)
+    assert made.shape == (size[1], size[0], 4)
+    assert enlarge.scale == (scale or 4)
+    np.testing.assert_array_equal(made[..., :3], resized(np.ascontiguousarray(whole(rgba)[..., :3]), made.shape[:2]))
+
+
+@pytest.mark.parametrize(
+    ("model", "scale", "said"),
+    [
+        ("srgan/psnr", 5, "--scale 5: srgan makes images 4 times as large; give 4 at most"),
+        ("deblur", 2, "--scale 2: deblur makes images 1 times as large; give 1 at most"),
+        ("context_encoder", 0.5, r"--scale 0\.5: context_encoder fills in what is missing; leave it out"),
+    ],
+)
+def test_scales_that_a_model_cannot_make_are_refused(tmp_path: Path, model: str, scale: float, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        api.infer(model, str(tmp_path), scale=scale)
