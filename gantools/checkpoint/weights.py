@@ -69,7 +69,8 @@ class Export:
     pixels, so that thin lines stay. ``luminance``: ``made`` by the network, or ``kept`` from the input, of which
     the network sees a gray version, and which gets only its colours.
 
-    ``fill`` is what stands in the missing part of what is ``masked``: the ``mean`` colour, or ``telea``'s inpainting.
+    ``fill`` is what stands in the missing part of what is ``masked``: the ``mean`` colour, or OpenCV's inpainting
+    (``telea`` or ``ns``).
 
     What ``takes`` a ``latent`` makes images of ``image_px`` (height, width) from nothing, as ``latent`` says. A
     discriminator takes images that are ``judged``; it is kept for trainings that start from it.
@@ -88,7 +89,7 @@ class Export:
     applied_at: Literal["trained", "native"] = "native"
     shrunk_by: Literal["area", "darkest"] = "area"
     luminance: Literal["made", "kept"] = "made"
-    fill: Literal["mean", "telea"] = "mean"
+    fill: Literal["mean", "telea", "ns"] = "mean"
     latent: Latent | None = None
     image_px: tuple[int, int] | None = None
 

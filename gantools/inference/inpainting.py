@@ -101,13 +101,13 @@ def fill_by_mask(pixels: Pixels, mask: Mask, predict: Predict) -> Pixels:
 
 
 def fill_by_thickness(pixels: Pixels, mask: Mask, fill: Fill) -> Pixels:
-    """Fill thin parts by Telea's method and the others by ``fill``, which sees the thin ones filled.
+    """Fill thin parts by Navier-Stokes inpainting and the others by ``fill``, which sees the thin ones filled.
 
     A part is thin where no disc of more than ``THIN_PX`` radius lies within it.
     """
     thin = thin_parts(mask)
     thick, filled = mask & ~thin, pixels.copy()
-    filled[thin] = telea(pixels, mask)[thin]
+    filled[thin] = navier_stokes(pixels, mask)[thin]
     return fill(filled, thick) if thick.any() else filled
 
 

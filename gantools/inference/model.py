@@ -208,7 +208,7 @@ def _require_description(network: nn.Module, kind: str, export: Export, path: Pa
         "applied_at": ("trained", "native"),
         "shrunk_by": ("area", "darkest"),
         "luminance": ("made", "kept"),
-        "fill": ("mean", "telea"),
+        "fill": ("mean", "telea", "ns"),
     }
     for name, words in known.items():
         if getattr(export, name) not in words:

@@ -147,7 +147,7 @@ class InferOptions(CommandOptions):
         Method | None,
         Option(
             "What fills missing parts: model (the default), telea or ns (OpenCV's inpainting, without a network), or "
-            "auto: telea for thin parts, model for thick ones. With --kernel: wiener (the default) or richardson_lucy."
+            "auto: ns for thin parts, model for thick ones. With --kernel: wiener (the default) or richardson_lucy."
         ),
     ] = None
     balance: Annotated[float, Option("--kernel: weight of smoothness in Wiener's filter.", min=0)] = 0.01

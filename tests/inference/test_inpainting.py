@@ -314,7 +314,7 @@ def test_opencvs_methods_keep_gray_alpha_and_metadata(full: Path, tmp_path: Path
     np.testing.assert_array_equal(after.pixels, navier_stokes(erased.pixels, hole))
 
 
-def test_auto_takes_telea_for_thin_parts_and_the_network_for_thick_ones(full: Path) -> None:
+def test_auto_takes_navier_stokes_for_thin_parts_and_the_network_for_thick_ones(full: Path) -> None:
     pixels, thick = samples(100, 80), square_hole(100, 80, 20, 50, 60)
     thin = np.zeros_like(thick)
     thin[10:16, 5:95] = True
@@ -323,11 +323,11 @@ def test_auto_takes_telea_for_thin_parts_and_the_network_for_thick_ones(full: Pa
     np.testing.assert_array_equal(inpainting.thin_parts(thin | thick), thin)
     network = ImageTranslator(opened(full), InferOptions(method="model"))
     auto = ImageTranslator(opened(full), InferOptions(method="auto")).inpaint(Image(pixels), thin | thick).pixels
-    np.testing.assert_array_equal(auto[thin], telea(pixels, thin | thick)[thin])
+    np.testing.assert_array_equal(auto[thin], navier_stokes(pixels, thin | thick)[thin])
     repaired = np.where(thin[..., None], auto, pixels)
     np.testing.assert_array_equal(auto, network.inpaint(Image(repaired), thick).pixels)
     only_thin = ImageTranslator(opened(full), InferOptions(method="auto")).inpaint(Image(pixels), thin).pixels
-    np.testing.assert_array_equal(only_thin, telea(pixels, thin))
+    np.testing.assert_array_equal(only_thin, navier_stokes(pixels, thin))
 
 
 def test_methods_that_do_not_fit(full: Path, identity: Path, tmp_path: Path) -> None:

@@ -166,9 +166,9 @@ class MaskedData(DataOptions):
 
     name: Literal["masked"] = "masked"
     mask: MaskOptions = setting(CenterMask(), "what is missing")
-    fill: Literal["mean", "telea"] = setting(
+    fill: Literal["mean", "telea", "ns"] = setting(
         "mean",
-        "what the network sees in missing pixels: mean, the mean colour of ImageNet | telea, OpenCV's inpainting",
+        "what the network sees in missing pixels: mean, the mean colour of ImageNet | telea or ns, OpenCV's inpainting",
         paper="mean",
         source="mean",
     )

@@ -18,8 +18,8 @@ MEAN_RGB = (117, 104, 123)
 
 INPAINTING_RADIUS_PX = 3
 
-Fill: TypeAlias = Literal["mean", "telea"]
-"""What stands in missing pixels when a network sees an image: the mean colour, or Telea's inpainting."""
+Fill: TypeAlias = Literal["mean", "telea", "ns"]
+"""What stands in missing pixels when a network sees an image: the mean colour, or OpenCV's inpainting."""
 
 
 def mask_of(image: Image) -> Mask:
@@ -68,7 +68,7 @@ def navier_stokes(pixels: Pixels, mask: Mask) -> Pixels:
 
 def started(pixels: Pixels, mask: Mask, fill: Fill) -> Pixels:
     """What a network sees of an image, whatever its missing pixels hold: see ``Fill``. Shapes: as ``telea``."""
-    return telea(pixels, mask) if fill == "telea" else mean_filled(pixels, mask)
+    return {"mean": mean_filled, "telea": telea, "ns": navier_stokes}[fill](pixels, mask)
 
 
 def _inpainted(pixels: Pixels, mask: Mask, flag: int) -> Pixels:
