@@ -118,7 +118,7 @@ def test_first_weights_are_narrow_normals(spec, overrides, names):
         ("stylegan2/paper-512", 64, 8, 2.5e-3, 0.5, 20, 8),
         ("stylegan2/paper-1024", 32, 4, 2e-3, 2, 10, 8),
         ("stylegan2/auto", 16, 4, 2.5e-3, 0.0002 * 256**2 / 16, 5, 2),
-        ("stylegan2/shoes-32", 16, 4, 2.5e-3, 0.0002 * 32**2 / 16, 2, 2),
+        ("stylegan2/shoes-32", 16, 4, 2.5e-3, 0.0002 * 32**2 / 16, 2, 8),
     ],
 )
 def test_stylegan2_has_the_numbers_of_nvidias_configurations(spec, images, group, lr, gamma, ema_kimg, layers):

@@ -76,11 +76,14 @@ def draw(rng: np.random.Generator, side_px: int) -> npt.NDArray[np.uint8]:
     """One shoe. Shapes: (side_px, side_px, 3) uint8."""
     kind = str(rng.choice(KINDS, p=[0.42, 0.16, 0.16, 0.14, 0.12]))
     last = _last(kind, rng)
-    return _drawn(kind, last, _scheme(rng), side_px, rng)
+    return _facing(_drawn(kind, last, _scheme(rng), side_px, rng), rng)
 
 
 def draw_described(rng: np.random.Generator, side_px: int) -> tuple[npt.NDArray[np.uint8], Attributes]:
-    """One shoe whose colours have names, and its attributes. All kinds and colours are equally frequent."""
+    """One shoe whose colours have names, and its attributes. All kinds and colours are equally frequent.
+
+    All face one way, as in a catalogue: heels to the left. So an attribute is seen at the same place in all of them.
+    """
     kind, main, accent = (str(rng.choice(names)) for names in (KINDS, list(NAMED_COLOURS), list(NAMED_COLOURS)))
     sole = str(rng.choice(list(SOLES)))
     last = _last(kind, rng)
@@ -108,7 +111,7 @@ def _drawn(
         _laces(canvas, last, upper, colours, rng)
     else:
         _trim(canvas, last, upper, colours)
-    return _facing(_centred(canvas.finish()), rng)
+    return _centred(canvas.finish())
 
 
 def _last(kind: str, rng: np.random.Generator) -> Last:
