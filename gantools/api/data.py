@@ -53,14 +53,14 @@ def inspect_data(
 
 def distill_data(
     settings: Settings,
-    teacher: str | Path,
+    teacher: str | Path | None,
     output: str | Path,
     *,
     count: int = 1000,
     device: str = "auto",
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> int:
-    """Write training samples of ``settings`` and what ``teacher`` (any model) makes of them; how many were new.
+    """Write training samples of ``settings`` and what ``teacher`` (any model, or none) makes of them; how many are new.
 
     A folder that was begun with the same teacher and settings goes on. Training takes it as ``data.dir``.
     Raises UsageError (ConfigError, DataError, ModelFileError).
@@ -71,9 +71,9 @@ def distill_data(
     from gantools.inference import find_weights
 
     samples = settings.recipe.dataset(settings.config, "training")
-    model = load_model(teacher, device=device, fast=True)
+    model = load_model(teacher, device=device, fast=True) if teacher else None
     about = {
-        "teacher": find_weights.identity(find_weights.resolve(teacher)),
+        "teacher": find_weights.identity(find_weights.resolve(teacher)) if teacher else None,
         "data": dataset.fingerprint(samples),
         "seed": settings.config.seed,
         "settings": settings.config.data.model_dump(mode="json", exclude={"dir", "validation_dir"}),

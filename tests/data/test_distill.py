@@ -92,6 +92,17 @@ def test_targets_are_the_teachers_in_the_share_that_is_given(photos: Path, tmp_p
     assert taught / 60 == pytest.approx(share, abs=0.15)
 
 
+def test_samples_without_a_teacher_are_learned_from_their_originals_beside_those_with_one(photos, tmp_path) -> None:
+    write(photos, tmp_path / "taught", 4)
+    write(photos, tmp_path / "plain", 4, teach=None, about={**ABOUT, "teacher": None})
+    assert not (tmp_path / "plain" / "teacher").exists()
+    dataset = open_distillable(resolution(tmp_path / "taught", tmp_path / "plain"), "training", seed=0)
+    assert len(dataset) == 8
+    assert [teacher["file"] for teacher in dataset.teachers] == ["teacher.pth"]
+    taught = [np.array_equal(high, negative(low)) for low, high, _ in (dataset[SampleKey(0, i)] for i in range(8))]
+    assert sum(taught) == 4
+
+
 def test_validation_compares_whole_samples_with_the_originals(photos: Path, tmp_path: Path) -> None:
     write(photos, tmp_path / "out", 5)
     dataset = open_distillable(resolution(tmp_path / "out", validation_share=0.4), "validation", seed=0)
@@ -131,7 +142,7 @@ def test_the_teacher_and_its_licence_are_known_to_what_was_trained(photos: Path,
     assert manifest["teacher"]["file"] == "teacher.safetensors"
     manifest["teacher"]["licence"] = "BSD-3-Clause"
     (tmp_path / "out" / distilled.MANIFEST).write_text(json.dumps(manifest))
-    quick = ["model.perceptual=null", "stages.adversarial.steps=1", "data.batch_images=2", "data.validation_share=0.25"]
+    quick = ["model.perceptual=null", "stages.content.steps=1", "data.batch_images=2", "data.validation_share=0.25"]
     settings = api.configure("srgan/real", data=[str(tmp_path / "out")], overrides=[*small, *quick])
     api.train(settings, run_dir=str(tmp_path / "run"), device="cpu")
     trained = tmp_path / "run" / "weights" / "last.safetensors"

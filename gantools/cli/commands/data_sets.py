@@ -136,8 +136,11 @@ def inspect(
 def distill(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE[/PRESET]", help="Whose inputs are made.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the samples.")],
-    teacher: Annotated[str, typer.Option(metavar="MODEL", help="Weights, a run, or another code's file.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Weights, a run, another code's file; without it originals."),
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="Take the settings from this file.")] = None,
     data: Annotated[list[str] | None, typer.Option("--data", metavar="DIR", help="Folder (may be repeated).")] = None,
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Samples in the folder at the end.")] = 1000,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,9 @@ def made_by_distill(options: DistillableData) -> bool:
 class DistilledDataset(Dataset):
     """Random crops for training, whole samples for validation; small and large ones, or of one size.
 
-    The target is the teacher's result in ``teacher_share`` of the training samples, else the original. So the expected
-    loss is the sum of both losses with these weights (Hinton 2015, arXiv 1503.02531). Validation compares with the
+    The target is the teacher's result in ``teacher_share`` of the training samples that have one, else the original.
+    So the expected loss is the sum of both losses with these weights (Hinton 2015, arXiv 1503.02531). Validation
+    compares with the
     original.
     """
 
@@ -50,35 +52,41 @@ class DistilledDataset(Dataset):
         self.makes_larger = options.name == "resolution"
         self.batch: type[Batch] = LowHigh if self.makes_larger else Restoration  # type: ignore[misc]
         manifests = [json.loads((folder / MANIFEST).read_text()) for folder in folders(options)]
-        self.teachers = [manifest["teacher"] for manifest in manifests]
+        self.teachers = [manifest["teacher"] for manifest in manifests if manifest["teacher"]]
 
     def find(self, split: Split) -> Layout:
         return gather(self.options, split, find_distilled)
 
     def load(self, index: int) -> Images:
-        """Input, original and the teacher's result."""
+        """Input, original and, where there was a teacher, its result."""
         return tuple(reader.read_rgb8(file) for file in self.items[index].files)
 
     def sample(self, images: Images, name: str, rng: np.random.Generator) -> SuperResolutionSample | RestorationSample:
-        given, truth, taught = images
+        given, truth, *taught = images
         options = self.options
         if self.training:
-            target = taught if rng.random() < options.teacher_share else truth
+            target = taught[0] if taught and rng.random() < options.teacher_share else truth
             given, truth = _crop(given, target, options.crop_px, rng)
             given, truth = transforms.random_position((given, truth), rng, flip=options.flip, rotate=True)
         return (SuperResolutionSample if self.makes_larger else RestorationSample)(given, truth, name)
 
     def describe(self) -> str:
         names = sorted({teacher["file"] for teacher in self.teachers})
-        return f"{self.layout.describe()}, teacher: {', '.join(names)}"
+        return f"{self.layout.describe()}, teacher: {', '.join(names) or 'none'}"
 
 
 def find_distilled(folder: Path) -> Layout:
     """The whole samples of a folder that ``data distill`` writes, or wrote. Raises DataError for none."""
-    teachers = search.image_files(folder / SIDES[-1])
+    sides = sides_of(json.loads((folder / MANIFEST).read_text()))
+    last = search.image_files(folder / sides[-1])
     return Layout(
-        "distilled", tuple(Item(path.stem, tuple(folder / side / path.name for side in SIDES)) for path in teachers)
+        "distilled", tuple(Item(path.stem, tuple(folder / side / path.name for side in sides)) for path in last)
     )
+
+
+def sides_of(manifest: Mapping[str, Any]) -> Sequence[str]:
+    """The sub-folders with a file for each sample; the last one's is written last."""
+    return SIDES if manifest["teacher"] else SIDES[:-1]
 
 
 def _crop(given: Any, target: Any, crop_px: int, rng: np.random.Generator) -> Images:

@@ -21,7 +21,7 @@ from gantools.images.ops.resize import resize_bicubic
 def distill(
     dataset: Dataset,
     seed: int,
-    teach: Callable[[Pixels], Pixels],
+    teach: Callable[[Pixels], Pixels] | None,
     about: Mapping[str, Any],
     output: Path,
     count: int,
@@ -29,7 +29,8 @@ def distill(
 ) -> int:
     """Write the first ``count`` samples of a training with this seed, and the teacher's results; how many were new.
 
-    ``teach``: uint8 [h, w, 3] → [H, W, 3]; what is larger than the original is shrunk to its size by bicubic.
+    ``teach``, None for samples that are learned from their originals: uint8 [h, w, 3] → [H, W, 3]; what is larger than
+    the original is shrunk to its size by bicubic.
     Samples that are there stay: an interrupted call goes on, a larger count adds. ``about`` describes teacher and data.
     Raises UsageError where ``output`` was made in another way.
     """
@@ -37,17 +38,20 @@ def distill(
     sampler = EndlessSampler(len(dataset), seed)
     new = 0
     for number in range(count):
-        files = [output / side / f"{number:06d}.png" for side in distilled.SIDES]
+        files = [output / side / f"{number:06d}.png" for side in distilled.sides_of(about)]
         if not files[-1].is_file():
             given, truth, *_ = read_or_replace(dataset, sampler.key(number))[0]
-            taught = teach(given)
-            if taught.shape != truth.shape:
-                taught = resize_bicubic(taught, size=truth.shape[:2])
-            for file, pixels in zip(files, (given, truth, taught), strict=True):  # the teacher's last: it is the proof
+            images = [given, truth, *([_taught(teach, given, truth)] if teach else [])]
+            for file, pixels in zip(files, images, strict=True):  # the last one is the proof that all are there
                 writer.write(Image(pixels), file)
             new += 1
         progress(number + 1, count)
     return new
+
+
+def _taught(teach: Callable[[Pixels], Pixels], given: Pixels, truth: Pixels) -> Pixels:
+    made = teach(given)
+    return made if made.shape == truth.shape else resize_bicubic(made, size=truth.shape[:2])
 
 
 def _begin(output: Path, about: dict[str, Any]) -> None:
@@ -61,6 +65,6 @@ def _begin(output: Path, about: dict[str, Any]) -> None:
         return
     if output.exists() and any(output.iterdir()):
         raise UsageError(f"-o '{output}': exists and is no folder of `data distill`; name a new one")
-    for side in distilled.SIDES:
+    for side in distilled.sides_of(about):
         (output / side).mkdir(parents=True, exist_ok=True)
     write_json(manifest, about)
