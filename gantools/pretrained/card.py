@@ -32,7 +32,28 @@ class Measured(Options):
     data: str = setting(..., "the images it was measured on, none of them trained on")
     protocol: str = setting(..., "how: down-scaling, border, colour channel, precision")
     settings: tuple[str, ...] = setting((), "settings of `gantools eval` besides the data, as KEY=VALUE")
+    inputs: Literal["realistic"] | None = setting(None, "what `gantools eval --inputs` was given")
+    row: str = setting("model", "the row of its table")
     baselines: dict[str, float] = setting({}, "the same metric of simpler methods: bicubic")
+
+
+class Samples(Options):
+    """Samples that `gantools data distill` wrote, and weights learnt from."""
+
+    sets: tuple[str, ...] = setting(..., "names of the card's sets that they were cut from", min_length=1)
+    count: int = setting(..., "how many", ge=1)
+    settings: tuple[str, ...] = setting((), "what was changed in the preset for them, as KEY=VALUE")
+    taught: bool = setting(True, "whether the teacher's results are learned, or the originals")
+
+
+class Teacher(Options):
+    """Whose results weights learnt."""
+
+    file: str = setting(..., "name of the weights")
+    sha256: str = setting(..., "of the weights file")
+    licence: str = setting(..., "licence of the weights")
+    source: str = setting(..., "where they come from")
+    samples: tuple[Samples, ...] = setting(..., "what it was asked", min_length=1)
 
 
 class Blended(Options):
@@ -52,6 +73,7 @@ class Card(Options):
     pretraining: tuple[str, ...] = setting(
         (), "what was changed in the preset for an earlier training whose weights do not ship and this one began with"
     )
+    teacher: Teacher | None = setting(None, "whose results they learnt, where they are distilled")
     blended: Blended | None = setting(None, "another training that the shipped weights were blended with")
     default: bool = setting(False, "whether the recipe's name alone means these weights")
     starts_from: str | None = setting(None, "name of the weights that this training began with; --blend goes there")

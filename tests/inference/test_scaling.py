@@ -191,6 +191,7 @@ SHIPPED = {
     "restore": ("native", 128, "area", "made"),
     "srgan/gan": ("native", None, "area", "made"),
     "srgan/psnr": ("native", None, "area", "made"),
+    "srgan/real": ("native", None, "area", "made"),
 }
 NEW = [
     ("pix2pix/shoes-64", [], ("trained", 64, "darkest", "made")),

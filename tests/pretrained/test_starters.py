@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,19 @@ def test_what_was_trained_before_is_trained_before():
 def test_photos_must_be_given():
     done = run("srgan/gan")
     assert (done.returncode, "--data: give the folders" in done.stderr) == (2, True)
+
+
+def test_what_a_teacher_taught_is_distilled_before():
+    lines = [
+        shlex.split(line) for line in run("srgan/real", "--list").stdout.splitlines() if line.startswith("gantools")
+    ]
+    distilled = [words for words in lines if words[1:3] == ["data", "distill"]]
+    assert [("--teacher" in words) for words in distilled] == [True, False, True, True]
+    trained = [words for words in lines if words[1] == "train"]
+    folders = [words[words.index("-o") + 1] for words in distilled]
+    for words in trained:
+        assert [word for before, word in pairwise(words) if before == "--data"] == folders
+    first = trained[0][trained[0].index("--run-dir") + 1]
+    assert trained[1][trained[1].index("--init-from") + 1] == f"{first}/weights/last.safetensors"
+    done = run("srgan/real", "--data", "photos")
+    assert (done.returncode, "give 4 folders, in the order of these sets, and the teacher" in done.stderr) == (2, True)
