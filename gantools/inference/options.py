@@ -20,8 +20,8 @@ Method: TypeAlias = Literal["model", "telea", "ns", "auto", "wiener", "richardso
 FILLING = ("model", "telea", "ns", "auto")
 """Methods of filling what is missing; the others undo a blur."""
 WITHOUT_NETWORK = ("telea", "ns")
-Shard: TypeAlias = tuple[int, int]
-"""The I-th of N equal parts of the inputs, counted from 1."""
+Shard: TypeAlias = tuple[int, int] | Literal["auto"]
+"""The I-th of N equal parts of the inputs, counted from 1; auto: the one that a scheduler has given this process."""
 
 CENTER = "center"
 """The mask that is a square in the middle."""
@@ -48,9 +48,11 @@ def parse_scale_to(text: str) -> ScaleTo:
 
 def parse_shard(text: str) -> Shard:
     """Read ``2/8`` as (2, 8). Raises UsageError."""
+    if text == "auto":
+        return "auto"
     found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise UsageError(f"--shard {text}: give I/N, the I-th of N parts, such as 1/4 … 4/4")
+        raise UsageError(f"--shard {text}: give I/N, the I-th of N parts, such as 1/4 … 4/4, or auto")
     return int(found[1]), int(found[2])
 
 
@@ -82,9 +84,14 @@ class InferOptions(CommandOptions):
     overwrite: Annotated[bool, Option("Replace existing results.")] = False
     fail_fast: Annotated[bool, Option("Stop at the first failure.")] = False
     shard: Annotated[
-        Shard | None, Option("Only the I-th of N parts of the inputs; the parts are always the same.", metavar="I/N",
-                             parse=parse_shard)
-    ] = None  # fmt: skip
+        Shard | None,
+        Option(
+            "Only the I-th of N parts of the inputs; the parts are always the same. auto: the part that torchrun, "
+            "Slurm, Kubernetes or GNU parallel has given this process.",
+            metavar="I/N|auto",
+            parse=parse_shard,
+        ),
+    ] = None
     dry_run: Annotated[bool, Option("Only print what would be written.", "-n --dry-run")] = False
 
     format: Annotated[Literal["keep", "png", "jpg", "webp", "tif"], Option("Format of the results.")] = "keep"

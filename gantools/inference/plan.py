@@ -13,9 +13,11 @@ from gantools.jobs.plan import Job, placed
 def plan(inputs: Sequence[str], label: str, options: InferOptions) -> tuple[Job, ...]:
     """Settle the output of every image in ``inputs`` (files, folders, or ``-``), as ``placed`` finds its place.
 
-    ``shard`` (I, N) keeps the I-th of every N jobs; what would collide is looked for among all of them.
+    ``shard`` (I, N; auto is resolved before) keeps the I-th of every N jobs; what would collide is looked for among
+    all of them.
     Raises UsageError: something is missing, two outputs are one, an output is an input or exists.
     """
+    assert options.shard != "auto"
     format = None if options.format == "keep" else options.format
     jobs = placed(inputs, label, options.output, format, recursive=options.recursive, listed=options.listed)
     own = jobs if options.shard is None else jobs[options.shard[0] - 1 :: options.shard[1]]

@@ -17,6 +17,7 @@ from gantools.inference import find_weights
 from gantools.inference.options import CENTER, DEFAULTS, FILLING, WITHOUT_NETWORK, InferOptions
 from gantools.inference.plan import plan
 from gantools.jobs.plan import Job
+from gantools.jobs.scheduled import own_part
 
 if TYPE_CHECKING:
     from gantools.images.image import Image, Pixels
@@ -39,6 +40,7 @@ class Run:
     recipe: str
     jobs: tuple[Job, ...]
     options: InferOptions
+    notes: tuple[str, ...] = ()
 
     @property
     def has_work(self) -> bool:
@@ -49,6 +51,8 @@ class Run:
     def facts(self) -> dict[str, str]:
         """What the run is done with."""
         facts, method = {"recipe": self.recipe}, self.options.method
+        if isinstance(self.options.shard, tuple):
+            facts["shard"] = "/".join(map(str, self.options.shard))
         if self.options.kernel is not None:
             facts, method = {**facts, "kernel": str(self.options.kernel)}, method or "wiener"
         elif self.weights is not None:
@@ -64,7 +68,8 @@ class Run:
         from gantools.inference.pipeline.results import Results, run_pipeline
         from gantools.jobs.result import untouched
 
-        notes = _about_weights(self.weights, self.recipe, self.options) if self.weights is not None else []
+        weights = _about_weights(self.weights, self.recipe, self.options) if self.weights is not None else []
+        notes = [*self.notes, *weights]
         files.remove_abandoned({job.output.parent for job in self.jobs if job.output is not None})
         if not self.has_work:
             return Results(self.jobs, iter([untouched(job) for job in self.jobs]), None, self.facts, notes)
@@ -107,7 +112,7 @@ class Run:
         from gantools.inference.pipeline.results import Results
 
         scale = 1 if self.weights is None else find_weights.scale_of(self.weights, self.options.network)
-        return Results(self.jobs, iter(dry_run(self.jobs, scale, self.options)), None, self.facts)
+        return Results(self.jobs, iter(dry_run(self.jobs, scale, self.options)), None, self.facts, self.notes)
 
     def estimate(self) -> str | None:
         """One line about the memory and time that ``start`` would take, from a trial; None where nothing is to be done.
@@ -126,6 +131,8 @@ def plan_run(model: str | Path, inputs: Name | Iterable[Name], options: InferOpt
     """Find the weights and plan every output. Raises UsageError for all that can be known to be wrong without torch."""
     names = [os.fspath(each) for each in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
     _refuse_method(options)
+    part = own_part() if options.shard == "auto" else None
+    options = options if part is None else replace(options, shard=part.shard)
     if options.kernel is not None:
         _refuse_kernel(model, options)
         weights, recipe, label = None, "deblur", f"deblur-{options.method or 'wiener'}"
@@ -138,7 +145,7 @@ def plan_run(model: str | Path, inputs: Name | Iterable[Name], options: InferOpt
     mask = options.mask
     if mask is not None and mask != CENTER and not os.path.exists(mask):
         raise UsageError(f"--mask {mask!r}: no such file or folder; give a mask image, a folder of them, or {CENTER}")
-    return Run(weights, recipe, jobs, options)
+    return Run(weights, recipe, jobs, options, () if part is None else (str(part),))
 
 
 def _named(model: str | Path, options: InferOptions) -> tuple[Path | None, str, str]:

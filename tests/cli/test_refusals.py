@@ -94,6 +94,7 @@ infer doubling.safetensors - --files-from - :: both want standard input
 infer doubling.safetensors in.png -0 :: give --files-from
 infer doubling.safetensors --files-from gone :: --files-from 'gone': cannot be read
 infer doubling.safetensors in.png --shard 3/2 :: --shard 3/2: give I/N
+infer doubling.safetensors in.png --shard auto :: --shard auto: no scheduler's variables are set: RANK and WORLD_SIZE
 infer doubling.safetensors in.png --shard 0/2 :: --shard 0/2: give I/N
 infer doubling.safetensors in.png --tile big :: --tile big: give auto or a number
 infer doubling.safetensors in.png --batch 0 :: --batch 0: give auto or a number

@@ -89,6 +89,24 @@ def test_shares_and_stopping_from_python(doubling: Path, photo: Path) -> None:
     assert next(results, None) is None, "what is closed gives nothing more"
 
 
+def test_the_share_that_a_scheduler_gives(doubling: Path, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        photo.with_name(f"{number}.png").write_bytes(photo.read_bytes())
+    photo.unlink()
+    given = {"output": photo.parent / "out", "shard": "auto", "device": "cpu"}
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
+    with pytest.raises(UsageError, match="GANTOOLS_SHARDS"):
+        infer(doubling, photo.parent, **given)
+    monkeypatch.setenv("GANTOOLS_SHARDS", "2")
+    for dry_run in (True, False):
+        with infer(doubling, photo.parent, dry_run=dry_run, **given) as results:
+            assert "shard 2/2, from JOB_COMPLETION_INDEX=1, GANTOOLS_SHARDS=2" in results.notes
+            assert [Path(result.input).name for result in results] == ["1.png"]
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "4")
+    monkeypatch.setenv("GANTOOLS_SHARDS", "5")
+    assert list(infer(doubling, photo.parent, **given)) == [], "more processes than images: this one has none"
+
+
 def test_outlines_of_photos_are_drawn_for_a_model_that_learned_from_drawings(photo: Path) -> None:
     drawn, plain = (
         infer("pix2pix", photo, source=source, output=photo.with_name(f"{source}.png"), device="cpu")
