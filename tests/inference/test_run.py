@@ -98,8 +98,8 @@ def test_the_share_that_a_scheduler_gives(doubling: Path, photo: Path, monkeypat
     with pytest.raises(UsageError, match="GANTOOLS_SHARDS"):
         infer(doubling, photo.parent, **given)
     monkeypatch.setenv("GANTOOLS_SHARDS", "2")
-    for dry_run in (True, False):
-        with infer(doubling, photo.parent, dry_run=dry_run, **given) as results:
+    for dry in (True, False):
+        with infer(doubling, photo.parent, dry_run=dry, **given) as results:
             assert "shard 2/2, from JOB_COMPLETION_INDEX=1, GANTOOLS_SHARDS=2" in results.notes
             assert [Path(result.input).name for result in results] == ["1.png"]
     monkeypatch.setenv("JOB_COMPLETION_INDEX", "4")
