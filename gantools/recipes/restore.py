@@ -182,7 +182,8 @@ class Restore(Recipe["Restoration", Generated]):
 
         shape = (2, 3, crop_px, crop_px)
         shape_check.check_shapes("model.generator", self.generator, shape, wanted=shape)
-        shape_check.check_shapes("model.critic", self.critic, shape)
+        if self.config.stages.critic_pretraining is not None or self.config.stages.adversarial is not None:
+            shape_check.check_shapes("model.critic", self.critic, shape)
 
     def _start_encoder(self) -> None:
         from gantools.models.encoders import load_encoder_weights  # needs torch

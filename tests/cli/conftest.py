@@ -96,6 +96,7 @@ _PRESETS = {
     "context_encoder/photos-128": "model.generator.channels=[4,4] model.generator.scale_blocks=[1,1] model.focus_px=16 "
     + _FEATURES.format("features.1"),
     "deblur/compact": "model.generator.channels=[4,4] model.generator.scale_blocks=[1,1] stages.content.steps=2",
+    "deblur/photos": "model.generator.channels=[4,4] model.generator.scale_blocks=[1,1] stages.content.steps=2",
     "deblur/fpn": _DEBLURRING + "model.generator.blocks=0 model.generator.pyramid_channels=4 "
     "model.generator.head_channels=4 model.full_discriminator.base_channels=2 model.full_discriminator.downs=2",
     "deblur/motion": _DEBLURRING + "model.generator.blocks=1",
@@ -103,6 +104,13 @@ _PRESETS = {
     "srgan/compact": _FEATURES.format("features.1"),
     "srgan/mse": "model.discriminator.crop_px=32",
     "srgan/paper": "model.discriminator.crop_px=32 " + _FEATURES.format("relu1_1"),
+}
+# Presets without a discriminator, or another network than their recipe's others.
+_ALONE = {
+    "restore/photos": "data.load_px=40 data.downscale=[1.0] data.crop_px=32 model.generator.channels=[4,4] "
+    "model.generator.scale_blocks=[1,1] stages.generator_pretraining.steps=2 " + _FEATURES.format("features.1"),
+    "srgan/real": "data.crop_px=32 model.generator.channels=4 model.generator.blocks=1 stages.content.steps=2 "
+    + _FEATURES.format("features.1"),
 }
 SMALL = {recipe: overrides.split() for recipe, overrides in _RECIPES.items()}
 SMALL_PRESET = {spec: overrides.split() for spec, overrides in _PRESETS.items()}
@@ -128,6 +136,8 @@ def small() -> Callable[[str], list[str]]:
 
     def overrides(spec: str) -> list[str]:
         shared = ["data.workers=0", "data.batch_images=2", "data.validation_share=0.25", "train.log_every_steps=1"]
+        if spec in _ALONE:
+            return [*shared, *_ALONE[spec].split()]
         return [*shared, *SMALL[spec.partition("/")[0]], *SMALL_PRESET.get(spec, [])]
 
     return overrides
