@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -21,6 +22,8 @@ def main() -> None:
             _write_out()
     else:
         code = _exit_code(_write_out)
+    # All is written: an interrupt of what libraries do at the end is not worth a traceback.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
     if code:
         sys.exit(code)
 
