@@ -83,10 +83,13 @@ def random_crop(images: tuple[Pixels, ...], side_px: int, rng: np.random.Generat
 
 
 def random_window(
-    photo: Pixels, side_px: int, margin_px: int, rng: np.random.Generator
-) -> tuple[Pixels, slice, slice]:  # fmt: skip
-    """A random square with up to ``margin_px`` of the photo around it, and the rows and columns of the square in it."""
-    top, left = (int(rng.integers(side - side_px + 1)) for side in photo.shape[:2])
+    photo: Pixels, side_px: int, margin_px: int, rng: np.random.Generator, step_px: int = 1
+) -> tuple[Pixels, slice, slice]:
+    """A random square with up to ``margin_px`` of the photo around it, and the rows and columns of the square in it.
+
+    It lies at multiples of ``step_px``.
+    """
+    top, left = (int(rng.integers((side - side_px) // step_px + 1)) * step_px for side in photo.shape[:2])
     above, before = max(0, top - margin_px), max(0, left - margin_px)
     window = photo[above : top + side_px + margin_px, before : left + side_px + margin_px]
     return window, slice(top - above, top - above + side_px), slice(left - before, left - before + side_px)

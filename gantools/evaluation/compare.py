@@ -166,14 +166,8 @@ def _compare_samples(
     models: Mapping[str, Path], output: Path, data: Path | None, options: CompareOptions
 ) -> ComparisonResult:
     """Models that start from noise, on the same seeds; ``data`` is a data set to measure them with."""
-    if (
-        options.mask
-        or options.metrics
-        or options.inputs
-        or options.feature_weights
-        or options.blends
-        or options.blend_with
-    ):
+    of_images = (options.mask, options.metrics, options.inputs, options.feature_weights)
+    if any((*of_images, options.blends, options.blend_with)):
         raise UsageError("models that start from noise: only --truth DIR (a data set), --most and --device apply")
     if data is not None:
         require_folder(data, "--truth")

@@ -280,8 +280,7 @@ class Restore(Recipe["Restoration", Generated]):
     def exports(self) -> Mapping[str, Export]:
         options, data = self.options.generator, self.config.data
         described = describe_generator("generator", self.generator, options, data.crop_px, data=data)
-        colors = any(one.name == "gray" for one in self.config.data.degradations)
-        return {"generator": replace(described, gray="color") if colors else described}
+        return {"generator": replace(described, gray="color") if self.loses_color else described}
 
     @classmethod
     def dataset(cls, config: RestoreConfig, split: Literal["training", "validation"]) -> Dataset:

@@ -154,8 +154,7 @@ def distill(
     """
     from gantools import api
 
-    own = [] if seed is None else [f"seed={seed}"]
-    settings = api.configure(recipe, config, data or (), [*(overrides or ()), *own])
+    settings = api.configure(recipe, config, data or (), _with_seed(overrides, seed))
     with progress("distill") as update:
         new = api.distill_data(settings, teacher, output, count=count, device=device, progress=update)
     if json_lines:
@@ -185,11 +184,15 @@ def preview(
     formats.format_of(output)
     if output.exists() and not overwrite:
         raise UsageError(f"exists already: {str(output)!r}; --overwrite replaces it")
-    own = [] if seed is None else [f"seed={seed}"]
-    settings = api.configure(recipe, config, data or (), [*(overrides or ()), *own])
+    settings = api.configure(recipe, config, data or (), _with_seed(overrides, seed))
     shown = api.preview_data(settings, output, split=split, count=count)
     if json_lines:
         console.result_json({"output": str(output), "data": shown})
     else:
         console.result(str(output))
         console.message(f"{split}: {shown}")
+
+
+def _with_seed(overrides: list[str] | None, seed: int | None) -> list[str]:
+    """Typed settings, and the seed where one is given, which wins."""
+    return [*(overrides or ()), *([] if seed is None else [f"seed={seed}"])]

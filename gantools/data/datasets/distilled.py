@@ -30,7 +30,7 @@ MANIFEST = "distilled.json"
 def made_by_distill(options: DistillableData) -> bool:
     """Whether every folder of a data set was written by ``data distill``. Raises DataError where only some were."""
     named = (options.dir,) if isinstance(options.dir, str) else options.dir or ()
-    found = [folder for name in named if (expanded(name) / MANIFEST).is_file() for folder in [name]]
+    found = [name for name in named if (expanded(name) / MANIFEST).is_file()]
     if found and len(found) < len(named):
         raise DataError(f"data.dir: '{found[0]}' was made by `data distill`, others were not; train on one kind")
     return bool(found)
@@ -41,8 +41,7 @@ class DistilledDataset(Dataset):
 
     The target is the teacher's result in ``teacher_share`` of the training samples that have one, else the original.
     So the expected loss is the sum of both losses with these weights (Hinton 2015, arXiv 1503.02531). Validation
-    compares with the
-    original.
+    compares with the original.
     """
 
     options: ResolutionData | RestorationData | BlurredData

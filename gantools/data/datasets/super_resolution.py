@@ -16,7 +16,7 @@ from gantools.data.folders.split import gather
 from gantools.data.loading.batches import LowHigh
 from gantools.data.loading.dataset import Dataset, Images
 from gantools.data.options.datasets import ResolutionData
-from gantools.data.options.degradations import single
+from gantools.data.options.degradations import includes
 from gantools.errors import ImageError
 from gantools.images.image import Pixels
 from gantools.images.io import reader
@@ -57,7 +57,7 @@ class SuperResolutionDataset(Dataset):
             return SuperResolutionSample(*resolution.whole_pair(photo, options.scale), name)
         margin_px = 2 * resolution.MARGIN_LOW_PX * options.scale
         photo = resolution.finer(photo, options.downscale, options.crop_px, margin_px, rng)
-        from_large = any(one.name == "input_size" for one in single(options.degradations))
+        from_large = includes(options.degradations, "input_size")
         shrink = partial(self._degraded, rng=rng) if from_large else None
         pair = resolution.crop_pair(photo, options.scale, options.crop_px, rng, shrink)
         low, high = transforms.random_position(pair, rng, flip=options.flip, rotate=options.rotate)

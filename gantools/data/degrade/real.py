@@ -102,9 +102,7 @@ def _side_px(between: tuple[int, int], rng: np.random.Generator) -> int:
     return int(rng.integers(between[0] // 2, between[1] // 2 + 1)) * 2 + 1
 
 
-def _squared_distances(
-    side_px: int, sigmas: npt.NDArray[np.float64], angle: float
-) -> npt.NDArray[np.float64]:  # fmt: skip
+def _squared_distances(side_px: int, sigmas: npt.NDArray[np.float64], angle: float) -> npt.NDArray[np.float64]:
     """From the middle of a kernel, in sigmas along two axes that are turned by ``angle``."""
     reach = side_px // 2
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]

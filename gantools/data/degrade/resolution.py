@@ -46,13 +46,11 @@ def crop_pair(
     """
     photo = transforms.at_least(photo, crop_px)
     height, width = (side // scale * scale for side in photo.shape[:2])
-    top, left = (int(rng.integers((side - crop_px) // scale + 1)) * scale for side in (height, width))
-    margin_px = MARGIN_LOW_PX * scale
-    above, before = max(0, top - margin_px), max(0, left - margin_px)
-    window = photo[above : min(height, top + crop_px + margin_px), before : min(width, left + crop_px + margin_px)]
+    whole = photo[:height, :width]
+    window, rows, columns = transforms.random_window(whole, crop_px, MARGIN_LOW_PX * scale, rng, step_px=scale)
     low = shrink(window) if shrink else resize.resize_bicubic(window, scale=1 / scale)
-    y, x, side = (top - above) // scale, (left - before) // scale, crop_px // scale
-    return low[y : y + side, x : x + side], photo[top : top + crop_px, left : left + crop_px]
+    small = (slice(part.start // scale, part.stop // scale) for part in (rows, columns))
+    return low[tuple(small)], window[rows, columns]
 
 
 def finer(photo: Pixels, factors: Sequence[float], side_px: int, margin_px: int, rng: np.random.Generator) -> Pixels:

@@ -186,9 +186,14 @@ def single(degradations: Sequence[Degradation]) -> Iterator[SingleDegradation]:
             yield degradation
 
 
+def includes(degradations: Sequence[Degradation], name: str) -> bool:
+    """Whether a degradation of this name is in a list, or in one that is drawn from."""
+    return any(one.name == name for one in single(degradations))
+
+
 def depends_on_whole(degradations: Sequence[Degradation]) -> bool:
     """Whether what is done to a part of a photo depends on the photo's size."""
-    return any(one.name == "low_resolution" for one in single(degradations))
+    return includes(degradations, "low_resolution")
 
 
 def require_ordered(degradations: Sequence[Degradation]) -> None:

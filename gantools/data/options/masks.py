@@ -117,10 +117,10 @@ class FileMask(Options):
     )
 
 
-DrawnMask: TypeAlias = Annotated[
-    CenterMask | RandomBlockMask | RandomRegionMask | ScratchesMask | RectanglesMask | BorderMask | TextMask,
-    Field(discriminator="name"),
-]
+_Drawn: TypeAlias = (
+    CenterMask | RandomBlockMask | RandomRegionMask | ScratchesMask | RectanglesMask | BorderMask | TextMask
+)
+DrawnMask: TypeAlias = Annotated[_Drawn, Field(discriminator="name")]
 """One kind of mask that is drawn."""
 
 
@@ -135,15 +135,4 @@ class MixedMask(Options):
     )
 
 
-MaskOptions: TypeAlias = Annotated[
-    CenterMask
-    | RandomBlockMask
-    | RandomRegionMask
-    | ScratchesMask
-    | RectanglesMask
-    | BorderMask
-    | TextMask
-    | MixedMask
-    | FileMask,
-    Field(discriminator="name"),
-]
+MaskOptions: TypeAlias = Annotated[_Drawn | MixedMask | FileMask, Field(discriminator="name")]

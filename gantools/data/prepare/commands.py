@@ -38,6 +38,7 @@ DegradationName = Literal[
     "resize",
     "missing",
 ]
+MaskName = Literal["center", "random_block", "random_region", "scratches", "rectangles", "border", "text", "mixed"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -169,7 +170,7 @@ class Mask(AtRandom):
     """Photos with a part missing, or the masks."""
 
     kind: Annotated[
-        Literal["center", "random_block", "random_region", "scratches", "rectangles", "border", "text", "mixed"] | None,
+        MaskName | None,
         Option("What is missing [random_region]."),
     ] = None
     alone: Annotated[bool, Option("Write the masks themselves: white is missing.")] = False

@@ -35,10 +35,9 @@ def distill(
     Raises UsageError where ``output`` was made in another way.
     """
     _begin(output, dict(about))
-    sampler = EndlessSampler(len(dataset), seed)
-    new = 0
+    sampler, sides, new = EndlessSampler(len(dataset), seed), distilled.sides_of(about), 0
     for number in range(count):
-        files = [output / side / f"{number:06d}.png" for side in distilled.sides_of(about)]
+        files = [output / side / f"{number:06d}.png" for side in sides]
         if not files[-1].is_file():
             given, truth, *_ = read_or_replace(dataset, sampler.key(number))[0]
             images = [given, truth, *([_taught(teach, given, truth)] if teach else [])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import model_validator
 
@@ -34,9 +34,7 @@ from gantools.data.options.masks import (
     ScratchesMask,
     TextMask,
 )
-from gantools.data.prepare.commands import DegradationName
-
-MaskName = Literal["center", "random_block", "random_region", "scratches", "rectangles", "border", "text", "mixed"]
+from gantools.data.prepare.commands import DegradationName, MaskName
 
 
 class CrappifyOptions(Options):
@@ -85,6 +83,5 @@ class MasksOptions(Options):
 
     def chosen(self) -> DrawnMask | MixedMask:
         """The settings of the chosen kind."""
-        drawn = (self.center, self.random_block, self.random_region, self.scratches, self.rectangles)
-        kinds = (*drawn, self.border, self.text, self.mixed)
-        return next(each for each in kinds if each.name == self.kind)
+        chosen: DrawnMask | MixedMask = getattr(self, self.kind)
+        return chosen

@@ -18,7 +18,7 @@ MEAN_RGB = (117, 104, 123)
 
 INPAINTING_RADIUS_PX = 3
 
-Fill: TypeAlias = Literal["mean", "telea", "ns"]
+Start: TypeAlias = Literal["mean", "telea", "ns"]
 """What stands in missing pixels when a network sees an image: the mean colour, or OpenCV's inpainting."""
 
 
@@ -66,8 +66,8 @@ def navier_stokes(pixels: Pixels, mask: Mask) -> Pixels:
     return _inpainted(pixels, mask, cv2.INPAINT_NS)
 
 
-def started(pixels: Pixels, mask: Mask, fill: Fill) -> Pixels:
-    """What a network sees of an image, whatever its missing pixels hold: see ``Fill``. Shapes: as ``telea``."""
+def started(pixels: Pixels, mask: Mask, fill: Start) -> Pixels:
+    """What a network sees of an image, whatever its missing pixels hold: see ``Start``. Shapes: as ``telea``."""
     return {"mean": mean_filled, "telea": telea, "ns": navier_stokes}[fill](pixels, mask)
 
 
