@@ -204,6 +204,7 @@ class CompactRestorationOptions(Options):
         (2, 3, 6), "residual blocks at each scale, on the way down and (but the last) up again"
     )
     activation: Literal["prelu", "relu", "leaky_relu"] = setting("relu", "non-linearity inside the blocks")
+    gate: bool = setting(False, "learn where to change nothing, so that good images come back as they are")
 
     @model_validator(mode="after")
     def _scales_fit(self) -> Self:

@@ -32,7 +32,7 @@ SMALL = {
     **{"blocks": 1, "convolutions": 1, "downs": 2, "encoder": "resnet18"},
 }
 OTHER = {
-    "compact_restoration": {"channels": (4, 4), "scale_blocks": (1, 1)},
+    "compact_restoration": {"channels": (4, 4), "scale_blocks": (1, 1), "gate": True},
     "compact_sr": {"scale": 4},
     "fpn": {"norm": "batch", "encoder": "strided", "blocks": 0},
     "resnet": {"downs": 1},

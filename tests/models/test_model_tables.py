@@ -64,7 +64,7 @@ SMALL_GENERATORS: list[Any] = [
     CompactSROptions(channels=8, blocks=1, scale=3, activation="leaky_relu"),
     CompactSROptions(channels=8, blocks=1, upsampling_channels=8),
     CompactRestorationOptions(channels=(4, 8), scale_blocks=(1, 2)),
-    CompactRestorationOptions(channels=(8, 4, 4), scale_blocks=(1, 1, 1), activation="prelu"),
+    CompactRestorationOptions(channels=(8, 4, 4), scale_blocks=(1, 1, 1), activation="prelu", gate=True),
     CompactRestorationOptions(channels=(4,), scale_blocks=(1,)),
     FPNOptions(base_channels=4, max_channels=8, blocks=1, pyramid_channels=8, head_channels=4),
     FPNOptions(base_channels=4, max_channels=4, blocks=0, pyramid_channels=4, head_channels=2, norm="batch"),
@@ -231,6 +231,14 @@ def test_compact_restoration_starts_as_the_identity_and_sees_at_least_64_px() ->
     torch.testing.assert_close(network(image), image, rtol=0, atol=0)
     assert CompactRestorationOptions().scale_blocks == (2, 3, 6)
     assert network.halo_px >= 64  # type: ignore[operator]
+
+
+def test_a_closed_gate_changes_no_bit() -> None:
+    image, network = noise(3, 16), GENERATORS.build(CompactRestorationOptions(gate=True)).requires_grad_(False)
+    nn.init.normal_(network.last.weight)  # type: ignore[union-attr,arg-type]
+    assert (network(image) != image).any()
+    network.gate.bias.fill_(-3)  # type: ignore[union-attr,operator]
+    assert torch.equal(network(image), image)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,15 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import cast
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantools.models.blocks import ActivationName, Residual, activation, icnr_
 from gantools.models.initialization import RESIDUAL_GAIN
 from gantools.models.strided import StridedConv2d
+
+OPEN = 2.0
+"""The gate's first bias: five sixths of the residual, and a gradient both ways."""
 
 
 class CompactRestoration(nn.Module):
@@ -19,6 +23,9 @@ class CompactRestoration(nn.Module):
     halves the sides. Residual blocks on the way down and up, sums instead of concatenations across. The last
     convolution starts at zero: an untrained network returns its input, exactly. No norm, so a tile's inside does not
     depend on the rest of the image, and a flat or sharp region stays what it is.
+
+    With ``gate`` the coarsest scale also says, from 0 to 1, how much of that is added where: a good image, or the good
+    part of one, comes back unchanged, to the bit, which no sum of convolutions learns.
 
     Shapes: (N, in_channels, H, W) → (N, out_channels, H, W), H and W multiples of 2^scales. What is added to are the
     first channels of the input: one more than the output has is a mask.
@@ -36,6 +43,7 @@ class CompactRestoration(nn.Module):
         channels: tuple[int, ...] = (32, 64, 128),
         scale_blocks: tuple[int, ...] = (2, 3, 6),
         activation: ActivationName = "relu",
+        gate: bool = False,
     ) -> None:
         super().__init__()
         self.size_multiple = self.minimum_size_px = 2 ** len(channels)
@@ -52,17 +60,25 @@ class CompactRestoration(nn.Module):
         self.shuffle = nn.PixelShuffle(2)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(cast(Tensor, self.last.bias))
+        self.gate = nn.Conv2d(channels[-1], 1, 1) if gate else None
+        if self.gate is not None:
+            nn.init.zeros_(self.gate.weight)
+            nn.init.constant_(cast(Tensor, self.gate.bias), OPEN)
 
     def forward(self, image: Tensor) -> Tensor:
         features = self.encoders[0](self.head(image))
         scales = [features]
         for down, encoder in zip(self.downs, self.encoders[1:], strict=True):
             scales.append(encoder(down(scales[-1])))
-        features = scales.pop()
+        features = coarsest = scales.pop()
         for up, decoder in zip(reversed(self.ups), reversed(self.decoders), strict=True):
             features = decoder(up(features) + scales.pop())
         start = image[:, :-1] if self.sees_mask else image
-        return start + cast(Tensor, self.shuffle(self.last(features)))
+        residual = cast(Tensor, self.shuffle(self.last(features)))
+        if self.gate is not None:
+            share = F.hardsigmoid(self.gate(coarsest))
+            residual = residual * F.interpolate(share, scale_factor=float(self.size_multiple), mode="bilinear")
+        return start + residual
 
 
 def _blocks(channels: int, count: int, activation_name: ActivationName) -> nn.Sequential:
@@ -89,7 +105,8 @@ def _enlargement(coarse: int, fine: int) -> nn.Sequential:
 def _halo_px(blocks: tuple[int, ...]) -> int:
     """Context of an aligned tile in input pixels: two cells per block at each scale, one of two pixels at either end.
 
-    On the way to a coarser scale it is rounded up to that scale's cells, which are computed whole.
+    On the way to a coarser scale it is rounded up to that scale's cells, which are computed whole; so it is at least a
+    cell of the coarsest, which is what enlarging a gate needs.
     """
     cells_px = [2 << level for level in range(len(blocks))]
     ways_px = [2 * count * cell for count, cell in zip(blocks, cells_px, strict=True)]
