@@ -30,12 +30,17 @@ def stored_bytes(tensors: Mapping[str, Tensor]) -> int:
     return sum(tensor.numel() * tensor.itemsize for tensor in tensors.values())
 
 
+def extremes(tensor: Tensor) -> tuple[Tensor, ...]:
+    """The smallest and largest value, which are finite where all are; of whole numbers and empty tensors nothing.
+
+    Nothing as large as the tensor is made on the way.
+    """
+    return torch.aminmax(tensor.detach()) if tensor.is_floating_point() and tensor.numel() else ()
+
+
 def is_finite(tensor: Tensor) -> bool:
-    """Whether every value is a number. Nothing as large as the tensor is made on the way."""
-    if not tensor.is_floating_point() or not tensor.numel():
-        return True
-    smallest, largest = torch.aminmax(tensor.detach())
-    return bool(torch.isfinite(smallest) & torch.isfinite(largest))
+    """Whether every value is a number."""
+    return all(bool(torch.isfinite(edge)) for edge in extremes(tensor))
 
 
 def write(stream: NewFile, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:

@@ -144,9 +144,12 @@ class ContextEncoderConfig(RunConfig):
 
 @dataclass(frozen=True)
 class Filled(Generated):
-    """What was made, and where it is looked at: the first row and column of a square for each image, or everywhere."""
+    """What was made, and where it is looked at: the first row and column of a square for each image, or everywhere.
 
-    windows: list[tuple[int, int]] | None = None
+    Shapes: ``windows`` (N, 2), whole numbers.
+    """
+
+    windows: Tensor | None = None
 
 
 class ContextEncoder(Recipe["Masked", Filled]):
@@ -258,23 +261,30 @@ class ContextEncoder(Recipe["Masked", Filled]):
 
     def looked_at(self, image: Tensor, made: Filled) -> Tensor:
         """The images' squares of ``focus_px`` at their holes. Shapes: (N, C, H, W) → (N, C, focus_px, focus_px)."""
-        from torch import stack
+        from torch import arange
 
         if made.windows is None or self.options.focus_px is None:
             return image
-        side_px = self.options.focus_px
-        places = zip(image, made.windows, strict=True)
-        return stack([each[:, top : top + side_px, left : left + side_px] for each, (top, left) in places])
+        inside = arange(self.options.focus_px, device=image.device)
+        count, channels, _, width = image.shape
+        rows, columns = ((first[:, None] + inside)[:, None] for first in made.windows.unbind(dim=1))
+        band = image.gather(2, rows[..., None].expand(count, channels, -1, width))
+        return band.gather(3, columns[:, :, None].expand(count, channels, len(inside), -1))
 
-    def windows(self, missing: Tensor) -> list[tuple[int, int]]:
-        """First row and column of a square around a random missing pixel of each image, within the image."""
-        from torch import multinomial
+    def windows(self, missing: Tensor) -> Tensor:
+        """First row and column of a square around a random missing pixel of each image, within the image.
+
+        Shapes: (N, 1, H, W) → (N, 2). On the device throughout: torch's multinomial, which draws the same, checks its
+        input on the host.
+        """
+        from torch import empty_like, stack
 
         height, width = missing.shape[-2:]
         side_px = self.options.focus_px or 0
-        chosen = multinomial(missing.flatten(1), 1)[:, 0].tolist()
-        corners = [(place // width - side_px // 2, place % width - side_px // 2) for place in chosen]
-        return [(min(max(0, top), height - side_px), min(max(0, left), width - side_px)) for top, left in corners]
+        chances = missing.flatten(1)
+        place = (chances / empty_like(chances).exponential_()).argmax(dim=1)
+        row, column = place // width - side_px // 2, place % width - side_px // 2
+        return stack((row.clamp(0, height - side_px), column.clamp(0, width - side_px)), dim=1)
 
     def pixel(self, batch: Masked, made: Tensor) -> Tensor:
         """The error over what is predicted: 1 in the hole, and on the known border its own weight."""

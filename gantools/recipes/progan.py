@@ -128,8 +128,8 @@ class Progan(LatentRecipe):
 
         from gantools.models.latent.progressive import faded
 
-        image, alpha = batch.image, float(self.generator.alpha)
-        shrink = self.config.data.image_px[0] // SIDES[int(self.generator.level)]
+        image, (level, alpha) = batch.image, self.generator.grown
+        shrink = self.config.data.image_px[0] // SIDES[level]
         image = avg_pool2d(image, shrink) if shrink > 1 else image
         return faded(image, alpha) if alpha < 1 else image
 

@@ -40,7 +40,7 @@ class AdaptiveAugmentation(nn.Module):
     def adjust(self, real_scores: Tensor) -> None:
         """Note the signs of a batch's scores on all ranks; after each fourth batch the probability takes a step."""
         ranks = communicator.current()
-        noted = real_scores.sign().sum(), real_scores.new_tensor(real_scores.numel()), real_scores.new_ones(())
+        noted = real_scores.sign().sum(), real_scores.new_full((), real_scores.numel()), real_scores.new_ones(())
         self.signs += ranks.mean(torch.stack(noted).float())
         due = self.signs[2] >= ADJUSTED_EVERY
         images = self.signs[1] * ranks.world_size
@@ -64,7 +64,7 @@ class AdaptiveAugmentation(nn.Module):
         normal = torch.randn(4, count, device=image.device)
         flip = 1 - 2 * self._happens((uniform[0] < 0.5).float(), 0)
         quarter = self._happens((uniform[1] * 4).floor(), 0) * (pi / 2)
-        sides = image.new_tensor((width, height))
+        sides = torch.stack((image.new_full((), width), image.new_full((), height)))
         whole = self._happens(((2 * uniform[2:4].t() - 1) * sides / 8).round() * 2 / sides, 0)
         scale = self._happens((0.2 * log(2) * normal[0]).exp(), 1)
         each_turn = 1 - (1 - self.probability).sqrt()  # so that one of the two happens with the probability

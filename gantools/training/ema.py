@@ -41,14 +41,16 @@ class MovingAverage:
         for network in self.networks.values():
             network.zero_grad(set_to_none=True)
         self._resting = {name: _layers(network) for name, network in self.networks.items()}
+        # Listed once: to walk a network takes a part of every step.
+        self._present = {name: network.state_dict(keep_vars=True) for name, network in self.networks.items()}
 
     @torch.no_grad()
     def update(self) -> None:
         """Move the average one step towards the present weights."""
         for name, network in self.networks.items():
-            average, present, updates = self.average[name], network.state_dict(), self.updates[name]
-            for key in self._copied[name]:
-                average[key].copy_(present[key])
+            average, present, updates = self.average[name], self._present[name], self.updates[name]
+            if copied := self._copied[name]:
+                torch._foreach_copy_([average[key] for key in copied], [present[key] for key in copied])
             resting = self._resting[name] = _without_gradient(network, self._resting[name])
             groups: dict[int, list[str]] = {}
             for key in present:

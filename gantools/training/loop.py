@@ -23,6 +23,8 @@ from gantools.training.state import RunSpec, TrainState
 from gantools.training.step import StageTrainer
 from gantools.training.stopping import Ending, Limits, Stopping
 
+FINITE = "whether losses and weights are finite"
+
 
 class Loop:
     """Trains a recipe in a run directory. ``fit`` returns how it ended; ``signal`` holds the signal that ended it."""
@@ -170,13 +172,16 @@ class Loop:
 
     def _log(self, trainer: StageTrainer, window: LogWindow, rate_factor: float) -> None:
         """Append what happened since the last row to the log. Raises NonFiniteError for a loss or a weight."""
-        step = self.progress.step
-        self.recorder.check_finite()
-        finite.require(self.state.weights(), step, self.recorder.last_batch)
+        step, weights = self.progress.step, self.state.weights()
+        is_finite = finite.all_finite([*self.recorder.unchecked(), *finite.tensors_of(weights)])
+        read = finite.read({**window.means(), **self.health.scalars(), FINITE: is_finite})
+        self.recorder.check_finite(known=bool(read[FINITE]))
+        if not read[FINITE]:
+            finite.require(weights, step, self.recorder.last_batch)
         rates = {f"lr/{name}": own.lr * rate_factor for name, own in trainer.options.items()}
         images_per_step = self.loader.images_per_step(self.state.options(trainer.stage))
-        metrics = self.ranks.all_reduce_mean(window.take(step, images_per_step)) | rates
-        self.recorder.row(step, trainer.stage, self.health.row(step, metrics))
+        metrics = self.ranks.all_reduce_mean(window.take(step, images_per_step, read)) | rates
+        self.recorder.row(step, trainer.stage, self.health.row(step, metrics, read))
 
     def _finish(self, stage: Stage) -> None:
         """Leave a stage: its weights are kept under its name where there are several."""

@@ -65,8 +65,10 @@ class LossTerms:
     @classmethod
     def mean(cls, several: Sequence[LossTerms]) -> LossTerms:
         """The mean of each term and metric over several batches, which all have the same ones."""
-        stack = import_module("torch").stack
         first = several[0]
+        if len(several) == 1:
+            return first
+        stack = import_module("torch").stack
         terms = {name: stack([one.terms[name] for one in several]).mean() for name in first.terms}
         metrics = {name: stack([one.metrics[name] for one in several]).mean() for name in first.metrics}
         return cls(**terms).with_metrics(**metrics)

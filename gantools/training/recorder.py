@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from gantools.errors import ImageError
@@ -28,7 +29,7 @@ PLATEAU_VALIDATIONS = 10
 class LogWindow:
     """What happened since the last log row: mean losses, time, time spent waiting for data.
 
-    Means are summed on their device: reading them at the end is the only synchronisation.
+    Losses stay on their device until a row reads them.
     """
 
     def __init__(self, step: int) -> None:
@@ -36,8 +37,7 @@ class LogWindow:
 
     def _begin(self, step: int) -> None:
         self._step, self._start, self._waited = step, time.monotonic(), 0.0
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = defaultdict(int)
+        self._values: dict[str, list[Tensor]] = defaultdict(list)
 
     def add(self, losses: Mapping[str, LossTerms]) -> None:
         """Add a step's losses, and what was noted beside them."""
@@ -45,8 +45,7 @@ class LogWindow:
             named = {f"loss/{player}/{name}": value for name, value in terms.terms.items()}
             named |= {f"figure/{player}/{name}": value for name, value in terms.metrics.items()}
             for key, value in named.items():
-                self._sums[key] = self._sums[key] + value if key in self._sums else value
-                self._counts[key] += 1
+                self._values[key].append(value)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -66,11 +65,15 @@ class LogWindow:
         """Whether steps before ``step`` are in no row yet."""
         return step > self._step
 
-    def take(self, step: int, images_per_step: int) -> dict[str, float]:
-        """The metrics of the window; a new one begins."""
+    def means(self) -> dict[str, Tensor]:
+        """The mean of each loss and metric, on their device."""
+        return {key: torch.stack(values).mean() for key, values in self._values.items()}
+
+    def take(self, step: int, images_per_step: int, read: Mapping[str, float]) -> dict[str, float]:
+        """The metrics of the window, its ``means`` being those in ``read``; a new one begins."""
         seconds = max(time.monotonic() - self._start, 1e-9)
         metrics = {
-            **{key: float(total) / self._counts[key] for key, total in self._sums.items()},
+            **{key: read[key] for key in self._values},
             "images_per_second": (step - self._step) * images_per_step / seconds,
             "data_wait_share": self._waited / seconds,
         }
@@ -96,11 +99,19 @@ class Recorder:
         self._unchecked.append((step, names, losses))
         self.last_batch = names
 
-    def check_finite(self) -> None:
-        """Check the losses since the last check. Raises NonFiniteError naming term, step and files."""
-        for step, names, losses in self._unchecked:
-            for player, terms in losses.items():
-                finite.require_losses(player, terms.terms, f"at step {step}", names)
+    def unchecked(self) -> list[Tensor]:
+        """The losses since the last check."""
+        return [value for *_, losses in self._unchecked for terms in losses.values() for value in terms.terms.values()]
+
+    def check_finite(self, *, known: bool | None = None) -> None:
+        """Check the losses since the last check, unless it is known that all are finite.
+
+        Raises NonFiniteError naming term, step and files.
+        """
+        if not (bool(finite.all_finite(self.unchecked())) if known is None else known):
+            for step, names, losses in self._unchecked:
+                for player, terms in losses.items():
+                    finite.require_losses(player, terms.terms, f"at step {step}", names)
         self._unchecked.clear()
 
     def row(self, step: int, stage: Stage, metrics: Mapping[str, float]) -> None:

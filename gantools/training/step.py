@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gantools.config.options import Options
 from gantools.errors import NonFiniteError
@@ -14,6 +15,38 @@ from gantools.training import optimizers
 from gantools.training.device.runtime import Runtime
 from gantools.training.monitor import finite
 from gantools.training.recipe import LossTerms, Recipe, Stage
+
+
+class Switch:
+    """Lets a network learn or rest. Its parts are listed once: walking them costs a millisecond of every step."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network, self._modules, self._parameters = network, [*network.modules()], [*network.parameters()]
+
+    def set(self, *, learns: bool, training: bool) -> None:
+        """Whether its weights get gradients, and its mode. Validation may have changed both, so that they are looked at."""
+        for parameter in self._parameters:
+            if parameter.requires_grad is not learns:
+                parameter.requires_grad_(learns)
+        if any(module.training is not training for module in self._modules):
+            self._network.train(training)
+
+
+class Sent:
+    """A number on its way to the host. Reading it waits for what computed it, not for what the device does later."""
+
+    def __init__(self, value: Tensor) -> None:
+        self._value, self._arrived = value, None
+        if value.is_cuda:
+            self._value = value.to("cpu", non_blocking=True)  # into page-locked memory
+            self._arrived = torch.cuda.current_stream(value.device).record_event()
+
+    @cached_property
+    def number(self) -> float:
+        """The number."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return float(self._value)
 
 
 class StageTrainer:
@@ -41,7 +74,11 @@ class StageTrainer:
         }
         self.scalers = {name: runtime.scaler() for name in stage.players}
         self.max_skipped_steps, self._skipped = max_skipped_steps, dict.fromkeys(stage.players, 0)
-        self._totals: dict[str, float] = {}
+        self._totals: dict[str, Sent] = {}
+        self._switches = {
+            name: [Switch(network) for network in player.networks.values()] for name, player in stage.players.items()
+        }
+        self._frozen = [Switch(network) for network in stage.frozen.values()]
         self._monitor = monitor
 
     def step(self, stage_step: int, batches: Sequence[Any], rate_factor: float) -> dict[str, LossTerms]:
@@ -51,7 +88,7 @@ class StageTrainer:
         a player after the first then sees what the already updated networks make.
         """
         self.runtime.begin_step()
-        playing = self.stage.policy.turns(stage_step, self._totals)
+        playing = self.stage.policy.turns(stage_step, self._read_totals())
         shared = self._forward(playing, batches[0]) if len(batches) == 1 else None
         losses = {name: self._update(name, batches, shared, rate_factor) for name in playing}
         networks = [network for player in self.stage.players.values() for network in player.networks.values()]
@@ -83,7 +120,9 @@ class StageTrainer:
             losses.append(terms.detached())
             if not self.runtime.waits_for_values:
                 finite.require_losses(name, losses[-1].terms, "before its gradient was used", batch.names)
-            scaler.scale(terms.total / len(batches)).backward()  # type: ignore[no-untyped-call]
+            if self.stage.policy.reads_losses and len(losses) == len(batches):
+                self._totals[name] = Sent(self.runtime.ranks.mean(LossTerms.mean(losses).total))
+            scaler.scale(_share(terms.total, len(batches))).backward()  # type: ignore[no-untyped-call]
         parameters = [one for group in optimizer.param_groups for one in group["params"]]
         self.runtime.ranks.average_gradients(parameters)
         if options.clip_norm is not None:
@@ -92,10 +131,11 @@ class StageTrainer:
         scaler.step(optimizer)
         if scaler.is_enabled():
             self._count_skipped(name, scaler)
-        mean = LossTerms.mean(losses)
-        if self.stage.policy.reads_losses:
-            self._totals.update(self.runtime.ranks.all_reduce_mean({name: float(mean.total)}))
-        return mean
+        return LossTerms.mean(losses)
+
+    def _read_totals(self) -> dict[str, float]:
+        """Each player's last total, where the policy reads them."""
+        return {name: total.number for name, total in self._totals.items()}
 
     def _count_skipped(self, name: str, scaler: torch.amp.GradScaler) -> None:
         before = scaler.get_scale()
@@ -110,11 +150,10 @@ class StageTrainer:
     def _set_trainable(self, playing: Sequence[str]) -> None:
         """Let gradients reach only the networks of the players that play; the others are in their frozen mode."""
         for name, player in self.stage.players.items():
-            for network in player.networks.values():
-                network.requires_grad_(name in playing)
-                network.train(name in playing or player.frozen_mode == "train")
-        for network in self.stage.frozen.values():
-            network.requires_grad_(False).eval()
+            for switch in self._switches[name]:
+                switch.set(learns=name in playing, training=name in playing or player.frozen_mode == "train")
+        for switch in self._frozen:
+            switch.set(learns=False, training=False)
 
     def state(self) -> dict[str, Any]:
         """Optimizers, scalers and the policy's memory, for a checkpoint."""
@@ -122,7 +161,7 @@ class StageTrainer:
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "scalers": {name: scaler.state_dict() for name, scaler in self.scalers.items()},
             "policy": self.stage.policy.state(),
-            "totals": dict(self._totals),
+            "totals": self._read_totals(),
             "skipped": dict(self._skipped),
         }
 
@@ -132,7 +171,12 @@ class StageTrainer:
             optimizers.load(optimizer, state["optimizers"][name])
             self.scalers[name].load_state_dict(state["scalers"][name])
         self.stage.policy.load_state(state["policy"])
-        self._totals = dict(state["totals"])
+        self._totals = {name: Sent(torch.tensor(total)) for name, total in state["totals"].items()}
         skipped = state["skipped"]
         # Old checkpoints have one number for all players, which belongs to none of them.
         self._skipped = {name: skipped[name] if isinstance(skipped, dict) else 0 for name in self.stage.players}
+
+
+def _share(total: Tensor, batches: int) -> Tensor:
+    """A batch's part of the loss of several."""
+    return total if batches == 1 else total / batches

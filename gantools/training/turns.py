@@ -9,7 +9,7 @@ Losses = Mapping[str, float]
 
 
 class TurnPolicy(Protocol):
-    """``turns`` is asked once per step. ``reads_losses`` makes the loop fetch the players' totals after every step."""
+    """``turns`` is asked once per step. ``reads_losses`` makes the loop fetch the players' totals."""
 
     @property
     def reads_losses(self) -> bool: ...

@@ -8,10 +8,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmarks.calls import META, Counts, counted
 from gantools import api
+from gantools.data.loading import loader
+from gantools.data.loading.batches import to_network
 from gantools.training import setup
 from gantools.training.setup import Outcome
+from gantools.training.recipe import Stage, networks_of
 from gantools.training.state import RunSpec
+from gantools.training.step import StageTrainer
 from gantools.training.stopping import Limits
 
 
@@ -31,6 +36,24 @@ def run(settings: api.Settings, folder: Path, max_steps: int | None = None) -> O
 def trained(settings: api.Settings, folder: Path, max_steps: int | None = None) -> Any:
     """The recipe with what its networks have learnt."""
     return run(settings, folder, max_steps).loop.state.recipe
+
+
+def counts(settings: api.Settings) -> dict[str, Counts]:
+    """What a step of each stage asks of a device, on the run's first batch."""
+    spec = prepared(settings)
+    config, recipe = spec.config, spec.recipe
+    stream = loader.batches(
+        spec.training, batch_images=config.data.batch_images, start_batch=0, seed=config.seed, workers=0
+    )
+    batch = to_network(next(stream), META.device)
+    for network in (*networks_of(list(recipe.stages())).values(), *recipe.frozen().values()):
+        META.place(network)
+    options = dict(config.stages)
+
+    def of(stage: Stage) -> Counts:
+        return counted(lambda: (StageTrainer(recipe, stage, options[stage.name].optimizers, META), batch))
+
+    return {stage.name: of(stage) for stage in recipe.stages()}
 
 
 def assert_same_weights(ours: nn.Module, theirs: nn.Module) -> None:

@@ -30,6 +30,7 @@ from gantools.training.ada import AdaptiveAugmentation
 from gantools.training.augment import augment
 from gantools.training.run import metrics_log
 from gantools.training.stopping import Limits
+from tests.training.runs import counts
 
 SHARED = (
     "data.batch_images=4",
@@ -618,3 +619,12 @@ def test_transfer_starts_the_discriminator_too_where_the_file_has_one(small, tmp
         assert_same(spec.recipe.generator, first.generator)
         ours, theirs = (net.discriminator.score.weight for net in (spec.recipe, first))
         assert torch.equal(ours, theirs) == ("discriminator" in names)
+
+
+@pytest.mark.parametrize("spec", SMALL)
+def test_the_host_waits_for_no_number_between_rows(spec: str, small: Callable[..., api.Settings]) -> None:
+    more = ("model.augmentation=ada",) if spec.startswith("stylegan2") else ()
+    for found in counts(small(spec, *more)).values():
+        assert not found.reads
+        assert not found.copies
+        assert found.row_reads == 1

@@ -90,12 +90,12 @@ def test_speed_is_of_the_training_alone(clock):
     clock[0] += 3
     with window.paused():  # a validation
         clock[0] += 50
-    metrics = window.take(10, images_per_step=2)
+    metrics = window.take(10, 2, {})
     assert (metrics["images_per_second"], metrics["data_wait_share"]) == (20 / 4, 1 / 4)
     with window.paused():  # after a row
         clock[0] += 9
     clock[0] += 2
-    assert window.take(11, images_per_step=1)["images_per_second"] == 1 / 2
+    assert window.take(11, 1, {})["images_per_second"] == 1 / 2
 
 
 def test_a_second_process_is_refused_and_shown_the_first(tmp_path):

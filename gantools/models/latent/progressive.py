@@ -27,7 +27,10 @@ def channels_at(level: int, base: int, most: int) -> int:
 
 
 class _Growing(nn.Module):
-    """``level`` is how far the network has grown (0: 4×4), ``alpha`` how much of the newest level is used (0 to 1)."""
+    """``level`` is how far the network has grown (0: 4×4), ``alpha`` how much of the newest level is used (0 to 1).
+
+    ``grown`` has both as numbers, without a wait for the device at every step.
+    """
 
     level: Tensor
     alpha: Tensor
@@ -37,17 +40,32 @@ class _Growing(nn.Module):
         self.levels = levels
         self.register_buffer("level", torch.tensor(levels - 1))
         self.register_buffer("alpha", torch.tensor(1.0))
+        self._grown: tuple[int, float] | None = (levels - 1, 1.0)
+        self.register_load_state_dict_post_hook(_forget)
+
+    @property
+    def grown(self) -> tuple[int, float]:
+        """``level`` and ``alpha``."""
+        if self._grown is None:
+            self._grown = int(self.level), float(self.alpha)
+        return self._grown
 
     def grow(self, level: int, alpha: float) -> None:
         """Use levels up to ``level``, and of that one the share ``alpha``."""
+        self._grown = level, float(torch.tensor(alpha))  # in float32, as it is saved
         self.level.fill_(level)
         self.alpha.fill_(alpha)
 
     def stop_growing(self) -> None:
         """Make ``level`` and ``alpha`` plain numbers, so that a graph of the network can be drawn."""
-        level, alpha = int(self.level), float(self.alpha)
+        level, alpha = self.grown
         del self.level, self.alpha
         self.level, self.alpha = level, alpha  # type: ignore[assignment]
+
+
+def _forget(network: _Growing, _keys: object) -> None:
+    """The numbers of a network that took ``level`` and ``alpha`` from a file."""
+    network._grown = None
 
 
 class ProgressiveGenerator(_Growing):
@@ -87,7 +105,7 @@ class ProgressiveGenerator(_Growing):
 
     def steps(self, latent: Tensor, condition: Tensor | None = None) -> list[Tensor]:  # noqa: ARG002 (the protocol's)
         """The image of every level so far, the last one blended as it fades in."""
-        level, alpha = int(self.level), float(self.alpha)
+        level, alpha = self.grown
         features = self.dense(pixel_norm(latent)).unflatten(1, (-1, START_PX, START_PX))
         features = _activated(self.first(_activated(features)))
         images = [self.to_image[0](features)]
@@ -130,7 +148,7 @@ class ProgressiveDiscriminator(_Growing):
         self.score = EqualizedLinear(widths[0], 1, gain=1)
 
     def forward(self, image: Tensor, condition: Tensor | None = None) -> Tensor:  # noqa: ARG002 (the protocol's)
-        level, alpha = int(self.level), float(self.alpha)
+        level, alpha = self.grown
         features = _leaky(self.from_image[level](image))
         for number in reversed(range(level)):
             for convolution in cast(nn.ModuleList, self.blocks[number]):

@@ -35,7 +35,7 @@ def activated(features: Tensor, gain: float = sqrt(2), clamp: float | None = Non
 
 def smoothing(like: Tensor, gain: float = 1.0) -> Tensor:
     """The filter [1, 3, 3, 1] in both directions, of sum ``gain``, once for each channel of ``like``."""
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0], device=like.device, dtype=like.dtype) / 8
+    taps = functional.pad(like.new_full((2,), 3 / 8), (1, 1), value=1 / 8)  # made on the device: no copy to wait for
     return (torch.outer(taps, taps) * gain).expand(like.shape[1], 1, 4, 4)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gantools.checkpoint.tensors import is_finite
+from gantools.checkpoint.tensors import extremes, is_finite
 from gantools.errors import NonFiniteError
 
 SHOWN_FILES = 8
@@ -23,8 +24,39 @@ def require_losses(player: str, terms: Mapping[str, Tensor], when: str, names: S
         )
 
 
+def read(scalars: Mapping[str, Tensor]) -> dict[str, float]:
+    """Scalars of one device by their names, in a single transfer: each is a wait for all that the device has to do."""
+    values = torch.stack([value.detach().float() for value in scalars.values()]).tolist() if scalars else []
+    return dict(zip(scalars, values, strict=True))
+
+
+def all_finite(tensors: Iterable[Tensor]) -> Tensor:
+    """Whether every value of tensors of one device is finite, as a scalar there: 1 or 0. It may also be 0 for values
+    that float32 does not hold.
+    """
+    edges = [edge.float() for tensor in tensors for edge in extremes(tensor)]
+    return torch.stack(edges).isfinite().all() if edges else torch.ones(())
+
+
+def tensors_of(state: Any) -> Iterator[Tensor]:
+    """The tensors in a nesting of dicts, lists and tuples."""
+    if isinstance(state, Tensor):
+        yield state
+    elif isinstance(state, Mapping):
+        for item in state.values():
+            yield from tensors_of(item)
+    elif isinstance(state, list | tuple):
+        for item in state:
+            yield from tensors_of(item)
+
+
 def require(state: Any, step: int, names: Sequence[str] = ()) -> None:
     """Raise NonFiniteError naming the first tensors of ``state`` that are not finite, and the last batch."""
+    places = defaultdict(list)
+    for tensor in tensors_of(state):
+        places[tensor.device].append(tensor)
+    if all(bool(all_finite(tensors)) for tensors in places.values()):
+        return
     bad = list(non_finite(state))
     if bad:
         others = f" and {len(bad) - 3} more" if len(bad) > 3 else ""

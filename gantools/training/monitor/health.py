@@ -89,30 +89,29 @@ class Health:
         for name, (image, like) in self._monitored_pairs(batch, made).items():
             self._looks.setdefault(name, deque(maxlen=THUMBNAILS)).append(_look(image.detach(), like))
 
-    def row(self, step: int, metrics: Metrics) -> dict[str, float]:
-        """The metrics of a log row with those of health added; warns once of what stays out of range."""
-        found = {f"health/{name}": value for name, value in self._metrics(metrics)}
+    def scalars(self) -> dict[str, Tensor]:
+        """What a row says of the images and weights since the last one, on their device."""
+        movement = self._update_ratio.largest()
+        found = {} if movement is None else {"movement": movement}
+        for name, looks in self._looks.items() if self._fresh else ():
+            recent = list(looks)[-self._fresh :]
+            found[f"correlation/{name}"] = torch.stack([look.correlation for look in recent]).mean()
+            found[f"saturation/{name}"] = torch.stack([look.saturation for look in recent]).mean()
+            found[f"diversity/{name}"] = _diversity(looks)
+        self._fresh = 0
+        return found
+
+    def row(self, step: int, metrics: Metrics, seen: Metrics) -> dict[str, float]:
+        """The metrics of a log row with those of health added; warns once of what stays out of range.
+
+        ``seen`` are the numbers in ``scalars``.
+        """
+        found = {f"health/{name}": value for name, value in _metrics(metrics, seen)}
         young = step - self._first_step < YOUNG_STEPS
         for line, wrong in self._verdicts(found, metrics, young).items():
             self._note(line, wrong, step)
         kept = {name: value for name, value in metrics.items() if not name.endswith(_LOGITS)}
         return {**kept, **found}
-
-    def _metrics(self, metrics: Metrics) -> Iterator[tuple[str, float]]:
-        for side in ("real", "fake"):
-            logits = [value for name, value in metrics.items() if name.endswith(f"/{side}_logit")]
-            if logits:
-                yield f"{side}_logit", sum(logits) / len(logits)
-        judged, fooled = _sum(metrics, "loss/discriminator/"), _sum(metrics, "loss/generator/adversarial")
-        if judged > 0 and fooled > 0:  # with a Wasserstein loss there is no share
-            yield "discriminator_share", judged / (judged + fooled)
-        if self._fresh and self._looks:
-            recent = [list(looks)[-self._fresh :] for looks in self._looks.values()]
-            yield "correlation", min(_mean([look.correlation for look in looks]) for looks in recent)
-            yield "saturation", max(_mean([look.saturation for look in looks]) for looks in recent)
-            yield "diversity", min(_diversity(looks) for looks in self._looks.values())
-        yield "movement", self._update_ratio.largest()
-        self._fresh = 0
 
     def _verdicts(self, found: Metrics, metrics: Metrics, young: bool) -> dict[str, bool]:
         # Losses of the generator that compare images.
@@ -143,6 +142,7 @@ class Health:
             self._warn(line)
 
 
+_WORST: Mapping[str, Callable[[Sequence[float]], float]] = {"correlation": min, "saturation": max, "diversity": min}
 _LOGITS = ("/real_logit", "/fake_logit")
 _INVERTED = "health: outputs have inverted contrast; start again"
 _SATURATED = "health: more than half of the values are black or white only; lower the learning rates"
@@ -171,18 +171,29 @@ def _thumbnail(images: Tensor) -> Tensor:
     return adaptive_avg_pool2d(images[:1, :, :height, :width], THUMBNAIL_PX)[0]
 
 
-def _mean(values: Sequence[Tensor]) -> float:
-    return float(torch.stack(list(values)).mean())
+def _metrics(metrics: Metrics, seen: Metrics) -> Iterator[tuple[str, float]]:
+    for side in ("real", "fake"):
+        logits = [value for name, value in metrics.items() if name.endswith(f"/{side}_logit")]
+        if logits:
+            yield f"{side}_logit", sum(logits) / len(logits)
+    judged, fooled = _sum(metrics, "loss/discriminator/"), _sum(metrics, "loss/generator/adversarial")
+    if judged > 0 and fooled > 0:  # with a Wasserstein loss there is no share
+        yield "discriminator_share", judged / (judged + fooled)
+    for what, worst in _WORST.items():
+        values = [value for name, value in seen.items() if name.startswith(f"{what}/")]
+        if values:
+            yield what, worst(values)
+    yield "movement", seen.get("movement", 0.0)
 
 
-def _diversity(looks: deque[_Look]) -> float:
+def _diversity(looks: deque[_Look]) -> Tensor:
     """How different what was made lately is from batch to batch, beside how different it should be; 1 while unknown."""
     if len(looks) < THUMBNAILS // 2:
-        return 1.0
+        return torch.ones_like(looks[0].correlation)
     made, like = (
         torch.stack(images).std(dim=0).mean() for images in ([one.made for one in looks], [one.like for one in looks])
     )
-    return float(made / like.clamp_min(1e-3))
+    return made / like.clamp_min(1e-3)
 
 
 def _sum(metrics: Metrics, start: str) -> float:
@@ -216,9 +227,9 @@ class WeightUpdateRatio:
         self._ratios += [torch.stack(ratios).max()] if ratios else []
         self._before = now
 
-    def largest(self) -> float:
-        """The largest of the last eight ratios of any network, from mark to mark; 0 before the first mark."""
-        return float(torch.stack(list(self._ratios)).max()) if self._ratios else 0.0
+    def largest(self) -> Tensor | None:
+        """The largest of the last eight ratios of any network, from mark to mark; None before the first mark."""
+        return torch.stack(list(self._ratios)).max() if self._ratios else None
 
     @torch.no_grad()
     def _sample(self) -> dict[str, Tensor]:
