@@ -128,7 +128,7 @@ class Counts:
 
 
 def counted(make: Callable[[], tuple[StageTrainer, Batch]]) -> Counts:
-    """Counts of the third step of what ``make`` makes on the meta device; health looks at every eighth from the first."""
+    """Counts of the third step of what ``make`` makes on the meta device; health looks at the first of eight."""
     with mock.patch.object(optimizers, "build", _unfused), mock.patch.object(torch, "autocast", _autocast):
         play = Play(*make())
         with Waits():

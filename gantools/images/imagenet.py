@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 MEAN = (0.485, 0.456, 0.406)
@@ -25,15 +23,9 @@ def normalised(image: Tensor) -> Tensor:
 
     Shapes: (N, 3, H, W). Range: [-1, 1] in, about [-2.1, 2.6] out.
     """
-    scale, shift = _scale_and_shift(image.device, image.dtype)
+    from torch import cat
+
+    filled = [[image.new_full((1, 1, 1, 1), value) for value in values] for values in zip(*TO_NORMALISED, strict=True)]
+    scale, shift = (cat(values, dim=1) for values in filled)  # made on the device: no copy to wait for
     moved: Tensor = image * scale + shift
     return moved
-
-
-@cache
-def _scale_and_shift(device: torch.device, dtype: torch.dtype) -> Tensor:
-    """``TO_NORMALISED`` on a device, where it is copied once: a copy is a wait. Shapes: (2, 1, 3, 1, 1)."""
-    import torch
-
-    with torch.inference_mode(False):  # or training could not use what an evaluation made
-        return torch.tensor(TO_NORMALISED, device=device, dtype=dtype).T.reshape(2, 1, 3, 1, 1)

@@ -171,6 +171,6 @@ class BlurPool(nn.Module):
         self.padded = ReflectionPad2d(1)
 
     def forward(self, features: Tensor) -> Tensor:
-        taps = functional.pad(features.new_full((1,), 0.5), (1, 1), value=0.25)  # made on the device: no copy to wait for
+        taps = functional.pad(features.new_full((1,), 0.5), (1, 1), value=0.25)  # on the device: no copy to wait for
         kernel = torch.outer(taps, taps).expand(features.shape[1], 1, 3, 3)
         return functional.conv2d(self.padded(features), kernel, stride=2, groups=features.shape[1])

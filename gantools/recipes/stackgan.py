@@ -164,29 +164,29 @@ class Stackgan(LatentRecipe):
 
     def discriminator_loss(self, batch: LabelledImages, described: Described) -> LossTerms:
         """Matching-aware: a real image with another's sentence counts as fake, with half the weight."""
-        image, (other, wrong) = self.real(batch), mismatched(batch.condition)
+        image, (other, differs) = self.real(batch), mismatched(batch.condition)
         real = self.scores(image, batch.condition)
         fake = self.scores(described.fake.detach(), described.condition)
         terms = {"adversarial": self.gan.judge(real, fake) / 2}
-        if not len(wrong):
+        if len(image) == 1:
             return with_logits(LossTerms(**terms), real, fake)
-        mismatched_logit = self.scores(image[wrong], other[wrong])
-        terms["mismatch"] = self.gan.judge(real, mismatched_logit) / 2
+        mismatched_logit = self.scores(image, other)
+        terms["mismatch"] = differs * self.gan.judge(real, mismatched_logit) / 2
         return with_logits(LossTerms(**terms), real, fake).with_metrics(mismatch_logit=mismatched_logit.detach().mean())
 
 
 def mismatched(condition: Tensor) -> tuple[Tensor, Tensor]:
-    """For each text the next one of the batch that differs, and the indices of those that have one.
+    """For each text the next one of the batch that differs, and whether there are such: 0 where all are the same.
 
-    Shapes: (N, K) → (N, K), (M).
+    Shapes: (N, K) → (N, K), ().
     """
     from torch import arange  # recipes are listed and checked without torch
 
-    count = len(condition)
+    count = arange(len(condition), device=condition.device)
     differs = (condition[:, None] != condition).any(dim=2)
-    after = (arange(count)[:, None] + arange(count)).remainder(count).to(condition.device)
+    after = (count[:, None] + count).remainder(len(condition))
     nearest = differs.gather(1, after).float().argmax(dim=1, keepdim=True)
-    return condition[after.gather(1, nearest)[:, 0]], differs.any(dim=1).nonzero()[:, 0]
+    return condition[after.gather(1, nearest)[:, 0]], differs.any().float()
 
 
 def divergence(code: Code) -> Tensor:

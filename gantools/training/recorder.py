@@ -103,12 +103,12 @@ class Recorder:
         """The losses since the last check."""
         return [value for *_, losses in self._unchecked for terms in losses.values() for value in terms.terms.values()]
 
-    def check_finite(self, *, known: bool | None = None) -> None:
+    def check_finite(self, *, known: bool = False) -> None:
         """Check the losses since the last check, unless it is known that all are finite.
 
         Raises NonFiniteError naming term, step and files.
         """
-        if not (bool(finite.all_finite(self.unchecked())) if known is None else known):
+        if not known and not finite.all_finite(self.unchecked()):
             for step, names, losses in self._unchecked:
                 for player, terms in losses.items():
                     finite.require_losses(player, terms.terms, f"at step {step}", names)

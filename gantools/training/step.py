@@ -24,7 +24,7 @@ class Switch:
         self._network, self._modules, self._parameters = network, [*network.modules()], [*network.parameters()]
 
     def set(self, *, learns: bool, training: bool) -> None:
-        """Whether its weights get gradients, and its mode. Validation may have changed both, so that they are looked at."""
+        """Whether its weights get gradients, and its mode. Both are looked at, as validation may have changed them."""
         for parameter in self._parameters:
             if parameter.requires_grad is not learns:
                 parameter.requires_grad_(learns)
@@ -122,7 +122,8 @@ class StageTrainer:
                 finite.require_losses(name, losses[-1].terms, "before its gradient was used", batch.names)
             if self.stage.policy.reads_losses and len(losses) == len(batches):
                 self._totals[name] = Sent(self.runtime.ranks.mean(LossTerms.mean(losses).total))
-            scaler.scale(_share(terms.total, len(batches))).backward()  # type: ignore[no-untyped-call]
+            share = terms.total if len(batches) == 1 else terms.total / len(batches)
+            scaler.scale(share).backward()  # type: ignore[no-untyped-call]
         parameters = [one for group in optimizer.param_groups for one in group["params"]]
         self.runtime.ranks.average_gradients(parameters)
         if options.clip_norm is not None:
@@ -175,8 +176,3 @@ class StageTrainer:
         skipped = state["skipped"]
         # Old checkpoints have one number for all players, which belongs to none of them.
         self._skipped = {name: skipped[name] if isinstance(skipped, dict) else 0 for name in self.stage.players}
-
-
-def _share(total: Tensor, batches: int) -> Tensor:
-    """A batch's part of the loss of several."""
-    return total if batches == 1 else total / batches

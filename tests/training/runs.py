@@ -13,8 +13,8 @@ from gantools import api
 from gantools.data.loading import loader
 from gantools.data.loading.batches import to_network
 from gantools.training import setup
-from gantools.training.setup import Outcome
 from gantools.training.recipe import Stage, networks_of
+from gantools.training.setup import Outcome
 from gantools.training.state import RunSpec
 from gantools.training.step import StageTrainer
 from gantools.training.stopping import Limits

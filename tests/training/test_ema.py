@@ -38,6 +38,22 @@ def test_running_statistics_are_averaged_and_counters_copied():
     assert average.average["g"]["num_batches_tracked"] == 1
 
 
+def test_weights_and_buffers_are_followed_wherever_torch_puts_them():
+    """The average lists them once; steps, loaded weights and another memory layout must leave them where they are."""
+    network = nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Conv2d(2, 2, 3)), nn.BatchNorm2d(2))
+    average = MovingAverage({"g": network}, decay=0.9)
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    for _ in range(2):
+        network(torch.randn(4, 2, 8, 8).contiguous(memory_format=torch.channels_last)).sum().backward()
+        optimizer.step()
+        with average.applied():
+            pass
+    average.update()
+    present = network.state_dict(keep_vars=True)
+    assert all(average._present["g"][name] is value for name, value in present.items())
+    assert average.average["g"]["1.num_batches_tracked"] == 2
+
+
 def test_applied_puts_the_average_in_and_the_weights_back():
     network = nn.Linear(2, 2)
     average = MovingAverage({"g": network}, decay=0.9)

@@ -25,6 +25,7 @@ from gantools.generation.model import open_model
 from gantools.images.image import Image
 from gantools.images.io import writer
 from gantools.models.latent import laplacian, progressive
+from gantools.recipes.stackgan import mismatched
 from gantools.training import rng, setup
 from gantools.training.ada import AdaptiveAugmentation
 from gantools.training.augment import augment
@@ -354,6 +355,16 @@ def test_both_stages_of_stackgan_equal_a_hand_written_loop(small, tmp_path: Path
     for mine, theirs in zip(ours.discriminators, judges, strict=True):
         assert_near(mine, theirs)
     assert_near(ours.generator, hand.recipe.generator)
+
+
+def test_a_text_goes_with_the_next_one_that_differs() -> None:
+    texts = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0], [1.0, 0.0]])
+    other, differs = mismatched(texts)
+    assert torch.equal(other, texts[[2, 2, 3, 2]])
+    assert differs == 1
+    same, differs = mismatched(texts[:2])
+    assert torch.equal(same, texts[:2])
+    assert differs == 0
 
 
 def test_the_second_stage_leaves_the_first_as_it_is(small, tmp_path: Path) -> None:

@@ -21,14 +21,7 @@ MORE = {
     "deblur/compact": ADVERSARIAL,
     "srgan/compact": ("model.perceptual={network: squeezenet1_0, weights: random, shift_px: 2}",),
     "deblur/motion": ("model.critic_turns=1",),
-    "context_encoder/center-64": ("model.penalty_weight=10",),
 }
-FOCUS = (
-    "model.generator.region=full",
-    "model.focus_px=8",
-    "model.penalty_weight=0",
-    "data.mask={name: rectangles}",
-)
 
 
 @pytest.mark.parametrize("spec", TINY)

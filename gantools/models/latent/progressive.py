@@ -41,7 +41,7 @@ class _Growing(nn.Module):
         self.register_buffer("level", torch.tensor(levels - 1))
         self.register_buffer("alpha", torch.tensor(1.0))
         self._grown: tuple[int, float] | None = (levels - 1, 1.0)
-        self.register_load_state_dict_post_hook(_forget)
+        self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
 
     @property
     def grown(self) -> tuple[int, float]:
