@@ -30,9 +30,10 @@ from gantools.data.loading.batches import Batch
 from gantools.training import optimizers
 from gantools.training.device.runtime import Runtime
 from gantools.training.ema import MovingAverage
+from gantools.training.loop import FINITE
 from gantools.training.monitor import finite
 from gantools.training.monitor.health import Health
-from gantools.training.recipe import StepInfo, exported_networks
+from gantools.training.recipe import StepInfo, exported_networks, networks_of
 from gantools.training.recorder import LogWindow
 from gantools.training.step import StageTrainer
 
@@ -96,11 +97,10 @@ class Play:
 
     def __init__(self, trainer: StageTrainer, batch: Batch) -> None:
         self.trainer, self.batch, self.number = trainer, batch, 0
-        networks = {name: one for player in trainer.stage.players.values() for name, one in player.networks.items()}
-        networks |= trainer.stage.frozen
+        self.networks = networks_of([trainer.stage]) | trainer.stage.frozen
         recipe = trainer.recipe
-        self.average = MovingAverage(exported_networks(recipe, networks), 0.999)
-        self.health = Health(recipe.monitored_pairs, print, networks)
+        self.average = MovingAverage(exported_networks(recipe, self.networks), 0.999)
+        self.health = Health(recipe.monitored_pairs, print, self.networks)
         trainer._monitor = self.health.see
         self.window = LogWindow(0)
 
@@ -113,7 +113,9 @@ class Play:
 
     def row(self) -> None:
         """As in ``Loop._log``."""
-        read = finite.read({**self.window.means(), **self.health.scalars()})
+        weights = [network.state_dict() for network in self.networks.values()]
+        is_finite = finite.all_finite(finite.tensors_of([weights, self.average.state()]))
+        read = finite.read({**self.window.means(), **self.health.scalars(), FINITE: is_finite})
         self.health.row(self.number, self.window.take(self.number, 1, read), read)
 
 
