@@ -111,8 +111,9 @@ class StageTrainer:
         options, optimizer, scaler = self.options[name], self.optimizers[name], self.scalers[name]
         optimizers.set_rate(optimizer, options.lr, rate_factor)
         optimizer.zero_grad(set_to_none=True)
+        parameters = [one for group in optimizer.param_groups for one in group["params"]]
         losses = []
-        for batch in batches:
+        for number, batch in enumerate(batches, 1):
             outputs = self._forward([name], batch) if shared is None else shared
             self._set_trainable([name])
             with self.runtime.autocast():
@@ -120,12 +121,11 @@ class StageTrainer:
             losses.append(terms.detached())
             if not self.runtime.waits_for_values:
                 finite.require_losses(name, losses[-1].terms, "before its gradient was used", batch.names)
-            if self.stage.policy.reads_losses and len(losses) == len(batches):
+            if self.stage.policy.reads_losses and number == len(batches):
                 self._totals[name] = Sent(self.runtime.ranks.mean(LossTerms.mean(losses).total))
             share = terms.total if len(batches) == 1 else terms.total / len(batches)
-            scaler.scale(share).backward()  # type: ignore[no-untyped-call]
-        parameters = [one for group in optimizer.param_groups for one in group["params"]]
-        self.runtime.ranks.average_gradients(parameters)
+            with self.runtime.ranks.averaging(parameters if number == len(batches) else ()):
+                scaler.scale(share).backward()  # type: ignore[no-untyped-call]
         if options.clip_norm is not None:
             scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(parameters, options.clip_norm)

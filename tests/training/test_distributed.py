@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from gantools import api
@@ -20,8 +21,9 @@ from gantools.checkpoint import state
 from gantools.data.loading import loader
 from gantools.errors import GantoolsError, UsageError
 from gantools.training.device import runtime
-from gantools.training.distributed import communicator, launch, rank_info
+from gantools.training.distributed import communicator, launch, rank_info, reduction
 from gantools.training.distributed.batch_norm import GlobalBatchNorm, share_statistics
+from gantools.training.distributed.communicator import ProcessGroup
 from gantools.training.distributed.rank_info import RankInfo
 from gantools.training.latent import LatentRecipe
 from gantools.training.run import metrics_log
@@ -133,8 +135,58 @@ def test_a_nan_loss_stops_all_and_is_reported_by_all(met):
 
 def test_buckets_keep_order_and_size():
     tensors = [torch.zeros(number) for number in (10, 3, 3, 100, 1)]
-    assert [[len(tensor) for tensor in one] for one in communicator.buckets(tensors, 24)] == [[10], [3, 3], [100], [1]]
-    assert list(communicator.buckets([])) == []
+    assert [[len(tensor) for tensor in one] for one in reduction.buckets(tensors, 24)] == [[10], [3, 3], [100], [1]]
+    assert list(reduction.buckets([], 24)) == []
+
+
+@pytest.fixture
+def group_of_one(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessGroup]:
+    store = dist.HashStore()
+    if sys.platform in launch.LOOPBACK:
+        monkeypatch.setenv("GLOO_SOCKET_IFNAME", launch.LOOPBACK[sys.platform])
+    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    yield ProcessGroup(RankInfo(), store)
+    dist.destroy_process_group()
+
+
+def test_gradients_are_sent_while_backward_still_computes_others(group_of_one, monkeypatch):
+    network = nn.Sequential(*(nn.Linear(4, 4, bias=False) for _ in range(5)))
+    unused, sent = nn.Parameter(torch.ones(4)), []
+    parameters = [*network.parameters(), unused]
+    monkeypatch.setattr(reduction, "BUCKET_BYTES", 1)
+
+    class Seen(reduction.Reduction):
+        def __init__(self, tensors):
+            sent.append(sum(one.grad is not None for one in parameters))
+            super().__init__(tensors)
+
+    monkeypatch.setattr(reduction, "Reduction", Seen)
+    with group_of_one.averaging([*network.parameters()]):
+        network(torch.ones(1, 4)).sum().backward()
+    assert sent == [1, 2, 3, 4, 5]
+    sent.clear()
+    network.zero_grad()
+    with group_of_one.averaging(parameters):
+        network(torch.ones(1, 4)).sum().backward()
+    assert sent == [5] * 5, "a parameter without gradient holds the others back until the end"
+    assert unused.grad is None
+
+
+def test_a_backward_pass_that_fails_sends_nothing_more(group_of_one):
+    layer = nn.Linear(2, 2)
+
+    class Broken(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, image):
+            return image.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"), group_of_one.averaging(layer.parameters()):
+        Broken.apply(layer(Broken.apply(torch.ones(1, 2, requires_grad=True)))).sum().backward()
+    assert not layer.weight._post_accumulate_grad_hooks
 
 
 def test_a_process_alone_asks_nobody_and_a_rank_needs_an_address(monkeypatch):

@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from itertools import pairwise
 from typing import Any, TypeVar
 
 import torch
@@ -27,6 +26,7 @@ from torch.distributed.rendezvous import rendezvous
 from gantools.errors import GantoolsError, PeerError
 from gantools.training.distributed import rank_info
 from gantools.training.distributed.rank_info import RankInfo
+from gantools.training.distributed.reduction import BUCKET_BYTES, GradientExchange, Reduction, buckets
 from gantools.training.stopping import existing_signals
 
 T = TypeVar("T")
@@ -36,7 +36,6 @@ TIMEOUT = timedelta(minutes=10)
 REPORT_WAIT_AFTER_SECONDS = 4.0
 FAILURE_SECONDS = 3.0
 """How long the reason why another rank is gone may take to arrive."""
-BUCKET_BYTES = 32 << 20
 FAILURE_KEY = "why a rank failed"
 
 
@@ -59,9 +58,18 @@ class ProcessGroup:
                 dist.broadcast(sent, src=0)
                 tensor.copy_(sent)
 
-    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient by its mean over the ranks."""
-        self.average([one.grad for one in parameters if one.grad is not None])
+    @contextmanager
+    def averaging(self, parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+        """Around a backward pass: each gradient becomes its mean over the ranks, exchanged while the pass runs on."""
+        if self._store is None:
+            yield
+            return
+        exchange = GradientExchange(parameters, self._peers_needed)
+        try:
+            yield
+        finally:
+            exchange.stop()
+        exchange.finish(self.world_size)
 
     def average_statistics(self, networks: Iterable[nn.Module]) -> None:
         """Replace the running statistics of batch norms by their means over the ranks."""
@@ -80,9 +88,9 @@ class ProcessGroup:
         if self._store is None:
             return
         with self._peers_needed():
-            sent: _Reduction | None = None
-            for bucket in buckets(tensors):
-                previous, sent = sent, _Reduction(bucket)
+            sent: Reduction | None = None
+            for bucket in buckets(tensors, BUCKET_BYTES):
+                previous, sent = sent, Reduction(bucket)
                 if previous:
                     previous.finish(self.world_size)
             if sent:
@@ -182,35 +190,6 @@ class ProcessGroup:
                 return None
             time.sleep(0.1)
         return None
-
-
-class _Reduction:
-    """Tensors being summed over the ranks, as one."""
-
-    def __init__(self, tensors: list[Tensor]) -> None:
-        self._tensors = tensors
-        self._flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        self._work = dist.all_reduce(self._flat, async_op=True)
-
-    def finish(self, world_size: int) -> None:
-        """Wait for the sum, and put the mean where the tensors were."""
-        assert self._work is not None
-        self._work.wait()
-        parts = torch.split(self._flat.div_(world_size), [tensor.numel() for tensor in self._tensors])
-        views = [part.view(tensor.shape) for part, tensor in zip(parts, self._tensors, strict=True)]
-        torch._foreach_copy_(self._tensors, views)
-
-
-def buckets(tensors: list[Tensor], largest_bytes: int = BUCKET_BYTES) -> Iterator[list[Tensor]]:
-    """The tensors in their order, a bucket ending where it holds ``largest_bytes``."""
-    edges, held = [0], 0
-    for number, tensor in enumerate(tensors):
-        held += tensor.numel() * tensor.element_size()
-        if held >= largest_bytes:
-            edges, held = [*edges, number + 1], 0
-    for first, end in pairwise([*edges, len(tensors)]):
-        if first < end:
-            yield tensors[first:end]
 
 
 # --- joining and leaving; the processes meet once, however many runs they train
