@@ -22,7 +22,7 @@ from gantools.data.options.blur import BlurOptions
 from gantools.data.options.datasets import EdgeOptions
 from gantools.data.options.degradations import JpegOptions, LowResolutionOptions, TextOptions
 from gantools.data.options.masks import RandomRegionMask
-from gantools.data.prepare.change import Blur, Change, Crappify, Mask, gray
+from gantools.data.prepare.change import Blur, Change, Crappify, Mask
 from gantools.data.synthetic import drawing
 from gantools.errors import GantoolsError, ImageError
 from gantools.files import write_bytes
@@ -65,7 +65,6 @@ class Degradation:
 DEGRADATIONS = (
     Degradation("deblur", "blurred", Blur(MOTION)),
     Degradation("restore", "small, with text, JPEG", Crappify((LowResolutionOptions(), TextOptions(), JpegOptions()))),
-    Degradation("colorize", "gray", gray),
     Degradation("context_encoder", "masked", Mask(MASK, alone=False), mask=Mask(MASK, alone=True)),
 )
 

@@ -56,13 +56,13 @@ def test_a_page_needs_no_network_and_no_script(gantools, small_images, here):
 
 
 def test_it_says_at_what_size_each_model_sees_images(gantools, small_images, here):
-    done = gantools("compare", "colorize", "restore", "low", "-o", "c.png")
+    done = gantools("compare", "pix2pix", "restore", "low", "-o", "c.png")
     assert done.code == 0, done.err
     assert (
-        "colorize sees images with a short side of 96 px, restore sees images at their own size; --scale-to" in done.err
+        "pix2pix sees images with a short side of 64 px, restore sees images at their own size; --scale-to" in done.err
     )
-    native = gantools("compare", "colorize", "low", "-o", "native.png", "--scale-to", "native")
-    assert "colorize sees images at their own size" in native.err
+    native = gantools("compare", "pix2pix", "low", "-o", "native.png", "--scale-to", "native")
+    assert "pix2pix sees images at their own size" in native.err
     assert gantools("compare", "srgan", "low", "-o", "d.png", "--scale-to", "0").code == 2
 
 
@@ -130,7 +130,7 @@ def test_inputs_are_made_of_photos(gantools, here):
 def test_models_of_different_inputs_are_not_compared(gantools, small_images, here):
     for words, said in (
         (("srgan", "restore", "high"), "srgan and restore take different inputs"),
-        (("colorize", "high"), "only for models that enlarge or restore"),
+        (("pix2pix", "high"), "only for models that enlarge or restore"),
         (("srgan", "high", "--truth", "high"), "leave out --truth and --mask"),
     ):
         done = gantools("compare", *words, "--inputs", "realistic", "-o", "c.html", "--metrics", "psnr_y")

@@ -74,11 +74,11 @@ def test_one_image(doubling: str) -> None:
 
 def test_it_says_at_what_size_the_network_sees_images() -> None:
     photo("in.png")
-    done = run("colorize", "in.png", "-o", "trained.png")
+    done = run("pix2pix", "in.png", "-o", "trained.png")
     assert (done.exit_code, done.stderr.count("scale: ")) == (0, 1), done.stderr
-    assert "with a short side of 96 px, as in training" in done.stderr
+    assert "with a short side of 64 px, as in training" in done.stderr
     assert "--scale-to native" in done.stderr
-    assert run("colorize", "in.png", "-o", "native.png", "--scale-to", "native").exit_code == 0
+    assert run("pix2pix", "in.png", "-o", "native.png", "--scale-to", "native").exit_code == 0
     trained, native = (reader.read(f"{name}.png").pixels for name in ("trained", "native"))
     assert trained.shape == native.shape
     assert (trained != native).any()
@@ -329,7 +329,7 @@ def test_results_of_different_models_do_not_collide() -> None:
         ("srgan", [], "x.srgan.png"),
         ("srgan/psnr", [], "x.srgan-psnr.png"),
         ("srgan", ["--blend", "0.5"], "x.srgan-0.5.png"),
-        ("colorize", [], "x.colorize.png"),
+        ("deblur", [], "x.deblur.png"),
         ("restore", [], "x.restore.png"),
     ):
         done = run(model, "x.png", "-n", *options)

@@ -131,7 +131,7 @@ compare srgan low -o c.html --metrics l1 :: give --truth DIR
 compare srgan low -o c.html --truth none :: none: no such folder
 compare srgan low -o c.html --truth low --metrics hole_psnr :: gantools eval --data DIR
 compare srgan low -o d.png --blend-with deblur :: add --blend
-compare colorize srgan low -o c.png --scale-to trained :: --scale-to trained: this network was trained on images at
+compare pix2pix srgan low -o c.png --scale-to trained :: --scale-to trained: this network was trained on images at
 eval :: give a model and --data DIR, or --pairs
 eval srgan :: give a model and --data DIR
 eval srgan --data nowhere :: nowhere: no such folder

@@ -184,7 +184,6 @@ def test_thick_holes_are_seen_with_enough_around_them() -> None:
 # --- what the weights say
 
 SHIPPED = {
-    "colorize": ("trained", 96, "area", "kept"),
     "context_encoder": ("native", 112, "area", "made"),
     "deblur": ("native", None, "area", "made"),
     "pix2pix": ("trained", 64, "darkest", "made"),
