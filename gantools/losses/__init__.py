@@ -28,6 +28,7 @@ RECONSTRUCTION: Registry[ReconstructionLoss] = Registry(
         "l1": "gantools.losses.reconstruction:L1",
         "mse": "gantools.losses.reconstruction:MeanSquaredError",
         "charbonnier": "gantools.losses.reconstruction:Charbonnier",
+        "psnr": "gantools.losses.reconstruction:Psnr",
     },
 )
 

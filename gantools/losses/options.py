@@ -67,6 +67,13 @@ class CharbonnierOptions(Options):
     epsilon: float = setting(1e-3, "width of the rounded tip, on the [-1, 1] scale", gt=0, paper=1e-3)
 
 
+class PsnrOptions(Options):
+    """Logarithm of each image's error: good inputs count as much as bad ones (HINet, Chen 2021)."""
+
+    name: Literal["psnr"] = "psnr"
+    epsilon: float = setting(0.01, "error below which nothing is gained; on the scale that the loss sees", gt=0)
+
+
 class PerceptualOptions(Options):
     """Distance of two images in the feature space of a frozen ImageNet network."""
 
@@ -106,4 +113,6 @@ AdversarialOptions: TypeAlias = Annotated[
     VanillaOptions | LeastSquaresOptions | HingeOptions | WassersteinOptions | RelativisticOptions,
     Field(discriminator="name"),
 ]
-ReconstructionOptions: TypeAlias = Annotated[L1Options | MseOptions | CharbonnierOptions, Field(discriminator="name")]
+ReconstructionOptions: TypeAlias = Annotated[
+    L1Options | MseOptions | CharbonnierOptions | PsnrOptions, Field(discriminator="name")
+]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from gantools.losses.reconstruction import charbonnier, l1, lattice, mse, weighted_region_l1, weighted_region_l2
+from gantools.losses.reconstruction import charbonnier, l1, lattice, mse, psnr, weighted_region_l1, weighted_region_l2
 
 FAKE = torch.tensor([[[[1.0, -1.0], [0.5, 0.0]]]])
 REAL = torch.tensor([[[[0.0, -1.0], [-0.5, 2.0]]]])
@@ -23,6 +25,16 @@ def test_charbonnier() -> None:
     torch.autograd.backward(charbonnier(still, FAKE))
     assert still.grad is not None
     assert torch.equal(still.grad, torch.zeros_like(FAKE))
+
+
+def test_psnr_counts_each_image_alike() -> None:
+    fake, real = torch.cat([FAKE, FAKE / 100]), torch.cat([REAL, REAL / 100])
+    assert psnr(fake, real, 1e-9).item() == pytest.approx((math.log(1.5) / 2 + math.log(1.5e-4) / 2) / 2)
+    fake.requires_grad_()
+    torch.autograd.backward(psnr(fake, real, 1e-9))
+    assert fake.grad is not None
+    torch.testing.assert_close(fake.grad[1], fake.grad[0] * 100)
+    assert psnr(REAL, REAL, 0.01).item() == pytest.approx(math.log(0.01))
 
 
 def test_weighted_region_l1() -> None:
