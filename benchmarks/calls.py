@@ -6,7 +6,8 @@ Prints Markdown. Steps are those of the papers' presets, on torch's meta device,
 what reads a value there would be a wait for a GPU. Optimizers are SGD, as fused ones do not run there; like fused Adam
 they are one call for each data type. "calls": ATen calls of a step, forward, backward, moving average and log, each a
 kernel or less. "reads": numbers that the host waits for. "copies": values from the host, which wait unless they are
-the batch. "reads of a row": those of a log row.
+the batch. "reads of a row": those of a log row. Below, the forward pass of each generator on CUDA in bf16, on tensors
+without values: calls, those that only change the type, and gigabytes read and written.
 """
 
 from __future__ import annotations
@@ -14,18 +15,21 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from benchmarks.steps import CASES, RANDOM_FEATURES, Case, our_play
+from benchmarks.steps import CASES, RANDOM_FEATURES, Case, built, our_play
 from gantools.data.loading.batches import Batch
 from gantools.training import optimizers
 from gantools.training.device.runtime import Runtime
@@ -78,18 +82,23 @@ class Waits(TorchFunctionMode):
 
 
 class Calls(TorchDispatchMode):
-    """Counts ATen calls, but for those that only make another name of a tensor."""
+    """Counts ATen calls, but for those that only make a tensor or another name of one, and the bytes they move."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: Counter[str] = Counter()
+        self.moved_bytes = 0
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func.namespace == "aten" and func is not torch.ops.aten.detach.default:
+        made = func(*args, **(kwargs or {}))
+        is_name = func.is_view or func in (torch.ops.aten.detach.default, torch.ops.aten.empty.memory_format)
+        if func.namespace == "aten" and not is_name:
             self.calls[str(func)] += 1
-        return func(*args, **(kwargs or {}))
+            given = tree_leaves((args, kwargs, made))
+            self.moved_bytes += sum(one.nbytes for one in given if isinstance(one, Tensor))
+        return made
 
 
 class Play:
@@ -159,6 +168,39 @@ def count(case: Case, *, small: bool = False) -> Counts:
     return counted(lambda: our_play(settings, case.stage, META))
 
 
+@contextmanager
+def bf16_on_cuda() -> Iterator[None]:
+    """``torch.autocast("cuda")``, which does nothing where there is none."""
+    torch.set_autocast_dtype("cuda", torch.bfloat16)
+    torch.set_autocast_enabled("cuda", True)
+    try:
+        yield
+    finally:
+        torch.set_autocast_enabled("cuda", False)
+
+
+def forward_on_cuda(network: nn.Module, shape: Sequence[int]) -> tuple[Tensor, Calls]:
+    """What a network makes of an image on CUDA in bf16, without its values, and the calls for it."""
+    kept = {name: (tensor.shape, tensor.dtype) for name, tensor in network.state_dict().items()}
+    with FakeTensorMode(), bf16_on_cuda():
+        state = {name: torch.empty(size, dtype=dtype, device="cuda") for name, (size, dtype) in kept.items()}
+        with Calls() as calls:
+            made: Tensor = functional_call(network, state, (torch.empty(shape, device="cuda"),))
+    return made, calls
+
+
+def generators(case: Case) -> Iterator[tuple[str, Calls]]:
+    """The forward pass of each generator of a case, at the sizes of its preset."""
+    settings = case.settings(small=False)
+    recipe, _ = built(settings, case.stage, Runtime(torch.device("cpu"), "fp32"))
+    data: Any = settings.config.data
+    options: Any = settings.config.model
+    side_px = data.crop_px // getattr(data, "scale", 1) if case.preset.startswith("srgan") else data.crop_px
+    shape = (data.batch_images, options.generator.in_channels, side_px, side_px)
+    for name, network in exported_networks(recipe, networks_of(list(recipe.stages()))).items():
+        yield f"{case.preset}, {name}", forward_on_cuda(network, shape)[1]
+
+
 def table(rows: Mapping[str, Counts]) -> str:
     """The counts as Markdown."""
     lines = ["| step | calls | reads | copies | reads of a row |", "|---|---|---|---|---|"]
@@ -177,6 +219,11 @@ def main() -> None:
         parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     rows = {case.name: count(case) for case in COUNTED if case.name in chosen}
     print(table(rows))
+    print("\n| generator's forward pass, bf16 | calls | casts | GB |\n|---|---|---|---|")
+    forward = {name: calls for case in COUNTED if case.name in chosen for name, calls in generators(case)}
+    for name, one in forward.items():
+        casts = one.calls["aten._to_copy.default"]
+        print(f"| {name} | {sum(one.calls.values())} | {casts} | {one.moved_bytes / 1e9:.2f} |")
     for name, row in rows.items():
         for place, number in {**row.reads, **row.copies}.items():
             print(f"{name}: {place}: {number}")

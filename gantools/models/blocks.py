@@ -25,19 +25,28 @@ class InstanceNorm(nn.Module):
     Paper: Ulyanov 2016, arXiv 1607.08022.
     """
 
-    # Computed as a group norm with one channel per group, which is the same formula: the backward pass of
-    # nn.InstanceNorm2d on CPU (torch 2.13 to 2.15) is wrong for one image and a channels_last gradient, and its
-    # forward pass refuses 1×1 maps. torch.group_norm, not F.group_norm, because the latter refuses them too.
+    # On a CPU computed as a group norm with one channel per group, which is the same formula: the backward pass of
+    # nn.InstanceNorm2d there (torch 2.13 to 2.15) is wrong for one image and a channels_last gradient, and its forward
+    # pass refuses 1×1 maps. torch.group_norm, not F.group_norm, because the latter refuses them too. On CUDA autocast
+    # computes a group norm in float32, which reads and writes every map twice more.
     def __init__(self, channels: int, epsilon: float = 1e-5) -> None:
         super().__init__()
         self.channels = channels
         self.epsilon = epsilon
 
     def forward(self, features: Tensor) -> Tensor:
+        if features.is_cuda:
+            return keeping_type(features, self.epsilon)
         return torch.group_norm(features, self.channels, eps=self.epsilon)
 
     def extra_repr(self) -> str:
         return f"{self.channels}"
+
+
+def keeping_type(features: Tensor, epsilon: float) -> Tensor:
+    """Instance norm in the type of ``features``, with statistics in float32. Shapes: (N, C, H, W) → (N, C, H, W)."""
+    cudnn = torch.backends.cudnn.enabled
+    return torch.instance_norm(features, None, None, None, None, True, 0.0, epsilon, cudnn)
 
 
 GLOBAL_NORMS = (InstanceNorm, nn.GroupNorm)

@@ -21,6 +21,7 @@ from benchmarks.steps import CASES, FP32, Case, Mode, modes, our_play, our_step
 from gantools import api
 from gantools.checkpoint import weights
 from gantools.data.synthetic import drawing
+from gantools.models.blocks import InstanceNorm
 from gantools.training.device.loader import DeviceLoader
 from gantools.training.device.runtime import Runtime
 from gantools.training.distributed.communicator import ProcessGroup
@@ -28,6 +29,7 @@ from gantools.training.distributed.rank_info import RankInfo
 from gantools.training.step import StageTrainer
 from tests.benchmark.conftest import TOY, toy
 from tests.gpu.conftest import DEVICE, NAME, NEEDS_CUDA, ON_CUDA
+from tests.models.test_blocks import FORMATS, assert_instance_norm
 
 CPU = torch.device("cpu")
 NAMES = [case.name for case in CASES]
@@ -81,6 +83,13 @@ def test_gradients_stay_near_those_of_float64(name: str):
         bound, cosine = (1e-3, 0.9999) if "fp32" in row.mode else (0.45, 0.9)
         assert row.relative_error < bound, row
         assert row.cosine > cosine, row
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("gradient_format", FORMATS, ids=str)
+@pytest.mark.parametrize("input_format", FORMATS, ids=str)
+def test_gradients_of_instance_norm_in_every_layout(count: int, input_format, gradient_format):
+    assert_instance_norm(InstanceNorm(6), count, input_format, gradient_format, NAME)
 
 
 def trainer_of(case: Case, runtime: Runtime) -> tuple[StageTrainer, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gantools.models.blocks import NORMS, InstanceNorm, convolution_bias, icnr_, maybe_spectral, widths
+from benchmarks.calls import forward_on_cuda
+from gantools.models.blocks import NORMS, InstanceNorm, convolution_bias, icnr_, keeping_type, maybe_spectral, widths
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
@@ -25,21 +27,47 @@ def two_pass_norm(features: Tensor) -> Tensor:
 @pytest.mark.parametrize("input_format", FORMATS, ids=str)
 def test_instance_norm_gradient_in_every_layout(count: int, input_format: Any, gradient_format: Any) -> None:
     """nn.InstanceNorm2d fails this on CPU for one image and a channels_last gradient."""
+    assert_instance_norm(InstanceNorm(6), count, input_format, gradient_format)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_formula_for_cuda_gives_the_same(count: int) -> None:
+    """With a contiguous gradient, which a CPU gets right."""
+    assert_instance_norm(lambda given: keeping_type(given, 1e-5), count, *FORMATS[:1] * 2)
+
+
+def assert_instance_norm(
+    norm: Callable[[Tensor], Tensor], count: int, input_format: Any, gradient_format: Any, device: str = "cpu"
+) -> None:
+    """Results and gradients near those of float64."""
     torch.manual_seed(0)
     features = torch.randn(count, 6, 9, 7).mul(3).add(1)
     gradient = torch.randn(count, 6, 9, 7)
     exact = features.double().requires_grad_()
     (expected,) = torch.autograd.grad(two_pass_norm(exact), exact, gradient.double())
-    ours = features.contiguous(memory_format=input_format).requires_grad_()
-    output = InstanceNorm(6)(ours)
-    (actual,) = torch.autograd.grad(output, ours, gradient.contiguous(memory_format=gradient_format))
+    ours = features.to(device, memory_format=input_format).requires_grad_()
+    output = norm(ours)
+    (actual,) = torch.autograd.grad(output, ours, gradient.to(device, memory_format=gradient_format))
+    output, actual = output.cpu(), actual.cpu()
     torch.testing.assert_close(output.double(), two_pass_norm(features.double()), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(actual.double(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_instance_norm_second_derivative() -> None:
+@pytest.mark.parametrize("norm", [InstanceNorm(3), lambda given: keeping_type(given, 1e-5)])
+def test_instance_norm_second_derivative(norm: Callable[[Tensor], Tensor]) -> None:
     features = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradgradcheck(InstanceNorm(3), (features,))
+    assert torch.autograd.gradgradcheck(norm, (features,))
+
+
+def test_instance_norm_on_cuda_stays_in_16_bits() -> None:
+    """Of no map a copy in float32 is made under autocast, as a group norm would."""
+    layers = nn.Sequential(nn.Conv2d(3, 4, 3), InstanceNorm(4), nn.ReLU(), nn.Conv2d(4, 4, 3), InstanceNorm(4))
+    made, found = forward_on_cuda(layers, (1, 3, 16, 16))
+    assert made.dtype == torch.bfloat16
+    assert found.calls["aten.native_batch_norm.default"] == 2
+    assert found.calls["aten._to_copy.default"] == 5  # the image, and weights and biases of two layers
+    pixel, _ = forward_on_cuda(InstanceNorm(4), (1, 4, 1, 1))
+    assert pixel.shape == (1, 4, 1, 1)
 
 
 def test_instance_norm_takes_a_single_pixel_and_has_no_state_and_no_modes() -> None:
