@@ -146,8 +146,10 @@ def built(settings: api.Settings, stage_name: str, machine: Runtime) -> tuple[Re
     rng.seed(settings.config.seed)
     recipe = settings.recipe(settings.config)
     stages = list(recipe.stages())
-    for network in (*networks_of(stages).values(), *recipe.frozen().values()):
+    for network in networks_of(stages).values():
         machine.place(network)
+    for network in recipe.frozen().values():
+        machine.place_frozen(network)
     machine.compile(networks_of(stages), recipe.composed())
     return recipe, next(stage for stage in stages if stage.name == stage_name)
 

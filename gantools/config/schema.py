@@ -111,8 +111,8 @@ class TrainOptions(Options):
     )
     memory_format: Literal["auto", "contiguous", "channels_last"] = setting(
         "auto",
-        "layout of network tensors; auto: the faster one on a CPU (measured); on a GPU contiguous for U-Nets and "
-        "networks with image-wide norms or transposed convolutions, else channels_last",
+        "layout of network tensors; auto: the faster one on a CPU (measured); on CUDA contiguous for networks with "
+        "image-wide norms, else channels_last; on Metal contiguous",
     )
     compile: Literal["off", "networks", "graphs"] = setting(
         "off",

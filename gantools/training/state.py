@@ -45,7 +45,7 @@ class TrainState:
                 batch_norm.share_statistics(network)
         self.runtime.ranks.broadcast_weights(self.networks.values())
         for network in self.recipe.frozen().values():
-            self.runtime.place(network)
+            self.runtime.place_frozen(network)
         self.runtime.compile(self.networks, self.recipe.composed())
         exported = exported_networks(self.recipe, self.networks)
         decay = train.average_decay(images_per_step=1)  # each stage sets its own

@@ -90,7 +90,7 @@ class Validation:
             torch.no_grad(),
             self._training_mode(),
             runtime.autocast(),
-            runtime.uncompiled(),
+            runtime.any_size(),
         ):
             yield
 

@@ -46,8 +46,10 @@ def counts(settings: api.Settings) -> dict[str, Counts]:
         spec.training, batch_images=config.data.batch_images, start_batch=0, seed=config.seed, workers=0
     )
     batch = to_network(next(stream), META.device)
-    for network in (*networks_of(list(recipe.stages())).values(), *recipe.frozen().values()):
+    for network in networks_of(list(recipe.stages())).values():
         META.place(network)
+    for network in recipe.frozen().values():
+        META.place_frozen(network)
     options = dict(config.stages)
 
     def of(stage: Stage) -> Counts:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.calls import Calls
 from gantools import api, recipes, speed
 from gantools.errors import UsageError
+from gantools.losses.perceptual import PerceptualLoss
 from gantools.training import setup
 from gantools.training.device import precision
 from gantools.training.device.runtime import Runtime
@@ -185,3 +187,56 @@ def test_a_folder_that_is_not_empty_is_refused_before_anything_is_measured(tiny,
     (tmp_path / "run" / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="not empty"):
         api.train(tiny("srgan/compact", *AUTO), run_dir=tmp_path / "run", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("device", "spec", "layout"),
+    [
+        ("cuda", "pix2pix/shoes-64", True),
+        ("cuda", "cyclegan/apple2orange-64", False),
+        ("mps", "srgan/compact", False),
+        ("mps", "pix2pix/shoes-64", False),
+    ],
+)
+def test_the_layout_of_a_gpu_follows_from_the_networks(tiny, device, spec, layout):
+    """Tensor cores want channels_last, but for norms over an image; Metal is wrong with it."""
+    settings = tiny(spec, *AUTO)
+    runtime = Runtime(torch.device(device), "bf16")
+    data = settings.recipe.dataset(settings.config, "training")
+    made, line = precision.settle(runtime, settings.recipe(settings.config), settings.config, data, {})
+    assert (made.channels_last, line) == (layout, None)
+
+
+def test_features_in_16_bits_are_those_of_autocast_without_converting_weights():
+    """To the last bit, with their gradient; and near those of float32."""
+    found, kept = {}, PerceptualLoss(network="squeezenet1_0", weights="random")
+    truth = torch.rand(1, 3, 32, 32) * 2 - 1
+    for name, place in {"fp32": None, "bf16": Runtime.place, "kept": Runtime.place_frozen}.items():
+        runtime = Runtime(torch.device("cpu"), "fp32" if name == "fp32" else "bf16")
+        (place or Runtime.place)(runtime, kept)
+        fake = (truth / 2).requires_grad_()
+        with Calls() as calls, runtime.autocast():
+            distance = kept(fake, truth)
+        assert distance.dtype == torch.float32
+        found[name] = distance.detach(), *torch.autograd.grad(distance, fake)
+        casts = calls.calls["aten._to_copy.default"]
+        weights = 2 * 2 * 25  # of both images' passes, and biases
+        assert casts >= weights if name == "bf16" else casts < weights
+    assert_equal_states(found["kept"], found["bf16"])
+    assert found["kept"][0] == pytest.approx(float(found["fp32"][0]), rel=0.02)
+    assert torch.cosine_similarity(found["kept"][1].flatten(), found["fp32"][1].flatten(), dim=0) > 0.99
+
+
+def test_only_steps_let_cudnn_try_algorithms():
+    """Images of validation have many sizes, and each would be tried."""
+    runtime, before = Runtime(torch.device("cuda"), "bf16"), torch.backends.cudnn.benchmark
+    try:
+        runtime.begin_step()
+        assert torch.backends.cudnn.benchmark
+        with runtime.any_size():
+            assert not torch.backends.cudnn.benchmark
+        assert torch.backends.cudnn.benchmark
+    finally:
+        torch.backends.cudnn.benchmark = before
+    Runtime(torch.device("cpu"), "fp32").begin_step()
+    assert torch.backends.cudnn.benchmark == before

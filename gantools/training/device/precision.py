@@ -28,6 +28,7 @@ from gantools.training.recipe import Recipe, networks_of
 from gantools.training.step import StageTrainer
 from gantools.training.turns import Alternate
 
+CPU = torch.device("cpu")
 _CPU_PRECISIONS: tuple[Precision, Precision] = ("fp32", "bf16")
 _SHAPE = ("crop_px", "image_px", "channels", "scale", "batch_images")
 LONG_STEP_SECONDS = 1.0
@@ -66,7 +67,7 @@ def _decide(
     if channels_last is None and "memory_format" in kept:
         channels_last = kept["memory_format"] == "channels_last"
     if precision is not None or runtime.device.type != "cpu":
-        usual = _usually_channels_last(recipe) if channels_last is None else channels_last
+        usual = _usually_channels_last(recipe, runtime.device) if channels_last is None else channels_last
         return Choice(precision or runtime.precision, usual), None
     layouts = [False] if _has(recipe, *GLOBAL_NORMS) else [False, True]
     layouts = layouts if channels_last is None else [channels_last]
@@ -78,9 +79,13 @@ def _decide(
     return next(choice for choice in choices if str(choice) == found.fastest), f"precision: {found}"
 
 
-def _usually_channels_last(recipe: Recipe[Any, Any]) -> bool:
-    """Where nothing is measured: U-Nets, norms over a whole image and transposed convolutions are slower with it."""
-    return not _has(recipe, *GLOBAL_NORMS, UNet, nn.ConvTranspose2d)
+def _usually_channels_last(recipe: Recipe[Any, Any], device: torch.device) -> bool:
+    """Where nothing is measured: norms over a whole image are slower with it, and Metal is wrong.
+
+    So are U-Nets and transposed convolutions on a CPU. Tensor cores compute all convolutions in this layout.
+    """
+    slower = GLOBAL_NORMS if device.type == "cuda" else (*GLOBAL_NORMS, UNet, nn.ConvTranspose2d)
+    return device.type != "mps" and not _has(recipe, *slower)
 
 
 def _has(recipe: Recipe[Any, Any], *kinds: type[nn.Module]) -> bool:
@@ -111,7 +116,7 @@ def _ratios(choices: list[Choice], recipe: Recipe[Any, Any], config: RunConfig, 
         with torch.random.fork_rng(devices=[]):
             steps = speed.ratios(_contenders(tried, recipe, config, data), most_seconds=most_seconds)
     except (speed.TooSlow, NonFiniteError):
-        usual = [choice for choice in choices if choice.channels_last == _usually_channels_last(recipe)] or choices
+        usual = [choice for choice in choices if choice.channels_last == _usually_channels_last(recipe, CPU)] or choices
         return _of_a_convolution(usual, usual[0])
     return general | steps
 
@@ -127,11 +132,9 @@ def _contenders(
     """Steps in which every player plays, of networks made for that, on the run's first images."""
     tried = type(recipe)(config)
     *_, stage = tried.stages()
-    networks = [*networks_of([stage]).values(), *tried.frozen().values()]
+    networks, frozen = networks_of([stage]).values(), tried.frozen().values()
     stage = replace(stage, policy=Alternate(*stage.players))
-    trainer = StageTrainer(
-        tried, stage, dict(config.stages)[stage.name].optimizers, Runtime(torch.device("cpu"), "fp32")
-    )
+    trainer = StageTrainer(tried, stage, dict(config.stages)[stage.name].optimizers, Runtime(CPU, "fp32"))
     for optimizer in trainer.optimizers.values():  # they take as long in every precision, and much memory
         optimizer.step = lambda *_: None  # type: ignore[method-assign, assignment]
     first = loader.batches(
@@ -141,11 +144,13 @@ def _contenders(
         images = next(first)
 
     def contender(choice: Choice) -> speed.Contender:
-        runtime = Runtime(torch.device("cpu"), choice.precision, choice.channels_last)
+        runtime = Runtime(CPU, choice.precision, choice.channels_last)
 
         def ready() -> Callable[[], object]:
             for network in networks:
                 runtime.place(network)
+            for network in frozen:
+                runtime.place_frozen(network)
             trainer.runtime = runtime
             batch = to_network(images, runtime.device, channels_last=runtime.channels_last)
             return lambda: trainer.step(0, [batch], 1.0)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,6 +21,7 @@ from gantools.training.distributed.rank_info import RankInfo
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
+_TYPES: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -35,23 +36,28 @@ class Runtime:
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which networks and losses are computed."""
-        if self.precision == "fp32":
-            return nullcontext()
-        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
-        return torch.autocast(self.device.type, dtype)
+        return nullcontext() if self.precision == "fp32" else torch.autocast(self.device.type, _TYPES[self.precision])
 
     def compile(self, networks: Mapping[str, nn.Module], composed: Mapping[str, nn.Module]) -> None:
         """Let a recipe's networks be compiled, where the run wants that."""
         compile.prepare(compile.roots(networks, composed), self.compiled)
 
     def begin_step(self) -> None:
-        """Let CUDA graphs, where there are any, reuse the memory of the last step's results."""
+        """Let cuDNN try its algorithms, once for each shape, and CUDA graphs reuse the memory of the last results."""
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True
         if self.compiled == "graphs":
             compile.begin_step()
 
-    def uncompiled(self) -> AbstractContextManager[object]:
-        """The context for images of other sizes than in training."""
-        return nullcontext() if self.compiled == "off" else compile.eagerly()
+    @contextmanager
+    def any_size(self) -> Iterator[None]:
+        """The context for images of other sizes than in training: nothing is compiled or tried for them."""
+        kept, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False
+        try:
+            with nullcontext() if self.compiled == "off" else compile.eagerly():
+                yield
+        finally:
+            torch.backends.cudnn.benchmark = kept
 
     def scaler(self) -> torch.amp.GradScaler:
         """A loss scaler; it does nothing but in fp16."""
@@ -61,6 +67,15 @@ class Runtime:
         """Move a network to the device in the run's layout."""
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return network.to(self.device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
+
+    def place_frozen(self, network: nn.Module) -> None:
+        """Move a network that never learns. Its convolutions keep the type in which autocast computes them.
+
+        Autocast remembers what it converts for a step only of weights that learn.
+        """
+        for layer in self.place(network).modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.to(_TYPES[self.precision])
 
     @property
     def waits_for_values(self) -> bool:
