@@ -196,7 +196,7 @@ def _outputs(results: Iterable[Result]) -> list[Path]:
     for result in results:
         if result.output is None or result.error:
             raise ImageError(f"{result.input}: {result.error}")
-        written.append(Path(result.output))
+        written.append(Path(str(result.output)))
     return written
 
 

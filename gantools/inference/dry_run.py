@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,11 +28,11 @@ Size = tuple[int, int]
 
 
 def dry_run(jobs: Sequence[Job], scale: int, options: InferOptions) -> list[Result]:
-    """What would become of each job, as far as the headers of its files say; of pipes nothing is known before."""
+    """What would become of each job, as far as the headers of its files say: not those of pipes and URLs."""
     results = []
     for job in jobs:
         try:
-            if not job.skip and job.source is not None and os.path.isfile(job.source):
+            if _has_header(job):
                 options.check_output_size(*_stated_size(job, options), scale)
             results.append(untouched(job, "skipped" if job.skip else "planned"))
         except ImageError as error:
@@ -39,9 +40,14 @@ def dry_run(jobs: Sequence[Job], scale: int, options: InferOptions) -> list[Resu
     return results
 
 
+def _has_header(job: Job) -> bool:
+    """Whether the job has a local file that would be read."""
+    return not job.skip and isinstance(job.source, Path) and os.path.isfile(job.source)
+
+
 def _stated_size(job: Job, options: InferOptions) -> Size:
     """Width and height of a job's file. Raises ImageError for one that would not be decoded."""
-    assert job.source is not None
+    assert isinstance(job.source, Path)
     limit = reader.MAX_PIXELS if options.max_pixels is None else options.max_pixels
     header = reader.probe(job.source, name=job.input, max_pixels=limit, first_frame=options.frames == "first")
     return header.width, header.height
@@ -51,7 +57,7 @@ def sizes_of(jobs: Sequence[Job], options: InferOptions) -> list[Size]:
     """Width and height of every image that would be made and whose size can be known."""
     found = []
     for job in jobs:
-        if not job.skip and job.source is not None and os.path.isfile(job.source):
+        if _has_header(job):
             try:
                 found.append(_stated_size(job, options))
             except ImageError:

@@ -74,7 +74,7 @@ class InferOptions(CommandOptions):
     output: Annotated[
         str | None,
         Option(
-            "Result file or folder; - for standard output. Default for one file: beside it.",
+            "Result file or folder, also a URL; - for standard output. Default for one file: beside it.",
             "-o --output",
             "FILE|DIR|-",
         ),

@@ -19,7 +19,9 @@ def plan(inputs: Sequence[str], label: str, options: InferOptions) -> tuple[Job,
     """
     assert options.shard != "auto"
     format = None if options.format == "keep" else options.format
-    jobs = placed(inputs, label, options.output, format, recursive=options.recursive, listed=options.listed)
+    jobs = placed(
+        inputs, label, options.output, format, recursive=options.recursive, listed=options.listed, elsewhere=True
+    )
     own = jobs if options.shard is None else jobs[options.shard[0] - 1 :: options.shard[1]]
     claims = [(job.input, job.output) for job in jobs if job.output is not None]
     sources = [job.source for job in jobs if job.source is not None]

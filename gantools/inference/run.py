@@ -70,7 +70,7 @@ class Run:
 
         weights = _about_weights(self.weights, self.recipe, self.options) if self.weights is not None else []
         notes = [*self.notes, *weights]
-        files.remove_abandoned({job.output.parent for job in self.jobs if job.output is not None})
+        files.remove_abandoned({job.output.parent for job in self.jobs if isinstance(job.output, Path)})
         if not self.has_work:
             return Results(self.jobs, iter([untouched(job) for job in self.jobs]), None, self.facts, notes)
         pool = DecodePool([job for job in self.jobs if not job.skip], self.options)  # while torch is imported

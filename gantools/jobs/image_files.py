@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from gantools.errors import ImageError
 from gantools.images.formats import FORMATS, INPUT_ONLY, SUFFIXES, passed_over, sniff
+from gantools.jobs import remote
+from gantools.jobs.remote import Location, RemotePath
 
 MOST_COUNTED = 100_000
 """Files below a folder that are looked at to say what is not read."""
@@ -115,7 +118,7 @@ def stem(path: PurePath) -> str:
     return path.stem if known(path) else path.name
 
 
-def new_suffix(source: Path | None, format: str | None) -> str:
+def new_suffix(source: Location | None, format: str | None) -> str:
     """The suffix of what is made of ``source``, in ``format`` (a key of ``FORMATS``) or else its own.
 
     It stays as it is written if it names the wanted format (photo.JFIF, but not scan.pbm, which is black and white); a
@@ -128,11 +131,13 @@ def new_suffix(source: Path | None, format: str | None) -> str:
     return own if fits else SUFFIXES[wanted]
 
 
-def _sniffed(source: Path | None) -> str | None:
-    if source is None or not source.is_file():
-        return None
+def _sniffed(source: Location | None) -> str | None:
     try:
+        if isinstance(source, RemotePath):
+            return sniff(remote.read(source, _HEAD_BYTES))
+        if source is None or not source.is_file():
+            return None
         with source.open("rb") as stream:
             return sniff(stream.read(_HEAD_BYTES))
-    except OSError:
+    except (OSError, ImageError):
         return None  # decoding will fail and say why

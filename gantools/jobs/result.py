@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from gantools.errors import GantoolsError
+from gantools.jobs.remote import Location
 
 Status: TypeAlias = Literal["done", "failed", "skipped", "planned"]
 
@@ -20,7 +21,7 @@ class Planned(Protocol):
     def input(self) -> str: ...
 
     @property
-    def output(self) -> Path | None: ...
+    def output(self) -> Location | None: ...
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Result:
     """
 
     input: str
-    output: Path | None
+    output: Location | None
     status: Status
     seconds: float = 0.0
     error: str | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "numpy", "cv2", "PIL", "rich.progress")
+HEAVY = ("torch", "torchvision", "numpy", "cv2", "PIL", "rich.progress", "fsspec")
 SCRIPT = f"""
 import atexit, sys
 from gantools.cli.start import main

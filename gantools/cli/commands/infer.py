@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,7 +27,10 @@ class Asked(InferOptions, Printing):
 
     model: ModelName
     inputs: Annotated[
-        list[str] | None, typer.Argument(metavar="INPUT...", help="Images, folders, or - for standard input.")
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT...", help="Images, folders, s3://, gs:// or https:// URLs, or - for standard input."
+        ),
     ] = None
     files_from: Annotated[
         str | None, typer.Option("--files-from", metavar="FILE|-", help="Read names of inputs too, one per line.")
@@ -69,18 +73,22 @@ def _print_all(found: Results, asked: Asked, inputs: Sequence[str]) -> int:
                 if result.status != "skipped" and not asked.dry_run:
                     update(printer.counts["done"] + printer.counts["failed"], total)
     except (KeyboardInterrupt, SystemExit):
-        _print_how_to_resume(found, asked, printer.counts["done"])
+        _print_how_to_resume(found, asked, printer.counts)
         raise
     return printer.conclude({**found.facts, **left})
 
 
-def _print_how_to_resume(found: Results, asked: Asked, done: int) -> None:
+def _print_how_to_resume(found: Results, asked: Asked, counts: Mapping[str, int]) -> None:
     """What a stopped run of several images has left behind: files that were being written are finished too."""
     outputs = [job.output for job in found.jobs if job.output is not None]
     if len(outputs) < 2:
         return
     found.close()
-    count = done if asked.overwrite else sum(map(os.path.lexists, outputs))
+    local = [output for output in outputs if isinstance(output, Path)]
+    if asked.overwrite or len(local) < len(outputs):  # nobody waits for a store now
+        count = counts["done"] + counts["skipped"]
+    else:
+        count = sum(map(os.path.lexists, local))
     option = "" if asked.skip_existing else " with --skip-existing"
     option += " instead of --overwrite" if asked.overwrite else ""
     console.message(f"stopped: {count} of {len(outputs)} are done; the same command{option} does the rest")

@@ -117,7 +117,7 @@ def _planned(photos: Sequence[str], options: Align, marked: Mapping[str, Squares
         output = os.path.join(output, "")  # a folder, also where there is none yet
     tasks: list[Task] = []
     for job in placed(photos, "aligned", output, options.wanted_format, recursive=options.recursive):
-        if job.source is None or job.output is None:
+        if not isinstance(job.source, Path) or not isinstance(job.output, Path):
             continue
         outputs = _of_all_faces(job.output) if options.face == "all" else (job.output,)
         if marked is None:

@@ -20,7 +20,9 @@ from gantools.images.image import Image
 from gantools.images.io import reader
 from gantools.inference.options import InferOptions
 from gantools.inference.pipeline.ipc import Channel, Message
+from gantools.jobs import remote
 from gantools.jobs.plan import Job
+from gantools.jobs.remote import RemotePath
 
 SECONDS_PER_MEGAPIXEL = 1.0
 """What a large image may take beyond ``timeout_seconds``."""
@@ -160,11 +162,13 @@ def _start() -> tuple[subprocess.Popen[bytes], Channel]:
 
 
 def _source(job: Job) -> Path | bytes:
-    """The file of a job; the content of what only this process can read, such as a pipe.
+    """The file of a job; the content of what only this process can read, such as a pipe, and of what is elsewhere.
 
     What is no image is not read to its end, which may never come. Raises ImageError.
     """
     path = job.source
+    if isinstance(path, RemotePath):
+        return remote.read(path)
     if path is not None and (os.path.isfile(path) or os.path.isdir(path) or not os.path.exists(path)):
         return path  # what is wrong with a folder or with no file says the reader
     try:

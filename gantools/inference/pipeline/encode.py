@@ -14,14 +14,17 @@ from gantools.images.image import Image
 from gantools.images.io import writer
 from gantools.images.io.writer import WriteOptions
 from gantools.inference.options import InferOptions
+from gantools.jobs import remote
 from gantools.jobs.plan import Job
+from gantools.jobs.remote import RemotePath
 from gantools.jobs.result import Result, Stages, failed
 
 BEHIND_BYTES = 256 << 20
 """Images that may wait to be written; a larger one is written before the network goes on."""
 
 BEHIND_IMAGES = 32
-_THREADS = 2
+_THREADS, _UPLOADS = 2, 8
+"""Threads that encode; more where each also waits for a store."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +41,10 @@ class Translated:
 class Encoder:
     """Encodes and writes images behind the network's back. For use by one thread, within ``with``."""
 
-    def __init__(self, options: InferOptions) -> None:
+    def __init__(self, options: InferOptions, *, elsewhere: bool = False) -> None:
+        """``elsewhere``: results are uploaded."""
         self.options = options
-        self._threads = ThreadPoolExecutor(_THREADS, "encode")
+        self._threads = ThreadPoolExecutor(_UPLOADS if elsewhere else _THREADS, "encode")
         self._queue: deque[tuple[Future[Result], int]] = deque()
 
     def __enter__(self) -> Encoder:
@@ -107,6 +111,9 @@ def write(image: Image, job: Job, options: InferOptions) -> bytes | None:
     }
     if job.output is None:
         return writer.encode(image, kind, **given)
+    if isinstance(job.output, RemotePath):
+        remote.write(job.output, writer.encode(image, kind, **given))
+        return None
     try:
         writer.save(image, job.output, format=kind, **given)
     except OSError as error:

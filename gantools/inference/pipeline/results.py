@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gantools.inference.options import InferOptions
 from gantools.jobs.plan import Job
+from gantools.jobs.remote import RemotePath
 from gantools.jobs.result import Result, untouched
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def run_pipeline(
     from gantools.inference.pipeline.encode import Encoder
 
     following = translated(pool, translate, batches)
-    with Encoder(options) as encoder:
+    elsewhere = any(isinstance(job.output, RemotePath) for job in jobs)
+    with Encoder(options, elsewhere=elsewhere) as encoder:
         for result in _in_order(jobs, following, encoder, one_at_a_time=options.fail_fast):
             yield result
             if options.fail_fast and result.status == "failed":
