@@ -26,12 +26,16 @@ def pack_data(
     output: str | Path,
     *,
     shard_megabytes: float = 256.0,
+    stream: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> pack.Report:
-    """Pack the images of data sets into tar files in the new folder ``output``. Raises UsageError and DataError."""
+    """Pack the images of data sets into tar files in the new folder ``output``. Raises UsageError and DataError.
+
+    ``stream``: single images, in random order, of which only the tars are listed: for sets that outgrow memory.
+    """
     from gantools.data.prepare import pack
 
-    return pack.pack([Path(folder) for folder in folders], Path(output), shard_megabytes, progress)
+    return pack.pack([Path(folder) for folder in folders], Path(output), shard_megabytes, progress, stream=stream)
 
 
 def inspect_data(
@@ -76,7 +80,7 @@ def distill_data(
         "teacher": find_weights.identity(find_weights.resolve(teacher)) if teacher else None,
         "data": dataset.fingerprint(samples),
         "seed": settings.config.seed,
-        "settings": settings.config.data.model_dump(mode="json", exclude={"dir", "validation_dir"}),
+        "settings": settings.config.data.model_dump(mode="json", exclude={"dir", "validation_dir", "shards"}),
     }
     return distill(samples, settings.config.seed, model, about, Path(output), count, progress)
 

@@ -63,6 +63,12 @@ def pack(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Data sets, with their sub-folders.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="New folder for the shards.")],
     shard_megabytes: Annotated[float, typer.Option("--shard-megabytes", min=0.001, help="Size of a shard.")] = 256.0,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream", help="Shuffle single images, to be read shard by shard: for sets that outgrow memory."
+        ),
+    ] = False,
     json_lines: Json = False,
 ) -> None:
     """Pack images into tar files; every recipe trains on the new folder (--data) as on the old one."""
@@ -71,7 +77,7 @@ def pack(
     if output.exists():
         raise UsageError(f"-o {output}: exists already; name a new folder")
     with progress("pack") as update:
-        made = api.pack_data(folders, output, shard_megabytes=shard_megabytes, progress=update)
+        made = api.pack_data(folders, output, shard_megabytes=shard_megabytes, stream=stream, progress=update)
     if json_lines:
         counts = {"pictures": made.images, "shards": made.shards, "bytes": made.bytes}
         console.result_json({"output": str(output), **counts})

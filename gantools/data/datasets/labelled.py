@@ -15,6 +15,7 @@ from gantools.data.folders.labelled import LabelledItem
 from gantools.data.folders.layout import Layout
 from gantools.data.folders.search import Split
 from gantools.data.folders.split import gather
+from gantools.data.folders.streamed import StreamedItems
 from gantools.data.loading.batches import LabelledImages
 from gantools.data.loading.dataset import Dataset, Images
 from gantools.data.options.labelled import LabelledData
@@ -44,13 +45,18 @@ class LabelledDataset(Dataset):
 
     def __init__(self, options: LabelledData, split: Split, seed: int) -> None:
         super().__init__(options, split, seed)
-        labelled_items = [item for item in self.items if isinstance(item, LabelledItem)]
+        streamed = isinstance(self.items, StreamedItems)
+        labelled_items = [] if streamed else [item for item in self.items if isinstance(item, LabelledItem)]
         self._known = {item.name: item for item in labelled_items}
         self.classes = options.classes or classes_of(labelled_items, options)
         self.vocabulary = options.vocabulary or vocabulary_of(labelled_items, options)
 
     def find(self, split: Split) -> Layout:
         found = gather(self.options, split, labelled.find)
+        if isinstance(found.items, StreamedItems):
+            if "required" in (self.options.labels, self.options.captions):
+                raise DataError("data: sets packed with --stream have no labels or captions; pack without it")
+            return found
         wanted = self.options.classes if self.options.labels != "none" else None
         return replace(found, items=labelled.chosen(found.items, wanted, all_needed=self.training))
 
@@ -66,7 +72,7 @@ class LabelledDataset(Dataset):
     def sample(self, images: Images, name: str, rng: np.random.Generator) -> LabelledSample:
         if self.training and self.options.flip:
             images = transforms.random_position(images, rng, flip=True, rotate=False)
-        return LabelledSample(images[0], self._condition(self._known[name], rng), name)
+        return LabelledSample(images[0], self._condition(self._known.get(name), rng), name)
 
     def attributes(self, name: str) -> dict[str, str]:
         """What captions.csv says of an image in further columns."""
@@ -79,11 +85,11 @@ class LabelledDataset(Dataset):
             return f"{what} with captions ({len(self.vocabulary)} words)"
         return f"{what} of {len(self.classes)} classes" if self.classes else what
 
-    def _condition(self, item: LabelledItem, rng: np.random.Generator) -> np.ndarray:
-        if self.vocabulary:
+    def _condition(self, item: LabelledItem | None, rng: np.random.Generator) -> np.ndarray:
+        if self.vocabulary and item:
             return text.encode(item.captions[int(rng.integers(len(item.captions)))])
         one_hot = np.zeros(len(self.classes), np.float32)
-        if self.classes and item.label is not None:
+        if self.classes and item and item.label is not None:
             one_hot[self.classes.index(item.label)] = 1
         return one_hot
 

@@ -43,7 +43,7 @@ class Layout:
     """What a folder was found to hold. ``note`` says which of its folders were used, where not all were."""
 
     kind: Kind
-    items: tuple[Item, ...]
+    items: Sequence[Item]
     note: str = ""
 
     def describe(self) -> str:

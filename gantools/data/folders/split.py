@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from gantools.data.folders import layout, search
+from gantools.data.folders import layout, search, streamed
 from gantools.data.folders.layout import Layout
 from gantools.data.folders.search import Split
 from gantools.data.options.datasets import BlurredData, DataOptions, PairedData
@@ -59,6 +59,8 @@ def gather(options: DataOptions, wanted: Split, find: Callable[[Path], Layout]) 
     Raises DataError when no folder is given, or a folder does not hold what is needed.
     """
     roots = folders(options)
+    if any(map(streamed.is_one, map(str, roots))):
+        return _gather_streamed(options, wanted, find)
     if options.validation_dir is not None:
         validation = find(Path(options.validation_dir))
         return validation if wanted == "validation" else without(find_all(roots, find), validation)
@@ -67,6 +69,21 @@ def gather(options: DataOptions, wanted: Split, find: Callable[[Path], Layout]) 
         return find_all([folder for folder in own[wanted] if folder], find)
     everything = find_all([train or root for train, root in zip(own["training"], roots, strict=True)], find)
     return share_of(everything, options, wanted)
+
+
+def _gather_streamed(options: DataOptions, wanted: Split, find: Callable[[Path], Layout]) -> Layout:
+    """``gather`` of sets in shards: the validation images are a folder of their own, or those of some shards."""
+    own = options.validation_dir
+    if wanted == "validation" and own is not None and not streamed.is_one(own):
+        return find(Path(own))
+    names = [own] if wanted == "validation" and own else list(map(str, folders(options)))
+    found: Sequence[streamed.Shard] = streamed.listed(names)
+    if own is None:
+        try:
+            found = share(found, wanted, validation_share=options.validation_share, seed=options.split_seed)
+        except DataError as error:
+            raise DataError(str(error).replace("image", "shard", 1)) from error
+    return Layout("photos", streamed.StreamedItems(found, options.shards), f"in {len(found)} shards")
 
 
 def gather_pairs(
@@ -78,7 +95,12 @@ def gather_pairs(
 ) -> Layout:
     """``gather``, or the pairs of two folders where these are given one by one. Raises DataError."""
     if source is None or target is None:
-        return gather(options, wanted, find)
+        found = gather(options, wanted, find)
+        if isinstance(found.items, streamed.StreamedItems) and options.layout not in ("auto", "photos"):
+            raise DataError(
+                f"data.layout={options.layout}: sets packed with --stream hold photos; pack pairs without it"
+            )
+        return found
     pairs = layout.find_pairs(expanded(source), expanded(target), options.partner)
     if options.validation_dir is None:
         return share_of(pairs, options, wanted)

@@ -11,8 +11,9 @@ import numpy as np
 
 from gantools.data.folders.layout import Item, Layout
 from gantools.data.folders.search import Split
+from gantools.data.folders.streamed import StreamedItems
 from gantools.data.loading import sampler
-from gantools.data.loading.sampler import SampleKey
+from gantools.data.loading.sampler import Parts, SampleKey
 from gantools.images.image import Pixels
 from gantools.images.io import shards
 
@@ -39,7 +40,7 @@ class Dataset(ABC):
         """Find the files. Raises DataError when there are none, or not what is needed."""
         self.options, self.seed, self.training = options, seed, split == "training"
         self.layout = self.find(split)
-        self.items: tuple[Item, ...] = self.layout.items
+        self.items: Sequence[Item] = self.layout.items
         self.max_unreadable_share = options.max_unreadable_share
         self._cache = BoundedCache(options.cache_megabytes)
 
@@ -73,6 +74,11 @@ class Dataset(ABC):
         """Use only this process's part of the memory for decoded images."""
         self._cache.free_bytes //= processes
 
+    @property
+    def parts(self) -> Parts | None:
+        """The shards of a set that is read shard by shard."""
+        return self.items.parts if isinstance(self.items, StreamedItems) else None
+
     def describe(self) -> str:
         """One phrase for messages: ``240 A|B images``."""
         return self.layout.describe()
@@ -104,6 +110,8 @@ class BoundedCache:
 
 def fingerprint(dataset: Dataset) -> str:
     """A digest of the names and file sizes of a data set: enough to notice that a resumed run has other data."""
+    if isinstance(dataset.items, StreamedItems):
+        return dataset.items.fingerprint()
     digest = hashlib.sha256()
     for item in dataset.items:
         sizes = " ".join(str(shards.size_bytes(path)) for path in item.files)

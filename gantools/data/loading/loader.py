@@ -65,7 +65,13 @@ def batches(
     if not len(dataset):
         raise DataError("data: no training images")
     keys = BatchSampler(
-        len(dataset), batch_images=batch_images, start_batch=start_batch, seed=seed, rank=rank, ranks=ranks
+        len(dataset),
+        batch_images=batch_images,
+        start_batch=start_batch,
+        seed=seed,
+        rank=rank,
+        ranks=ranks,
+        parts=dataset.parts,
     )
     log = UnreadableLog(dataset, warn or warn_once)
     count = worker_count(workers, sharing)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from gantools.data.folders.search import sampled
+from gantools.data.folders.streamed import StreamedItems
 from gantools.data.loading.dataset import Dataset
 from gantools.data.loading.sampler import SampleKey
 from gantools.errors import DataError, ImageError
@@ -54,7 +55,8 @@ def described(dataset: Dataset, index: int, error: ImageError) -> Unreadable:
 def require_readable(dataset: Dataset) -> None:
     """Look at the headers of some files before a run. Raises DataError when too many are no images."""
     failed: list[Unreadable] = []
-    for item in sampled(dataset.items):
+    items = dataset.items
+    for item in sampled(items.of_one_shard() if isinstance(items, StreamedItems) else items):
         try:
             for file in item.files if item.number is None else ():
                 reader.probe(file)

@@ -21,6 +21,18 @@ PARTNER_MEANS = f"how the names of the two files of a pair differ: {PARTNER_SYNT
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
+class ShardOptions(Options):
+    """How sets written by ``gantools data pack --stream`` are read: shard by shard."""
+
+    at_once: int = setting(
+        16,
+        "shards read at a time, whose images are mixed; where this is a multiple of the number of ranks, each reads "
+        "only its part of the shards",
+        ge=1,
+        le=512,
+    )
+
+
 class DataOptions(DataSection):
     """What every data set has: where it lies, how it is split, how it is loaded."""
 
@@ -43,6 +55,7 @@ class DataOptions(DataSection):
     max_unreadable_share: float = setting(
         0.001, "stop when more than this share of the images cannot be read", ge=0, le=1
     )
+    shards: ShardOptions = setting(ShardOptions(), "how sets of `data pack --stream` are read")
 
 
 class EdgeOptions(Options):

@@ -35,7 +35,7 @@ def distill(
     Raises UsageError where ``output`` was made in another way.
     """
     _begin(output, dict(about))
-    sampler, sides, new = EndlessSampler(len(dataset), seed), distilled.sides_of(about), 0
+    sampler, sides, new = EndlessSampler(len(dataset), seed, dataset.parts), distilled.sides_of(about), 0
     for number in range(count):
         files = [output / side / f"{number:06d}.png" for side in sides]
         if not files[-1].is_file():

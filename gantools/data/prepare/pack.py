@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from gantools import files
-from gantools.data.folders import search
+from gantools.data.folders import layout, search, streamed
 from gantools.errors import DataError
 from gantools.images.io import shards
 
@@ -40,11 +41,20 @@ class _Source:
         return str(name.parent / name.name.split(".")[0])
 
 
-def pack(folders: Sequence[Path], output: Path, shard_megabytes: float, progress: Callable[[int, int], None]) -> Report:
+def pack(
+    folders: Sequence[Path],
+    output: Path,
+    shard_megabytes: float,
+    progress: Callable[[int, int], None],
+    *,
+    stream: bool = False,
+) -> Report:
     """Write the images of ``folders`` into tars of about ``shard_megabytes`` in ``output``.
 
     One folder's tree is kept; of several, each keeps its own under its name. The same images give the same bytes.
     Files of one stem stay in one shard. ``progress`` gets the numbers of images done and in all.
+    For ``stream`` single images are packed in an order that their names decide, and the shards are listed, not the
+    images (``folders.streamed``).
     Raises DataError for a folder without images or two of one name, OSError when nothing can be written.
     """
     if len({folder.resolve().name for folder in folders}) < len(folders):
@@ -52,20 +62,44 @@ def pack(folders: Sequence[Path], output: Path, shard_megabytes: float, progress
     found = []
     for folder in folders:
         search.require_folder(folder)
+        if stream:
+            _require_single(folder)
         prefix = f"{folder.resolve().name}/" if len(folders) > 1 else ""
         paths = search.image_files(folder)
         found += [_Source(prefix + path.relative_to(folder).as_posix(), path) for path in paths]
-    found.sort(key=lambda source: (source.stem, source.name))  # those of one stem beside each other
+    # those of one stem beside each other
+    found.sort(key=lambda source: (_mixed(source.stem) if stream else "", source.stem, source.name))
     with files.staged_folder(output) as staged:
-        done = 0
+        done, listed = 0, []
         for number, group in enumerate(_divided(found, shard_megabytes * MEGABYTE)):
-            with files.new_file(staged / f"{number:06d}.tar") as stream:
-                _write(stream, group)
+            tar = staged / f"{number:06d}.tar"
+            with files.new_file(tar) as written:
+                _write(written, group)
+            if stream:
+                shards.write_index_beside(tar)
+                listed.append(streamed.Shard(tar.name, tar.stat().st_size, len(group), written.sha256))
             done += len(group)
             progress(done, len(found))
-        shards.write_index(staged)
+        if stream:
+            streamed.write_list(staged, listed)
+        else:
+            shards.write_index(staged)
         tars = sorted(staged.glob("*.tar"))
         return Report(len(found), len(tars), sum(tar.stat().st_size for tar in tars))
+
+
+def _require_single(folder: Path) -> None:
+    """Raise DataError for a set of more than single images: two sides, or two splits."""
+    both = layout.named_pair(folder)
+    splits = [search.split_folder(folder, split) for split in ("training", "validation")]
+    if found := both or (splits if all(splits) else None):
+        names = " and ".join(f"'{each}'" for each in found)
+        raise DataError(f"pack --stream: packs single images; pack {names} by themselves, or without --stream")
+
+
+def _mixed(stem: str) -> str:
+    """What sorts names at random, always in the same way: so a shard is a random part of the set."""
+    return hashlib.sha256(stem.encode(errors="surrogateescape")).hexdigest()
 
 
 def _divided(found: Sequence[_Source], most_bytes: float) -> Iterator[list[_Source]]:

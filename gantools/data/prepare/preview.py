@@ -22,7 +22,7 @@ def sheet(dataset: Dataset, split: Split, *, count: int, seed: int) -> Pixels:
     Shapes: → uint8 [H, W, 3]. Raises DataError for a set whose batches hold no images, or when none can be read.
     """
     if split == "training":
-        sampler = EndlessSampler(len(dataset), seed)
+        sampler = EndlessSampler(len(dataset), seed, dataset.parts)
         keys = [sampler.key(sample) for sample in range(count)]
     else:
         keys = [SampleKey(0, index) for index in range(min(count, len(dataset)))]

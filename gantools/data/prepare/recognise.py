@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,7 @@ class Recognised:
     """The examples of a data set, one sequence for each domain where there are two."""
 
     kind: Kind
-    sides: tuple[tuple[Item, ...], ...]
+    sides: tuple[Sequence[Item], ...]
     note: str = ""
 
 

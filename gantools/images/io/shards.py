@@ -3,7 +3,7 @@
 A packed folder holds tar files and nothing else to look at (WebDataset's layout: plain uncompressed members; the files
 of one sample have one stem and follow each other). ``DIR/trainA/3.png`` then names a member of one of ``DIR``'s tars.
 Where members lie is kept in ``shards.json``; without it, or when a tar has another size, the tars are scanned once.
-A ZIP file is a folder by itself: ``set.zip/00/3.png`` names a member of it.
+A ZIP file is a folder by itself: ``set.zip/00/3.png`` names a member of it. So is a tar: ``000017.tar/3.png``.
 """
 
 from __future__ import annotations
@@ -13,19 +13,25 @@ import json
 import os
 import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
 
 from gantools import files
 from gantools.errors import DataError
 from gantools.images.formats import passed_over
 
 INDEX = "shards.json"
+STREAM = "stream.json"
+"""The list of shards, but not of images, of a set that is read shard by shard."""
 SCHEMA = 1
+OPEN_TARS = 512
 _BESIDE = {".tar", ".json", ".txt", ".md"}
 """Suffixes of what may lie in a packed folder; with anything else it is an ordinary one that happens to hold tars."""
 
@@ -47,15 +53,49 @@ class Packed:
 
     root: Path
     members: Mapping[str, Member]
-    folders: frozenset[str]
+
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        """Every folder that members lie in; "" is the packed one itself."""
+        folders = {parent.as_posix() for name in self.members for parent in PurePosixPath(name).parents}
+        return frozenset(folders - {"."} | {""})
+
+
+class TarMembers(Mapping[str, Member]):
+    """The files of one tar by name, sorted, in arrays: of millions of images no object each."""
+
+    def __init__(self, tar: Path, places: Mapping[str, Sequence[int]]) -> None:
+        self._tar = tar
+        named = sorted((os.fsencode(name), *place) for name, place in places.items())
+        self._names = np.array([name for name, *_ in named], np.bytes_)
+        self._places: npt.NDArray[np.int64] = np.array([place for _, *place in named], np.int64).reshape(-1, 2)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.name, range(len(self)))
+
+    def __getitem__(self, name: str) -> Member:
+        wanted = os.fsencode(name)
+        at = int(np.searchsorted(self._names, wanted)) if len(self) else 0
+        if at == len(self) or self._names[at] != wanted:
+            raise KeyError(name)
+        return Member(self._tar, *self._places[at].tolist())
+
+    def name(self, number: int) -> str:
+        """The name of a file by its place among the sorted names."""
+        return os.fsdecode(bytes(self._names[number]))
 
 
 def find(path: Path) -> tuple[Packed, str] | None:
     """The packed folder that ``path`` is or lies in, and the name within it ("" for itself)."""
     for folder in (path, *path.parents):
-        zipped = folder.suffix.lower() == ".zip" and folder.is_file()
-        if zipped or folder.is_dir():
-            packed = (_opened_zip if zipped else _opened)(folder, folder.stat().st_mtime_ns)
+        opener = _OPENERS.get(folder.suffix.lower())
+        if opener is None or not folder.is_file():
+            opener = _opened if folder.is_dir() else None
+        if opener is not None:
+            packed = opener(folder, folder.stat().st_mtime_ns)
             name = path.relative_to(folder).as_posix()
             return (packed, "" if name == "." else name) if packed else None
     return None
@@ -126,13 +166,18 @@ def _opened(folder: Path, _changed: int) -> Packed | None:
     tars = _tars(folder)
     if not tars:
         return None
+    if (folder / STREAM).is_file():
+        raise DataError(
+            f"'{folder}' was packed with --stream, for recipes that learn from single images; "
+            "for this, pack the images without --stream"
+        )
     places = _stored(folder, tars)
     if places is None:
         places = {tar.name: places_in(tar) for tar in tars}
         with suppress(OSError):
             write_index(folder)  # for the next time, where the folder can be written
     members = {name: Member(folder / tar, *place) for tar, held in places.items() for name, place in held.items()}
-    return Packed(folder, members, _parents(members))
+    return Packed(folder, members)
 
 
 @lru_cache(maxsize=64)
@@ -148,19 +193,26 @@ def _opened_zip(path: Path, _changed: int) -> Packed:
         for each in infos
         if not any(map(passed_over, each.filename.split("/")))
     }
-    return Packed(path, members, _parents(members))
+    return Packed(path, members)
+
+
+@lru_cache(maxsize=OPEN_TARS)
+def _opened_tar(tar: Path, _changed: int) -> Packed:
+    """What a tar holds, by the index beside it, or scanned. Raises DataError when it is none."""
+    places = None
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        stored = json.loads(tar.with_suffix(".json").read_bytes())
+        places = stored["files"] if stored["bytes"] == tar.stat().st_size else None
+    return Packed(tar, TarMembers(tar, places_in(tar) if places is None else places))
+
+
+_OPENERS: dict[str, Callable[[Path, int], Packed | None]] = {".zip": _opened_zip, ".tar": _opened_tar}
 
 
 @lru_cache(maxsize=8)
 def _zip(path: Path, _process: int) -> zipfile.ZipFile:
     """An open ZIP file; each process has its own, for they would share its position."""
     return zipfile.ZipFile(path)
-
-
-def _parents(members: Mapping[str, Member]) -> frozenset[str]:
-    """Every folder that members lie in; "" is the packed one itself."""
-    folders = {parent.as_posix() for name in members for parent in PurePosixPath(name).parents}
-    return frozenset(folders - {"."} | {""})
 
 
 def _tars(folder: Path) -> list[Path]:
@@ -180,6 +232,13 @@ def write_index(folder: Path) -> None:
     tars = sorted(folder.glob("*.tar"))
     index = {tar.name: {"bytes": tar.stat().st_size, "files": places_in(tar)} for tar in tars}
     files.write_bytes(folder / INDEX, json.dumps({"schema": SCHEMA, "shards": index}).encode())
+
+
+def write_index_beside(tar: Path) -> int:
+    """Write where the files of one tar lie into a JSON file of its name; how many there are."""
+    places = places_in(tar)
+    files.write_bytes(tar.with_suffix(".json"), json.dumps({"bytes": tar.stat().st_size, "files": places}).encode())
+    return len(places)
 
 
 def places_in(tar: Path) -> dict[str, tuple[int, int]]:
