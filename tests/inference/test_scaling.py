@@ -184,7 +184,7 @@ def test_thick_holes_are_seen_with_enough_around_them() -> None:
 # --- what the weights say
 
 SHIPPED = {
-    "context_encoder": ("native", 112, "area", "made"),
+    "context_encoder": ("native", 256, "area", "made"),
     "deblur": ("native", None, "area", "made"),
     "pix2pix": ("trained", 64, "darkest", "made"),
     "restore": ("native", 128, "area", "made"),
