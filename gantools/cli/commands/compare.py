@@ -23,7 +23,7 @@ class Asked(CompareOptions):
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL... INPUT...", help="Models, then images or folders; models from noise take none."
+            metavar="MODEL... INPUT...", help="Models, then local images or folders; models from noise take none."
         ),
     ]
     output: Annotated[

@@ -36,11 +36,15 @@ class Asked(EvalOptions):
     ] = None
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Images as the recipe trains on, or ready pairs in folders low/ and high/."),
+        typer.Option(
+            metavar="DIR", help="Local images as the recipe trains on, or ready pairs in folders low/ and high/."
+        ),
     ] = None
     pairs: Annotated[
         tuple[Path, Path] | None,
-        typer.Option("--pairs", metavar="OUT_DIR TRUTH_DIR", help="Without a model: two folders, matched by name."),
+        typer.Option(
+            "--pairs", metavar="OUT_DIR TRUTH_DIR", help="Without a model: two local folders, matched by name."
+        ),
     ] = None
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write all values as JSON.")] = (
         None

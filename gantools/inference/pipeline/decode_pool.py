@@ -16,10 +16,12 @@ from gantools.inference.options import InferOptions
 from gantools.inference.pipeline import ipc
 from gantools.inference.pipeline.decoder import DecodedJob, Decoder, ProcessDecoder
 from gantools.jobs.plan import Job
+from gantools.jobs.remote import RemotePath
 
 AHEAD_IMAGES = 32
 AHEAD_BYTES = 256 << 20
 _MOST_DECODERS = 8
+_LEAST_FETCHING = 4
 _PATIENCE_SECONDS = 0.5
 
 
@@ -42,7 +44,7 @@ class DecodePool:
         self._decoded: dict[int, DecodedJob] = {}
         self._bytes: dict[int, int] = {}
         self._first, self._closed = 0, False
-        self._decoders = _decoders(options, len(jobs))
+        self._decoders = _decoders(options, jobs)
         self._threads = [threading.Thread(target=self._work, args=(each,), daemon=True) for each in self._decoders]
         for thread in self._threads:
             thread.start()
@@ -108,11 +110,13 @@ class DecodePool:
             return DecodedJob(job, None, error, time.perf_counter() - started)
 
 
-def _decoders(options: InferOptions, images: int) -> list[Decoder]:
+def _decoders(options: InferOptions, jobs: Sequence[Job]) -> list[Decoder]:
     wanted = options.io_workers
     if wanted == 0 or not ipc.POSSIBLE:
         return [Decoder(options)]
     # The network wants the processors too: half of them decode, and none that would have nothing to do is started.
+    # Those that wait for a store most of the time are more.
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    count = max(1, min(cores // 2, _MOST_DECODERS)) if wanted is None else wanted
-    return [ProcessDecoder(options) for _ in range(min(count, images))]
+    least = _LEAST_FETCHING if any(isinstance(job.source, RemotePath) for job in jobs) else 1
+    count = max(least, min(cores // 2, _MOST_DECODERS)) if wanted is None else wanted
+    return [ProcessDecoder(options) for _ in range(min(count, len(jobs)))]
