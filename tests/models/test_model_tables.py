@@ -205,7 +205,7 @@ def only_adding(network: nn.Module) -> Any:
     """The network with small positive weights, in which nothing that is seen cancels or saturates."""
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point() and "running_var" not in name:
-            tensor.abs_().add_(0.1).mul_(1e-3)
+            tensor.abs_().add_(0.1).mul_(1 if name == "last.bias" else 1e-3)  # what a threshold lets through
     return network.double().eval()
 
 

@@ -15,6 +15,9 @@ from gantools.models.strided import StridedConv2d
 OPEN = 2.0
 """The gate's first bias: five sixths of the residual, and a gradient both ways."""
 
+LEVEL = 2 / 255
+"""A step of 8 bits."""
+
 
 class CompactRestoration(nn.Module):
     """The image plus what residual blocks at several scales find to add to it.
@@ -24,8 +27,9 @@ class CompactRestoration(nn.Module):
     convolution starts at zero: an untrained network returns its input, exactly. No norm, so a tile's inside does not
     depend on the rest of the image, and a flat or sharp region stays what it is.
 
-    With ``gate`` the coarsest scale also says, from 0 to 1, how much of that is added where: a good image, or the good
-    part of one, comes back unchanged, to the bit, which no sum of convolutions learns.
+    With ``gate`` the coarsest scale also says, from 0 to 1, how much of that is added where, and every change is made
+    smaller by a level of 8 bits: a good image, or the good part of one, comes back unchanged, to the bit, which no sum
+    of convolutions learns.
 
     Shapes: (N, in_channels, H, W) → (N, out_channels, H, W), H and W multiples of 2^scales. What is added to are the
     first channels of the input: one more than the output has is a mask.
@@ -78,6 +82,7 @@ class CompactRestoration(nn.Module):
         if self.gate is not None:
             share = F.hardsigmoid(self.gate(coarsest))
             residual = residual * F.interpolate(share, scale_factor=float(self.size_multiple), mode="bilinear")
+            residual = F.softshrink(residual, LEVEL)
         return start + residual
 
 
