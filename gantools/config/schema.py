@@ -114,9 +114,10 @@ class TrainOptions(Options):
         "layout of network tensors; auto: the faster one on a CPU (measured); on CUDA contiguous for networks with "
         "image-wide norms, else channels_last; on Metal contiguous",
     )
-    compile: Literal["off", "networks", "graphs"] = setting(
-        "off",
-        "torch.compile of every network, on CUDA only; graphs: with CUDA graphs",
+    compile: Literal["auto", "off", "networks", "graphs"] = setting(
+        "auto",
+        "torch.compile of every network, on CUDA only; graphs: with CUDA graphs; auto: graphs where the GPU waits for "
+        "the host and they prove faster, else off",
         why="not tested on a GPU yet: compare a run's metrics with those of off",
     )
     accumulate_batches: int = setting(1, "gradient accumulation: batches per optimizer step", ge=1, plausible=(1, 1024))

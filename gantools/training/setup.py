@@ -18,7 +18,7 @@ from gantools.errors import ModelFileError
 from gantools.files import sha256
 from gantools.training import resume as resuming
 from gantools.training import rng
-from gantools.training.device import precision, runtime
+from gantools.training.device import graphs, precision, runtime
 from gantools.training.distributed import communicator
 from gantools.training.loop import Loop
 from gantools.training.recipe import Recipe, exported_networks, networks_of
@@ -63,7 +63,8 @@ def prepare(
     recipe = kind(config)
     weights_file = _load_weights(recipe, Path(init_from)) if init_from is not None else None
     chosen, measured = precision.settle(chosen, recipe, config, training, before)
-    return RunSpec(recipe, config, chosen, training, validation, weights_file, measured)
+    chosen, tried = graphs.settle(chosen, kind, config, training, before)
+    return RunSpec(recipe, config, chosen, training, validation, weights_file, measured or tried)
 
 
 def start(spec: RunSpec, tree: Tree, run_dir: str | Path | None, limits: Limits, reporter: Reporter | None) -> Outcome:
@@ -104,6 +105,7 @@ def _facts(spec: RunSpec) -> dict[str, Any]:
     return {
         **directory.environment(str(runtime.device), runtime.precision),
         "memory_format": "channels_last" if runtime.channels_last else "contiguous",
+        "compile": runtime.compiled,
         "processes": runtime.ranks.world_size,
         "data": dataset.fingerprint(spec.training),
         "validation_images": len(spec.validation),

@@ -20,7 +20,7 @@ from gantools.training.validation import Validation
 class RunSpec:
     """A recipe built for its device, with its data checked; ``init_from`` describes the weights of a fine-tuning.
 
-    ``measured`` is the line that says how precision and memory layout were chosen, where they were measured.
+    ``measured`` is the line that says how precision and memory layout, or compiling, were chosen by measurement.
     """
 
     recipe: Recipe[Any, Any]

@@ -142,7 +142,7 @@ def test_a_gradient_penalty_trains_beside_compiled_networks(mode: Mode):
         assert all(bool(torch.isfinite(terms.total)) for terms in turns.values())
 
 
-@pytest.mark.parametrize("compiled", ["off", "networks", "graphs"] if ON_CUDA else ["off"])
+@pytest.mark.parametrize("compiled", ["auto", "off", "networks", "graphs"] if ON_CUDA else ["off"])
 def test_a_run_trains_validates_saves_and_resumes(compiled: str, tmp_path):
     """The whole loop, with batches copied on a stream of their own."""
     drawing.draw_dataset("shoes", tmp_path / "shoes", 12, 40, seed=0)

@@ -20,6 +20,7 @@ CompileName = Literal["off", "networks", "graphs"]
 Lower: TypeAlias = Callable[[Any, Any, dict[str, Any]], Any]
 """Turns a traced graph, its inputs and the compiler's options into a function."""
 
+UNCOMPILED = "train.compile: a network runs uncompiled"
 MOST_GRAPHS = 128
 """A network needs up to four: learning and frozen, with and without gradients of its own."""
 
@@ -102,7 +103,7 @@ class _Backend:
             if not self._warned:
                 self._warned = True
                 reason = " ".join(str(error).split())[:200] or type(error).__name__
-                warnings.warn(f"train.compile: a network runs uncompiled ({reason})", stacklevel=2)
+                warnings.warn(f"{UNCOMPILED} ({reason})", stacklevel=2)
             return graph.forward
 
 

@@ -7,7 +7,6 @@ it follows from the device. A run keeps what it began with.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,17 +15,15 @@ from torch import nn
 
 from gantools import speed
 from gantools.config.schema import RunConfig
-from gantools.data.loading import loader
 from gantools.data.loading.batches import to_network
 from gantools.data.loading.dataset import Dataset
 from gantools.errors import NonFiniteError
 from gantools.models.blocks import GLOBAL_NORMS
 from gantools.models.generators.unet import UNet
+from gantools.training.device import trial
 from gantools.training.device.runtime import Precision, Runtime
 from gantools.training.distributed import communicator
 from gantools.training.recipe import Recipe, networks_of
-from gantools.training.step import StageTrainer
-from gantools.training.turns import Alternate
 
 CPU = torch.device("cpu")
 _CPU_PRECISIONS: tuple[Precision, Precision] = ("fp32", "bf16")
@@ -130,27 +127,16 @@ def _contenders(
     choices: list[Choice], recipe: Recipe[Any, Any], config: RunConfig, data: Dataset
 ) -> dict[str, speed.Contender]:
     """Steps in which every player plays, of networks made for that, on the run's first images."""
-    tried = type(recipe)(config)
-    *_, stage = tried.stages()
-    networks, frozen = networks_of([stage]).values(), tried.frozen().values()
-    stage = replace(stage, policy=Alternate(*stage.players))
-    trainer = StageTrainer(tried, stage, dict(config.stages)[stage.name].optimizers, Runtime(CPU, "fp32"))
+    trainer = trial.trainer(type(recipe), config, Runtime(CPU, "fp32"))
     for optimizer in trainer.optimizers.values():  # they take as long in every precision, and much memory
         optimizer.step = lambda *_: None  # type: ignore[method-assign, assignment]
-    first = loader.batches(
-        data, batch_images=config.data.batch_images, start_batch=0, seed=config.seed, workers=0, warn=lambda _: None
-    )
-    with closing(first):  # unreadable files are reported when the run comes to them
-        images = next(first)
+    images = trial.first_images(config, data)
 
     def contender(choice: Choice) -> speed.Contender:
         runtime = Runtime(CPU, choice.precision, choice.channels_last)
 
         def ready() -> Callable[[], object]:
-            for network in networks:
-                runtime.place(network)
-            for network in frozen:
-                runtime.place_frozen(network)
+            trial.place(trainer.recipe, networks_of([trainer.stage]), runtime)
             trainer.runtime = runtime
             batch = to_network(images, runtime.device, channels_last=runtime.channels_last)
             return lambda: trainer.step(0, [batch], 1.0)

@@ -84,14 +84,19 @@ class Runtime:
 
 
 def choose(
-    device: str, precision: PrecisionName, memory_format: str = "contiguous", compiled: CompileName = "off"
+    device: str,
+    precision: PrecisionName,
+    memory_format: str = "contiguous",
+    compiled: CompileName | Literal["auto"] = "off",
 ) -> Runtime:
     """The runtime for ``--device`` and ``--precision``. Raises UsageError when this computer lacks it.
 
-    ``auto`` is fp32 on a CPU, where ``precision.settle`` measures, and contiguous.
+    ``auto`` is fp32 on a CPU, where ``precision.settle`` measures, contiguous, and uncompiled until ``graphs.settle``.
     Of several processes on this computer each has a CUDA device of its own.
     """
     found = _choose_device(device, rank_info.current())
+    if compiled == "auto":
+        compiled = "off"
     if compiled != "off" and (reason := compile.obstacle(found)):
         warnings.warn(f"train.compile: {reason}; training without", stacklevel=2)
         compiled = "off"
