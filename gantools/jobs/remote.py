@@ -158,6 +158,12 @@ def read(path: RemotePath, end: int | None = None) -> bytes:
         return content
 
 
+def fetch(path: RemotePath, target: Path) -> None:
+    """Copy a file to a local one, part by part. Raises ImageError, and UsageError as for any name."""
+    with _asking(path, ImageError, "go on with --resume RUN") as (store, name):
+        store.get_file(name, str(target))
+
+
 def write(path: RemotePath, content: bytes) -> None:
     """Write a file whole or, where that fails, not at all. Raises ImageError, and UsageError as for any name."""
     with _asking(path, ImageError) as (store, name):
@@ -177,7 +183,9 @@ def write(path: RemotePath, content: bytes) -> None:
 
 
 @contextmanager
-def _asking(path: RemotePath, failure: type[GantoolsError]) -> Iterator[tuple[Any, str]]:
+def _asking(
+    path: RemotePath, failure: type[GantoolsError], then: str = "--skip-existing does the rest"
+) -> Iterator[tuple[Any, str]]:
     """The store of ``path`` and its name there, with nothing remembered; what goes wrong with it is a ``failure``."""
     store, name = _opened(path)
     store.invalidate_cache()
@@ -187,7 +195,7 @@ def _asking(path: RemotePath, failure: type[GantoolsError]) -> Iterator[tuple[An
         raise
     except Exception as error:  # each library has its own
         secret = str(path) != path.url  # which a traceback would show
-        raise failure(f"{str(path)!r}: {_reason(error, path)}") from (None if secret else error)
+        raise failure(f"{str(path)!r}: {_reason(error, path, then)}") from (None if secret else error)
 
 
 def _opened(path: RemotePath) -> tuple[Any, str]:
@@ -207,7 +215,7 @@ def _opened(path: RemotePath) -> tuple[Any, str]:
     return store, str(name)
 
 
-def _reason(error: Exception, path: RemotePath) -> str:
+def _reason(error: Exception, path: RemotePath, then: str) -> str:
     """What went wrong with a file and what to do, in one line."""
     said, text = type(error).__name__, _line(error)
     if isinstance(error, FileNotFoundError):
@@ -215,7 +223,7 @@ def _reason(error: Exception, path: RemotePath) -> str:
     if isinstance(error, PermissionError) or "Credential" in said or re.match("40[13]\\b", text):
         return f"no permission ({text}); give credentials that have it, as for the store's own tools"
     if isinstance(error, ConnectionError | TimeoutError) or re.search("Connect|Timeout", said):
-        return f"the connection to {path.scheme}:// failed ({text or said}); try again, --skip-existing does the rest"
+        return f"the connection to {path.scheme}:// failed ({text or said}); try again, {then}"
     return f"{said}: {text}"
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fsspec.implementations.memory import MemoryFileSystem
 from typer.testing import CliRunner
 
 from gantools import api, files
@@ -20,6 +24,7 @@ from gantools.cli.app import app
 from gantools.data import DATASETS
 from gantools.data.datasets.restoration import RestorationDataset
 from gantools.data.folders import streamed
+from gantools.data.folders.fetched import ShardCache
 from gantools.data.loading import dataset, loader
 from gantools.data.loading.sampler import BatchSampler, EndlessSampler, Parts
 from gantools.data.loading.unreadable import require_readable
@@ -29,6 +34,7 @@ from gantools.data.options.datasets import (
     PairedData,
     ResolutionData,
     RestorationData,
+    ShardOptions,
     UnpairedData,
 )
 from gantools.data.options.labelled import LabelledData
@@ -36,6 +42,7 @@ from gantools.data.prepare import pack as packing
 from gantools.data.synthetic import drawing
 from gantools.errors import DataError
 from gantools.images.io import reader, shards
+from gantools.jobs import remote
 
 TINY = (
     "data.load_px=18",
@@ -276,7 +283,12 @@ def test_without_its_index_a_shard_is_scanned(tars: Path, tmp_path: Path) -> Non
     assert [item.name for item in made(folder).items] == [item.name for item in made(tars).items]
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"schema": 2, "shards": []}', '{"schema": 1, "shards": [[1, 2]]}'])
+SPOILT = json.dumps({"schema": 1, "shards": [["../x.tar", 1, 1, "0" * 64]]})
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", '{"schema": 2, "shards": []}', '{"schema": 1, "shards": [[1, 2]]}', SPOILT]
+)
 def test_a_damaged_list_is_one_line(tmp_path: Path, content: str) -> None:
     (tmp_path / shards.STREAM).write_text(content)
     with pytest.raises(DataError, match=r"stream.json'?: not a list of shards") as error:
@@ -291,6 +303,89 @@ def test_other_images_have_another_fingerprint(scenes: Path, tars: Path, tmp_pat
     changed = packed(tmp_path / "changed", photos)
     one, again, other = (dataset.fingerprint(made(folder)) for folder in (tars, same, changed))
     assert one == again != other
+
+
+# Elsewhere
+
+STORE = MemoryFileSystem()
+
+
+@pytest.fixture
+def elsewhere(tars: Path) -> Iterator[str]:
+    STORE.store.clear()
+    for path in tars.iterdir():
+        STORE.pipe_file(f"/bucket/set/{path.name}", path.read_bytes())
+    yield "memory://bucket/set"
+    STORE.store.clear()
+
+
+def of_url(url: str, folder: Path, split: Any = "training", gigabytes: float = 1.0, **options: Any) -> Any:
+    kept = ShardOptions(at_once=2, folder=str(folder), gigabytes=gigabytes)
+    return RestorationDataset(RestorationData(dir=url, shards=kept, **(SIZES | options)), split, seed=1)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_from_a_url_are_those_of_the_folder(elsewhere: str, tars: Path, tmp_path: Path, workers: int) -> None:
+    near, far = made(tars, shards=ShardOptions(at_once=2)), of_url(elsewhere, tmp_path / "kept")
+    assert dataset.fingerprint(near) == dataset.fingerprint(far)
+    found = []
+    for data in (near, far):
+        stream = loader.batches(data, batch_images=4, start_batch=3, seed=1, workers=workers)
+        found.append(list(islice(stream, 7)))
+        stream.close()
+    for one, other in zip(*found, strict=True):
+        assert one.names == other.names
+        assert torch.equal(one.degraded, other.degraded)
+    assert {path.suffix for path in (tmp_path / "kept").iterdir()} <= {".tar", ".json", ".lock"}
+
+
+def test_no_more_is_kept_than_allowed(elsewhere: str, tars: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    sizes = sorted(tar.stat().st_size for tar in tars.glob("*.tar"))
+    fetches = []
+    fetch = remote.fetch
+    monkeypatch.setattr(remote, "fetch", lambda path, target: (fetches.append(path.name), fetch(path, target)))
+    monkeypatch.setattr(ShardCache, "begin", lambda *_: None)  # one after the other
+    data = of_url(elsewhere, tmp_path, gigabytes=2 * sizes[-1] / 1e9, validation_dir=str(tars))
+    for index in range(len(data)):
+        assert data.items[index].files[0].parent.is_file()
+    assert sorted(fetches) == sorted(tar.name for tar in tars.glob("*.tar"))
+    assert len(list(tmp_path.glob("*.tar"))) == len(list(tmp_path.glob("*.json"))) == 2
+    with pytest.raises(DataError, match=r"^data.shards.gigabytes: 2 shards at a time, .* need 0.0 GB; raise it"):
+        next(loader.batches(data, batch_images=4, start_batch=0, seed=1, workers=0))
+
+
+@pytest.mark.parametrize(
+    ("how", "said"), [("missing", "is not there"), ("changed", "was changed"), ("no room", "No space left")]
+)
+def test_a_shard_that_cannot_be_fetched_is_one_line(
+    elsewhere: str, tars: Path, tmp_path: Path, how: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"/bucket/set/{sorted(tars.glob('*.tar'))[2].name}"
+    if how == "missing":
+        STORE.rm_file(name)
+    elif how == "changed":
+        content = STORE.cat_file(name)
+        STORE.pipe_file(name, content[:-1] + b"x")
+    else:
+        monkeypatch.setattr(MemoryFileSystem, "get_file", fill_the_disk)
+    monkeypatch.setattr(ShardCache, "begin", lambda *_: None)  # it would be writing still
+    data = of_url(elsewhere, tmp_path / "kept", validation_dir=str(tars))
+    stream = loader.batches(data, batch_images=4, start_batch=0, seed=1, workers=0)
+    with pytest.raises(DataError, match=rf"^data\.[^\n]*{said}[^\n]*$"):
+        list(islice(stream, 6))
+    assert [path for path in (tmp_path / "kept").iterdir() if path.name.startswith(files.STAGED_PREFIX)] == []
+
+
+def fill_the_disk(_store: Any, _name: str, target: str) -> None:
+    Path(target).write_bytes(b"half")
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
+
+
+def test_what_is_no_streamed_set_elsewhere_is_one_line(elsewhere: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"stream.json': is not there.*elsewhere only sets packed with --stream"):
+        of_url("memory://bucket/none", tmp_path)
+    with pytest.raises(DataError, match=f"'{elsewhere}': elsewhere only sets packed with --stream"):
+        made_of(UnpairedData(dir=elsewhere))
 
 
 def test_an_interrupted_pack_leaves_nothing(scenes: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from gantools.data.folders.search import Split
 from gantools.data.options.datasets import BlurredData, DataOptions, PairedData
 from gantools.errors import DataError
 from gantools.files import expanded
+from gantools.jobs.remote import is_remote, located
 
 
 class Named(Protocol):
@@ -58,9 +59,9 @@ def gather(options: DataOptions, wanted: Split, find: Callable[[Path], Layout]) 
 
     Raises DataError when no folder is given, or a folder does not hold what is needed.
     """
-    roots = folders(options)
-    if any(map(streamed.is_one, map(str, roots))):
+    if any(map(streamed.is_one, _named(options))):
         return _gather_streamed(options, wanted, find)
+    roots = folders(options)
     if options.validation_dir is not None:
         validation = find(Path(options.validation_dir))
         return validation if wanted == "validation" else without(find_all(roots, find), validation)
@@ -76,7 +77,7 @@ def _gather_streamed(options: DataOptions, wanted: Split, find: Callable[[Path],
     own = options.validation_dir
     if wanted == "validation" and own is not None and not streamed.is_one(own):
         return find(Path(own))
-    names = [own] if wanted == "validation" and own else list(map(str, folders(options)))
+    names = (own,) if wanted == "validation" and own else _named(options)
     found: Sequence[streamed.Shard] = streamed.listed(names)
     if own is None:
         try:
@@ -116,11 +117,18 @@ def share_of(everything: Layout, options: DataOptions, wanted: Split) -> Layout:
 
 
 def folders(options: DataOptions) -> tuple[Path, ...]:
-    """The configured folders. Raises DataError when there is none."""
+    """The configured folders. Raises DataError when there is none, or one lies elsewhere."""
+    names = _named(options)
+    if away := [name for name in names if is_remote(name)]:
+        raise DataError(f"data.dir: '{located(away[0])}': {streamed.SINGLE}")
+    return tuple(expanded(name) for name in names)
+
+
+def _named(options: DataOptions) -> tuple[str, ...]:
     names = (options.dir,) if isinstance(options.dir, str) else options.dir
     if not names:
         raise DataError("data.dir: no folder of training images; give one with --data DIR")
-    return tuple(expanded(name) for name in names)
+    return names
 
 
 def find_all(roots: Sequence[Path], find: Callable[[Path], Layout]) -> Layout:

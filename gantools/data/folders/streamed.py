@@ -7,22 +7,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import overload
 
 import numpy as np
 
 from gantools import files
+from gantools.data.folders.fetched import KEPT, ShardCache
 from gantools.data.folders.layout import Item
-from gantools.data.loading.sampler import Parts
+from gantools.data.loading.sampler import Parts, SampleKey, ShardOrder
 from gantools.data.options.datasets import ShardOptions
-from gantools.errors import DataError
+from gantools.errors import DataError, ImageError
 from gantools.images.io import shards
 from gantools.images.io.shards import STREAM, TarMembers
+from gantools.jobs import remote
+from gantools.jobs.remote import Location, RemotePath, is_remote, located
+from gantools.pretrained.catalogue import weights_folder
 
 SCHEMA = 1
+_DIGEST = re.compile("[0-9a-f]{64}")
+SINGLE = "elsewhere only sets packed with --stream are read, by recipes that learn from single images"
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ class Shard:
     bytes: int
     images: int
     sha256: str
-    folder: Path = Path()
+    folder: Location = Path()
     prefix: str = ""
 
     @property
@@ -47,6 +55,9 @@ class StreamedItems(Sequence[Item]):
 
     def __init__(self, listed: Sequence[Shard], options: ShardOptions) -> None:
         self.shards = listed
+        folder = files.expanded(options.folder) if options.folder else weights_folder().with_name("shards")
+        self._cache = ShardCache(folder, options.gigabytes * 1e9)
+        self._ahead: tuple[ShardOrder, set[int]] | None = None
         self.parts = Parts(np.array([shard.images for shard in listed], np.int64), options.at_once)
 
     def __len__(self) -> int:
@@ -64,9 +75,36 @@ class StreamedItems(Sequence[Item]):
             raise IndexError(index)
         number = self.parts.shard_of(index)
         shard = self.shards[number]
-        tar, members = _looked_into(shard.folder / shard.file, shard)
+        where = shard.folder / PurePath(shard.file)
+        if isinstance(where, RemotePath):
+            where = self._cache.local(where, shard.bytes, shard.sha256)
+        tar, members = _looked_into(where, shard)
         name = members.name(index - int(self.parts.firsts[number]))
         return Item(shard.prefix + name, (tar / name,))
+
+    def look_ahead(self, keys: Sequence[SampleKey], seed: int) -> None:
+        """Begin to fetch the shards of these samples, and those that follow them in this epoch."""
+        wanted: list[Shard] = []
+        for key in keys:
+            if self._ahead is None or self._ahead[0].epoch != key.epoch:
+                self._ahead = ShardOrder(self.parts, seed, key.epoch), set()
+            (order, begun), number = self._ahead, self.parts.shard_of(key.index)
+            if number not in begun:
+                begun.add(number)
+                wanted += [self.shards[number], self.shards[order.after(number)]]
+        self._cache.begin([(where, shard.bytes, shard.sha256) for shard, where in _elsewhere(wanted)])
+
+    def require_room(self, ranks: int, sharing: int) -> None:
+        """Raise DataError where what ``sharing`` of ``ranks`` processes read at a time is more than may be kept."""
+        at_once = self.parts.at_once
+        lanes = min(at_once, at_once // math.gcd(at_once, ranks) * sharing)
+        sizes = [shard.bytes for shard, _ in _elsewhere(self.shards)]
+        needed = min(KEPT * lanes * max(sizes, default=0), sum(sizes))
+        if needed > self._cache.most_bytes:
+            raise DataError(
+                f"data.shards.gigabytes: {lanes} shards at a time, each with the ones before and after it, need "
+                f"{needed / 1e9:.1f} GB; raise it from {self._cache.most_bytes / 1e9:g}, or lower data.shards.at_once"
+            )
 
     def of_one_shard(self) -> Sequence[Item]:
         """The images of the first shard: what can be looked at without reading all shards."""
@@ -76,6 +114,11 @@ class StreamedItems(Sequence[Item]):
         """A digest of what was packed, wherever it lies."""
         listed = "\n".join(f"{shard.images} {shard.sha256}" for shard in self.shards)
         return hashlib.sha256(listed.encode()).hexdigest()
+
+
+def _elsewhere(listed: Sequence[Shard]) -> list[tuple[Shard, RemotePath]]:
+    placed = ((shard, shard.folder / PurePath(shard.file)) for shard in listed)
+    return [(shard, where) for shard, where in placed if isinstance(where, RemotePath)]
 
 
 def _looked_into(tar: Path, shard: Shard) -> tuple[Path, TarMembers]:
@@ -92,27 +135,32 @@ def _looked_into(tar: Path, shard: Shard) -> tuple[Path, TarMembers]:
 
 
 def is_one(name: str | None) -> bool:
-    """Whether a folder was written by ``data pack --stream``."""
-    return name is not None and (files.expanded(name) / STREAM).is_file()
+    """Whether a folder was written by ``data pack --stream``, as all that lie elsewhere have to be."""
+    return name is not None and (is_remote(name) or (files.expanded(name) / STREAM).is_file())
 
 
 def listed(names: Sequence[str]) -> list[Shard]:
     """The shards of sets. Raises DataError for a list that cannot be read, and for a folder that is no such set."""
     if others := [name for name in names if not is_one(name)]:
         raise DataError(f"data.dir: '{others[0]}' was not packed with --stream, others were; train on one kind")
-    return [shard for name in names for shard in _listed(name, f"{name}/" if len(names) > 1 else "")]
+    return [shard for name in names for shard in _listed(name, f"{located(name)}/" if len(names) > 1 else "")]
 
 
 def _listed(name: str, prefix: str) -> list[Shard]:
-    place = files.expanded(name) / STREAM
+    folder = located(name) if is_remote(name) else files.expanded(name)
+    place = folder / PurePath(STREAM)
     try:
-        stored = json.loads(place.read_bytes())
+        stored = json.loads(remote.read(place) if isinstance(place, RemotePath) else place.read_bytes())
         if stored["schema"] != SCHEMA or not stored["shards"]:
             raise ValueError(f"schema {stored['schema']}, {len(stored['shards'])} shards")
-        return [
-            Shard(str(file), int(size_bytes), int(images), str(sha256), place.parent, prefix)
-            for file, size_bytes, images, sha256 in stored["shards"]
-        ]
+        rows: list[tuple[str, int, int, str]] = stored["shards"]
+        found = [Shard(file, size, images, sha256, folder, prefix) for file, size, images, sha256 in rows]
+        for shard in found:
+            if PurePath(shard.file).name != shard.file or not _DIGEST.fullmatch(shard.sha256) or shard.images < 1:
+                raise ValueError(f"of shard {shard.file!r}")
+        return found
+    except ImageError as error:
+        raise DataError(f"data.dir: {error} ({SINGLE})") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"data.dir: '{place}': not a list of shards ({error}); pack the images again") from error
 

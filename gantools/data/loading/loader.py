@@ -19,6 +19,7 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from gantools.data.folders.streamed import StreamedItems
 from gantools.data.loading.batches import Batch
 from gantools.data.loading.dataset import Dataset
 from gantools.data.loading.sampler import BatchSampler, SampleKey
@@ -73,6 +74,8 @@ def batches(
         ranks=ranks,
         parts=dataset.parts,
     )
+    if isinstance(dataset.items, StreamedItems):
+        dataset.items.require_room(ranks, sharing)
     log = UnreadableLog(dataset, warn or warn_once)
     count = worker_count(workers, sharing)
     fetcher = _Fetcher(dataset)
@@ -111,6 +114,8 @@ class _Fetcher(TorchDataset[Loaded | Failed]):
         return len(self.dataset)
 
     def __getitem__(self, keys: Sequence[SampleKey]) -> Loaded | Failed:
+        if isinstance(self.dataset.items, StreamedItems):
+            self.dataset.items.look_ahead(keys, self.dataset.seed)
         try:
             read = [read_or_replace(self.dataset, key) for key in keys]
         except GantoolsError as error:

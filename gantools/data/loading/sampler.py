@@ -45,7 +45,7 @@ class ShardOrder:
     """
 
     def __init__(self, parts: Parts, seed: int, epoch: int) -> None:
-        self._parts, self._seed, self._epoch = parts, seed, epoch
+        self._parts, self._seed, self.epoch = parts, seed, epoch
         self._shards = permutation(seed, epoch, len(parts.images))
         self._ends = np.cumsum(parts.images[self._shards])
         self._shuffled: dict[int, tuple[int, np.ndarray]] = {}  # lane → its shard, and the order within
@@ -59,7 +59,7 @@ class ShardOrder:
         shard = int(self._shards[rank])
         images = int(self._parts.images[shard])
         if self._shuffled.get(lane, (-1,))[0] != shard:
-            self._shuffled[lane] = shard, _stream(self._seed, _ORDER, self._epoch, 1 + shard).permutation(images)
+            self._shuffled[lane] = shard, _stream(self._seed, _ORDER, self.epoch, 1 + shard).permutation(images)
         within = self._shuffled[lane][1][place - int(self._ends[rank]) + images]
         return int(self._parts.firsts[shard] + within)
 

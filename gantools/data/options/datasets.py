@@ -31,6 +31,10 @@ class ShardOptions(Options):
         ge=1,
         le=512,
     )
+    folder: str | None = setting(
+        None, "where shards of s3:// and others are kept, for all processes; null: ~/.cache/gantools/shards", local=True
+    )
+    gigabytes: float = setting(16.0, "most that is kept there; those used least recently make room", gt=0)
 
 
 class DataOptions(DataSection):
@@ -38,7 +42,9 @@ class DataOptions(DataSection):
 
     name: str
     dir: str | tuple[str, ...] | None = setting(
-        None, "folder or folders of training images (the command line's --data)", local=True
+        None,
+        "folder or folders of training images (the command line's --data); s3://… of sets packed with --stream",
+        local=True,
     )
     validation_share: float = setting(
         0.2, "share of the images kept aside for validation when there is no validation folder", source=0.2, ge=0, lt=1
