@@ -35,18 +35,15 @@ from gantools.data.loading import sampler
 from gantools.data.loading.sampler import SampleKey
 from gantools.data.options.blur import BlurOptions
 from gantools.data.options.datasets import (
-    CRAPPIFY,
     BlurredData,
     EdgeOptions,
-    GrayOptions,
-    LowResolutionOptions,
     MaskedData,
-    NoiseOptions,
     PairedData,
     ResolutionData,
     RestorationData,
     UnpairedData,
 )
+from gantools.data.options.degradations import CRAPPIFY, GrayOptions, LowResolutionOptions, NoiseOptions
 from gantools.data.options.masks import CenterMask, RandomBlockMask, RandomRegionMask
 from gantools.data.synthetic import drawing
 from gantools.images.image import Image, Pixels
