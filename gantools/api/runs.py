@@ -145,6 +145,37 @@ def read_log(run_dir: str | Path) -> RunLog:
     return run_log.read(Path(run_dir))
 
 
+def list_runs(folder: str | Path) -> list[Path]:
+    """The folders of the runs below ``folder``, such as ``runs``; the newest first."""
+    from gantools.report import run_log
+
+    return run_log.runs_below(Path(folder))
+
+
+def is_training(run_dir: str | Path) -> bool:
+    """Whether a process trains a run. Nothing is changed."""
+    from gantools.report import run_log
+
+    return run_log.is_running(Path(run_dir))
+
+
+def stop_training(run_dir: str | Path) -> int:
+    """Stop the process that trains a run as Ctrl-C would: it saves, and the run can be resumed. The process's number.
+
+    Raises UsageError where nothing trains it, or another computer does.
+    """
+    from gantools.training.run.directory import RunDirectory
+
+    return RunDirectory.open(Path(run_dir)).interrupt()
+
+
+def draw_curves(log: RunLog) -> str:
+    """The curves of a log as a fragment of HTML with SVG in it, as in a report."""
+    from gantools.report import page
+
+    return f'<style>{page.curves_style()}</style><div class="curves">{page.draw_curves(log)}</div>'
+
+
 def export_tensorboard(run_dir: str | Path, folder: str | Path) -> int:
     """Write every number of a run's log as TensorBoard scalars into the new ``folder``; how many. Raises UsageError."""
     from gantools.report import run_log

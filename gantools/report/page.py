@@ -47,16 +47,17 @@ DEFAULT_OPTIONS = TrainOptions()
 def render(run: RunLog, recipe: str, differences: Sequence[Difference], train: TrainOptions = DEFAULT_OPTIONS) -> str:
     """A run as HTML. ``differences`` are the settings that are not the paper's, ``train`` those of its loop."""
     template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-    opened = [panel for panel in run.panels if panel.title.startswith(OPEN_PANELS)]
+    opened = _opened(run)
     folded = [panel for panel in run.panels if panel not in opened]
     facts = {label: run.facts[key] for key, label in FACTS.items() if run.facts.get(key) is not None}
     facts |= dict(run.facts.get("versions") or {})
     return template.substitute(
         title=html.escape(f"{recipe}: {run.path.name}"),
+        curves_style=curves_style(),
         summary=_summary(run),
         warnings=_messages("Warnings", run.warnings),
         advice=_messages("Advice", run.advice),
-        curves="".join(_panel(panel, run.stages) for panel in opened),
+        curves=draw_curves(run),
         more_curves="".join(_panel(panel, run.stages) for panel in folded),
         validation="" if run.latest else f'<p class="hint">{_why_no_validation(run, train.validate_every_steps)}</p>',
         stages=_stages(run),
@@ -70,6 +71,20 @@ def render(run: RunLog, recipe: str, differences: Sequence[Difference], train: T
         environment="".join(f"<tr><td>{_text(name)}</td><td>{_text(value)}</td></tr>" for name, value in facts.items()),
         reproduce=html.escape(_commands(run, recipe)),
     )
+
+
+def draw_curves(run: RunLog) -> str:
+    """The curves that are looked at first, as HTML for an element of class ``curves``; styled by ``curves_style``."""
+    return "".join(_panel(panel, run.stages) for panel in _opened(run))
+
+
+def curves_style() -> str:
+    """The style sheet of curves."""
+    return Path(__file__).with_name("curves.css").read_text(encoding="utf-8")
+
+
+def _opened(run: RunLog) -> list[Panel]:
+    return [panel for panel in run.panels if panel.title.startswith(OPEN_PANELS)]
 
 
 @dataclass(frozen=True)

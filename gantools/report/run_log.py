@@ -105,6 +105,17 @@ def read(run: Path) -> RunLog:
     )
 
 
+def runs_below(folder: Path) -> list[Path]:
+    """The runs in a folder and in its folders, as ``runs/<recipe>/<time>``, the newest first."""
+    found = {path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/config.yaml")}
+    return sorted(found, key=_last_change, reverse=True)
+
+
+def _last_change(run: Path) -> float:
+    log = run / "metrics.jsonl"
+    return (log if log.exists() else run).stat().st_mtime
+
+
 def is_running(run: Path) -> bool:
     """Whether a process holds the run's lock. Nothing is changed."""
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import socket
 import sys
 import time
@@ -98,6 +100,24 @@ class RunDirectory:
     def lock(self) -> RunLock:
         """Hold the run. Raises UsageError, naming the holder, when another process has it."""
         return RunLock(self.path)
+
+    def interrupt(self) -> int:
+        """Ask the process that trains the run to stop, as Ctrl-C does: it saves first. Its number.
+
+        Raises UsageError where no process trains the run, or one of another computer does.
+        """
+        try:
+            with (self.path / LOCK_FILE).open("rb") as stream:
+                is_free, holder = files.lock(stream, shared=True), stream.read().decode(errors="replace").strip()
+        except OSError:
+            is_free, holder = True, ""
+        if is_free:
+            raise UsageError(f"{self.path}: nothing trains this run")
+        found = re.match(r"process ([0-9]+) on (\S+) since ", holder)
+        if found is None or found[2] != socket.gethostname():
+            raise UsageError(f"{self.path}: is trained by {holder or 'another process'}; stop it there")
+        os.kill(int(found[1]), signal.SIGINT)
+        return int(found[1])
 
     def facts(self) -> dict[str, Any]:
         """The content of ``run.json``; nothing where a kill came before it was written."""
