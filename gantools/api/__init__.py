@@ -15,6 +15,7 @@
 from gantools.api.data import distill_data, draw_data, inspect_data, pack_data, preview_data
 from gantools.api.installation import (
     check_installation,
+    describe_networks,
     describe_weights,
     fetch_weights,
     import_weights,
@@ -22,6 +23,7 @@ from gantools.api.installation import (
 )
 from gantools.api.models import (
     compare,
+    draw_outline,
     estimate,
     evaluate,
     evaluate_pairs,
@@ -31,15 +33,20 @@ from gantools.api.models import (
     load_model,
     plan_generation,
     plan_projection,
+    preview,
     project,
 )
 from gantools.api.runs import (
     TrainingRun,
+    draw_curves,
     export_tensorboard,
     export_weights,
+    is_training,
+    list_runs,
     read_log,
     report,
     resume,
+    stop_training,
     train,
 )
 from gantools.api.settings import (
@@ -76,6 +83,7 @@ from gantools.data.prepare.commands import (
     make_pairs,
     split_data,
 )
+from gantools.generation.options import GenerateOptions
 from gantools.generation.projection.options import ProjectOptions
 
 __all__ = [
@@ -83,6 +91,7 @@ __all__ = [
     "Blur",
     "Crappify",
     "Edges",
+    "GenerateOptions",
     "Gray",
     "LowRes",
     "Mask",
@@ -99,9 +108,12 @@ __all__ = [
     "configure",
     "describe",
     "describe_direction",
+    "describe_networks",
     "describe_weights",
     "distill_data",
+    "draw_curves",
     "draw_data",
+    "draw_outline",
     "edit",
     "estimate",
     "evaluate",
@@ -116,10 +128,12 @@ __all__ = [
     "infer",
     "inspect",
     "inspect_data",
+    "is_training",
     "json_schema",
     "learn_directions",
     "list_directions",
     "list_presets",
+    "list_runs",
     "list_weights",
     "load_model",
     "make_pairs",
@@ -129,6 +143,7 @@ __all__ = [
     "plan_generation",
     "plan_mix",
     "plan_projection",
+    "preview",
     "preview_data",
     "project",
     "read_config",
@@ -136,5 +151,6 @@ __all__ = [
     "report",
     "resume",
     "split_data",
+    "stop_training",
     "train",
 ]

@@ -69,6 +69,25 @@ def describe_weights(weights: str) -> dict[str, Any]:
     return {"path": str(path), **shown, "file": file}
 
 
+def describe_networks(model: str | Path) -> dict[str, Any]:
+    """What a model's file says of its networks, read without torch: ``exports`` by name, ``recipe``, ``about``.
+
+    ``path`` is the file, ``blends_with`` what ``--blend`` goes to. Raises UsageError and ModelFileError.
+
+    >>> from gantools import api
+    >>> api.describe_networks("srgan")["exports"]["generator"]["scale"]
+    4
+    """
+    from gantools.exporting import newest
+    from gantools.inference import find_weights
+    from gantools.pretrained.card import read_card
+
+    newest.make_ready(model)
+    path = find_weights.resolve(model)
+    card = read_card(path)
+    return {"path": str(path), "blends_with": card.starts_from if card else None, **find_weights.header(path)}
+
+
 def fetch_weights(
     network: str,
     file: Path | None = None,

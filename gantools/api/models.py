@@ -215,6 +215,33 @@ def compare(
     return compare.compare(words, Path(output), with_changes(options or CompareOptions(), changes, "compare"))
 
 
+def preview(image: Name, output: Name, options: InferOptions | None = None, **changes: Any) -> None:
+    """Write what an image file shows as a PNG: upright, 8 bits, decoded in a process of its own as ``infer`` does.
+
+    Of the options of ``gantools infer`` those about reading count. Raises ImageError and UsageError.
+    """
+    from gantools.inference.preview import write_preview
+
+    write_preview(Path(image), Path(output), with_changes(options or DEFAULTS, changes, "infer"))
+
+
+def draw_outline(model: str | Path, photo: Name, output: Name, *, side_px: int, **changes: Any) -> None:
+    """Write the outline of a photo as a square PNG, drawn as for the training of ``model``; what it lacks is white.
+
+    Raises UsageError for a model that was not trained on outlines, and ImageError.
+    """
+    from gantools.data import transforms
+    from gantools.images.image import Image, to_8_bit
+    from gantools.images.io import writer
+    from gantools.images.ops.transparency import spread
+    from gantools.inference import find_weights
+    from gantools.inference.preview import decoded
+
+    preparation = photo_preparation(find_weights.resolve(model))
+    shown = to_8_bit(spread(decoded(Path(photo), with_changes(DEFAULTS, changes, "infer"))))
+    writer.write(preparation.apply(Image(transforms.square(shown, side_px, "pad"))), Path(output))
+
+
 def photo_preparation(path: Path) -> Preparation:
     """What turns photos into the outline drawings that the weights at ``path`` were trained on.
 

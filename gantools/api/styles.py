@@ -82,13 +82,13 @@ def learn_directions(
 
 def list_directions(model: str | Path) -> list[Facts]:
     """What is known of each direction that lies beside a model's weights. Raises UsageError, also without styles."""
-    from gantools.checkpoint import weights
     from gantools.generation import directions
+    from gantools.inference import find_weights
 
     path = _weights(model)
-    described = weights.describe(path)
-    if not any(export.latent and export.latent.rows for export in described.exports.values()):
-        raise UsageError(f"'{path}' ({described.recipe}) has no styles as stylegan2 has, so no directions")
+    told = find_weights.header(path)
+    if not any((export.get("latent") or {}).get("rows") for export in told["exports"].values()):
+        raise UsageError(f"'{path}' ({told['recipe']}) has no styles as stylegan2 has, so no directions")
     return [_facts(directions.read(each), each) for each in directions.beside(path).values()]
 
 

@@ -71,6 +71,17 @@ def option_of(options: Any, name: str) -> Option:
     return next(note for note in hints_of(options)[name].__metadata__ if isinstance(note, Option))
 
 
+def typed(options: Any, changes: Mapping[str, Any]) -> list[str]:
+    """The words of a command line that say these changes of ``options``, a class; values as they are typed."""
+    words: list[str] = []
+    for name, value in changes.items():
+        flags = option_of(options, name).flags.split()
+        flag = next((each for each in flags if each.startswith("--")), f"--{name.replace('_', '-')}")
+        for each in value if isinstance(value, list | tuple) else [value]:
+            words += [flag] if each is True else [flag, f"{each:g}" if isinstance(each, float) else str(each)]
+    return words
+
+
 def with_changes(options: O, changes: Mapping[str, Any], command: str) -> O:
     """The options of ``command`` with some fields changed; paths become text. Raises UsageError for an unknown name."""
     known = [each.name for each in fields(options)]

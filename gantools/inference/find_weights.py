@@ -115,7 +115,7 @@ def resolve_blend(path: Path, share: float | None, other: str | Path | None) -> 
 
 def scale_of(path: Path, export: str | None) -> int:
     """How many times as large as its input the network's output is: the only one, or ``export``; 1 where unknown."""
-    exports = _header(path).get("exports", {})
+    exports = header(path).get("exports", {})
     chosen = exports.get(export or next(iter(exports), ""), {})
     scale = chosen.get("scale", 1)
     return scale if isinstance(scale, int) and scale > 0 else 1
@@ -123,7 +123,7 @@ def scale_of(path: Path, export: str | None) -> int:
 
 def takes(path: Path, export: str | None) -> str:
     """What a network is given, ``picture``, ``masked``, ``latent`` or ``judged``: the only one, or ``export``."""
-    exports = _header(path).get("exports", {})
+    exports = header(path).get("exports", {})
     return str(exports.get(export or next(iter(exports), ""), {}).get("takes", "picture"))
 
 
@@ -141,7 +141,7 @@ def identity(path: Path) -> dict[str, Any]:
 
     Raises ModelFileError for what is not a weights file.
     """
-    theirs = _header(path)["about"].get("imported") or {"file": path.name, "sha256": sha256(path)}
+    theirs = header(path)["about"].get("imported") or {"file": path.name, "sha256": sha256(path)}
     return {key: theirs[key] for key in ("file", "sha256", "format", "origin", "licence") if key in theirs}
 
 
@@ -153,7 +153,7 @@ def origin_of(path: Path) -> str:
 def imported_from(path: Path) -> str | None:
     """One line about weights that were another code's, or were trained on from such or by them; None for all others."""
     with suppress(ModelFileError, KeyError, TypeError):
-        about = _header(path)["about"]
+        about = header(path)["about"]
         if taught := about.get("distilled_from"):
             return "; ".join(f"distilled from {t['file']}; licence: {t.get('licence', 'unknown')}" for t in taught)
         theirs = about.get("imported") or about["started_from"]
@@ -164,21 +164,21 @@ def imported_from(path: Path) -> str | None:
 
 def recipe_of(path: Path) -> str:
     """Return the recipe that a weights file says it is from. Raises ModelFileError for what is not a weights file."""
-    recipe = _header(path).get("recipe")
+    recipe = header(path).get("recipe")
     if not isinstance(recipe, str) or not recipe.isidentifier():  # it becomes part of file names
         raise ModelFileError(f"{str(path)!r}: its recipe has no proper name: {recipe!r}")
     return recipe
 
 
-def _header(path: Path) -> dict[str, Any]:
+def header(path: Path) -> dict[str, Any]:
     """What a weights file says of itself. Raises ModelFileError for what is not a weights file."""
     if onnx_file.is_onnx(path):
         return onnx_file.describe(path)
     try:
         with safe_open(path, framework="numpy") as stored:
-            header = json.loads((stored.metadata() or {})["gantools"])
-            about = dict(header.get("about") or {})
-            return {"recipe": header["recipe"], "exports": dict(header.get("exports", {})), "about": about}
+            told = json.loads((stored.metadata() or {})["gantools"])
+            about = dict(told.get("about") or {})
+            return {"recipe": told["recipe"], "exports": dict(told.get("exports", {})), "about": about}
     except OSError as error:
         raise ModelFileError(f"{str(path)!r}: cannot be read ({error})") from error
     except SafetensorError as error:
