@@ -22,6 +22,7 @@ from gantools.cli.commands import (
     runs,
     styles,
     train,
+    ui,
     weights,
 )
 from gantools.cli.output import console
@@ -50,6 +51,7 @@ app.command("compare")(compare.compare)
 app.command("export")(export.export)
 app.command("report")(runs.report)
 app.command("watch")(runs.watch)
+app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("bench")(bench.bench)

@@ -1,0 +1,142 @@
+"""What all pages share: uploads, a job's progress, results and errors, and the command line that does the same."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import gradio as gr
+
+from gantools import api
+from gantools.config.command import typed
+from gantools.errors import GantoolsError
+from gantools.ui import jobs
+from gantools.ui.options import UiOptions
+from gantools.ui.worker import Job, Worker
+
+Values: TypeAlias = Mapping[Any, Any]
+"""What the page's components hold, by component, as the browser sent it."""
+
+SHOWN_BY_BROWSERS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Does what pages ask for. All that is read from an upload or written lies below ``folder``."""
+
+    worker: Worker
+    folder: Path
+    options: UiOptions
+
+    def new_folder(self) -> Path:
+        """A folder for the results of a job."""
+        return Path(tempfile.mkdtemp(prefix="job-", dir=self.folder))
+
+    def uploaded(self, value: Any) -> Path | None:
+        """The file of an upload, which must lie where uploads do; None where there is none. Raises gr.Error."""
+        if not value:
+            return None
+        path = Path(value["path"]).resolve()
+        if not path.is_relative_to(self.folder) or not path.is_file():
+            raise gr.Error("This is no uploaded file; drop it again.")
+        return path
+
+    def require(self, value: Any, what: str) -> Path:
+        """The file of an upload. Raises gr.Error where there is none."""
+        path = self.uploaded(value)
+        if path is None:
+            raise gr.Error(f"First give {what}.")
+        return path
+
+    def do(self, job: Job, request: gr.Request, progress: Any, **given: Any) -> jobs.Made:
+        """Do a job in its turn. Raises gr.Error with one line for what it raises."""
+
+        def report(done: int, of: int, what: str) -> None:
+            progress((done, of), desc=what)
+
+        progress((0, 1), desc="starting")
+        try:
+            made: jobs.Made = self.worker.run(str(request.session_hash), report, job, **given)
+        except GantoolsError as error:
+            raise self.refusal(error) from error
+        for failure in made.failures:
+            gr.Warning(self.plain(failure))
+        return made
+
+    def infer(
+        self, model: str, sources: Sequence[Path], changes: Mapping[str, Any], request: gr.Request, progress: Any
+    ) -> jobs.Made:
+        """Put uploads through a model. A single result is called as ``gantools infer`` calls it beside its input."""
+        folder = self.new_folder()
+        options = {"max_pixels": self.options.max_pixels, "device": self.options.device, **changes}
+        if len(sources) > 1:
+            options["output"] = str(folder)
+        else:
+            sources = [Path(shutil.copy(sources[0], folder))]
+        return self.do(jobs.infer, request, progress, model=model, images=sources, options=options)
+
+    def refusal(self, error: Exception) -> gr.Error:
+        """An error as the browser shows it, until it is closed."""
+        return gr.Error(self.plain(str(error)), duration=None, print_exception=False)
+
+    def plain(self, text: str) -> str:
+        """A message without the folders of uploads, and without anything that a browser would take for HTML."""
+        text = re.sub(rf"{re.escape(str(self.folder))}/[^/\s]+/", "", text)
+        return text.replace("&", "&amp;").replace("<", "&lt;")
+
+    def stop(self, request: gr.Request) -> None:
+        """Cancel the job of the one who asks."""
+        self.worker.stop(str(request.session_hash))
+
+    def shown(self, image: Path) -> Path:
+        """An image that browsers show: itself, or a preview of it. Raises gr.Error for what is no image."""
+        return image if image.suffix.lower() in SHOWN_BY_BROWSERS else self.preview(image)
+
+    def preview(self, image: Path) -> Path:
+        """An image as an upright PNG. Raises gr.Error for what is no image, or too large."""
+        output = self.new_folder() / f"{image.stem}.png"
+        try:
+            api.preview(image, output, max_pixels=self.options.max_pixels)
+        except GantoolsError as error:
+            raise self.refusal(error) from error
+        return output
+
+
+def connect(
+    tasks: Tasks, run: Any, stop: Any, handler: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]
+) -> None:
+    """Let a button start ``handler`` in its turn, with what the components hold as it was sent, and another cancel it.
+
+    Without Gradio's own preprocessing no upload is decoded in this process.
+    """
+    job = run.click(handler, set(inputs), outputs, preprocess=False, concurrency_id="job", concurrency_limit=1)
+    stop.click(tasks.stop, None, None, cancels=[job], queue=False)
+
+
+def command_line(command: str, options: Any, words: Sequence[str], changes: Mapping[str, Any]) -> str:
+    """What a user types for the same."""
+    return shlex.join(["gantools", command, *words, *typed(options, changes)])
+
+
+def notes_of(tasks: Tasks, made: jobs.Made) -> str:
+    """The lines about a job, as Markdown."""
+    return "\n".join(f"- {tasks.plain(note)}" for note in made.notes)
+
+
+def buttons(label: str) -> tuple[Any, Any]:
+    """A button that starts and one that cancels."""
+    with gr.Row():
+        run = gr.Button(label, variant="primary")
+        stop = gr.Button("Cancel")
+    return run, stop
+
+
+def shown_command() -> Any:
+    """Where the command line is shown, with a button that copies it."""
+    return gr.Code(label="The same on the command line", language="shell", interactive=False, lines=1)
