@@ -42,7 +42,8 @@ def from_tensor(tensor: Tensor, dtype: npt.DTypeLike = np.uint8) -> Pixels:
             raise ValueError(f"one image expected, got a batch of {tensor.shape[0]}")
         tensor = tensor[0]
     steps = _steps(tensor.detach(), np.iinfo(dtype).max / 2)
-    return np.ascontiguousarray(steps.permute(1, 2, 0).to(torch.int32).cpu().numpy().astype(dtype))
+    kind = torch.uint8 if np.dtype(dtype) == np.uint8 else torch.int32  # on the device: fewer bytes are copied
+    return np.ascontiguousarray(steps.permute(1, 2, 0).to(kind).cpu().numpy().astype(dtype, copy=False))
 
 
 def batch_from_float(tensor: Tensor) -> Tensor:

@@ -144,7 +144,9 @@ def test_the_size_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Model, "device", property(lambda _model: torch.device("mps")))
     monkeypatch.setattr(batches, "memory_of", lambda _device: LimitedMemory(int(3.5 * 64 * 64 * per_px)))
     assert size(model, 64, fast=True) == 3, "more would not fit in one piece and be run one by one"
-    assert size(model, 64) == 1
+    assert size(model, 64, images=1000) == 1
+    monkeypatch.setattr(Model, "device", property(lambda _model: torch.device("cuda")))
+    assert [size(model, 64, images=images) for images in (63, 64)] == [1, 3], "in few images a proof is not worth it"
 
 
 # Batches that are given up.

@@ -315,3 +315,10 @@ def test_the_changes_failure_is_the_images(jobs: list[Job]) -> None:
     assert [result.status for result in results].count("done") == 9
     assert results[2].error == "MemoryError: too large"
     assert results[2].input_size == (22, 10)
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 2), (12, 6), (128, 16)])
+def test_encoders_grow_with_the_processors(monkeypatch: pytest.MonkeyPatch, cores: int, threads: int) -> None:
+    monkeypatch.setattr(encode, "cores", lambda: cores)
+    with encode.Encoder(PLAIN) as encoder:
+        assert encoder._threads._max_workers == threads

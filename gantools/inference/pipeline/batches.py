@@ -25,7 +25,8 @@ Wait: TypeAlias = Callable[[], "list[Image] | None"]
 """Finishes a batch that was started; None: its images have to be translated one by one."""
 
 AUTO_BATCH, AUTO_PX, AUTO_IMAGES = 8, 1 << 13, 64
-"""On a CPU, images of so few pixels in runs of so many images go in batches; of fewer the proof costs too much."""
+"""On a CPU, images of so few pixels in runs of so many images go in batches; of fewer the proof costs too much. On CUDA
+images of any size do, as many as their activations fit."""
 
 FAST_IMAGES = 64
 FAST_PX = 1 << 22
@@ -58,8 +59,10 @@ class BatchRunner:
             return options.batch
         height, width = self.translator.scaling.size(image.height, image.width)
         on_cpu = self.model.device.type == "cpu"
-        if not options.fast:
-            return AUTO_BATCH if on_cpu and height * width <= AUTO_PX and self.images >= AUTO_IMAGES else 1
+        if not options.fast and (self.images < AUTO_IMAGES or self.model.device.type == "mps"):
+            return 1
+        if not options.fast and on_cpu:
+            return AUTO_BATCH if height * width <= AUTO_PX else 1
         if on_cpu:
             # A batch saves reading the weights again, and costs features that no longer fit the caches.
             weights = sum(each.numel() * each.element_size() for each in self.model.network.parameters())

@@ -116,7 +116,11 @@ def _decoders(options: InferOptions, jobs: Sequence[Job]) -> list[Decoder]:
         return [Decoder(options)]
     # The network wants the processors too: half of them decode, and none that would have nothing to do is started.
     # Those that wait for a store most of the time are more.
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     least = _LEAST_FETCHING if any(isinstance(job.source, RemotePath) for job in jobs) else 1
-    count = max(least, min(cores // 2, _MOST_DECODERS)) if wanted is None else wanted
+    count = max(least, min(cores() // 2, _MOST_DECODERS)) if wanted is None else wanted
     return [ProcessDecoder(options) for _ in range(min(count, len(jobs)))]
+
+
+def cores() -> int:
+    """How many processors this program may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

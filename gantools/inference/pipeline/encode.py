@@ -14,6 +14,7 @@ from gantools.images.image import Image
 from gantools.images.io import writer
 from gantools.images.io.writer import WriteOptions
 from gantools.inference.options import InferOptions
+from gantools.inference.pipeline.decode_pool import cores
 from gantools.jobs import remote
 from gantools.jobs.plan import Job
 from gantools.jobs.remote import RemotePath
@@ -23,8 +24,8 @@ BEHIND_BYTES = 256 << 20
 """Images that may wait to be written; a larger one is written before the network goes on."""
 
 BEHIND_IMAGES = 32
-_THREADS, _UPLOADS = 2, 8
-"""Threads that encode; more where each also waits for a store."""
+_THREADS, _UPLOADS, _MOST_THREADS = 2, 8, 16
+"""Threads that encode at least; where each also waits for a store; and at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,9 @@ class Encoder:
     def __init__(self, options: InferOptions, *, elsewhere: bool = False) -> None:
         """``elsewhere``: results are uploaded."""
         self.options = options
-        self._threads = ThreadPoolExecutor(_UPLOADS if elsewhere else _THREADS, "encode")
+        # A GPU makes images faster than two threads write them. Encoding leaves Python's lock to others.
+        least = _UPLOADS if elsewhere else _THREADS
+        self._threads = ThreadPoolExecutor(max(least, min(cores() // 2, _MOST_THREADS)), "encode")
         self._queue: deque[tuple[Future[Result], int]] = deque()
 
     def __enter__(self) -> Encoder:
