@@ -141,7 +141,11 @@ def identity(path: Path) -> dict[str, Any]:
 
     Raises ModelFileError for what is not a weights file.
     """
-    theirs = header(path)["about"].get("imported") or {"file": path.name, "sha256": sha256(path)}
+    about = header(path)["about"]
+    behind = [each for each in (about.get("started_from"), *about.get("distilled_from", ())) if each]
+    licences = ", ".join(dict.fromkeys(each.get("licence", "unknown") for each in behind))
+    own = {"file": path.name, "sha256": sha256(path), **({"licence": licences} if licences else {})}
+    theirs = about.get("imported") or own
     return {key: theirs[key] for key in ("file", "sha256", "format", "origin", "licence") if key in theirs}
 
 
@@ -155,7 +159,8 @@ def imported_from(path: Path) -> str | None:
     with suppress(ModelFileError, KeyError, TypeError):
         about = header(path)["about"]
         if taught := about.get("distilled_from"):
-            return "; ".join(f"distilled from {t['file']}; licence: {t.get('licence', 'unknown')}" for t in taught)
+            said = [f"distilled from {each['file']}; licence: {each.get('licence', 'unknown')}" for each in taught]
+            return "; ".join(dict.fromkeys(said))  # old files name a teacher once for each set of samples
         theirs = about.get("imported") or about["started_from"]
         how = "imported from" if "imported" in about else "trained on from"
         return f"{theirs['format']}, {how} {theirs['file']}; licence: {theirs['licence']}"

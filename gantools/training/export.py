@@ -29,10 +29,12 @@ def write(
     ``run`` is its ``run.json``, which knows whose weights it began with or learned from: their licences go with them.
     """
     about = {"step": step, "seed": config.seed, "validation": validation, "config": config.portable()}
-    if imported := (run.get("init_from") or {}).get("imported"):
+    start = run.get("init_from") or {}
+    if imported := start.get("imported"):
         about["started_from"] = imported
-    if teachers := run.get("teachers"):
-        about["distilled_from"] = teachers
+    taught = [*start.get("distilled_from", ()), *run.get("teachers", ())]
+    if taught:
+        about["distilled_from"] = [each for number, each in enumerate(taught) if each not in taught[:number]]
     weights.save(path, config.recipe, recipe.exports(), exported_networks(recipe, networks), about)
 
 

@@ -131,7 +131,8 @@ def _load_weights(recipe: Recipe[Any, Any], path: Path) -> dict[str, Any]:
             raise ModelFileError(f"{path}: its {options.get('name')} has other options than model.{name}") from error
     about = {"recipe": stored.recipe, "step": stored.about.get("step", "unknown")}
     imported = stored.about.get("imported") or stored.about.get("started_from")
-    origin = {"imported": imported} if imported else {}
+    taught = stored.about.get("distilled_from")
+    origin = ({"imported": imported} if imported else {}) | ({"distilled_from": taught} if taught else {})
     return {"path": str(path.resolve()), "sha256": sha256(path), **about, **origin}
 
 

@@ -148,3 +148,9 @@ def test_the_teacher_and_its_licence_are_known_to_what_was_trained(photos: Path,
     trained = tmp_path / "run" / "weights" / "last.safetensors"
     assert weights.describe(trained).about["distilled_from"] == [manifest["teacher"]]
     assert find_weights.origin_of(trained) == "distilled from teacher.safetensors; licence: BSD-3-Clause"
+    quick += ["stages.content.steps=2", "data.degradations=[]"]
+    settings = api.configure("srgan/real", data=[str(photos)], overrides=[*small, *quick])
+    api.train(settings, run_dir=str(tmp_path / "on"), device="cpu", init_from=trained)
+    trained_on = tmp_path / "on" / "weights" / "last.safetensors"
+    assert weights.describe(trained_on).about["distilled_from"] == [manifest["teacher"]]
+    assert find_weights.identity(trained_on)["licence"] == "BSD-3-Clause"
