@@ -118,7 +118,7 @@ class Tab:
 
     def download(self, name: str) -> bytes:
         """What a click on a result's link brings."""
-        link = self.page.locator(f"a[download='{name}']").first
+        link = self.page.locator(f"a[download='{name}']").last
         link.wait_for()
         with self.page.expect_download() as waited:
             link.click()
@@ -129,6 +129,13 @@ class Tab:
         if name is not None:
             self.page.locator(f"img[src$='{name}']").first.wait_for()
         self.button("Brush Size").wait_for()
+
+    def choose_colour(self, number: int) -> None:
+        """Take a colour of the brush's palette."""
+        swatches = self.page.locator(".swatch, .color")
+        if not swatches.count():
+            self.button("Color").click()
+        swatches.nth(number).click()
 
     def drag(self, *points: tuple[float, float]) -> None:
         """Press the mouse at the first of these points of the canvas, in parts of the image's sides, and drag it on."""
