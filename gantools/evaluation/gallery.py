@@ -1,17 +1,21 @@
-"""A comparison as one HTML file that needs no network and no script."""
+"""A comparison as one HTML file that needs no network; its sliders are one line of script each."""
 
 from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
+
+import cv2
+import numpy as np
 
 from gantools.evaluation.comparison import ComparedImage
 from gantools.evaluation.result import Evaluation, Failure, Row
 from gantools.images.image import Image, Pixels
 from gantools.images.io import writer
+from gantools.report.slider import STYLE, slider
 
 LOSSLESS_PIXELS = 200_000
 """Images up to this size are embedded without loss."""
@@ -20,6 +24,8 @@ SMALL_PX = 320
 """Images narrower than this are enlarged without smoothing: their pixels are what is looked at."""
 
 WEBP_QUALITY = 92
+SLIDER_PX, SLIDER_QUALITY = 960, 80
+"""Largest width of the images under sliders, which are there for the second time, and their quality."""
 
 
 class Gallery:
@@ -39,13 +45,14 @@ class Gallery:
             _tile(f"{self.count}-{title}", title, pixels, image.rows.get(title))
             for title, pixels in image.tiles.items()
         )
-        self._sections.append(f'<h2>{_text(image.name)}</h2><div class="row">{tiles}</div>')
+        self._sections.append(f'<h2>{_text(image.name)}</h2><div class="row">{tiles}</div>{_sliders(image.tiles)}')
 
     def page(self, title: str, evaluation: Evaluation | None, failures: Iterable[Failure]) -> str:
         """The whole page; with an evaluation, a table of means above the images and the protocol below."""
         template = Template(Path(__file__).with_name("gallery.html").read_text(encoding="utf-8"))
         return template.substitute(
             title=_text(title),
+            slider_style=STYLE,
             table=_table(evaluation) if evaluation else "",
             failures=_items("ul", [f"{failure.image}: {failure.error}" for failure in failures]),
             pictures="\n".join(self._sections),
@@ -59,6 +66,28 @@ def data_uri(pixels: Pixels) -> str:
     kind, quality = ("png", 100) if small else ("webp", WEBP_QUALITY)
     content = writer.encode(Image(pixels), kind, quality=quality)
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _sliders(tiles: Mapping[str, Pixels]) -> str:
+    """The first tile beside each of the others under a slider, folded."""
+    (first, before), *others = tiles.items()
+    if not others:
+        return ""
+    enlarged, uri = before.shape[1] < SMALL_PX, _small_uri(before)
+    shown = "".join(
+        f"<p>{_text(first)} | {_text(name)}</p>{slider(uri, _small_uri(pixels), (first, name), enlarged=enlarged)}"
+        for name, pixels in others
+    )
+    return f"<details><summary>Before and after</summary>{shown}</details>"
+
+
+def _small_uri(pixels: Pixels) -> str:
+    height, width = pixels.shape[:2]
+    if width > SLIDER_PX:
+        size = SLIDER_PX, max(1, round(height * SLIDER_PX / width))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    content = writer.encode(Image(pixels), "webp", quality=SLIDER_QUALITY)
+    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
 
 
 def _tile(number: str, title: str, pixels: Pixels, row: Row | None) -> str:

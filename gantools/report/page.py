@@ -19,6 +19,7 @@ from gantools.images.image import Image, Pixels
 from gantools.images.io import reader, writer
 from gantools.report import curves
 from gantools.report.run_log import Panel, RunLog
+from gantools.report.slider import STYLE, slider
 
 FACTS = {
     "status": "status",
@@ -47,13 +48,14 @@ DEFAULT_OPTIONS = TrainOptions()
 def render(run: RunLog, recipe: str, differences: Sequence[Difference], train: TrainOptions = DEFAULT_OPTIONS) -> str:
     """A run as HTML. ``differences`` are the settings that are not the paper's, ``train`` those of its loop."""
     template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-    opened = _opened(run)
+    opened, sheets = _opened(run), strip(run.samples)
     folded = [panel for panel in run.panels if panel not in opened]
     facts = {label: run.facts[key] for key, label in FACTS.items() if run.facts.get(key) is not None}
     facts |= dict(run.facts.get("versions") or {})
     return template.substitute(
         title=html.escape(f"{recipe}: {run.path.name}"),
         curves_style=curves_style(),
+        slider_style=STYLE,
         summary=_summary(run),
         warnings=_messages("Warnings", run.warnings),
         advice=_messages("Advice", run.advice),
@@ -62,9 +64,9 @@ def render(run: RunLog, recipe: str, differences: Sequence[Difference], train: T
         validation="" if run.latest else f'<p class="hint">{_why_no_validation(run, train.validate_every_steps)}</p>',
         stages=_stages(run),
         strip="".join(
-            f"<figure>{_image(sheet, '')}<figcaption>step {sheet.step}</figcaption></figure>"
-            for sheet in strip(run.samples)
+            f"<figure>{_image(sheet, '')}<figcaption>step {sheet.step}</figcaption></figure>" for sheet in sheets
         ),
+        before_after=_before_after(sheets),
         final=_final(run),
         differences=_differences(differences),
         config=html.escape(run.config_text),
@@ -131,6 +133,16 @@ def _image(sheet: Sheet, alt: str) -> str:
     look = "small" if times > 1 else "large"
     size = f'width="{times * sheet.width}" height="{times * sheet.height}"'
     return f'<img class="{look}" src="{sheet.uri}" {size} alt="{alt}">'
+
+
+def _before_after(sheets: Sequence[Sheet]) -> str:
+    """The first and the last sheet under a slider; nothing where they cannot lie over each other."""
+    if len(sheets) < 2 or (sheets[0].width, sheets[0].height) != (sheets[-1].width, sheets[-1].height):
+        return ""
+    first, last = sheets[0], sheets[-1]
+    names = (f"step {first.step}", f"step {last.step}")
+    shown = slider(first.uri, last.uri, names, enlarged=first.width < SMALL_PX)
+    return f"<details><summary>The first and the last under a slider</summary>{shown}</details>"
 
 
 def _final(run: RunLog) -> str:

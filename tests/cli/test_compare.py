@@ -47,7 +47,8 @@ def test_a_page_needs_no_network_and_no_script(gantools, small_images, here):
     assert [line.split()[0] for line in done.out.splitlines()[1:4]] == ["bicubic", "srgan", "srgan/psnr"]
     page = Page((here / "c.html").read_text())
     assert "script" not in page.tags
-    assert page.tags.count("img") == 2 * 5
+    assert page.tags.count("img") == 2 * (5 + 4 * 2)  # the tiles, and the first one beside each other one
+    assert (here / "c.html").read_text().count('<input type="range"') == 2 * 4
     assert all(address.startswith("data:image/") for address in page.addresses)
     assert not re.search(r"https?://", (here / "c.html").read_text())
     for word in ("srgan/psnr", "truth", "psnr_y", "32×24", "a.png"):
@@ -117,13 +118,13 @@ def test_inputs_are_made_of_photos(gantools, here):
     assert done.code == 0, done.err
     assert "inputs: realistic 1: cut to multiples of 4 px" in done.err
     page = Page((here / "c.html").read_text())
-    assert page.tags.count("img") == 4
+    assert page.tags.count("img") == 4 + 3 * 2
     for text in ("50×25", "200×100", "bicubic", "truth", "inputs: realistic 1", "All images at full size"):
         assert text in page.text.replace("\n", " ")
     done = gantools("compare", "restore", "photo.png", "--inputs", "realistic", "-o", "r.html", "--metrics", "psnr")
     assert done.code == 0, done.err
     page = Page((here / "r.html").read_text())
-    assert page.tags.count("img") == 5 * 3
+    assert page.tags.count("img") == 5 * (3 + 2 * 2)
     assert "photo.png, JPEG 15" in page.text
 
 

@@ -87,6 +87,7 @@ def test_the_page_is_well_formed_and_needs_nothing_beside_it(run: Path) -> None:
     assert sources
     assert all(value.startswith("data:image/webp;base64,") for value in sources)
     assert not re.search(r"https?://|@import|url\(", text)
+    assert text.count('<div class="slider"') == 1  # the first samples and the last ones
 
 
 def test_the_page_shows_the_run(run: Path) -> None:

@@ -132,10 +132,9 @@ class Tab:
 
     def choose_colour(self, number: int) -> None:
         """Take a colour of the brush's palette."""
-        swatches = self.page.locator(".swatch, .color")
-        if not swatches.count():
-            self.button("Color").click()
-        swatches.nth(number).click()
+        self.button("Color").click()
+        self.page.locator("button.color").nth(number + 1).click()  # the first one mixes any colour
+        self.button("Color").click()
 
     def drag(self, *points: tuple[float, float]) -> None:
         """Press the mouse at the first of these points of the canvas, in parts of the image's sides, and drag it on."""
@@ -143,7 +142,7 @@ class Tab:
         self.page.mouse.move(*places[0])
         self.page.mouse.down()
         for each in places:
-            self.page.mouse.move(*each, steps=4)
+            self.page.mouse.move(*each)
         self.page.mouse.up()
 
     def _on_canvas(self, across: float, down: float) -> tuple[float, float]:
