@@ -63,6 +63,8 @@ class RemotePath:
         return RemotePath(self.url.rpartition("/")[0])
 
 
+AGAIN = "--skip-existing does the rest"
+
 Location: TypeAlias = Path | RemotePath
 
 
@@ -151,16 +153,19 @@ def require_writable(paths: Collection[RemotePath]) -> None:
             store.info(name)
 
 
-def read(path: RemotePath, end: int | None = None) -> bytes:
-    """The content of a file, or its first bytes up to ``end``. Raises ImageError, and UsageError as for any name."""
-    with _asking(path, ImageError) as (store, name):
+def read(path: RemotePath, end: int | None = None, then: str = AGAIN) -> bytes:
+    """The content of a file, or its first bytes up to ``end``. Raises ImageError, and UsageError as for any name.
+
+    ``then`` says in messages what goes on where a connection fails.
+    """
+    with _asking(path, ImageError, then) as (store, name):
         content: bytes = store.cat_file(name, start=None if end is None else 0, end=end)
         return content
 
 
-def fetch(path: RemotePath, target: Path) -> None:
+def fetch(path: RemotePath, target: Path, then: str) -> None:
     """Copy a file to a local one, part by part. Raises ImageError, and UsageError as for any name."""
-    with _asking(path, ImageError, "go on with --resume RUN") as (store, name):
+    with _asking(path, ImageError, then) as (store, name):
         store.get_file(name, str(target))
 
 
@@ -183,9 +188,7 @@ def write(path: RemotePath, content: bytes) -> None:
 
 
 @contextmanager
-def _asking(
-    path: RemotePath, failure: type[GantoolsError], then: str = "--skip-existing does the rest"
-) -> Iterator[tuple[Any, str]]:
+def _asking(path: RemotePath, failure: type[GantoolsError], then: str = AGAIN) -> Iterator[tuple[Any, str]]:
     """The store of ``path`` and its name there, with nothing remembered; what goes wrong with it is a ``failure``."""
     store, name = _opened(path)
     store.invalidate_cache()
@@ -223,7 +226,7 @@ def _reason(error: Exception, path: RemotePath, then: str) -> str:
     if isinstance(error, PermissionError) or "Credential" in said or re.match("40[13]\\b", text):
         return f"no permission ({text}); give credentials that have it, as for the store's own tools"
     if isinstance(error, ConnectionError | TimeoutError) or re.search("Connect|Timeout", said):
-        return f"the connection to {path.scheme}:// failed ({text or said}); try again, {then}"
+        return f"the connection to {path.scheme}:// failed ({text or said}); try again{then and ', '}{then}"
     return f"{said}: {text}"
 
 

@@ -115,10 +115,10 @@ def test_images_of_as_many_shards_as_wanted_follow_each_other_and_a_shard_is_rea
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_ranks_divide_each_step_and_the_shards(ranks: int) -> None:
     some = parts(*[30] * 32, at_once=8)
-    whole = {"batch_images": 8, "start_batch": 5, "seed": 1, "parts": some}
+    whole = {"batch_images": 16, "start_batch": 5, "seed": 1, "parts": some}
     one = list(islice(BatchSampler(960, **whole), 50))
     several = [
-        list(islice(BatchSampler(960, **(whole | {"batch_images": 8 // ranks}), rank=rank, ranks=ranks), 50))
+        list(islice(BatchSampler(960, **(whole | {"batch_images": 16 // ranks}), rank=rank, ranks=ranks), 50))
         for rank in range(ranks)
     ]
     for step, batches in zip(one, zip(*several, strict=True), strict=True):
@@ -343,7 +343,7 @@ def test_no_more_is_kept_than_allowed(elsewhere: str, tars: Path, tmp_path: Path
     sizes = sorted(tar.stat().st_size for tar in tars.glob("*.tar"))
     fetches = []
     fetch = remote.fetch
-    monkeypatch.setattr(remote, "fetch", lambda path, target: (fetches.append(path.name), fetch(path, target)))
+    monkeypatch.setattr(remote, "fetch", lambda path, *to: (fetches.append(path.name), fetch(path, *to)))
     monkeypatch.setattr(ShardCache, "begin", lambda *_: None)  # one after the other
     data = of_url(elsewhere, tmp_path, gigabytes=2 * sizes[-1] / 1e9, validation_dir=str(tars))
     for index in range(len(data)):

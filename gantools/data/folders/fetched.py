@@ -67,7 +67,7 @@ class ShardCache:
                 if not path.is_file():
                     self._make_room(size_bytes)
                     with files.staged_file(path) as staged:
-                        remote.fetch(shard, staged)
+                        remote.fetch(shard, staged, "go on with --resume RUN")
                         if staged.stat().st_size != size_bytes or files.sha256(staged) != sha256:
                             raise DataError(f"data.dir: shard '{shard}' is not the one that was packed: it was changed")
                     shards.write_index_beside(path)

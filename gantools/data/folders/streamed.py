@@ -17,6 +17,7 @@ from typing import overload
 import numpy as np
 
 from gantools import files
+from gantools.data.folders import search
 from gantools.data.folders.fetched import KEPT, ShardCache
 from gantools.data.folders.layout import Item
 from gantools.data.loading.sampler import Parts, SampleKey, ShardOrder
@@ -106,9 +107,9 @@ class StreamedItems(Sequence[Item]):
                 f"{needed / 1e9:.1f} GB; raise it from {self._cache.most_bytes / 1e9:g}, or lower data.shards.at_once"
             )
 
-    def of_one_shard(self) -> Sequence[Item]:
-        """The images of the first shard: what can be looked at without reading all shards."""
-        return self[: self.shards[0].images]
+    def sampled(self) -> Sequence[Item]:
+        """Some images of the first shard: what can be looked at without reading all shards."""
+        return [self[index] for index in search.sampled(range(self.shards[0].images))]
 
     def fingerprint(self) -> str:
         """A digest of what was packed, wherever it lies."""
@@ -150,7 +151,7 @@ def _listed(name: str, prefix: str) -> list[Shard]:
     folder = located(name) if is_remote(name) else files.expanded(name)
     place = folder / PurePath(STREAM)
     try:
-        stored = json.loads(remote.read(place) if isinstance(place, RemotePath) else place.read_bytes())
+        stored = json.loads(remote.read(place, then="") if isinstance(place, RemotePath) else place.read_bytes())
         if stored["schema"] != SCHEMA or not stored["shards"]:
             raise ValueError(f"schema {stored['schema']}, {len(stored['shards'])} shards")
         rows: list[tuple[str, int, int, str]] = stored["shards"]
@@ -160,7 +161,8 @@ def _listed(name: str, prefix: str) -> list[Shard]:
                 raise ValueError(f"of shard {shard.file!r}")
         return found
     except ImageError as error:
-        raise DataError(f"data.dir: {error} ({SINGLE})") from error
+        where = f" ({SINGLE})" if isinstance(error.__cause__, FileNotFoundError) else ""
+        raise DataError(f"data.dir: {error}{where}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"data.dir: '{place}': not a list of shards ({error}); pack the images again") from error
 

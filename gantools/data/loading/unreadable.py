@@ -56,7 +56,7 @@ def require_readable(dataset: Dataset) -> None:
     """Look at the headers of some files before a run. Raises DataError when too many are no images."""
     failed: list[Unreadable] = []
     items = dataset.items
-    for item in sampled(items.of_one_shard() if isinstance(items, StreamedItems) else items):
+    for item in items.sampled() if isinstance(items, StreamedItems) else sampled(items):
         try:
             for file in item.files if item.number is None else ():
                 reader.probe(file)
