@@ -43,6 +43,7 @@ from gantools.data.synthetic import drawing
 from gantools.errors import DataError
 from gantools.images.io import reader, shards
 from gantools.jobs import remote
+from gantools.training.progress import Progress
 
 TINY = (
     "data.load_px=18",
@@ -125,6 +126,17 @@ def test_ranks_divide_each_step_and_the_shards(ranks: int) -> None:
         assert Counter(step) == Counter(key for batch in batches for key in batch)
     read = [{some.shard_of(key.index) for batch in own for key in batch} for own in several]
     assert max(map(len, read)) <= 32 / ranks + 8 / ranks  # its share, and the shards that two lanes share
+
+
+def test_a_run_that_goes_on_with_more_ranks_leaves_no_image_out() -> None:
+    given = {"batch_images": 8, "seed": 1, "parts": parts(*[30] * 32, at_once=8)}
+    before = [key for batch in islice(BatchSampler(960, start_batch=0, **given), 41) for key in batch]
+    start = Progress(batches=41).for_world_size(1, 2, in_epochs=True).batches
+    samplers = [BatchSampler(960, start_batch=start, rank=rank, ranks=2, **given) for rank in (0, 1)]
+    after = [key for sampler in samplers for batch in islice(sampler, 60 - start) for key in batch]
+    seen = Counter(before + after)
+    assert {key.index for key in seen} == set(range(960))
+    assert sum(seen.values()) == 960 + 8  # of half a step
 
 
 def test_no_object_is_made_for_an_image_that_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
