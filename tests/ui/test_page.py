@@ -68,3 +68,22 @@ def test_exactly_the_painted_pixels_are_filled(tab: Any, photo: Path, tmp_path: 
     assert changed[painted].mean() > 0.5
     (result,) = infer("context_encoder", original, mask=mask, output=tmp_path / "by-infer.png")
     assert filled.read_bytes() == (tmp_path / "by-infer.png").read_bytes(), result.error
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("broken.png", "broken.png: "), ("vast.png", "vast.png: 10000×10000 is 100,000,000 pixels")],
+)
+def test_a_file_that_is_broken_or_too_large_is_one_message(tab: Any, tmp_path: Path, name: str, says: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    if name == "vast.png":
+        Image.new("1", (10_000, 10_000)).save(path)
+    tab.open("srgan/psnr", "Run")
+    tab.upload(path)
+    tab.button("Run").click()
+    message = tab.page.get_by_test_id("toast-text")
+    message.wait_for()
+    assert message.count() == 1
+    assert message.inner_text().startswith(says)
+    assert "/" not in message.inner_text()
