@@ -70,8 +70,8 @@ class Card(Options):
     recipe: str = setting(..., "the recipe they were trained by")
     config: str = setting(..., "the preset they were trained with: RECIPE/PRESET")
     settings: tuple[str, ...] = setting((), "what was changed in it, as KEY=VALUE")
-    pretraining: tuple[str, ...] = setting(
-        (), "what was changed in the preset for an earlier training whose weights do not ship and this one began with"
+    pretraining: tuple[tuple[str, ...], ...] = setting(
+        (), "what was changed in the preset for earlier trainings, each of which the next began with, the last one this"
     )
     teacher: Teacher | None = setting(None, "whose results they learnt, where they are distilled")
     blended: Blended | None = setting(None, "another training that the shipped weights were blended with")

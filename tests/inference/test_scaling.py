@@ -187,7 +187,7 @@ SHIPPED = {
     "context_encoder": ("native", 256, "area", "made"),
     "deblur": ("native", None, "area", "made"),
     "pix2pix": ("trained", 64, "darkest", "made"),
-    "restore": ("native", 128, "area", "made"),
+    "restore": ("native", 400, "area", "made"),
     "srgan/gan": ("native", None, "area", "made"),
     "srgan/psnr": ("native", None, "area", "made"),
     "srgan/real": ("native", None, "area", "made"),

@@ -21,7 +21,7 @@ SHIPPED = [weights for weights in catalogue.installed() if weights.shipped]
 def test_a_cards_settings_are_sound_and_its_steps_those_of_the_preset(weights):
     card = weights.card()
     assert card is not None
-    for earlier in (card.pretraining, card.blended.settings if card.blended else ()):
+    for earlier in (*card.pretraining, card.blended.settings if card.blended else ()):
         api.configure(card.config, data=["photos"], overrides=earlier)
     settings = api.configure(card.config, data=["photos"], overrides=card.settings)
     stages = settings.config.stages.model_dump(exclude_none=True)
@@ -62,12 +62,14 @@ def test_what_a_teacher_taught_is_distilled_before():
         shlex.split(line) for line in run("srgan/real", "--list").stdout.splitlines() if line.startswith("gantools")
     ]
     distilled = [words for words in lines if words[1:3] == ["data", "distill"]]
-    assert [("--teacher" in words) for words in distilled] == [True, False, True, True]
+    assert [("--teacher" in words) for words in distilled] == [True, False, True, True, False]
     trained = [words for words in lines if words[1] == "train"]
     folders = [words[words.index("-o") + 1] for words in distilled]
     for words in trained:
         assert [word for before, word in pairwise(words) if before == "--data"] == folders
-    first = trained[0][trained[0].index("--run-dir") + 1]
-    assert trained[1][trained[1].index("--init-from") + 1] == f"{first}/weights/last.safetensors"
+    assert len(trained) == 3
+    for before, after in pairwise(trained):
+        run_dir = before[before.index("--run-dir") + 1]
+        assert after[after.index("--init-from") + 1] == f"{run_dir}/weights/last.safetensors"
     done = run("srgan/real", "--data", "photos")
     assert (done.returncode, "give 4 folders, in the order of these sets, and the teacher" in done.stderr) == (2, True)
