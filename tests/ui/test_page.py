@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gantools import infer
+from gantools import api, infer
 
 
 @pytest.fixture
@@ -70,6 +74,26 @@ def test_exactly_the_painted_pixels_are_filled(tab: Any, photo: Path, tmp_path: 
     assert filled.read_bytes() == (tmp_path / "by-infer.png").read_bytes(), result.error
 
 
+def test_a_drawn_outline_with_two_dabs_becomes_a_shoe_of_those_colours(tab: Any, tmp_path: Path) -> None:
+    tab.open("pix2pix", "Run")
+    tab.canvas_of(None)
+    tab.drag((0.2, 0.3), (0.2, 0.7), (0.85, 0.7), (0.85, 0.58), (0.5, 0.45), (0.45, 0.3), (0.2, 0.3))
+    dabs = {"red": (0.32, 0.5), "blue": (0.7, 0.63)}
+    for number, (across, down) in enumerate(dabs.values(), 1):
+        tab.choose_colour(number)
+        tab.drag((across - 0.02, down), (across + 0.02, down), (across, down + 0.02), (across, down - 0.02))
+    tab.button("Run").click()
+    made = tmp_path / "shoe.png"
+    made.write_bytes(tab.download("drawing.pix2pix.png"))
+    shown = pixels_of(made).astype(int)
+    side = len(shown)
+    places = {name: (int(across * side), int(down * side)) for name, (across, down) in dabs.items()}
+    seen = {name: shown[y - 8 : y + 8, x - 8 : x + 8].mean((0, 1)) for name, (x, y) in places.items()}
+    assert seen["red"][0] > seen["red"][2] + 30
+    assert seen["blue"][2] > seen["blue"][0] + 30
+    assert shown[:16].mean() > 200  # the paper stays white
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [("broken.png", "broken.png: "), ("vast.png", "vast.png: 10000×10000 is 100,000,000 pixels")],
@@ -87,3 +111,56 @@ def test_a_file_that_is_broken_or_too_large_is_one_message(tab: Any, tmp_path: P
     assert message.count() == 1
     assert message.inner_text().startswith(says)
     assert "/" not in message.inner_text()
+
+
+def test_jobs_of_two_tabs_wait_for_each_other_and_one_is_cancelled(
+    tab: Any, other_tab: Any, photo: Path, tmp_path: Path
+) -> None:
+    large = tmp_path / "large.png"
+    Image.effect_noise((3000, 2500), 50).convert("RGB").save(large)
+    for each, path in ((tab, large), (other_tab, photo)):
+        each.open("srgan/psnr", "Run")
+        each.upload(path)
+        each.button("Run").click()
+    tab.page.wait_for_timeout(1000)
+    assert other_tab.page.locator("a[download='photo.srgan-psnr.jpg']").count() == 0  # minutes before its turn
+    tab.button("Cancel").click()
+    assert len(other_tab.download("photo.srgan-psnr.jpg")) > 1000
+    assert tab.page.locator("a[download='large.srgan-psnr.png']").count() == 0
+
+
+def test_a_training_is_watched_and_stopped_as_by_ctrl_c(tab: Any, served: Any, tmp_path: Path) -> None:
+    api.draw_data("srgan", tmp_path / "drawn", count=6, size_px=48)
+    run = served.folder / "runs" / "small"
+    small = "data.crop_px=32 data.batch_images=2 model.generator.channels=4 model.generator.blocks=1"
+    words = ["train", "srgan/mse", "--data", tmp_path / "drawn", "--run-dir", run, "--device", "cpu", *small.split()]
+    command = [sys.executable, "-m", "gantools", *map(str, words), "train.log_every_steps=1"]
+    with subprocess.Popen(command, env=served.environment, stderr=subprocess.DEVNULL) as training:
+        log = run / "metrics.jsonl"
+        while not log.exists() or log.read_text().count("\n") < 3:
+            assert training.poll() is None
+            time.sleep(0.2)
+        tab.open("srgan/psnr", "Run")
+        tab.page.get_by_role("tab", name="Training").click()
+        tab.page.get_by_text("is training, step").wait_for()
+        assert tab.page.locator(".curves svg").count() > 0
+        tab.button("Stop this training").click()
+        assert training.wait(120) == 128 + signal.SIGINT
+    tab.page.get_by_text("has stopped, step").wait_for()
+    assert list((run / "checkpoints").iterdir())
+
+
+def test_the_page_is_used_by_keyboard_and_its_parts_have_names(tab: Any) -> None:
+    tab.open("stylegan2/shoes", "Generate")
+    nameless = "() => [...document.querySelectorAll('button, input, textarea')].filter(each => each.checkVisibility()"
+    nameless += " && !(each.ariaLabel || each.title || each.innerText.trim() || each.labels?.length)).length"
+    assert tab.page.evaluate(nameless) == 0
+    tab.page.get_by_label("Seeds").focus()
+    tab.page.keyboard.press("Control+A")
+    tab.page.keyboard.type("3")
+    for _ in range(12):  # past the other fields
+        tab.page.keyboard.press("Tab")
+        if tab.page.evaluate("document.activeElement.innerText") == "Generate":
+            break
+    tab.page.keyboard.press("Enter")
+    assert tab.download("seed0003.png")[1:4] == b"PNG"
