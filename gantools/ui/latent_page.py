@@ -34,18 +34,34 @@ def _build_samples(model: Model, tasks: Tasks) -> None:
     latent = model.latent
     with gr.Row():
         with gr.Column():
-            fields: dict[str, Any] = {"seeds": gr.Textbox("0-15", label="Seeds", info="such as 0-15,85")}
+            fields: dict[str, Any] = {
+                "seeds": gr.Textbox("0-15", label="Seeds", info="such as 0-15,85", interactive=True)
+            }
             if latent.get("rows"):
                 fields["truncation"] = gr.Slider(
-                    -1, 1.5, value=1, step=0.05, label="Truncation", info="1: the trained variety; 0: the mean image"
+                    -1,
+                    1.5,
+                    value=1,
+                    step=0.05,
+                    label="Truncation",
+                    info="1: the trained variety; 0: the mean image",
+                    interactive=True,
                 )
             if latent.get("classes"):
-                fields["label"] = gr.Dropdown(list(latent["classes"]), multiselect=True, label="Labels")
+                fields["label"] = gr.Dropdown(
+                    list(latent["classes"]), multiselect=True, label="Labels", interactive=True
+                )
             if latent.get("categorical") or latent.get("continuous"):
-                fields["code"] = gr.Textbox(label="Codes", info="such as c1=3 c2=-1:1; a:b is a range")
+                fields["code"] = gr.Textbox(
+                    label="Codes", info="such as c1=3 c2=-1:1; a:b is a range", interactive=True
+                )
             if latent.get("text_size"):
-                fields["text"] = gr.Textbox(label="What the images show", lines=2, info="a text in each line")
-            fields["grid"] = gr.Textbox(label="One sheet", info="rows and columns, such as 4x4; empty: single images")
+                fields["text"] = gr.Textbox(
+                    label="What the images show", lines=2, info="a text in each line", interactive=True
+                )
+            fields["grid"] = gr.Textbox(
+                label="One sheet", info="rows and columns, such as 4x4; empty: single images", interactive=True
+            )
             run, stop = buttons("Generate")
         with gr.Column():
             gallery = gr.Gallery(label="Images", columns=4, height=480, object_fit="contain", interactive=False)
@@ -73,13 +89,16 @@ def _build_mixtures(model: Model, tasks: Tasks) -> None:
     with gr.Row():
         with gr.Column():
             fields = {
-                "row_images": gr.Textbox("0-3", label="Seeds of the rows", info="such as 0-3,85"),
-                "column_images": gr.Textbox("4-7", label="Seeds of the columns, whose styles are put in"),
+                "row_images": gr.Textbox("0-3", label="Seeds of the rows", info="such as 0-3,85", interactive=True),
+                "column_images": gr.Textbox(
+                    "4-7", label="Seeds of the columns, whose styles are put in", interactive=True
+                ),
                 "rows": gr.Dropdown(
                     ["coarse", "middle", "fine", "all"], value="coarse", allow_custom_value=True,
                     label="Rows of styles that are put in", info="coarse, middle, fine, or such as 0-3,8",
+                    interactive=True,
                 ),
-                "truncation": gr.Slider(-1, 1.5, value=1, step=0.05, label="Truncation"),
+                "truncation": gr.Slider(-1, 1.5, value=1, step=0.05, label="Truncation", interactive=True),
             }  # fmt: skip
             run, stop = buttons("Mix")
         with gr.Column():
@@ -101,9 +120,11 @@ def _build_mixtures(model: Model, tasks: Tasks) -> None:
 def _build_directions(model: Model, tasks: Tasks, names: list[str]) -> None:
     with gr.Row():
         with gr.Column():
-            seed = gr.Number(0, label="Seed", precision=0, minimum=0)
-            direction = gr.Dropdown(names, value=names[0], label="Direction")
-            distance = gr.Slider(-6, 6, value=2, step=0.25, label="Distance", info="from the direction's boundary")
+            seed = gr.Number(0, label="Seed", precision=0, minimum=0, interactive=True)
+            direction = gr.Dropdown(names, value=names[0], label="Direction", interactive=True)
+            distance = gr.Slider(
+                -6, 6, value=2, step=0.25, label="Distance", info="from the direction's boundary", interactive=True
+            )
             run, stop = buttons("Show")
         with gr.Column():
             image = gr.Image(label="Image", interactive=False, height=420)
@@ -127,8 +148,14 @@ def _build_projection(model: Model, tasks: Tasks) -> None:
     with gr.Row():
         with gr.Column():
             photo = gr.Image(label="Photo", type="filepath", sources=["upload", "clipboard"], height=300)
-            steps = gr.Slider(20, 2000, value=300, step=20, label="Steps")
-            space = gr.Radio(["w+", "w"], value="w+", label="Styles", info="w+: nearer to the photo; w: easier to edit")
+            steps = gr.Slider(20, 2000, value=300, step=20, label="Steps", interactive=True)
+            space = gr.Radio(
+                ["w+", "w"],
+                value="w+",
+                label="Styles",
+                info="w+: nearer to the photo; w: easier to edit",
+                interactive=True,
+            )
             run, stop = buttons("Project")
         with gr.Column():
             image = gr.Image(label="Projected", interactive=False, height=420)
