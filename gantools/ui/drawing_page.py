@@ -12,7 +12,7 @@ import numpy as np
 from gantools.inference.options import InferOptions
 from gantools.ui import infer_options, jobs
 from gantools.ui.models import Model
-from gantools.ui.tasks import Tasks, Values, buttons, command_line, connect, notes_of, shown_command
+from gantools.ui.tasks import Tasks, Values, buttons, command_line, connect, notes_of, results_column, upload
 
 LEAST_PX = 256
 """Least side of the canvas."""
@@ -35,15 +35,11 @@ def build(model: Model, tasks: Tasks) -> None:
                 canvas_size=(side_px, side_px), fixed_canvas=True, format="png", interactive=True, height=480,
             )  # fmt: skip
             with gr.Accordion("Make the outline from a photo", open=False):
-                photo = gr.Image(label="Photo", type="filepath", sources=["upload", "clipboard"], height=220)
+                photo = upload("Photo", 220)
                 trace, stop_trace = buttons("Make the outline")
             shown = infer_options.controls(model)
             run, stop = buttons("Run")
-        with gr.Column():
-            slider = gr.ImageSlider(label="Drawing and result", height=480, interactive=False)
-            results = gr.File(label="Result and drawing", file_count="multiple", interactive=False)
-            command = shown_command()
-            notes = gr.Markdown()
+        outputs = results_column("Drawing and result", "Result and drawing", 480)
 
     def outline(values: Values, request: gr.Request, progress: Any = gr.Progress()) -> Any:  # noqa: B008
         given = tasks.require(values[photo], "a photo")
@@ -64,4 +60,4 @@ def build(model: Model, tasks: Tasks) -> None:
         return compared, [str(made.files[0]), str(drawn)], line, notes_of(tasks, made)
 
     connect(tasks, trace, stop_trace, outline, [photo], [drawing])
-    connect(tasks, run, stop, handle, [drawing, *shown.values()], [slider, results, command, notes])
+    connect(tasks, run, stop, handle, [drawing, *shown.values()], outputs)

@@ -9,26 +9,19 @@ import gradio as gr
 from gantools.inference.options import InferOptions
 from gantools.ui import infer_options
 from gantools.ui.models import Model
-from gantools.ui.tasks import Tasks, Values, buttons, command_line, connect, notes_of, shown_command
+from gantools.ui.tasks import DROP_HERE, Tasks, Values, buttons, command_line, connect, notes_of, results_column, upload
 
 
 def build(model: Model, tasks: Tasks) -> None:
     """One image or several, and the results before and after."""
     with gr.Row():
         with gr.Column():
-            image = gr.Image(
-                label="Image", type="filepath", sources=["upload", "clipboard"], height=340,
-                placeholder="Drop an image here, click to choose one, or paste it",
-            )  # fmt: skip
+            image = upload("Image", 340, DROP_HERE)
             with gr.Accordion("Several images", open=False):
                 images = gr.File(label="Images", file_count="multiple")
             shown = infer_options.controls(model)
             run, stop = buttons("Run")
-        with gr.Column():
-            slider = gr.ImageSlider(label="Before and after", height=420, interactive=False)
-            results = gr.File(label="Result", file_count="multiple", interactive=False)
-            command = shown_command()
-            notes = gr.Markdown()
+        outputs = results_column("Before and after", "Result", 420)
 
     def handle(values: Values, request: gr.Request, progress: Any = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
         given = [tasks.uploaded(each) for each in [values[image], *(values[images] or [])]]
@@ -44,4 +37,4 @@ def build(model: Model, tasks: Tasks) -> None:
         line = command_line("infer", InferOptions, words, changes)
         return compared, [str(each) for each in made.files], line, notes_of(tasks, made)
 
-    connect(tasks, run, stop, handle, [image, images, *shown.values()], [slider, results, command, notes])
+    connect(tasks, run, stop, handle, [image, images, *shown.values()], outputs)

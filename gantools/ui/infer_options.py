@@ -30,37 +30,25 @@ def controls(model: Model) -> dict[str, Any]:
     names = list(model.networks)
     if set(names) == {"a2b", "b2a"}:
         choices = [("a to b", "a2b"), ("b to a", "b2a")]
-        found["direction"] = gr.Radio(choices, value="a2b", label="Direction", interactive=True)
+        found["direction"] = gr.Radio(choices, value="a2b", label="Direction")
     elif len(names) > 1:
-        found["export"] = gr.Dropdown(names, value=names[0], label="Network", interactive=True)
+        found["export"] = gr.Dropdown(names, value=names[0], label="Network")
     if model.can_blend:
         found["blend"] = gr.Slider(
-            0,
-            1,
-            value=1,
-            step=0.05,
-            label="Blend",
-            info="0: what the model was trained from; 1: this model",
-            interactive=True,
+            0, 1, value=1, step=0.05, label="Blend", info="0: what the model was trained from; 1: this model"
         )
     with gr.Accordion("More options", open=False):
         if model.kind == "masked":
             methods = [("the model", "model"), ("Telea", "telea"), ("Navier-Stokes", "ns"), ("by thickness", "auto")]
-            found["method"] = gr.Dropdown(methods, value="model", label="What fills", interactive=True)
+            found["method"] = gr.Dropdown(methods, value="model", label="What fills")
         else:
-            found["tta"] = gr.Checkbox(label="Average over 8 flips and rotations (slow)", interactive=True)
-        found["tile"] = gr.Textbox(
-            "auto", label="Tile size in pixels", info="auto, 0 (no tiles) or a number", interactive=True
-        )
+            found["tta"] = gr.Checkbox(label="Average over 8 flips and rotations (slow)")
+        found["tile"] = gr.Textbox("auto", label="Tile size in pixels", info="auto, 0 (no tiles) or a number")
         found["scale_to"] = gr.Textbox(
-            "auto", label="Short side that the network sees", info="auto, native or a number", interactive=True
+            "auto", label="Short side that the network sees", info="auto, native or a number"
         )
-        found["precision"] = gr.Dropdown(
-            ["auto", "fp32", "bf16", "fp16"], value="auto", label="Precision", interactive=True
-        )
-        found["format"] = gr.Dropdown(
-            ["keep", "png", "jpg", "webp", "tif"], value="keep", label="Format of the result", interactive=True
-        )
+        found["precision"] = gr.Dropdown(["auto", "fp32", "bf16", "fp16"], value="auto", label="Precision")
+        found["format"] = gr.Dropdown(["keep", "png", "jpg", "webp", "tif"], value="keep", label="Format of the result")
     return found
 
 

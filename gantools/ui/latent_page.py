@@ -11,7 +11,7 @@ from gantools.generation.options import EditOptions, GenerateOptions, MixOptions
 from gantools.generation.projection.options import ProjectOptions
 from gantools.ui import jobs
 from gantools.ui.models import Model
-from gantools.ui.tasks import Tasks, Values, buttons, command_line, connect, notes_of, shown_command
+from gantools.ui.tasks import Tasks, Values, buttons, command_line, connect, notes_of, shown_command, upload
 
 
 def build(model: Model, tasks: Tasks) -> None:
@@ -34,34 +34,18 @@ def _build_samples(model: Model, tasks: Tasks) -> None:
     latent = model.latent
     with gr.Row():
         with gr.Column():
-            fields: dict[str, Any] = {
-                "seeds": gr.Textbox("0-15", label="Seeds", info="such as 0-15,85", interactive=True)
-            }
+            fields: dict[str, Any] = {"seeds": gr.Textbox("0-15", label="Seeds", info="such as 0-15,85")}
             if latent.get("rows"):
                 fields["truncation"] = gr.Slider(
-                    -1,
-                    1.5,
-                    value=1,
-                    step=0.05,
-                    label="Truncation",
-                    info="1: the trained variety; 0: the mean image",
-                    interactive=True,
+                    -1, 1.5, value=1, step=0.05, label="Truncation", info="1: the trained variety; 0: the mean image"
                 )
             if latent.get("classes"):
-                fields["label"] = gr.Dropdown(
-                    list(latent["classes"]), multiselect=True, label="Labels", interactive=True
-                )
+                fields["label"] = gr.Dropdown(list(latent["classes"]), multiselect=True, label="Labels")
             if latent.get("categorical") or latent.get("continuous"):
-                fields["code"] = gr.Textbox(
-                    label="Codes", info="such as c1=3 c2=-1:1; a:b is a range", interactive=True
-                )
+                fields["code"] = gr.Textbox(label="Codes", info="such as c1=3 c2=-1:1; a:b is a range")
             if latent.get("text_size"):
-                fields["text"] = gr.Textbox(
-                    label="What the images show", lines=2, info="a text in each line", interactive=True
-                )
-            fields["grid"] = gr.Textbox(
-                label="One sheet", info="rows and columns, such as 4x4; empty: single images", interactive=True
-            )
+                fields["text"] = gr.Textbox(label="What the images show", lines=2, info="a text in each line")
+            fields["grid"] = gr.Textbox(label="One sheet", info="rows and columns, such as 4x4; empty: single images")
             run, stop = buttons("Generate")
         with gr.Column():
             gallery = gr.Gallery(label="Images", columns=4, height=480, object_fit="contain", interactive=False)
@@ -89,16 +73,13 @@ def _build_mixtures(model: Model, tasks: Tasks) -> None:
     with gr.Row():
         with gr.Column():
             fields = {
-                "row_images": gr.Textbox("0-3", label="Seeds of the rows", info="such as 0-3,85", interactive=True),
-                "column_images": gr.Textbox(
-                    "4-7", label="Seeds of the columns, whose styles are put in", interactive=True
-                ),
+                "row_images": gr.Textbox("0-3", label="Seeds of the rows", info="such as 0-3,85"),
+                "column_images": gr.Textbox("4-7", label="Seeds of the columns, whose styles are put in"),
                 "rows": gr.Dropdown(
                     ["coarse", "middle", "fine", "all"], value="coarse", allow_custom_value=True,
                     label="Rows of styles that are put in", info="coarse, middle, fine, or such as 0-3,8",
-                    interactive=True,
                 ),
-                "truncation": gr.Slider(-1, 1.5, value=1, step=0.05, label="Truncation", interactive=True),
+                "truncation": gr.Slider(-1, 1.5, value=1, step=0.05, label="Truncation"),
             }  # fmt: skip
             run, stop = buttons("Mix")
         with gr.Column():
@@ -120,11 +101,9 @@ def _build_mixtures(model: Model, tasks: Tasks) -> None:
 def _build_directions(model: Model, tasks: Tasks, names: list[str]) -> None:
     with gr.Row():
         with gr.Column():
-            seed = gr.Number(0, label="Seed", precision=0, minimum=0, interactive=True)
-            direction = gr.Dropdown(names, value=names[0], label="Direction", interactive=True)
-            distance = gr.Slider(
-                -6, 6, value=2, step=0.25, label="Distance", info="from the direction's boundary", interactive=True
-            )
+            seed = gr.Number(0, label="Seed", precision=0, minimum=0)
+            direction = gr.Dropdown(names, value=names[0], label="Direction")
+            distance = gr.Slider(-6, 6, value=2, step=0.25, label="Distance", info="from the direction's boundary")
             run, stop = buttons("Show")
         with gr.Column():
             image = gr.Image(label="Image", interactive=False, height=420)
@@ -147,15 +126,9 @@ def _build_directions(model: Model, tasks: Tasks, names: list[str]) -> None:
 def _build_projection(model: Model, tasks: Tasks) -> None:
     with gr.Row():
         with gr.Column():
-            photo = gr.Image(label="Photo", type="filepath", sources=["upload", "clipboard"], height=300)
-            steps = gr.Slider(20, 2000, value=300, step=20, label="Steps", interactive=True)
-            space = gr.Radio(
-                ["w+", "w"],
-                value="w+",
-                label="Styles",
-                info="w+: nearer to the photo; w: easier to edit",
-                interactive=True,
-            )
+            photo = upload("Photo", 300)
+            steps = gr.Slider(20, 2000, value=300, step=20, label="Steps")
+            space = gr.Radio(["w+", "w"], value="w+", label="Styles", info="w+: nearer to the photo; w: easier to edit")
             run, stop = buttons("Project")
         with gr.Column():
             image = gr.Image(label="Projected", interactive=False, height=420)

@@ -11,7 +11,7 @@ import gradio as gr
 from gantools.inference.options import InferOptions
 from gantools.ui import infer_options
 from gantools.ui.models import Model
-from gantools.ui.tasks import Tasks, Values, buttons, command_line, connect, notes_of, shown_command
+from gantools.ui.tasks import DROP_HERE, Tasks, Values, buttons, command_line, connect, notes_of, results_column, upload
 
 PAINT = "#ffe600"
 """Bright, so that what is painted is a mask as it is: white is missing."""
@@ -21,10 +21,7 @@ def build(model: Model, tasks: Tasks) -> None:
     """An image, a brush over it, and the result."""
     with gr.Row():
         with gr.Column():
-            image = gr.Image(
-                label="Image", type="filepath", sources=["upload", "clipboard"], height=220,
-                placeholder="Drop an image here, click to choose one, or paste it",
-            )  # fmt: skip
+            image = upload("Image", 220, DROP_HERE)
             painted = gr.ImageEditor(
                 label="Paint what is to be filled in", type="filepath", sources=[], transforms=(), layers=False,
                 brush=gr.Brush(colors=[PAINT], color_mode="fixed"), format="png", interactive=True, height=420,
@@ -33,11 +30,8 @@ def build(model: Model, tasks: Tasks) -> None:
                 file = gr.File(label="Mask: white is missing", file_types=["image"])
             shown = infer_options.controls(model)
             run, stop = buttons("Fill in")
-        with gr.Column():
-            slider = gr.ImageSlider(label="Before and after", height=420, interactive=False)
-            results = gr.File(label="Result and mask", file_count="multiple", interactive=False)
-            command = shown_command()
-            notes = gr.Markdown("Without paint and without a file, what is transparent is filled in.")
+        note = "Without paint and without a file, what is transparent is filled in."
+        outputs = results_column("Before and after", "Result and mask", 420, note)
 
     def show(value: Any) -> Any:
         path = tasks.uploaded(value)
@@ -59,4 +53,4 @@ def build(model: Model, tasks: Tasks) -> None:
         return compared, files, line, notes_of(tasks, made)
 
     image.change(show, image, painted, preprocess=False)
-    connect(tasks, run, stop, handle, [image, painted, file, *shown.values()], [slider, results, command, notes])
+    connect(tasks, run, stop, handle, [image, painted, file, *shown.values()], outputs)

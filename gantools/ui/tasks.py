@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import gradio as gr
 
@@ -23,6 +23,7 @@ from gantools.ui.worker import Job, Worker
 Values: TypeAlias = Mapping[Any, Any]
 """What the page's components hold, by component, as the browser sent it."""
 
+DROP_HERE = "Drop an image here, click to choose one, or paste it"
 SHOWN_BY_BROWSERS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
@@ -113,8 +114,11 @@ def connect(
 ) -> None:
     """Let a button start ``handler`` in its turn, with what the components hold as it was sent, and another cancel it.
 
-    Without Gradio's own preprocessing no upload is decoded in this process.
+    Without Gradio's own preprocessing no upload is decoded in this process. On a page that is made on request, Gradio
+    takes fields with a first value for results, which are read-only.
     """
+    for component in inputs:
+        component.interactive = True
     job = run.click(handler, set(inputs), outputs, preprocess=False, concurrency_id="job", concurrency_limit=1)
     stop.click(tasks.stop, None, None, cancels=[job], queue=False)
 
@@ -135,6 +139,20 @@ def buttons(label: str) -> tuple[Any, Any]:
         run = gr.Button(label, variant="primary")
         stop = gr.Button("Cancel")
     return run, stop
+
+
+def upload(label: str, height: int, placeholder: str | None = None) -> Any:
+    """Where one image is dropped or pasted; ``height`` in pixels."""
+    sources: list[Literal["upload", "clipboard"]] = ["upload", "clipboard"]
+    return gr.Image(label=label, type="filepath", sources=sources, height=height, placeholder=placeholder)
+
+
+def results_column(compared: str, files: str, height: int, note: str = "") -> list[Any]:
+    """A slider over before and after, ``height`` pixels high, the files, the command line, and notes: outputs."""
+    with gr.Column():
+        slider = gr.ImageSlider(label=compared, height=height, interactive=False)
+        results = gr.File(label=files, file_count="multiple", interactive=False)
+        return [slider, results, shown_command(), gr.Markdown(note)]
 
 
 def shown_command() -> Any:
