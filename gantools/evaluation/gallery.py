@@ -64,6 +64,10 @@ def data_uri(pixels: Pixels) -> str:
     """An image as text: PNG, or WebP where that would be large."""
     small = pixels.shape[0] * pixels.shape[1] <= LOSSLESS_PIXELS
     kind, quality = ("png", 100) if small else ("webp", WEBP_QUALITY)
+    return _uri(pixels, kind, quality)
+
+
+def _uri(pixels: Pixels, kind: str, quality: int) -> str:
     content = writer.encode(Image(pixels), kind, quality=quality)
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
@@ -86,8 +90,7 @@ def _small_uri(pixels: Pixels) -> str:
     if width > SLIDER_PX:
         size = SLIDER_PX, max(1, round(height * SLIDER_PX / width))
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-    content = writer.encode(Image(pixels), "webp", quality=SLIDER_QUALITY)
-    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
+    return _uri(pixels, "webp", SLIDER_QUALITY)
 
 
 def _tile(number: str, title: str, pixels: Pixels, row: Row | None) -> str:

@@ -234,11 +234,10 @@ def write_index(folder: Path) -> None:
     files.write_bytes(folder / INDEX, json.dumps({"schema": SCHEMA, "shards": index}).encode())
 
 
-def write_index_beside(tar: Path) -> int:
-    """Write where the files of one tar lie into a JSON file of its name; how many there are."""
+def write_index_beside(tar: Path) -> None:
+    """Write where the files of one tar lie into a JSON file of its name."""
     places = places_in(tar)
     files.write_bytes(tar.with_suffix(".json"), json.dumps({"bytes": tar.stat().st_size, "files": places}).encode())
-    return len(places)
 
 
 def places_in(tar: Path) -> dict[str, tuple[int, int]]:
