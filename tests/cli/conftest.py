@@ -13,6 +13,7 @@ import pytest
 from gantools import recipes
 from gantools.cli import start
 from gantools.data.synthetic import drawing
+from gantools.models.options import CompactSROptions
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,13 @@ def store(path: Path, options: Any, *names: str, takes: Any = "picture") -> Path
     }
     weights.save(path, "demo", exports, networks, {})
     return path
+
+
+@pytest.fixture(scope="session")
+def doubling(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Weights of a network that enlarges bilinearly by two."""
+    path = tmp_path_factory.mktemp("weights") / "doubling.safetensors"
+    return str(store(path, CompactSROptions(scale=2, channels=4, blocks=1)))
 
 
 @pytest.fixture

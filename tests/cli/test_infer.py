@@ -25,8 +25,6 @@ from gantools.images.io import exif, reader, tiff, writer
 from gantools.inference.options import LARGEST_INPUT_PX
 from gantools.inference.pipeline.results import Results
 from gantools.inference.scaling import Preparation
-from gantools.models.options import CompactSROptions
-from tests.cli.conftest import store
 
 SCRIPT = "import sys; from gantools.cli.start import main; sys.argv.insert(1, 'infer'); main()"
 SAYS_IMPORTS = (
@@ -35,13 +33,6 @@ SAYS_IMPORTS = (
 
 app = typer.Typer(rich_markup_mode=None)
 app.command()(infer)
-
-
-@pytest.fixture(scope="module")
-def doubling(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Weights of a network that enlarges bilinearly by two."""
-    path = tmp_path_factory.mktemp("weights") / "doubling.safetensors"
-    return str(store(path, CompactSROptions(scale=2, channels=4, blocks=1)))
 
 
 @pytest.fixture(autouse=True)

@@ -28,8 +28,6 @@ from gantools.cli.output import console
 from gantools.files import STAGED_PREFIX
 from gantools.images.image import Image
 from gantools.images.io import reader, writer
-from gantools.models.options import CompactSROptions
-from tests.cli.conftest import store as store_weights
 
 MISSING = [
     name for name in ("s3fs", "moto.server", "boto3") if importlib.util.find_spec(name.partition(".")[0]) is None
@@ -42,13 +40,6 @@ app.command()(infer)
 
 def run(*arguments: str) -> Any:
     return CliRunner().invoke(app, list(arguments))
-
-
-@pytest.fixture(scope="module")
-def doubling(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Weights of a network that enlarges bilinearly by two."""
-    path = tmp_path_factory.mktemp("weights") / "doubling.safetensors"
-    return str(store_weights(path, CompactSROptions(scale=2, channels=4, blocks=1)))
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,20 @@ from gantools.images.io import writer
 
 Save = Callable[..., Path]
 
+TINY_PIX2PIX = (
+    "data.load_px=18",
+    "data.crop_px=16",
+    "data.batch_images=2",
+    "model.generator.base_channels=4",
+    "model.generator.downs=3",
+    "model.discriminator.base_channels=4",
+    "model.discriminator.downs=1",
+    "stages.adversarial.epochs=null",
+    "stages.adversarial.steps=6",
+    "train.precision=fp32",
+)
+"""Settings of a short training on tiny images."""
+
 
 @pytest.fixture
 def save() -> Save:

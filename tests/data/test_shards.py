@@ -21,21 +21,9 @@ from gantools.data.prepare import pack as packing
 from gantools.data.synthetic import drawing
 from gantools.errors import DataError, ImageError
 from gantools.images.io import reader, shards
+from tests.data.conftest import TINY_PIX2PIX
 
-TINY = (
-    "data.load_px=18",
-    "data.crop_px=16",
-    "data.batch_images=2",
-    "data.cache_megabytes=0",
-    "model.generator.base_channels=4",
-    "model.generator.downs=3",
-    "model.discriminator.base_channels=4",
-    "model.discriminator.downs=1",
-    "stages.adversarial.epochs=null",
-    "stages.adversarial.steps=6",
-    "train.precision=fp32",
-    "train.log_every_steps=1",
-)
+TINY = (*TINY_PIX2PIX, "data.cache_megabytes=0", "train.log_every_steps=1")
 
 
 def packed(output: Path, *folders: Path, megabytes: float = 0.002) -> Path:

@@ -44,21 +44,9 @@ from gantools.errors import DataError
 from gantools.images.io import reader, shards
 from gantools.jobs import remote
 from gantools.training.progress import Progress
+from tests.data.conftest import TINY_PIX2PIX
 
-TINY = (
-    "data.load_px=18",
-    "data.crop_px=16",
-    "data.batch_images=2",
-    "data.shards.at_once=2",
-    "data.workers=0",
-    "model.generator.base_channels=4",
-    "model.generator.downs=3",
-    "model.discriminator.base_channels=4",
-    "model.discriminator.downs=1",
-    "stages.adversarial.epochs=null",
-    "stages.adversarial.steps=6",
-    "train.precision=fp32",
-)
+TINY = (*TINY_PIX2PIX, "data.shards.at_once=2", "data.workers=0")
 SIZES = {"load_px": 24, "crop_px": 16, "batch_images": 2, "cache_megabytes": 0}
 
 
