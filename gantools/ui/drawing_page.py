@@ -10,7 +10,7 @@ import gradio as gr
 import numpy as np
 
 from gantools.inference.options import InferOptions
-from gantools.ui import infer_options, jobs
+from gantools.ui import infer_fields, jobs
 from gantools.ui.models import Model
 from gantools.ui.tasks import Tasks, Values, buttons, command_line, connect, notes_of, results_column, upload
 
@@ -37,7 +37,7 @@ def build(model: Model, tasks: Tasks) -> None:
             with gr.Accordion("Make the outline from a photo", open=False):
                 photo = upload("Photo", 220)
                 trace, stop_trace = buttons("Make the outline")
-            shown = infer_options.controls(model)
+            shown = infer_fields.controls(model)
             run, stop = buttons("Run")
         outputs = results_column("Drawing and result", "Result and drawing", 480)
 
@@ -53,7 +53,7 @@ def build(model: Model, tasks: Tasks) -> None:
     def handle(values: Values, request: gr.Request, progress: Any = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
         composite = tasks.require((values[drawing] or {}).get("composite"), "a drawing")
         drawn = Path(shutil.copy(composite, tasks.new_folder() / "drawing.png"))
-        changes = infer_options.chosen(shown, values)
+        changes = infer_fields.chosen(shown, values)
         made = tasks.infer(model.name, [drawn], changes, request, progress)
         compared = (str(drawn), str(tasks.shown(made.files[0])))
         line = command_line("infer", InferOptions, [model.name, drawn.name], changes)

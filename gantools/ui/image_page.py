@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from gantools.inference.options import InferOptions
-from gantools.ui import infer_options
+from gantools.ui import infer_fields
 from gantools.ui.models import Model
 from gantools.ui.tasks import DROP_HERE, Tasks, Values, buttons, command_line, connect, notes_of, results_column, upload
 
@@ -19,7 +19,7 @@ def build(model: Model, tasks: Tasks) -> None:
             image = upload("Image", 340, DROP_HERE)
             with gr.Accordion("Several images", open=False):
                 images = gr.File(label="Images", file_count="multiple")
-            shown = infer_options.controls(model)
+            shown = infer_fields.controls(model)
             run, stop = buttons("Run")
         outputs = results_column("Before and after", "Result", 420)
 
@@ -28,7 +28,7 @@ def build(model: Model, tasks: Tasks) -> None:
         sources = [each for each in given if each is not None]
         if not sources:
             raise gr.Error("First give an image.")
-        changes = infer_options.chosen(shown, values)
+        changes = infer_fields.chosen(shown, values)
         made = tasks.infer(model.name, sources, changes, request, progress)
         last = made.files[-1]
         before = next((each for each in sources if each.stem == last.stem), sources[0])

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from gantools.inference.options import InferOptions
-from gantools.ui import infer_options
+from gantools.ui import infer_fields
 from gantools.ui.models import Model
 from gantools.ui.tasks import DROP_HERE, Tasks, Values, buttons, command_line, connect, notes_of, results_column, upload
 
@@ -28,7 +28,7 @@ def build(model: Model, tasks: Tasks) -> None:
             )  # fmt: skip
             with gr.Accordion("A mask from a file instead", open=False):
                 file = gr.File(label="Mask: white is missing", file_types=["image"])
-            shown = infer_options.controls(model)
+            shown = infer_fields.controls(model)
             run, stop = buttons("Fill in")
         note = "Without paint and without a file, what is transparent is filled in."
         outputs = results_column("Before and after", "Result and mask", 420, note)
@@ -41,7 +41,7 @@ def build(model: Model, tasks: Tasks) -> None:
         source = tasks.require(values[image], "an image")
         layers = (values[painted] or {}).get("layers") or [None]
         mask = tasks.uploaded(values[file]) or tasks.uploaded(layers[0])
-        changes = infer_options.chosen(shown, values)
+        changes = infer_fields.chosen(shown, values)
         if mask is not None:
             mask = Path(shutil.copy(mask, tasks.new_folder() / f"{source.stem}-mask{mask.suffix}"))
             changes["mask"] = str(mask)

@@ -28,7 +28,7 @@ from tests.cli.conftest import SMALL, SMALL_PRESET
 from tests.faults.processes import HANG_SECONDS, Child, Ended, is_alive
 
 for module in pkgutil.walk_packages(gantools.__path__, "gantools."):
-    if module.name != "gantools.__main__":
+    if module.name != "gantools.__main__" and not module.name.startswith("gantools.ui."):  # the pages need an extra
         importlib.import_module(module.name)
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
