@@ -65,6 +65,9 @@ HARD: list[dict[str, Any]] = [
     {"name": "resnet_unet", "encoder": "resnet34", "base_channels": 8, "self_attention": False, "weight_norm": False},
 ]  # fmt: skip
 
+PAUSE_SECONDS = 0.2
+"""After an engine's turn its threads stay busy for a while, waiting for more work."""
+
 LATENT: list[dict[str, Any]] = [
     {"name": "mlp", "latent": Latent(100), "hidden": (8,)},
     {"name": "dcgan", "latent": Latent(100), "base_channels": 4},
@@ -163,6 +166,7 @@ def speed_row(name: str, folder: Path, given: argparse.Namespace) -> str:
     times: dict[str, list[float]] = {engine: [] for engine in runs}
     for _ in range(given.rounds):
         for engine, run in runs.items():
+            time.sleep(PAUSE_SECONDS)
             started = time.perf_counter()
             run()
             times[engine].append(1000 * (time.perf_counter() - started))

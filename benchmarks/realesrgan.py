@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.engines import PAUSE_SECONDS
 from gantools.images import ranges
 from gantools.images.image import Pixels
 from gantools.images.io import reader
@@ -106,6 +107,7 @@ def alternated(
     made = {name: run(pixels) for name, run in runs.items()}
     for _ in range(rounds):
         for name, run in runs.items():
+            time.sleep(PAUSE_SECONDS)
             started = clock()
             run(pixels)
             seconds[name].append(clock() - started)
