@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -33,6 +34,19 @@ def test_motion_kernels_have_constant_speed_the_wanted_extent_and_their_mean_in_
     longest = max(int(np.ptp(np.flatnonzero(kernel.sum(axis=axis)))) for axis in (0, 1))
     assert extent_px - 1 <= longest <= extent_px + 2
     np.testing.assert_allclose(mean_and_variance(kernel)[0], 0, atol=2e-3)
+
+
+@pytest.mark.parametrize("extent_px", [4.0, 12.5, 40.0])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_pans_are_one_line_of_the_wanted_extent_through_the_middle(extent_px: float, seed: int) -> None:
+    kernel = blur.pan_kernel(rng(seed), extent_px)
+    assert kernel.sum() == pytest.approx(1, abs=1e-5)
+    middle = kernel.shape[0] // 2
+    assert kernel[middle, middle] > 0  # in the middle of the exposure, the point is where the sharp image shows it
+    longest = max(int(np.ptp(np.flatnonzero(kernel.sum(axis=axis)))) for axis in (0, 1))
+    assert extent_px - 1 <= longest <= extent_px + 2
+    assert cv2.connectedComponents((kernel > 0).astype(np.uint8))[0] == 2  # the dark around it, and one line
+    assert kernel.max() < 0.9
 
 
 def test_rasterising_shares_each_point_bilinearly() -> None:
@@ -69,6 +83,7 @@ def test_only_wanted_kinds_are_drawn_and_measured_ones_from_all_files(tmp_path) 
         np.save(file, np.ones((side, side)))
     for wanted, sides in (
         ({"motion_weight": 1.0}, {*range(9, 70)}),
+        ({"pan_weight": 1.0}, {*range(9, 70)}),
         ({"defocus_weight": 1.0, "defocus_px": (3.0, 3.0)}, {7}),
         ({"gaussian_weight": 1.0, "gaussian_px": (2.0, 2.0)}, {15}),
         ({"measured_weight": 1.0, "kernel_files": tuple(files)}, {3, 5}),

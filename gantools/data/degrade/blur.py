@@ -1,4 +1,4 @@
-"""Sharp photo → blurred photo: camera shake, defocus, gaussian blur or a measured kernel, then noise."""
+"""Sharp photo → blurred photo: camera shake, a pan, defocus, gaussian blur or a measured kernel, then noise."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _ANXIETY = 0.1
 _JERK = 0.2
 _TREMBLE = 10.0
 _PULL = 0.7
+_PAN_POINTS = 400
+_BEND, _HOOK = 0.5, 1.0  # standard deviations of a pan's second and third power, by its length
 _CANVAS_PX = 60.0  # the paper's longest way: the pull grows with the distance in its pixels
 
 
@@ -42,16 +44,16 @@ def degraded(photo: Pixels, kernel: Kernel, rng: np.random.Generator, options: B
 
 def random_kernel(rng: np.random.Generator, options: BlurOptions) -> Kernel:
     """One kernel of a random kind and extent. Shapes: [H, W] float32, odd sides, sum 1."""
-    weights = np.array(
-        [options.motion_weight, options.defocus_weight, options.gaussian_weight, options.measured_weight]
-    )
-    kind = int(rng.choice(4, p=weights / weights.sum()))
+    weights = np.array(options.weights)
+    kind = int(rng.choice(len(weights), p=weights / weights.sum()))
     if kind == 0:
         return motion_kernel(rng, rng.uniform(*options.motion_px), options.trajectory_steps)
     if kind == 1:
         return defocus_kernel(rng.uniform(*options.defocus_px))
     if kind == 2:
         return gaussian_kernel(rng.uniform(*options.gaussian_px))
+    if kind == 4:
+        return pan_kernel(rng, rng.uniform(*options.motion_px))
     kernels = measured_kernels(options.kernel_files)
     return kernels[int(rng.integers(len(kernels)))]
 
@@ -67,6 +69,19 @@ def motion_kernel(rng: np.random.Generator, extent_px: float, steps: int) -> Ker
     path = trajectory(rng, steps)
     size = max(np.ptp(path.real), np.ptp(path.imag))
     return rasterised((path - path.mean()) * (extent_px / size))
+
+
+def pan_kernel(rng: np.random.Generator, extent_px: float) -> Kernel:
+    """What a moving camera makes of a point during one frame of a video: a bent line, ``extent_px`` its longer side.
+
+    The kernel's middle is the middle of the exposure. Paper: none; a cubic, which fits the kernels between blurred and
+    sharp frames of GoPro's videos (Nah 2017, arXiv 1612.02177).
+    """
+    time = np.linspace(-0.5, 0.5, _PAN_POINTS)
+    bend, hook = rng.standard_normal((2, 2)) @ (1, 1j)
+    path = (time + _BEND * bend * time**2 + _HOOK * hook * time**3) * np.exp(2j * np.pi * rng.random())
+    size = max(np.ptp(path.real), np.ptp(path.imag))
+    return rasterised(path * (extent_px / size))
 
 
 def trajectory(rng: np.random.Generator, steps: int) -> Points:

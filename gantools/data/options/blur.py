@@ -20,7 +20,8 @@ class BlurOptions(Options):
     defocus_weight: float = setting(0.0, "share of defocus: a disk", ge=0, source=1.0)
     gaussian_weight: float = setting(0.0, "share of gaussian blur", ge=0, source=1.0)
     measured_weight: float = setting(0.0, "share of kernels out of kernel_files", ge=0)
-    motion_px: FromTo = setting((8.0, 32.0), "longer side of the box around a trajectory, from - to")
+    pan_weight: float = setting(0.0, "share of a moving camera's blur: a bent line, as in a frame of a video", ge=0)
+    motion_px: FromTo = setting((8.0, 32.0), "longer side of the box around a trajectory or bent line, from - to")
     trajectory_steps: int = setting(2000, "points of a trajectory", paper=2000, ge=2, le=20000)
     defocus_px: FromTo = setting((1.5, 5.0), "radius of the disk, from - to")
     gaussian_px: FromTo = setting((0.8, 3.0), "standard deviation of the gaussian, from - to")
@@ -34,15 +35,20 @@ class BlurOptions(Options):
         0.0, "share of training samples that stay as they are, so that sharp photos pass unchanged", ge=0, lt=1
     )
 
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Of camera shake, defocus, gaussian blur, measured kernels and pans."""
+        return self.motion_weight, self.defocus_weight, self.gaussian_weight, self.measured_weight, self.pan_weight
+
     @model_validator(mode="after")
     def _possible(self) -> Self:
         for name in ("motion_px", "defocus_px", "gaussian_px", "noise_sigma"):
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"{name}: {low:g} must not exceed {high:g}")
-        if not self.motion_weight + self.defocus_weight + self.gaussian_weight + self.measured_weight:
+        if not any(self.weights):
             raise ValueError(
-                "one of motion_weight, defocus_weight, gaussian_weight and measured_weight must be above 0"
+                "one of motion_weight, defocus_weight, gaussian_weight, measured_weight and pan_weight must be above 0"
             )
         if self.measured_weight and not self.kernel_files:
             raise ValueError("kernel_files: measured_weight needs at least one file of kernels")
