@@ -110,6 +110,8 @@ _PRESETS = {
 _ALONE = {
     "restore/photos": "data.load_px=40 data.downscale=[1.0] data.crop_px=32 model.generator.channels=[4,4] "
     "model.generator.scale_blocks=[1,1] stages.generator_pretraining.steps=2 " + _FEATURES.format("features.1"),
+    "srgan/fast": "data.crop_px=32 model.generator.channels=4 model.generator.blocks=1 stages.content.steps=2 "
+    + _FEATURES.format("features.1"),
     "srgan/real": "data.crop_px=32 model.generator.channels=4 model.generator.blocks=1 stages.content.steps=2 "
     + _FEATURES.format("features.1"),
 }

@@ -61,6 +61,7 @@ SPECS = [
     "restore/crappify",
     "restore/photos",
     "srgan/compact",
+    "srgan/fast",
     "srgan/mse",
     "srgan/paper",
     "srgan/real",
