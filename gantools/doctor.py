@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from gantools import __version__
+from gantools.cores import usable_cores
 from gantools.pretrained import catalogue
 from gantools.pretrained.feature_networks import FEATURE_NETWORKS, installed_file
 
@@ -30,7 +31,7 @@ IMPORTED = ("torch", "torchvision", "cv2")
 OPENCV = ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless")
 TIMEOUT_SECONDS = 120
 LEAST_FREE_GIGABYTES, LEAST_SHARED_MEGABYTES = 1.0, 256
-CPU_INFO, CPU_QUOTA = Path("/proc/cpuinfo"), Path("/sys/fs/cgroup/cpu.max")
+CPU_INFO = Path("/proc/cpuinfo")
 NVIDIA_DRIVER, SHARED_MEMORY = Path("/proc/driver/nvidia/version"), Path("/dev/shm")
 
 
@@ -217,16 +218,9 @@ def _computer_facts() -> dict[str, Any]:
     }
 
 
-def usable_cores() -> float:
-    """Cores this process may use: its affinity, and a container's quota where there is one."""
-    cores: float = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    quota = CPU_QUOTA.read_text().split() if CPU_QUOTA.is_file() else ["max"]
-    return cores if quota[0] == "max" else min(cores, round(int(quota[0]) / int(quota[1]), 1))
-
-
 def thread_findings(threads: int | None) -> Iterator[Finding]:
     """``threads`` is how many torch uses; more than usable cores only wait for each other."""
-    cores = max(1, int(usable_cores()))
+    cores = usable_cores()
     if threads is not None and threads > cores:
         what = f"torch uses {threads} threads, but only {cores} cores may be used here"
         yield Finding("warning", what, f"export OMP_NUM_THREADS={cores}")

@@ -49,10 +49,10 @@ def inspect_data(
 
     ``kind``: ``photos``, ``pairs``, ``ab`` or ``unpaired``; None: what a recipe would take it for. Raises DataError.
     """
-    from gantools.data.loading.workers import available_cores
+    from gantools.cores import usable_cores
     from gantools.data.prepare import inspect
 
-    return inspect.inspect(Path(folder), kind, workers=workers or available_cores(), progress=progress)
+    return inspect.inspect(Path(folder), kind, workers=workers or usable_cores(), progress=progress)
 
 
 def distill_data(

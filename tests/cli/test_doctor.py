@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from gantools import doctor
+from gantools import cores, doctor
 from gantools.cli.commands import doctor as command
 from gantools.doctor import Finding, Probe, Report
 from gantools.images.image import Image
@@ -124,8 +124,8 @@ def test_little_room_is_a_warning(monkeypatch, tmp_path):
 
 def test_more_threads_than_a_containers_quota_is_a_warning(tmp_path, monkeypatch):
     (tmp_path / "cpu.max").write_text("100000 100000\n")
-    monkeypatch.setattr(doctor, "CPU_QUOTA", tmp_path / "cpu.max")
-    assert doctor.usable_cores() == 1
+    monkeypatch.setattr(cores, "QUOTA", tmp_path / "cpu.max")
+    assert cores.usable_cores() == 1
     (finding,) = doctor.thread_findings(threads=8)
     assert finding.fix == "export OMP_NUM_THREADS=1"
     assert list(doctor.thread_findings(threads=1)) == []

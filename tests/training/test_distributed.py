@@ -202,7 +202,7 @@ def test_a_process_alone_asks_nobody_and_a_rank_needs_an_address(monkeypatch):
 
 
 def test_processes_of_one_computer_share_its_cores(monkeypatch):
-    monkeypatch.setattr(loader, "available_cores", lambda: 16)
+    monkeypatch.setattr(loader, "usable_cores", lambda: 16)
     assert [loader.worker_count("auto", sharing) for sharing in (1, 2, 4, 16)] == [12, 7, 3, 1]
 
 

@@ -19,12 +19,13 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from gantools.cores import usable_cores
 from gantools.data.folders.streamed import StreamedItems
 from gantools.data.loading.batches import Batch
 from gantools.data.loading.dataset import Dataset
 from gantools.data.loading.sampler import BatchSampler, SampleKey
 from gantools.data.loading.unreadable import Unreadable, UnreadableLog, read_or_replace
-from gantools.data.loading.workers import available_cores, end_with_parent
+from gantools.data.loading.workers import end_with_parent
 from gantools.errors import DataError, GantoolsError, TrainingError
 
 MOST_WORKERS = 12
@@ -96,7 +97,7 @@ def worker_count(workers: int | Literal["auto"], sharing: int = 1) -> int:
     """
     if workers != "auto":
         return workers
-    return min(max(available_cores() // sharing - 1, 1), MOST_WORKERS)
+    return min(max(usable_cores() // sharing - 1, 1), MOST_WORKERS)
 
 
 def warn_once(message: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -20,11 +19,6 @@ R = TypeVar("R")
 
 # Enough waiting items that no process idles, few enough that an interruption is soon over.
 AHEAD = 4
-
-
-def available_cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def each(function: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:

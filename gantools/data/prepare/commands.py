@@ -207,12 +207,12 @@ class Prepared:
         return len(self.tasks)
 
     def __iter__(self) -> Iterator[Result]:
-        from gantools.data.loading.workers import available_cores
+        from gantools.cores import usable_cores
         from gantools.data.prepare import tasks
 
         if self.options.dry_run:
             return iter(tasks.dry_run(self.tasks))
-        return tasks.run(self.tasks, self.work, workers=self.options.workers or available_cores())
+        return tasks.run(self.tasks, self.work, workers=self.options.workers or usable_cores())
 
 
 def change_images(source: str | Path, output: str | Path, options: Gray, overrides: Sequence[str] = ()) -> Prepared:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import sys
 import threading
 import time
 import warnings
@@ -12,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
+from gantools.cores import usable_cores
 from gantools.inference.options import InferOptions
 from gantools.inference.pipeline import ipc
 from gantools.inference.pipeline.decoder import DecodedJob, Decoder, ProcessDecoder
@@ -117,10 +116,5 @@ def _decoders(options: InferOptions, jobs: Sequence[Job]) -> list[Decoder]:
     # The network wants the processors too: half of them decode, and none that would have nothing to do is started.
     # Those that wait for a store most of the time are more.
     least = _LEAST_FETCHING if any(isinstance(job.source, RemotePath) for job in jobs) else 1
-    count = max(least, min(cores() // 2, _MOST_DECODERS)) if wanted is None else wanted
+    count = max(least, min(usable_cores() // 2, _MOST_DECODERS)) if wanted is None else wanted
     return [ProcessDecoder(options) for _ in range(min(count, len(jobs)))]
-
-
-def cores() -> int:
-    """How many processors this program may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

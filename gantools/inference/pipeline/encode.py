@@ -9,12 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
 
+from gantools.cores import usable_cores
 from gantools.errors import ImageError
 from gantools.images.image import Image
 from gantools.images.io import writer
 from gantools.images.io.writer import WriteOptions
 from gantools.inference.options import InferOptions
-from gantools.inference.pipeline.decode_pool import cores
 from gantools.jobs import remote
 from gantools.jobs.plan import Job
 from gantools.jobs.remote import RemotePath
@@ -47,7 +47,7 @@ class Encoder:
         self.options = options
         # A GPU makes images faster than two threads write them. Encoding leaves Python's lock to others.
         least = _UPLOADS if elsewhere else _THREADS
-        self._threads = ThreadPoolExecutor(max(least, min(cores() // 2, _MOST_THREADS)), "encode")
+        self._threads = ThreadPoolExecutor(max(least, min(usable_cores() // 2, _MOST_THREADS)), "encode")
         self._queue: deque[tuple[Future[Result], int]] = deque()
 
     def __enter__(self) -> Encoder:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, start_processes
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from gantools.data.loading.workers import available_cores
+from gantools.cores import usable_cores
 from gantools.errors import GantoolsError, UsageError
 from gantools.training.distributed.rank_info import LAUNCHED
 
@@ -85,7 +85,7 @@ def outcome(failures: Sequence[ProcessFailure], received: int = 0) -> tuple[int,
 
 def environment(rank: int, count: int, port: int) -> dict[str, str]:
     """``torchrun``'s variables for ``rank`` of ``count`` on this computer, which meet at ``port``."""
-    shared = {"OMP_NUM_THREADS": str(max(1, available_cores() // count))}
+    shared = {"OMP_NUM_THREADS": str(max(1, usable_cores() // count))}
     if sys.platform in LOOPBACK:
         shared["GLOO_SOCKET_IFNAME"] = LOOPBACK[sys.platform]
     return {
