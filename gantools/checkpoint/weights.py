@@ -133,7 +133,7 @@ def describe(path: Path) -> Weights:
         try:
             return _described(onnx_file.describe(path), path)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelFileError(f"{path}: has a description that gantools did not write") from error
+            raise ModelFileError(f"'{path}': has a description that gantools did not write") from error
     return _open(path, with_tensors=False)
 
 
@@ -150,19 +150,21 @@ def _open(path: Path, *, with_tensors: bool) -> Weights:
                 name, _, key = full.partition("/")
                 described.tensors[name][key] = stored.get_tensor(full)
     except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read ({error})") from error
+        raise ModelFileError(f"'{path}': cannot be read ({error})") from error
     except SafetensorError as error:
         what = foreign.described(path) or f"not an intact safetensors file ({error})"
-        raise ModelFileError(f"{path}: {what}") from error
+        raise ModelFileError(f"'{path}': {what}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFileError(f"{path}: a safetensors file, but not gantools weights (no description in it)") from error
+        raise ModelFileError(
+            f"'{path}': a safetensors file, but not gantools weights (no description in it)"
+        ) from error
     return described
 
 
 def _described(header: dict[str, Any], path: Path) -> Weights:
     """What a header says, without tensors."""
     if header["schema"] != SCHEMA:
-        raise ModelFileError(f"{path}: weights of schema {header['schema']}, this gantools reads {SCHEMA}")
+        raise ModelFileError(f"'{path}': weights of schema {header['schema']}, this gantools reads {SCHEMA}")
     data = (header["about"].get("config") or {}).get("data")
     scale = learnt_scale(data) if isinstance(data, dict) else {}  # which older weights do not state
     exports = {name: _export({**scale, **fields}) for name, fields in header["exports"].items()}

@@ -76,14 +76,14 @@ def read(path: Path) -> Direction:
     arrays = numpy_files.read(path, kind)
     held = arrays.get("direction", arrays.get(""))
     if held is None:
-        raise UsageError(f"{path}: has no array direction, only {', '.join(arrays) or 'nothing'}")
+        raise UsageError(f"'{path}': has no array direction, only {', '.join(arrays) or 'nothing'}")
     try:
         about = json.loads(str(arrays[numpy_files.ABOUT])) if numpy_files.ABOUT in arrays else {}
         normal = _unit(path, arrays["normal"]) if "normal" in arrays else None
         vector = _unit(path, held)
         boundary = float(about.get("boundary", 0))
     except (ValueError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: cannot be read as {kind} ({numpy_files.reason(error)})") from error
+        raise UsageError(f"'{path}': cannot be read as {kind} ({numpy_files.reason(error)})") from error
     return Direction(path.stem, vector, vector if normal is None else normal, boundary, about)
 
 
@@ -94,7 +94,7 @@ def _unit(path: Path, held: Any) -> Vectors:
         vector = vector[0]
     length = float(np.linalg.norm(vector))
     if vector.ndim != 1 or not 0 < length < np.inf:
-        raise UsageError(f"{path}: has the shape {vector.shape}; a direction is (1, style size), finite and not zero")
+        raise UsageError(f"'{path}': has the shape {vector.shape}; a direction is (1, style size), finite and not zero")
     return np.asarray(vector / length, np.float32)
 
 

@@ -120,6 +120,6 @@ def open_model(path: Path, export: str | None = None, device: torch.device | str
             network = LATENT_GENERATORS.factory(arguments.pop("name"))(**arguments)
         network.load_state_dict(stored.tensors[name], assign=True)
     except (RuntimeError, TypeError, KeyError, UsageError) as error:
-        raise ModelFileError(f"{path}: its tensors are not those of the network it names ({error})") from error
+        raise ModelFileError(f"'{path}': its tensors are not those of the network it names ({error})") from error
     network = network.float().eval().requires_grad_(False).to(device)  # weights may be stored in float16
     return LatentModel(stored.recipe, described, network, torch.device(device))

@@ -35,7 +35,7 @@ def read(path: Path, kind: str = "a NumPy file") -> dict[str, Any]:
             held = np.load(stream, allow_pickle=False)
             return dict(held) if isinstance(held, np.lib.npyio.NpzFile) else {"": held}
     except (*DAMAGED, zlib.error) as error:
-        raise UsageError(f"{path}: cannot be read as {kind} ({reason(error)})") from error
+        raise UsageError(f"'{path}': cannot be read as {kind} ({reason(error)})") from error
 
 
 def write(path: Path, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> None:

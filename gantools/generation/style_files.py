@@ -76,7 +76,7 @@ def read(path: Path) -> list[Sample]:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(
-            f"{path}: is no file of styles ({', '.join(SUFFIXES)}), and no seed such as seed:85;"
+            f"'{path}': is no file of styles ({', '.join(SUFFIXES)}), and no seed such as seed:85;"
             " project a photo first: gantools project"
         )
     if suffix == ".pt":
@@ -84,13 +84,13 @@ def read(path: Path) -> list[Sample]:
     arrays = numpy_files.read(path)
     styles = arrays.get("w", arrays.get(""))
     if styles is None:
-        raise UsageError(f"{path}: has no array w, only {', '.join(sorted(arrays)) or 'nothing'}")
+        raise UsageError(f"'{path}': has no array w, only {', '.join(sorted(arrays)) or 'nothing'}")
     planes = [arrays[name] for name in map("noise_{}".format, range(len(arrays))) if name in arrays]
     stem = path.stem.removesuffix(".latent")
     if styles.ndim == 2:  # one image, as older projectors and the book write
         styles = styles[None]
     if styles.ndim != 3 or not len(styles):
-        raise UsageError(f"{path}: its styles have the shape {styles.shape}; (N, rows, size) is read")
+        raise UsageError(f"'{path}': its styles have the shape {styles.shape}; (N, rows, size) is read")
     names = [stem] if len(styles) == 1 else [f"{stem}-{number:04d}" for number in range(len(styles))]
     return [_sample(path, name, each, planes) for name, each in zip(names, styles, strict=True)]
 
@@ -105,9 +105,9 @@ def _of_rosinality(path: Path) -> dict[str, tuple[Any, list[Any]]]:
                 for name, each in held.items()
             }
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({numpy_files.reason(error)})") from error
+        raise UsageError(f"'{path}': cannot be read ({numpy_files.reason(error)})") from error
     except (*numpy_files.DAMAGED, pickle.UnpicklingError, TypeError, AttributeError, IndexError) as error:
-        raise UsageError(f"{path}: is no result of rosinality's projector, or is damaged") from error
+        raise UsageError(f"'{path}': is no result of rosinality's projector, or is damaged") from error
 
 
 def _sample(path: Path, name: str, styles: Any, planes: Sequence[Any]) -> Sample:
@@ -115,11 +115,11 @@ def _sample(path: Path, name: str, styles: Any, planes: Sequence[Any]) -> Sample
     try:
         styles, *flat = (np.asarray(each, np.float32) for each in (styles, *planes))
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{path}: holds {numpy_files.reason(error)}; it must hold numbers") from error
+        raise UsageError(f"'{path}': holds {numpy_files.reason(error)}; it must hold numbers") from error
     if not all(np.isfinite(each).all() for each in (styles, *flat)):
-        raise UsageError(f"{path}: has NaN or infinite values")
+        raise UsageError(f"'{path}': has NaN or infinite values")
     if any(each.ndim < 2 or each.size != each.shape[-1] * each.shape[-2] for each in flat):
-        raise UsageError(f"{path}: a plane of noise is not one of height × width")
+        raise UsageError(f"'{path}': a plane of noise is not one of height × width")
     planar = tuple(each.reshape(each.shape[-2:]) for each in flat)
     return Sample(name, _NO_LATENT, styles=np.atleast_2d(styles), planes=planar)
 

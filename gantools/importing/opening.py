@@ -43,7 +43,7 @@ def opened(path: Path) -> Iterator[PickledFile | TensorFile]:
         except Exception as error:  # whatever foreign bytes lead to
             why = " ".join((str(error) if isinstance(error, ModelFileError) else reason(error)).split())
             shown = "".join(letter if letter.isprintable() else "?" for letter in why)
-            raise ModelFileError(f"{path}: {shown[:LONGEST_REASON]}") from error
+            raise ModelFileError(f"'{path}': {shown[:LONGEST_REASON]}") from error
 
 
 def _read(path: Path, stream: BinaryIO) -> PickledFile | TensorFile:

@@ -116,7 +116,7 @@ def _require(path: Path, output: Path, options: ImportOptions) -> None:
         raise UsageError(f"--check {options.check}: no such file")
     size = path.stat().st_size
     if size > options.max_bytes:
-        raise ModelFileError(f"{path}: has {size:,} bytes, more than the {options.max_bytes:,} of --max-bytes")
+        raise ModelFileError(f"'{path}': has {size:,} bytes, more than the {options.max_bytes:,} of --max-bytes")
     if output.exists() and output.samefile(path):
         raise UsageError(f"{str(path)!r}: exists already, and is the input; give another -o")
     if output.exists() and not options.overwrite:

@@ -201,8 +201,8 @@ def _load(features: nn.Sequential, path: Path, network: str) -> None:
     wanted = {name: f"features.{name}" for name in features.state_dict()}
     missing = [key for key in wanted.values() if key not in state]
     if missing:
-        raise ModelFileError(f"{path}: no tensor {missing[0]}; need torchvision's {network}")
+        raise ModelFileError(f"'{path}': no tensor {missing[0]}; need torchvision's {network}")
     try:
         features.load_state_dict({name: state[key].float() for name, key in wanted.items()}, assign=True)
     except RuntimeError as error:
-        raise ModelFileError(f"{path}: shapes are not those of torchvision's {network}") from error
+        raise ModelFileError(f"'{path}': shapes are not those of torchvision's {network}") from error

@@ -132,6 +132,6 @@ def load_encoder_weights(encoder: ResNetEncoder, name: EncoderName, weights: str
         with torch.no_grad():
             encoder.load_imagenet(state)
     except KeyError as error:
-        raise ModelFileError(f"{path}: no tensor {error.args[0]}; need torchvision's {name}") from error
+        raise ModelFileError(f"'{path}': no tensor {error.args[0]}; need torchvision's {name}") from error
     except RuntimeError as error:
-        raise ModelFileError(f"{path}: shapes are not those of torchvision's {name}") from error
+        raise ModelFileError(f"'{path}': shapes are not those of torchvision's {name}") from error

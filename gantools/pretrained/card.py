@@ -112,4 +112,4 @@ def read_card(weights: Path) -> Card | None:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ModelFileError(f"{path}: not a card of weights: {where or 'file'}: {first['msg']}") from error
+        raise ModelFileError(f"'{path}': not a card of weights: {where or 'file'}: {first['msg']}") from error

@@ -41,5 +41,5 @@ def read_state(path: Path, what: str) -> Mapping[str, Tensor]:
             return load_file(path)
         state: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise ModelFileError(f"{path}: damaged, or not a weights file (.safetensors, .pth)") from error
+        raise ModelFileError(f"'{path}': damaged, or not a weights file (.safetensors, .pth)") from error
     return state

@@ -123,12 +123,12 @@ def _load_weights(recipe: Recipe[Any, Any], path: Path) -> dict[str, Any]:
     networks = trained | exported_networks(recipe, trained)
     for name in [*recipe.exports(), *(trained.keys() & stored.tensors.keys() - recipe.exports().keys())]:
         if name not in stored.exports:
-            raise ModelFileError(f"{path}: holds {', '.join(stored.exports)}, but this recipe starts from {name!r}")
+            raise ModelFileError(f"'{path}': holds {', '.join(stored.exports)}, but this recipe starts from {name!r}")
         try:
             networks[name].load_state_dict(stored.tensors[name])
         except RuntimeError as error:
             options = stored.exports[name].options
-            raise ModelFileError(f"{path}: its {options.get('name')} has other options than model.{name}") from error
+            raise ModelFileError(f"'{path}': its {options.get('name')} has other options than model.{name}") from error
     about = {"recipe": stored.recipe, "step": stored.about.get("step", "unknown")}
     imported = stored.about.get("imported") or stored.about.get("started_from")
     taught = stored.about.get("distilled_from")

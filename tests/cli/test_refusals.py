@@ -32,8 +32,8 @@ train pix2pix --config gone.yaml :: gone.yaml: cannot be read: No such file or d
 train pix2pix/paper --config a.yaml :: pix2pix/paper and --config a.yaml both name a configuration; give one
 train pix2pix model.genrator.downs=3 :: command line: model.genrator.downs=3: model.genrator: unknown option; did
 train pix2pix seed :: command line: 'seed': an override is KEY=VALUE
-train --resume gone :: gone: not a run directory (it has no config.yaml)
-train --resume gone seed=3 :: gone: not a run directory (it has no config.yaml)
+train --resume gone :: 'gone': not a run directory (it has no config.yaml)
+train --resume gone seed=3 :: 'gone': not a run directory (it has no config.yaml)
 train pix2pix --resume r --config c --run-dir r --init-from w :: leave out pix2pix, --config, --run-dir, --init-from
 train pix2pix --extend 100 :: --extend goes with --resume RUN; the length of a new run is a setting of its
 train+check old :: old: is a run: continue it with gantools train --resume old
@@ -152,7 +152,7 @@ weights info bad.safetensors :: not an intact safetensors file
 weights fetch vgg17 :: did you mean "vgg1
 weights fetch vgg16 --from none.pth :: no such file
 weights fetch vgg16 --from a.txt :: sha256 is not 397923af
-weights export absent :: absent: not a run
+weights export absent :: 'absent': not a run
 data synth srgn -o set :: unknown recipe 'srgn'; did you mean
 data synth srgan -o full :: -o full: exists and is not empty; name a new folder
 data synth srgan -o full/mine.txt :: -o full/mine.txt: exists and is not empty; name a new folder

@@ -158,7 +158,7 @@ def test_a_script_of_torch_is_read_like_a_module(tmp_path: Path) -> None:
 def test_networks_are_chosen_by_name(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
     torch.save({"first": state, "second": {key: value * 2 for key, value in state.items()}}, tmp_path / "two.pth")
     with pytest.raises(
-        ModelFileError, match=r"two\.pth: holds several networks; .*weights import --network NAME of first"
+        ModelFileError, match=r"two\.pth': holds several networks; .*weights import --network NAME of first"
     ):
         api.import_weights(tmp_path / "two.pth")
     with pytest.raises(ModelFileError, match="has no network third; it has first, second"):
@@ -193,7 +193,7 @@ def test_names_that_would_not_be_found_again_are_refused(
 def test_what_came_instead_of_a_file_is_named(content: bytes, what: str, tmp_path: Path) -> None:
     file = tmp_path / "theirs.pth"
     file.write_bytes(content)
-    with pytest.raises(ModelFileError, match=rf"theirs\.pth: {what}"):
+    with pytest.raises(ModelFileError, match=rf"theirs\.pth': {what}"):
         api.import_weights(file)
     with pytest.raises(ModelFileError, match=rf"theirs\.pth': {what}"):
         find_weights.recipe_of(find_weights.resolve(file))

@@ -120,7 +120,7 @@ def test_network_g_is_there_too(tmp_path: Path) -> None:
     assert path == tmp_path / "theirs.safetensors"
     assert torch.equal(stored.load(path).tensors["generator"]["synthesis.start"], made["G"].synthesis.start)
     file = theirs.save_rosinality(tmp_path / "converted.pt", {"G_ema": made["G_ema"]}, mean=True)
-    with pytest.raises(ModelFileError, match=r"converted.pt: has no network G; it has G_ema$"):
+    with pytest.raises(ModelFileError, match=r"converted.pt': has no network G; it has G_ema$"):
         api.import_weights(file, network="G")
 
 
@@ -254,7 +254,7 @@ REFUSED = {
 def test_what_is_not_ours_to_run_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
     write, message = REFUSED[name]
     file = write(tmp_path / "theirs.pkl")
-    with pytest.raises(ModelFileError, match=f"^{file}: {message}") as caught:
+    with pytest.raises(ModelFileError, match=f"^'{file}': {message}") as caught:
         api.import_weights(file)
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["theirs.pkl"]

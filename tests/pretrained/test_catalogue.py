@@ -81,7 +81,7 @@ def test_feature_networks_and_unfinished_files_are_no_recipes_weights(home):
 def test_a_card_is_read_and_a_wrong_one_refused(home):
     path = put(home / "shipped", "srgan", CARD)
     assert read_card(path).measured[0].metric == "psnr_y"
-    for content, said in ((json.dumps({**CARD, "minutes": "soon"}), r"srgan\.json: .*minutes"), ("{", r"srgan\.json")):
+    for content, said in ((json.dumps({**CARD, "minutes": "soon"}), r"srgan\.json': .*minutes"), ("{", r"srgan\.json")):
         path.with_suffix(".json").write_text(content)
         with pytest.raises(ModelFileError, match=said):
             read_card(path)

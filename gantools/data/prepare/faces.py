@@ -47,7 +47,7 @@ def installed_detector() -> Path:
             "`gantools data align` takes --landmarks FILE, which says where faces are, or --crop center"
         )
     if files.sha256(path) != network.sha256:
-        raise ModelFileError(f"{path}: not the file that was published; run `gantools weights fetch yunet`")
+        raise ModelFileError(f"'{path}': not the file that was published; run `gantools weights fetch yunet`")
     return path
 
 

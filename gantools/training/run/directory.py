@@ -74,7 +74,7 @@ class RunDirectory:
         """An existing run's folder. Raises UsageError when it is none."""
         run = cls(path)
         if not run.config.is_file():
-            raise UsageError(f"{path}: not a run directory (it has no config.yaml)")
+            raise UsageError(f"'{path}': not a run directory (it has no config.yaml)")
         return run
 
     @property
@@ -112,10 +112,10 @@ class RunDirectory:
         except OSError:
             is_free, holder = True, ""
         if is_free:
-            raise UsageError(f"{self.path}: nothing trains this run")
+            raise UsageError(f"'{self.path}': nothing trains this run")
         found = re.match(r"process ([0-9]+) on (\S+) since ", holder)
         if found is None or found[2] != socket.gethostname():
-            raise UsageError(f"{self.path}: is trained by {holder or 'another process'}; stop it there")
+            raise UsageError(f"'{self.path}': is trained by {holder or 'another process'}; stop it there")
         os.kill(int(found[1]), signal.SIGINT)
         return int(found[1])
 
@@ -163,7 +163,7 @@ class RunLock:
         if not files.lock(self._stream):
             holder = self._holder()
             self._stream.close()
-            raise UsageError(f"{run}: this run is being trained by {holder}")
+            raise UsageError(f"'{run}': this run is being trained by {holder}")
         _held.add(self._stream)
         self._stream.truncate(0)
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
