@@ -48,7 +48,7 @@ def build(model: Model, tasks: Tasks) -> None:
             jobs.outline, request, progress,
             model=model.name, photo=given, output=output, side_px=side_px, max_pixels=tasks.options.max_pixels,
         )  # fmt: skip
-        return {"background": str(made.files[0]), "layers": [], "composite": None}
+        return {"background": str(made.files[0]), "layers": [], "composite": str(made.files[0])}
 
     def handle(values: Values, request: gr.Request, progress: Any = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
         composite = tasks.require((values[drawing] or {}).get("composite"), "a drawing")

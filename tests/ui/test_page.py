@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from gantools import api, infer
 
@@ -72,6 +73,67 @@ def test_exactly_the_painted_pixels_are_filled(tab: Any, photo: Path, tmp_path: 
     assert changed[painted].mean() > 0.5
     (result,) = infer("context_encoder", original, mask=mask, output=tmp_path / "by-infer.png")
     assert filled.read_bytes() == (tmp_path / "by-infer.png").read_bytes(), result.error
+
+
+def test_a_mask_file_or_transparency_says_what_is_filled(tab: Any, photo: Path, tmp_path: Path) -> None:
+    mask, holed = Image.new("L", (96, 72)), tmp_path / "holed.png"
+    mask.paste(255, (40, 30, 60, 42))
+    mask.save(tmp_path / "hole.png")
+    with Image.open(photo) as image:
+        image.putalpha(ImageOps.invert(mask))
+        image.save(holed)
+    for source, file, result in (
+        (photo, tmp_path / "hole.png", "photo.context_encoder.jpg"),
+        (holed, None, "holed.context_encoder.png"),
+    ):
+        tab.open("context_encoder", "Fill in")
+        tab.upload(source)
+        tab.canvas_of(source.name)
+        if file is not None:
+            tab.page.get_by_text("A mask from a file instead").click()
+            tab.upload(file, 2)
+            tab.page.locator(f"a[download='{file.name}']").wait_for()
+        tab.button("Fill in").click()
+        made, expected = tab.download(result), tmp_path / result
+        (done,) = infer("context_encoder", source, mask=file, output=expected)
+        assert made == expected.read_bytes(), done.error
+        before, after = (each.bounding_box() for each in tab.page.locator(".slider-wrap img").all())
+        assert before == after  # else what lies under the slider is not the same place
+
+
+def test_a_drawing_goes_on_from_the_outline_of_a_photo(tab: Any, photo: Path, tmp_path: Path) -> None:
+    tab.open("pix2pix", "Run")
+    tab.canvas_of(None)
+    tab.page.get_by_text("Make the outline from a photo").click()
+    tab.upload(photo, 1)
+    tab.page.locator("img[src$='photo.jpg']").wait_for()
+    with tab.page.expect_response(lambda answer: answer.url.endswith("photo-outline.png")):
+        tab.button("Make the outline").click()
+    tab.page.wait_for_timeout(2000)  # until the canvas shows it
+    tab.button("Run").click()
+    drawn, outline = tmp_path / "drawing.png", tmp_path / "outline.png"
+    drawn.write_bytes(tab.download("drawing.png"))
+    api.draw_outline("pix2pix", photo, outline, side_px=len(pixels_of(drawn)))
+    assert pixels_of(outline).min() < 50
+    assert np.abs(pixels_of(drawn).astype(int) - pixels_of(outline)).mean() < 1
+
+
+def test_styles_are_mixed_as_by_mix_also_after_a_projection_was_cancelled(
+    tab: Any, photo: Path, tmp_path: Path
+) -> None:
+    tab.open("stylegan2/shoes", "Generate")
+    tab.page.get_by_role("tab", name="Project a photo").click()
+    tab.upload(photo)
+    tab.page.locator("img[src$='photo.jpg']").wait_for()
+    tab.button("Project").click()
+    tab.page.get_by_text(re.compile(r"distance \d")).wait_for()
+    tab.button("Cancel").click()
+    tab.page.get_by_text(re.compile(r"distance \d")).wait_for(state="hidden")
+    tab.page.get_by_role("tab", name="Mix styles").click()
+    tab.button("Mix").click()
+    seeds = {"row_images": "0-3", "column_images": "4-7", "rows": "coarse"}
+    list(api.mix("stylegan2/shoes", **seeds, output=str(tmp_path / "mixtures.png")))
+    assert tab.download("mixtures.png") == (tmp_path / "mixtures.png").read_bytes()
 
 
 def test_a_drawn_outline_with_two_dabs_becomes_a_shoe_of_those_colours(tab: Any, tmp_path: Path) -> None:
