@@ -206,7 +206,7 @@ def find_mask(image: Image, name: str, mask: str | None, center_px: int) -> Mask
     if mask is None:
         if image.alpha is None or not image.transparent:
             raise UsageError(
-                "what is missing? give --mask FILE (white is missing), --mask center, or erase it to alpha"
+                "what is missing? make it white in a mask (--mask FILE, or --mask center), or transparent in the image"
             )
         missing = np.asarray(image.alpha < np.iinfo(image.alpha.dtype).max)
     elif mask == CENTER:

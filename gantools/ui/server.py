@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import socket
@@ -63,13 +64,18 @@ def require_gradio() -> None:
 def bound(options: UiOptions) -> socket.socket:
     """A socket that listens. Raises UsageError where the address or the port cannot be had."""
     ports = range(FIRST_PORT, FIRST_PORT + PORTS) if options.port is None else [options.port]
-    for port in ports:
-        try:
-            family = socket.getaddrinfo(options.host, port, type=socket.SOCK_STREAM)[0][0]
-            return socket.create_server((options.host, port), family=family)
-        except OSError as error:
-            failure = error
-    raise UsageError(f"--host {options.host} --port {ports[0]}: cannot be listened at: {failure.strerror or failure}")
+    try:
+        family = socket.getaddrinfo(options.host, None, type=socket.SOCK_STREAM)[0][0]
+        for port in ports:
+            try:
+                return socket.create_server((options.host, port), family=family)
+            except OSError as error:
+                if error.errno == errno.EADDRNOTAVAIL:
+                    raise
+                failure = os.strerror(error.errno or 0)
+    except OSError as error:
+        raise UsageError(f"--host {options.host}: no address of this computer; 0.0.0.0 means all it has") from error
+    raise UsageError(f"--port {ports[0]}: {failure}; give another, or leave it out for the first free one")
 
 
 def keep_local() -> None:
@@ -113,7 +119,7 @@ def _serve(
         run_history=False, show_error=True, ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False,
         max_file_size=options.max_pixels * BYTES_PER_PIXEL + SPARE_BYTES, theme=page.theme(), css=page.STYLE,
     )  # fmt: skip
-    named = f"[{host}]" if ":" in host else host
+    named = socket.gethostname() if ip_address(host).is_unspecified else f"[{host}]" if ":" in host else host
     address = f"http://{named}:{port}/" + (f"?token={token}" if token else "")
     message(f"{address}  (Ctrl-C ends it)")
     if options.browser:

@@ -108,7 +108,7 @@ infer both.safetensors in.png -o x.png :: translates both ways; give --direction
 infer doubling.safetensors in.png --direction a2b :: --direction a2b: 'doubling.safetensors' has no directions; leave
 infer both.safetensors in.png --direction a2b --export b2a :: --export b2a and --direction a2b both name a network
 infer both.safetensors in.png --direction c2d :: invalid value for '--direction':
-infer filler.safetensors in.png :: 'in.png': what is missing? give --mask FILE (white is missing), --mask center, or
+infer filler.safetensors in.png :: 'in.png': what is missing? make it white in a mask (--mask FILE, or --mask center),
 infer filler.safetensors in.png --mask m.png :: 'in.png': mask 'm.png' is 9×9, the image 40×30; make both the same
 infer filler.safetensors in.png --mask none.png :: --mask 'none.png': no such file or folder;
 infer filler.safetensors in.png --mask hole.png :: a missing part of 20×20 px at (5, 4) is larger than the 12×12 px

@@ -89,8 +89,11 @@ def test_the_port_is_the_first_free_one_unless_it_is_given(monkeypatch: pytest.M
         monkeypatch.setattr(server, "PORTS", 50)
         with server.bound(UiOptions()) as door:
             assert door.getsockname()[1] > port
-        with pytest.raises(UsageError, match=f"--port {port}: cannot be listened at: Address already in use"):
+        with pytest.raises(UsageError, match=f"^--port {port}: Address already in use; give another"):
             server.bound(UiOptions(port=port))
+        for host in ("192.0.2.1", "no such name"):
+            with pytest.raises(UsageError, match=f"^--host {host}: no address of this computer"):
+                server.bound(UiOptions(host=host))
 
 
 def test_the_process_connects_to_no_other_computer() -> None:
