@@ -27,7 +27,7 @@ def build(model: Model, tasks: Tasks) -> None:
         given = [tasks.uploaded(each) for each in [values[image], *(values[images] or [])]]
         sources = [each for each in given if each is not None]
         if not sources:
-            raise gr.Error("First give an image.")
+            raise tasks.refusal("First give an image.")
         changes = infer_fields.chosen(shown, values)
         made = tasks.infer(model.name, sources, changes, request, progress)
         last = made.files[-1]

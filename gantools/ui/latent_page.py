@@ -11,7 +11,18 @@ from gantools.generation.options import EditOptions, GenerateOptions, MixOptions
 from gantools.generation.projection.options import ProjectOptions
 from gantools.ui import jobs
 from gantools.ui.models import Model
-from gantools.ui.tasks import Tasks, Values, buttons, command_line, connect, notes_of, shown_command, upload
+from gantools.ui.tasks import (
+    Tasks,
+    Values,
+    buttons,
+    command_line,
+    connect,
+    notes_of,
+    shown_command,
+    shown_files,
+    shown_image,
+    upload,
+)
 
 
 def build(model: Model, tasks: Tasks) -> None:
@@ -49,7 +60,7 @@ def _build_samples(model: Model, tasks: Tasks) -> None:
             run, stop = buttons("Generate")
         with gr.Column():
             gallery = gr.Gallery(label="Images", columns=4, height=480, object_fit="contain", interactive=False)
-            files = gr.File(label="Files", file_count="multiple", interactive=False)
+            files = shown_files("Files")
             command = shown_command()
 
     def handle(values: Values, request: gr.Request, progress: Any = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
@@ -83,14 +94,14 @@ def _build_mixtures(model: Model, tasks: Tasks) -> None:
             }  # fmt: skip
             run, stop = buttons("Mix")
         with gr.Column():
-            sheet = gr.Image(label="Mixtures", interactive=False, height=480)
+            sheet = shown_image("Mixtures", 480)
             command = shown_command()
 
     def handle(values: Values, request: gr.Request, progress: Any = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
         given = {name: values[component] for name, component in fields.items()}
         changes = {name: value for name, value in given.items() if (name, value) != ("truncation", 1)}
         for name in ("row_images", "column_images"):
-            _require_seeds(given[name])
+            _require_seeds(given[name], tasks)
         options = {**changes, "output": str(tasks.new_folder() / "mixtures.png"), "device": tasks.options.device}
         made = tasks.do(jobs.mix, request, progress, model=model.name, options=options)
         return str(made.files[0]), command_line("mix", MixOptions, [model.name], changes)
@@ -106,21 +117,20 @@ def _build_directions(model: Model, tasks: Tasks, names: list[str]) -> None:
             distance = gr.Slider(-6, 6, value=2, step=0.25, label="Distance", info="from the direction's boundary")
             run, stop = buttons("Show")
         with gr.Column():
-            image = gr.Image(label="Image", interactive=False, height=420)
+            image = shown_image("Image", 420)
             command = shown_command()
     fields = [seed, direction, distance]
 
     def handle(values: Values, request: gr.Request, progress: Any = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
         if values[direction] not in names:
-            raise gr.Error("There is no such direction.")
+            raise tasks.refusal("There is no such direction.")
         at, start = float(values[distance]), f"seed:{int(values[seed] or 0)}"
         changes = {"direction": values[direction], "start": at, "end": at, "steps": 1}
         options = {**changes, "output": str(tasks.new_folder() / "moved.png"), "device": tasks.options.device}
         made = tasks.do(jobs.edit, request, progress, model=model.name, image=start, options=options)
         return str(made.files[0]), command_line("edit", EditOptions, [model.name, start], changes)
 
-    connect(tasks, run, stop, handle, fields, [image, command])
-    distance.release(handle, set(fields), [image, command], preprocess=False, concurrency_id="job", concurrency_limit=1)
+    connect(tasks, run, stop, handle, fields, [image, command], [distance.release])
 
 
 def _build_projection(model: Model, tasks: Tasks) -> None:
@@ -131,8 +141,8 @@ def _build_projection(model: Model, tasks: Tasks) -> None:
             space = gr.Radio(["w+", "w"], value="w+", label="Styles", info="w+: nearer to the photo; w: easier to edit")
             run, stop = buttons("Project")
         with gr.Column():
-            image = gr.Image(label="Projected", interactive=False, height=420)
-            files = gr.File(label="Image and styles", file_count="multiple", interactive=False)
+            image = shown_image("Projected", 420)
+            files = shown_files("Image and styles")
             command, notes = shown_command(), gr.Markdown()
 
     def handle(values: Values, request: gr.Request, progress: Any = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
@@ -147,7 +157,7 @@ def _build_projection(model: Model, tasks: Tasks) -> None:
     connect(tasks, run, stop, handle, [photo, steps, space], [image, files, command, notes])
 
 
-def _require_seeds(given: Any) -> None:
+def _require_seeds(given: Any, tasks: Tasks) -> None:
     """Raise gr.Error for what is not only seeds: ``mix`` would read it as the name of a file."""
-    if not all(part.replace("-", "", 1).isdigit() for part in str(given).split(",") if part):
-        raise gr.Error(f"Give seeds, such as 0-3,85, instead of {str(given)[:40]!r}.")
+    if not all(part.replace("-", "", 1).isdigit() for part in str(given).split(",")):
+        raise tasks.refusal(f"Give seeds, such as 0-3,85, instead of {str(given)[:40]!r}.")

@@ -23,7 +23,12 @@ BUILDERS = {
 OPEN = "name => { location.search = new URLSearchParams({ model: name }) }"
 """Shows another model's page. A new page each time: Gradio's editor does not survive being taken out of one."""
 
-STYLE = ".gradio-container { width: 100%; max-width: 80rem !important; margin: 0 auto }"
+STYLE = """
+.gradio-container { width: 100%; max-width: 80rem !important; margin: 0 auto }
+.block > .empty { min-height: 5rem }
+.enlarged .image-frame, .enlarged img { width: 100%; height: 100%; object-fit: contain }
+.results button[aria-label="Remove this file"] { display: none }
+"""
 
 
 def theme() -> Any:
@@ -47,7 +52,8 @@ def build(models: Models, tasks: Tasks) -> Any:
                 BUILDERS[model.kind](model, tasks)
 
             def choose(request: gr.Request) -> Any:
-                return gr.Dropdown(models.names(), value=_name(models, request))
+                names, name = models.names(), _name(models, request)
+                return gr.Dropdown(names, value=name if name in names else None)
 
             gr.render(triggers=[page.load])(show)
         with gr.Tab("Training") as tab:

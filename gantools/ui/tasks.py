@@ -24,6 +24,9 @@ Values: TypeAlias = Mapping[Any, Any]
 """What the page's components hold, by component, as the browser sent it."""
 
 DROP_HERE = "Drop an image here, click to choose one, or paste it"
+BORDER_PX = 1
+"""Of a component. An image that is higher than what is within would be shifted against the other in a slider."""
+
 SHOWN_BY_BROWSERS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
@@ -45,14 +48,14 @@ class Tasks:
             return None
         path = Path(value["path"]).resolve()
         if not path.is_relative_to(self.folder) or not path.is_file():
-            raise gr.Error("This is no uploaded file; drop it again.")
+            raise self.refusal("This is no uploaded file; drop it again.")
         return path
 
     def require(self, value: Any, what: str) -> Path:
         """The file of an upload. Raises gr.Error where there is none."""
         path = self.uploaded(value)
         if path is None:
-            raise gr.Error(f"First give {what}.")
+            raise self.refusal(f"First give {what}.")
         return path
 
     def do(self, job: Job, request: gr.Request, progress: Any, **given: Any) -> jobs.Made:
@@ -82,8 +85,8 @@ class Tasks:
             sources = [Path(shutil.copy(sources[0], folder))]
         return self.do(jobs.infer, request, progress, model=model, images=sources, options=options)
 
-    def refusal(self, error: Exception) -> gr.Error:
-        """An error as the browser shows it, until it is closed."""
+    def refusal(self, error: Exception | str) -> gr.Error:
+        """An error as the browser shows it, until it is closed; the terminal shows nothing of it."""
         return gr.Error(self.plain(str(error)), duration=None, print_exception=False)
 
     def plain(self, text: str) -> str:
@@ -110,16 +113,27 @@ class Tasks:
 
 
 def connect(
-    tasks: Tasks, run: Any, stop: Any, handler: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]
+    tasks: Tasks,
+    run: Any,
+    stop: Any,
+    handler: Callable[..., Any],
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    also: Sequence[Any] = (),
 ) -> None:
-    """Let a button start ``handler`` in its turn, with what the components hold as it was sent, and another cancel it.
+    """Let a button, or what ``also`` tells of, start ``handler`` in its turn, and another button cancel it.
+
+    The handler gets what the components hold as it was sent. Progress is shown over the first output.
 
     Without Gradio's own preprocessing no upload is decoded in this process. On a page that is made on request, Gradio
     takes fields with a first value for results, which are read-only.
     """
     for component in inputs:
         component.interactive = True
-    job = run.click(handler, set(inputs), outputs, preprocess=False, concurrency_id="job", concurrency_limit=1)
+    job = gr.on(
+        [run.click, *also], handler, set(inputs), outputs, preprocess=False, concurrency_id="job", concurrency_limit=1,
+        show_progress_on=outputs[0],
+    )  # fmt: skip
     stop.click(tasks.stop, None, None, cancels=[job], queue=False)
 
 
@@ -150,11 +164,22 @@ def upload(label: str, height: int, placeholder: str | None = None) -> Any:
 def results_column(compared: str, files: str, height: int, note: str = "") -> list[Any]:
     """A slider over before and after, ``height`` pixels high, the files, the command line, and notes: outputs."""
     with gr.Column():
-        slider = gr.ImageSlider(label=compared, height=height, interactive=False)
-        results = gr.File(label=files, file_count="multiple", interactive=False)
-        return [slider, results, shown_command(), gr.Markdown(note)]
+        slider = gr.ImageSlider(label=compared, height=height, max_height=height - 2 * BORDER_PX, interactive=False)
+        return [slider, shown_files(files), shown_command(), gr.Markdown(note)]
+
+
+def shown_image(label: str, height: int | None = None) -> Any:
+    """Where a result is shown, as large as its place; ``height`` in pixels."""
+    return gr.Image(
+        label=label, interactive=False, height=height, buttons=["download", "fullscreen"], elem_classes="enlarged"
+    )
+
+
+def shown_files(label: str) -> Any:
+    """Where results are downloaded."""
+    return gr.File(label=label, file_count="multiple", interactive=False, elem_classes="results")
 
 
 def shown_command() -> Any:
     """Where the command line is shown, with a button that copies it."""
-    return gr.Code(label="The same on the command line", language="shell", interactive=False, lines=1)
+    return gr.Code(label="The same on the command line", language="shell", interactive=False, lines=1, wrap_lines=True)

@@ -10,7 +10,7 @@ import gradio as gr
 
 from gantools import api
 from gantools.errors import GantoolsError, UsageError
-from gantools.ui.tasks import Tasks
+from gantools.ui.tasks import Tasks, shown_image
 
 EVERY_SECONDS = 3.0
 MESSAGES = 3
@@ -51,7 +51,7 @@ def build(tasks: Tasks, tab: Any) -> None:
         picker = gr.Dropdown(names, value=names[0] if names else None, label="Run", scale=4)
         stop = gr.Button("Stop this training", variant="stop", scale=1)
     status = gr.Markdown()
-    curves, samples = gr.HTML(), gr.Image(label="Newest samples", interactive=False)
+    curves, samples = gr.HTML(), shown_image("Newest samples")
     timer = gr.Timer(EVERY_SECONDS, active=False)
 
     def show(name: str | None) -> tuple[Any, ...]:
