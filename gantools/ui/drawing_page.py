@@ -14,7 +14,7 @@ from gantools.ui import infer_fields, jobs
 from gantools.ui.models import Model
 from gantools.ui.tasks import Tasks, Values, buttons, command_line, connect, notes_of, results_column, upload
 
-LEAST_PX = 256
+LEAST_PX = 384
 """Least side of the canvas."""
 
 COLOURS = ["#000000", "#b3202c", "#1f4fa3", "#2e7d4f", "#d9a521", "#7a4a28", "#c97fb2", "#8a8f98"]
@@ -29,7 +29,7 @@ def build(model: Model, tasks: Tasks) -> None:
         with gr.Column():
             drawing = gr.ImageEditor(
                 {"background": blank, "layers": [], "composite": blank},
-                label="Draw the outline in black, and dab colours on it", type="filepath", sources=[], transforms=(),
+                label="Black outline, dabs of colour", type="filepath", sources=[], transforms=(),
                 layers=False,
                 brush=gr.Brush(default_size=max(2, side_px // 96), colors=COLOURS, default_color=COLOURS[0]),
                 canvas_size=(side_px, side_px), fixed_canvas=True, format="png", interactive=True, height=480,

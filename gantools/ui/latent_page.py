@@ -59,7 +59,10 @@ def _build_samples(model: Model, tasks: Tasks) -> None:
             fields["grid"] = gr.Textbox(label="One sheet", info="rows and columns, such as 4x4; empty: single images")
             run, stop = buttons("Generate")
         with gr.Column():
-            gallery = gr.Gallery(label="Images", columns=4, height=480, object_fit="contain", interactive=False)
+            gallery = gr.Gallery(
+                label="Images", columns=4, height=480, object_fit="contain", interactive=False,
+                buttons=["download", "download_all", "fullscreen"],
+            )  # fmt: skip
             files = shown_files("Files")
             command = shown_command()
 
