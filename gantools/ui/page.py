@@ -27,6 +27,7 @@ STYLE = """
 .gradio-container { width: 100%; max-width: 80rem !important; margin: 0 auto }
 .block > .empty { min-height: 5rem }
 .enlarged .image-frame, .enlarged img { width: 100%; height: 100%; object-fit: contain }
+.curves li { list-style: none !important }
 .results button[aria-label="Remove this file"] { display: none }
 """
 
