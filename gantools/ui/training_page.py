@@ -81,7 +81,7 @@ def build(tasks: Tasks, tab: Any) -> None:
     picker.change(show, picker, shown, queue=False, show_progress="hidden")
     timer.tick(show, picker, shown, queue=False, show_progress="hidden")
     tab.select(refresh, picker, [picker, timer], queue=False).then(show, picker, shown, queue=False)
-    stop.click(interrupt, picker, None, queue=False)
+    stop.click(interrupt, picker, None)  # queued, else neither messages nor errors are shown
 
 
 def _copied(samples: tuple[Path, ...], tasks: Tasks) -> str | None:
