@@ -13,7 +13,10 @@ from gantools.models.initialization import RESIDUAL_GAIN
 from gantools.models.strided import StridedConv2d
 
 OPEN = 2.0
-"""The gate's first bias: five sixths of the residual, and a gradient both ways."""
+"""The gates' first bias: five sixths of the residual, and a gradient both ways."""
+
+WINDOW = 7
+"""Cells of the coarsest scale, in either direction, that decide together."""
 
 LEVEL = 2 / 255
 """A step of 8 bits."""
@@ -27,9 +30,10 @@ class CompactRestoration(nn.Module):
     convolution starts at zero: an untrained network returns its input, exactly. No norm, so a tile's inside does not
     depend on the rest of the image, and a flat or sharp region stays what it is.
 
-    With ``gate`` the coarsest scale also says, from 0 to 1, how much of that is added where, and every change is made
-    smaller by a level of 8 bits: a good image, or the good part of one, comes back unchanged, to the bit, which no sum
-    of convolutions learns.
+    With ``gate`` the coarsest scale also says, from 0 to 1, how much of that is added where: one gate for what lies all
+    over an image, such as compression, decided by many cells together, and one for what lies at one place, such as
+    writing. Every change is then made smaller by a level of 8 bits. So a good image, or the good part of one, comes
+    back unchanged, to the bit, which no sum of convolutions learns.
 
     Shapes: (N, in_channels, H, W) → (N, out_channels, H, W), H and W multiples of 2^scales. What is added to are the
     first channels of the input: one more than the output has is a mask.
@@ -51,7 +55,7 @@ class CompactRestoration(nn.Module):
     ) -> None:
         super().__init__()
         self.size_multiple = self.minimum_size_px = 2 ** len(channels)
-        self.halo_px: int | None = _halo_px(scale_blocks)
+        self.halo_px: int | None = _halo_px(scale_blocks, gate)
         self.sees_mask = in_channels == out_channels + 1
         self.head = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * in_channels, channels[0], 3, padding=1))
         self.encoders = nn.ModuleList(_blocks(*pair, activation) for pair in zip(channels, scale_blocks, strict=True))
@@ -64,7 +68,7 @@ class CompactRestoration(nn.Module):
         self.shuffle = nn.PixelShuffle(2)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(cast(Tensor, self.last.bias))
-        self.gate = nn.Conv2d(channels[-1], 1, 1) if gate else None
+        self.gate = nn.Conv2d(channels[-1], 2, 1) if gate else None
         if self.gate is not None:
             nn.init.zeros_(self.gate.weight)
             nn.init.constant_(cast(Tensor, self.gate.bias), OPEN)
@@ -80,8 +84,10 @@ class CompactRestoration(nn.Module):
         start = image[:, :-1] if self.sees_mask else image
         residual = cast(Tensor, self.shuffle(self.last(features)))
         if self.gate is not None:
-            share = F.hardsigmoid(self.gate(coarsest))
-            residual = residual * F.interpolate(share, scale_factor=float(self.size_multiple), mode="bilinear")
+            overall, local = self.gate(coarsest).split(1, dim=1)
+            overall = F.avg_pool2d(overall, WINDOW, 1, WINDOW // 2, count_include_pad=False)
+            closed = (1 - F.hardsigmoid(overall)) * (1 - F.hardsigmoid(local))
+            residual = residual * F.interpolate(1 - closed, scale_factor=float(self.size_multiple), mode="bilinear")
             residual = F.softshrink(residual, LEVEL)
         return start + residual
 
@@ -107,15 +113,16 @@ def _enlargement(coarse: int, fine: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.PixelShuffle(2))
 
 
-def _halo_px(blocks: tuple[int, ...]) -> int:
+def _halo_px(blocks: tuple[int, ...], gate: bool) -> int:
     """Context of an aligned tile in input pixels: two cells per block at each scale, one of two pixels at either end.
 
-    On the way to a coarser scale it is rounded up to that scale's cells, which are computed whole; so it is at least a
-    cell of the coarsest, which is what enlarging a gate needs.
+    On the way to a coarser scale it is rounded up to that scale's cells, which are computed whole. Gates see half a
+    window of the coarsest cells instead of what the decoders see, and one cell more where they are enlarged.
     """
     cells_px = [2 << level for level in range(len(blocks))]
     ways_px = [2 * count * cell for count, cell in zip(blocks, cells_px, strict=True)]
     halo = cells_px[0]
     for way, coarser in zip(ways_px[:-1], cells_px[1:], strict=True):
         halo = -(-(halo + way) // coarser) * coarser
-    return halo + sum(ways_px) + cells_px[0]
+    halo += sum(ways_px) + cells_px[0]
+    return max(halo, sum(ways_px) + cells_px[0] + (WINDOW // 2 + 1) * cells_px[-1]) if gate else halo
