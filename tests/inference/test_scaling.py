@@ -188,6 +188,7 @@ SHIPPED = {
     "deblur": ("native", None, "area", "made"),
     "pix2pix": ("trained", 64, "darkest", "made"),
     "restore": ("native", 400, "area", "made"),
+    "srgan/fast": ("native", None, "area", "made"),
     "srgan/gan": ("native", None, "area", "made"),
     "srgan/psnr": ("native", None, "area", "made"),
     "srgan/real": ("native", None, "area", "made"),
