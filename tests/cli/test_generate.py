@@ -26,7 +26,7 @@ WRONG = {
     "digits --latents none.npy": "none.npy",
     "digits --latents wrong.npy": "the model takes (N, 20)",
     "digits --latents wrong.npy --seeds 1": "leave out --seeds and --code",
-    "digits --latents void.npy": "void.npy: cannot be read as a NumPy file",
+    "digits --latents void.npy": "'void.npy': cannot be read as a NumPy file",
     "digits --latents empty.txt": "it is no .npz or .npy",
     "digits --latents nan.npy": "has NaN or infinite values",
     "digits --latents keys.npz": "has no array z, only a",

@@ -319,6 +319,6 @@ def test_the_changes_failure_is_the_images(jobs: list[Job]) -> None:
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 2), (12, 6), (128, 16)])
 def test_encoders_grow_with_the_processors(monkeypatch: pytest.MonkeyPatch, cores: int, threads: int) -> None:
-    monkeypatch.setattr(encode, "cores", lambda: cores)
+    monkeypatch.setattr(encode, "usable_cores", lambda: cores)
     with encode.Encoder(PLAIN) as encoder:
         assert encoder._threads._max_workers == threads

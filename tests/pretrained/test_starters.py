@@ -47,7 +47,7 @@ def test_it_says_what_would_be_run():
 def test_what_was_trained_before_is_trained_before():
     earlier, later = (shlex.split(line) for line in run("deblur", "--list").stdout.splitlines()[-2:])
     first = earlier[earlier.index("--run-dir") + 1]
-    assert "stages.content.steps=12500" in earlier
+    assert "stages.content.steps=16500" in earlier
     assert later[later.index("--init-from") + 1] == f"{first}/weights/last.safetensors"
     assert later[later.index("--run-dir") + 1] == "runs/deblur"
 
