@@ -65,9 +65,6 @@ HARD: list[dict[str, Any]] = [
     {"name": "resnet_unet", "encoder": "resnet34", "base_channels": 8, "self_attention": False, "weight_norm": False},
 ]  # fmt: skip
 
-PAUSE_SECONDS = 0.2
-"""After an engine's turn its threads stay busy for a while, waiting for more work."""
-
 LATENT: list[dict[str, Any]] = [
     {"name": "mlp", "latent": Latent(100), "hidden": (8,)},
     {"name": "dcgan", "latent": Latent(100), "base_channels": 4},
@@ -77,6 +74,9 @@ LATENT: list[dict[str, Any]] = [
     {"name": "stack", "latent": Latent(356, text_size=5), "text_size": 5, "base_channels": 4},
     {"name": "style", "latent": Latent(512, rows=14), "channel_base": 64, "max_channels": 8},
 ]
+
+PAUSE_SECONDS = 0.2
+"""After an engine's turn its threads stay busy for a while, waiting for more work."""
 
 
 def main() -> None:

@@ -8,13 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
 
-import cv2
-import numpy as np
-
 from gantools.evaluation.comparison import ComparedImage
 from gantools.evaluation.result import Evaluation, Failure, Row
 from gantools.images.image import Image, Pixels
 from gantools.images.io import writer
+from gantools.images.ops.resize import resized
 from gantools.report.slider import STYLE, slider
 
 LOSSLESS_PIXELS = 200_000
@@ -88,8 +86,7 @@ def _sliders(tiles: Mapping[str, Pixels]) -> str:
 def _small_uri(pixels: Pixels) -> str:
     height, width = pixels.shape[:2]
     if width > SLIDER_PX:
-        size = SLIDER_PX, max(1, round(height * SLIDER_PX / width))
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        pixels = resized(pixels, (max(1, round(height * SLIDER_PX / width)), SLIDER_PX))
     return _uri(pixels, "webp", SLIDER_QUALITY)
 
 

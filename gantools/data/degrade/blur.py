@@ -20,9 +20,10 @@ _ANXIETY = 0.1
 _JERK = 0.2
 _TREMBLE = 10.0
 _PULL = 0.7
+_CANVAS_PX = 60.0  # the paper's longest way: the pull grows with the distance in its pixels
+
 _PAN_POINTS = 400
 _BEND, _HOOK = 0.5, 1.0  # standard deviations of a pan's second and third power, by its length
-_CANVAS_PX = 60.0  # the paper's longest way: the pull grows with the distance in its pixels
 
 
 def blurred(photo: Pixels, rng: np.random.Generator, options: BlurOptions) -> Pixels:
@@ -44,15 +45,15 @@ def degraded(photo: Pixels, kernel: Kernel, rng: np.random.Generator, options: B
 
 def random_kernel(rng: np.random.Generator, options: BlurOptions) -> Kernel:
     """One kernel of a random kind and extent. Shapes: [H, W] float32, odd sides, sum 1."""
-    weights = np.array(options.weights)
-    kind = int(rng.choice(len(weights), p=weights / weights.sum()))
-    if kind == 0:
+    weights = np.array([*options.weights.values()])
+    kind = rng.choice([*options.weights], p=weights / weights.sum())
+    if kind == "motion":
         return motion_kernel(rng, rng.uniform(*options.motion_px), options.trajectory_steps)
-    if kind == 1:
+    if kind == "defocus":
         return defocus_kernel(rng.uniform(*options.defocus_px))
-    if kind == 2:
+    if kind == "gaussian":
         return gaussian_kernel(rng.uniform(*options.gaussian_px))
-    if kind == 4:
+    if kind == "pan":
         return pan_kernel(rng, rng.uniform(*options.motion_px))
     kernels = measured_kernels(options.kernel_files)
     return kernels[int(rng.integers(len(kernels)))]

@@ -36,9 +36,15 @@ class BlurOptions(Options):
     )
 
     @property
-    def weights(self) -> tuple[float, ...]:
-        """Of camera shake, defocus, gaussian blur, measured kernels and pans."""
-        return self.motion_weight, self.defocus_weight, self.gaussian_weight, self.measured_weight, self.pan_weight
+    def weights(self) -> dict[str, float]:
+        """The weight of each kind, in the order that draws depend on."""
+        return {
+            "motion": self.motion_weight,
+            "defocus": self.defocus_weight,
+            "gaussian": self.gaussian_weight,
+            "measured": self.measured_weight,
+            "pan": self.pan_weight,
+        }
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -46,7 +52,7 @@ class BlurOptions(Options):
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"{name}: {low:g} must not exceed {high:g}")
-        if not any(self.weights):
+        if not any(self.weights.values()):
             raise ValueError(
                 "one of motion_weight, defocus_weight, gaussian_weight, measured_weight and pan_weight must be above 0"
             )

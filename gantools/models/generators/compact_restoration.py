@@ -124,5 +124,4 @@ def _halo_px(blocks: tuple[int, ...], gate: bool) -> int:
     halo = cells_px[0]
     for way, coarser in zip(ways_px[:-1], cells_px[1:], strict=True):
         halo = -(-(halo + way) // coarser) * coarser
-    halo += sum(ways_px) + cells_px[0]
-    return max(halo, sum(ways_px) + cells_px[0] + (WINDOW // 2 + 1) * cells_px[-1]) if gate else halo
+    return sum(ways_px) + cells_px[0] + max(halo, gate * (WINDOW // 2 + 1) * cells_px[-1])
