@@ -92,6 +92,8 @@ def judged(loss: float) -> dict[str, float]:
         # the distance grows to three times what it was
         ([{"loss/generator/pixel": loss} for loss in (1.0, 2.9)], []),
         ([{"loss/generator/pixel": loss} for loss in (1.0, 2.9, 3.1)], [health._DIVERGED]),
+        # a logarithmic loss gets worse, which is no multiple of its best
+        ([{"loss/generator/pixel": loss} for loss in (-3.0, -2.0, -0.5)], []),
         # the discriminator is never wrong
         ([judged(0.5), judged(0.0005)], [health._BEATEN]),
         # losses that exploded do not make a good loss look like a victory

@@ -127,7 +127,7 @@ class Health:
             _INVERTED: found.get("health/correlation", 0.0) < INVERTED_BELOW and not young,
             _SATURATED: found.get("health/saturation", 0.0) > SATURATED_ABOVE and not young,
             _COLLAPSED: found.get("health/diversity", 1.0) < COLLAPSED_BELOW and not young,
-            _DIVERGED: distance > DIVERGED_TIMES * self._best,
+            _DIVERGED: distance > DIVERGED_TIMES * self._best > 0,  # a logarithm, such as psnr, has no multiple
             _BEATEN: "health/discriminator_share" in found and 0 < judged < BEATEN_SHARE * self._undecided,
             _UNSTABLE: found["health/movement"] > MOVED_ABOVE,
         }
