@@ -113,6 +113,16 @@ def test_validation_compares_whole_samples_with_the_originals(photos: Path, tmp_
     assert "distilled samples, teacher: teacher.pth" in dataset.describe()
 
 
+@pytest.mark.parametrize("rotate", [False, True])
+def test_samples_are_turned_only_where_the_settings_say_so(photos: Path, tmp_path: Path, rotate: bool) -> None:
+    write(photos, tmp_path / "out", 1, teach=None, about={**ABOUT, "teacher": None})
+    dataset = open_distillable(resolution(tmp_path / "out", flip=True, rotate=rotate), "training", seed=0)
+    whole = reader.read_rgb8(tmp_path / "out" / "truth" / "000000.png")
+    drawn = [dataset[SampleKey(epoch, 0)][1] for epoch in range(20)]
+    upright = [np.array_equal(high, whole) or np.array_equal(high, whole[:, ::-1]) for high in drawn]
+    assert all(upright) != rotate
+
+
 @pytest.mark.parametrize("kind", [RestorationData, BlurredData])
 def test_a_teacher_that_enlarges_is_shrunk_for_recipes_that_keep_the_size(photos, tmp_path, kind) -> None:
     own = {"load_px": 48} if kind is RestorationData else {}
