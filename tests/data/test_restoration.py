@@ -168,6 +168,19 @@ def test_the_number_lies_in_the_upper_left_quadrant_and_is_white() -> None:
     assert len(set(corners)) > 30
 
 
+def test_a_number_is_written_as_often_as_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+    monkeypatch.setattr(cv2, "putText", lambda _image, text, place, *_: written.append((text, place)))
+    counts = set()
+    for seed in range(40):
+        degrade.text(flat(120, 200), options.TextOptions(count=(2, 3)), chance(seed, 0.5))
+        counts.add(len(written))
+        assert len({text for text, _ in written}) == 1
+        assert len({place for _, place in written}) == len(written)
+        written.clear()
+    assert counts == {2, 3}
+
+
 def test_the_number_is_the_quality(monkeypatch: pytest.MonkeyPatch) -> None:
     written, used = [], []
     draw, encode = cv2.putText, cv2.imencode

@@ -52,10 +52,12 @@ def low_resolution(photo: Pixels, options: LowResolutionOptions, chance: Chance)
 def text(photo: Pixels, options: TextOptions, chance: Chance) -> Pixels:
     """The photo with a number in white, whose upper left corner lies in the upper left quadrant."""
     written = photo.copy()
-    left, top = (int(chance.rng.integers(side // 2 + 1)) for side in photo.shape[1::-1])
+    number = str(chance.between(*options.numbers))
     scale, stroke_px = options.height_px / _DIGIT_PX, 1 + options.height_px // _STROKE_PX
-    place = (left, top + options.height_px)
-    cv2.putText(written, str(chance.between(*options.numbers)), place, _FONT, scale, WHITE, stroke_px, cv2.LINE_AA)
+    for _ in range(int(chance.rng.integers(options.count[0], options.count[1] + 1))):
+        left, top = (int(chance.rng.integers(side // 2 + 1)) for side in photo.shape[1::-1])
+        place = (left, top + options.height_px)
+        cv2.putText(written, number, place, _FONT, scale, WHITE, stroke_px, cv2.LINE_AA)
     return written
 
 

@@ -43,6 +43,9 @@ class TextOptions(DegradationOptions):
 
     name: Literal["text"] = "text"
     numbers: tuple[Number, Number] = setting((10, 70), "the number, from - to", source=(10, 70))
+    count: tuple[Count, Count] = setting(
+        (1, 1), "how often it is written, each time somewhere else, from - to", source=(1, 1)
+    )
     height_px: int = setting(8, "height of the digits in the image as it is at that point", source=8, ge=4, le=500)
 
 
