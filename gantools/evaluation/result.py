@@ -75,7 +75,7 @@ class Evaluation:
         return found
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the rows, as JSON; infinity is the word inf."""
+        """Everything but the rows, as JSON; what is no number is the word nan."""
         return {
             **self.subject,
             "data": self.data,
@@ -125,5 +125,5 @@ def parse_limit(text: str) -> tuple[MetricProtocol, float]:
 
 
 def _json(values: Mapping[str, float]) -> dict[str, float | str]:
-    """JSON has no infinity; ``inf`` and ``nan`` are the words that other programs read."""
+    """JSON has no NaN and no infinity; ``nan`` and ``inf`` are the words that other programs read."""
     return {name: value if math.isfinite(value) else str(value) for name, value in values.items()}

@@ -14,6 +14,9 @@ from gantools.images.image import Pixels
 from gantools.images.ops.color import luma
 from gantools.images.ops.masks import Mask
 
+MOST_DECIBELS = 100.0
+"""The PSNR of equal images, and of those that differ less: a mean with one of them stays a number."""
+
 
 def psnr_y(a: Pixels, b: Pixels, border_px: int = 4) -> float:
     """PSNR of the brightness (Y, 16 to 235, peak 255), 4 px border cut: the protocol of super-resolution papers."""
@@ -40,7 +43,7 @@ def l2_percent(a: Pixels, b: Pixels, border_px: int = 0) -> float:
 
 
 def hole_psnr(a: Pixels, b: Pixels, hole: Mask) -> float:
-    """Peak signal-to-noise ratio in decibels over the missing pixels; infinite where they are equal.
+    """Peak signal-to-noise ratio in decibels over the missing pixels; 100 where they are equal.
 
     Shapes: uint8 [H, W, 3] twice, bool [H, W]. Known pixels never count: they are equal and would only flatter.
     """
@@ -97,7 +100,7 @@ def cut_borders(a: Pixels, b: Pixels, border_px: int, smallest_px: int = 1) -> t
 
 def _decibels(difference: npt.NDArray[Any]) -> float:
     error = float(np.mean(np.square(difference)))
-    return math.inf if error == 0 else 10 * math.log10(255**2 / error)
+    return min(MOST_DECIBELS, 10 * math.log10(255**2 / error)) if error else MOST_DECIBELS
 
 
 def _differences(a: Pixels, b: Pixels, hole: Mask) -> npt.NDArray[np.float64]:

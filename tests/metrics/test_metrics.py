@@ -9,7 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from gantools.errors import ImageError
 from gantools.images.ops.color import luma
 from gantools.metrics import PAIR_METRICS, pair_metric
-from gantools.metrics.pixels import ab_l1, colorfulness, l1_percent, l2_percent, psnr_rgb, psnr_y
+from gantools.metrics.pixels import MOST_DECIBELS, ab_l1, colorfulness, l1_percent, l2_percent, psnr_rgb, psnr_y
 from gantools.metrics.ssim import ssim_rgb, ssim_y
 
 GAUSSIAN = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
@@ -58,7 +58,7 @@ def test_differences_are_percent_of_full_scale():
 def test_every_metric_knows_equality_symmetry_and_refuses_what_it_cannot_measure(name, pair):
     a, b = pair
     measure = pair_metric(name)
-    best = {"psnr_y": math.inf, "psnr_rgb": math.inf, "ssim_y": 1, "ssim_rgb": 1}.get(name, 0)
+    best = {"psnr_y": MOST_DECIBELS, "psnr_rgb": MOST_DECIBELS, "ssim_y": 1, "ssim_rgb": 1}.get(name, 0)
     assert measure(a, a) == best
     assert measure(a, b) == pytest.approx(measure(b, a), rel=1e-12)
     assert measure(a, b) != best
@@ -66,6 +66,15 @@ def test_every_metric_knows_equality_symmetry_and_refuses_what_it_cannot_measure
         measure(a, a.swapaxes(0, 1))
     with pytest.raises(ValueError, match="uint8"):
         measure(a.astype(float), b.astype(float))
+
+
+def test_images_that_are_nearly_equal_have_no_better_psnr_than_equal_ones():
+    truth = np.zeros((300, 400, 3), np.uint8)
+    nearly = truth.copy()
+    nearly[0, 0, 0] = 1
+    assert psnr_rgb(nearly, truth) == psnr_rgb(truth, truth) == MOST_DECIBELS
+    nearly[:10] = 1
+    assert psnr_rgb(nearly, truth) == pytest.approx(10 * math.log10(255**2 * 30))
 
 
 def test_too_small_images_are_refused_by_name():

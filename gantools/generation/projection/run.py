@@ -196,9 +196,8 @@ class Projections:
 
     def _measured(self, target: Pixels, made: Pixels, projection: Projection) -> dict[str, Any]:
         """How far the image is from the photo, as both are stored."""
-        psnr = metrics.psnr_rgb(as_rgb(made), as_rgb(target))
-        values = {"psnr_rgb": psnr if np.isfinite(psnr) else str(psnr)}
-        values["l1_percent"] = metrics.l1_percent(as_rgb(made), as_rgb(target))
+        a, b = as_rgb(made), as_rgb(target)
+        values: dict[str, Any] = {"psnr_rgb": metrics.psnr_rgb(a, b), "l1_percent": metrics.l1_percent(a, b)}
         if self.features:
             values["feature_distance"] = projection.distance.perceived(ranges.to_tensor(made, self.model.device))
             values["feature_network"] = self.features[0]
