@@ -224,7 +224,7 @@ def apart(name: str, ours: Any, loops: Any) -> str:
         assert overlap > 0.9
         return f"overlap {overlap:.3f}"
     differences = np.abs(ours.astype(float) - loops.astype(float))
-    if name.startswith("crappify ("):  # a step of rounding in the small picture is many after JPEG
+    if name.startswith("crappify ("):  # a step of rounding in the small image is many after JPEG
         assert differences.mean() < 1
         return f"differs by {differences.mean():.2f} on average"
     assert differences.max() <= 1
@@ -233,7 +233,7 @@ def apart(name: str, ours: Any, loops: Any) -> str:
 
 def compare(rounds: int) -> None:
     """Print a line per part."""
-    photo = cv2.resize(picture(0), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+    photo = cv2.resize(image(0), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
     parts = own_parts(np.asarray(photo, np.uint8))
     results = {name: apart(name, ours(), loops()) for name, (ours, loops) in parts.items()}
     seconds = interleaved({(name, side): parts[name][side] for name in parts for side in (0, 1)}, rounds)
@@ -244,7 +244,7 @@ def compare(rounds: int) -> None:
 
 
 def data_sets(folder: str) -> dict[str, Any]:
-    """Name → data set, every picture decoded anew."""
+    """Name → data set, every image decoded anew."""
     two = UnpairedData(a=f"{folder}/a", b=f"{folder}/b", load_px=286, crop_px=SIDE_PX, cache_megabytes=0)
     side = {"load_px": SIDE_PX, "crop_px": SIDE_PX, "dir": f"{folder}/a", "cache_megabytes": 0, "validation_share": 0.0}
     crop = {key: value for key, value in side.items() if key != "load_px"}
@@ -315,7 +315,7 @@ def interleaved(work: Mapping[Any, Callable[[], Any]], rounds: int) -> dict[Any,
     return {name: statistics.median(found) for name, found in seconds.items()}
 
 
-def picture(number: int) -> Pixels:
+def image(number: int) -> Pixels:
     return np.asarray(drawing.draw_image("scenes", number, 533, 7)[:, :400], np.uint8)
 
 
@@ -323,7 +323,7 @@ def write_photos(folder: Path, photos: Path | None) -> None:
     """PHOTOS files of 400×533 in two folders, drawn or from ``photos``."""
     given = sorted(path for path in photos.rglob("*") if path.suffix.lower() in (".jpg", ".png")) if photos else []
     for number in range(PHOTOS):
-        pixels = reader.read_rgb8(given[number % len(given)]) if given else picture(number)
+        pixels = reader.read_rgb8(given[number % len(given)]) if given else image(number)
         sized = np.asarray(cv2.resize(pixels, (400, 533), interpolation=cv2.INTER_AREA), np.uint8)
         for side in "ab":
             writer.write(Image(sized), folder / side / f"{number}.jpg")

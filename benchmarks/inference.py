@@ -1,4 +1,4 @@
-"""How fast pictures go through networks: gantools beside the loop that one writes by hand, on the same work.
+"""How fast images go through networks: gantools beside the loop that one writes by hand, on the same work.
 
     python -m benchmarks.inference [network] [folder] [process] [layouts] [compile]
     python -m benchmarks.inference … [--images 64] [--rounds 5] [--networks unet,…]
@@ -6,7 +6,7 @@
     python -m benchmarks.inference folder --images 1000 --rounds 1 --cold --contenders fp32,bf16
 
 folder: JPEGs → PNGs; the plain loop decodes with Pillow, computes in fp32, encodes with Pillow, one after the other.
-network: the network alone. process: seconds to the first picture beyond `import torch`, and peak memory of ×4 of
+network: the network alone. process: seconds to the first image beyond `import torch`, and peak memory of ×4 of
 480 × 270. layouts, if named: how many weights oneDNN still brings into another layout at every call. compile, if
 named: the network with and without --compile, and what compiling takes. Contenders take turns,
 so that a busy moment meets them all; medians and their ratio to the plain loop are printed as Markdown, with the
@@ -60,7 +60,7 @@ PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @dataclass(frozen=True)
 class Case:
-    """A network and the pictures that go through it."""
+    """A network and the images that go through it."""
 
     options: GeneratorOptions
     width: int
@@ -105,7 +105,7 @@ def parsed() -> argparse.Namespace:
         help="of the folder, beside the plain loop",
     )
     parser.add_argument("--cold", action="store_true", help="without the turn that warms up: for long folders")
-    parser.add_argument("--small", action="store_true", help="a minute: few pictures, one round")
+    parser.add_argument("--small", action="store_true", help="a minute: few images, one round")
     given = parser.parse_args()
     if given.small:
         given.images, given.rounds = 8, 1
@@ -117,7 +117,7 @@ def parsed() -> argparse.Namespace:
 
 def folder_table(cases: dict[str, Case], folder: Path, given: argparse.Namespace) -> None:
     contenders = given.contenders
-    print("| folder of JPEGs → PNGs | plain loop, pictures/s |", end="")
+    print("| folder of JPEGs → PNGs | plain loop, images/s |", end="")
     print("".join(f" {name}: ratio, difference (busy) |" for name in contenders))
     print("|---|---" + "|---" * len(contenders) + "|")
     for name, case in cases.items():
@@ -153,8 +153,8 @@ def plain_loop(network: nn.Module, given: Path, output: Path) -> None:
     """The loop that test scripts of research code have."""
     output.mkdir(exist_ok=True)
     for path in sorted(given.iterdir()):
-        picture = np.array(Image.open(path).convert("RGB"))
-        image = torch.from_numpy(picture).permute(2, 0, 1).float().div(127.5).sub(1).unsqueeze(0)
+        pixels = np.array(Image.open(path).convert("RGB"))
+        image = torch.from_numpy(pixels).permute(2, 0, 1).float().div(127.5).sub(1).unsqueeze(0)
         with torch.no_grad():
             made = network(image)
         shown = ((made[0].clamp(-1, 1) + 1) * 127.5 + 0.5).floor().to(torch.uint8).permute(1, 2, 0).numpy()
@@ -184,7 +184,7 @@ def difference(one: Path, other: Path) -> int:
 
 
 def network_table(cases: dict[str, Case], folder: Path, given: argparse.Namespace) -> None:
-    print("| network alone, one picture | plain, s | fp32: ratio, largest difference | bf16: ratio, mean difference |")
+    print("| network alone, one image | plain, s | fp32: ratio, largest difference | bf16: ratio, mean difference |")
     print("|---|---|---|---|")
     for name, case in {**cases, "srresnet large": LARGE}.items():
         path, network = save(case, folder / name.replace(" ", "-"))
@@ -260,9 +260,7 @@ def laid_out_anew(run: nn.Module, network: nn.Module, image: torch.Tensor) -> in
 
 
 def compile_table(cases: dict[str, Case], folder: Path, given: argparse.Namespace) -> None:
-    print(
-        "| network alone, one picture | without, s | compiled: ratio, largest difference | first call, s | again, s |"
-    )
+    print("| network alone, one image | without, s | compiled: ratio, largest difference | first call, s | again, s |")
     print("|---|---|---|---|---|")
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "compiled")
     for name, case in cases.items():
@@ -304,11 +302,11 @@ def process_table(cases: dict[str, Case], folder: Path, given: argparse.Namespac
     start = [sys.executable, "-m", "gantools", "-q", "infer"]
     first = [*start, "srgan/psnr", str(small), "-o", str(folder / "small-out.png"), "--overwrite"]
     imports = [sys.executable, "-c", "import torch"]
-    runs = {"import torch": lambda: command(imports), "first picture": lambda: command(first)}
+    runs = {"import torch": lambda: command(imports), "first image": lambda: command(first)}
     seconds = {key: statistics.median(took) for key, took in alternated(runs, 2 * given.rounds + 1).items()}
     print("| process | |\n|---|---|")
     print(f"| `import torch` | {seconds['import torch']:.2f} s |")
-    print(f"| first picture beyond it | {seconds['first picture'] - seconds['import torch']:.2f} s |")
+    print(f"| first image beyond it | {seconds['first image'] - seconds['import torch']:.2f} s |")
     path, _ = save(LARGE, folder / "large")
     for tile in ("0", "auto"):
         line = [*start, str(path), str(large), "-o", str(folder / "large-out.png"), "--overwrite", "--tile", tile]

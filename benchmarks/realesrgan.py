@@ -56,7 +56,7 @@ def main() -> None:
     given = parsed()
     torch.set_num_threads(given.threads)
     model = opened(given.weights)
-    pixels = picture(given.image, *map(int, given.size.split("x")))
+    pixels = photo(given.image, *map(int, given.size.split("x")))
     with tempfile.TemporaryDirectory(prefix="gantools-bench-") as folder:
         runs = dict(contenders(model, pixels, Path(folder), given))
         seconds, made = alternated(runs, pixels, given.rounds, given.threads)
@@ -90,7 +90,7 @@ def opened(path: Path) -> Model:
     return Model("srgan", found.export, RRDBOptions(**found.export.options), found.network(), None)
 
 
-def picture(path: Path | None, width: int, height: int) -> Pixels:
+def photo(path: Path | None, width: int, height: int) -> Pixels:
     """A photo at this size, or coarse noise."""
     if path is None:
         small = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3), np.uint8)

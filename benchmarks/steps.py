@@ -36,7 +36,7 @@ class Case:
     small: tuple[str, ...] = ()
 
     def settings(self, *, small: bool, data: str | None = None) -> api.Settings:
-        """The configuration, with the small sizes where asked for, on the pictures of a folder if one is given."""
+        """The configuration, with the small sizes where asked for, on the images of a folder if one is given."""
         overrides = [*self.always, *(self.small if small else ())]
         return api.configure(self.preset, data=[data] if data else (), overrides=overrides)
 
@@ -173,19 +173,19 @@ def noise_batch(settings: api.Settings, device: torch.device, *, channels_last: 
     """The same noise every time, as the loop gives it to networks; what is missing is the middle."""
     data: Any = settings.config.data
     kind, stream = _BATCHES[settings.config.recipe], torch.Generator().manual_seed(0)
-    pictures = {}
+    images = {}
     for name in (field.name for field in fields(kind) if field.name != "names"):
         side_px = data.crop_px // data.scale if name == "low" else data.crop_px
         shape = (data.batch_images, side_px, side_px, 3)
         noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=stream)
-        pictures[name] = _middle(noise) if name == "mask" else noise
-    made: Batch = kind(**pictures, names=("noise",) * data.batch_images)  # type: ignore[call-arg]
+        images[name] = _middle(noise) if name == "mask" else noise
+    made: Batch = kind(**images, names=("noise",) * data.batch_images)  # type: ignore[call-arg]
     return to_network(made, device, channels_last=channels_last)
 
 
-def _middle(pictures: Tensor) -> Tensor:
+def _middle(images: Tensor) -> Tensor:
     """The mask of the middle. Shapes: (N, H, H, 3) → (N, H, H, 1) uint8."""
-    side_px = pictures.shape[1]
-    mask = torch.zeros_like(pictures[..., :1])
+    side_px = images.shape[1]
+    mask = torch.zeros_like(images[..., :1])
     mask[:, side_px // 4 : -side_px // 4, side_px // 4 : -side_px // 4] = 255
     return mask

@@ -262,7 +262,7 @@ Curves = dict[str, list[float]]
 
 
 def drawn(case: Case, folder: Path, *, small: bool) -> api.Settings:
-    """The case's configuration on pictures drawn for it in ``folder``."""
+    """The case's configuration on images drawn for it in ``folder``."""
     settings = case.settings(small=small)
     data = settings.config.data
     side_px = max(getattr(data, "load_px", None) or 0, data.crop_px)  # type: ignore[attr-defined]
@@ -417,7 +417,7 @@ def show_runs(cases: list[Case], device: torch.device, arguments: argparse.Names
             settings = drawn(case, Path(folder), small=arguments.small)
             if arguments.wait:
                 share = data_wait_share(case, settings, device, modes(device)[-1], steps=10)
-                print(f"\n{case.name}: {share:.1%} of the time spent waiting for pictures ({modes(device)[-1].name})")
+                print(f"\n{case.name}: {share:.1%} of the time spent waiting for images ({modes(device)[-1].name})")
             if arguments.curves:
                 both = (FP32, Mode("bf16", channels_last=False))
                 found = {mode.name: curves(case, settings, device, mode, arguments.curves) for mode in both}

@@ -54,7 +54,7 @@ def describe_weights(weights: str) -> dict[str, Any]:
     """
     from gantools.checkpoint.weights import describe
     from gantools.inference.find_weights import resolve
-    from gantools.pretrained.card import find_picture, read_card
+    from gantools.pretrained.card import find_image, read_card
     from gantools.pretrained.catalogue import installed
     from gantools.pretrained.feature_networks import FEATURE_NETWORKS, PUBLIC_WEIGHTS
 
@@ -63,9 +63,9 @@ def describe_weights(weights: str) -> dict[str, Any]:
     if weights in PUBLIC_WEIGHTS and not any(each.name == weights for each in installed()):
         return _of_network(PUBLIC_WEIGHTS[weights])
     path = resolve(weights, also=FEATURE_NETWORKS)
-    card, image, file = read_card(path), find_picture(path), asdict(describe(path))
+    card, image, file = read_card(path), find_image(path), asdict(describe(path))
     del file["tensors"]
-    shown = {"picture": str(image) if image else None, "card": card.model_dump(mode="json") if card else None}
+    shown = {"image": str(image) if image else None, "card": card.model_dump(mode="json") if card else None}
     return {"path": str(path), **shown, "file": file}
 
 

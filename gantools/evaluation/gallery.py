@@ -53,7 +53,7 @@ class Gallery:
             slider_style=STYLE,
             table=_table(evaluation) if evaluation else "",
             failures=_items("ul", [f"{failure.image}: {failure.error}" for failure in failures]),
-            pictures="\n".join(self._sections),
+            images="\n".join(self._sections),
             protocol=_items("ol", [f"inputs: {evaluation.inputs}", *evaluation.protocol]) if evaluation else "",
         )
 

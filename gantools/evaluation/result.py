@@ -25,7 +25,7 @@ class Row:
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {"picture": self.image, "candidate": self.candidate, **_json(self.metrics)}
+        return {"image": self.image, "candidate": self.candidate, **_json(self.metrics)}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Failure:
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {"picture": self.image, "error": self.error}
+        return {"image": self.image, "error": self.error}
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Evaluation:
             "data": self.data,
             "inputs": self.inputs,
             "reference": self.reference,
-            "pictures": self.images,
+            "images": self.images,
             "failed": [failure.as_dict() for failure in self.failures],
             "means": {candidate: _json(means) for candidate, means in self.means().items()},
             "protocol": dict(zip((metric.name for metric in self.metrics), self.protocol, strict=True)),
@@ -92,7 +92,7 @@ class Evaluation:
         names = [metric.name for metric in self.metrics if metric.takes not in ("sets", "samples")]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["picture", "candidate", *names])
+        writer.writerow(["image", "candidate", *names])
         for row in self.rows:
             writer.writerow([row.image, row.candidate, *(row.metrics.get(name, "") for name in names)])
         return text.getvalue()

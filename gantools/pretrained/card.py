@@ -96,7 +96,7 @@ def card_path(weights: Path) -> Path:
     return weights.with_suffix(".json")
 
 
-def find_picture(weights: Path) -> Path | None:
+def find_image(weights: Path) -> Path | None:
     """The image beside a weights file, None where there is none."""
     path = weights.with_suffix(".jpg")
     return path if path.is_file() else None

@@ -36,12 +36,12 @@ def test_a_table_with_its_protocol(gantools, folders):
 def test_json_lines_and_files(gantools, folders, here):
     done = gantools("eval", "--pairs", *folders, "--metrics", "psnr_rgb", "--json", "-o", "r.json", "--csv", "r.csv")
     *rows, last = map(json.loads, done.out.splitlines())
-    assert [(row["picture"], row["candidate"]) for row in rows] == [("a", "result"), ("b", "result")]
+    assert [(row["image"], row["candidate"]) for row in rows] == [("a", "result"), ("b", "result")]
     assert last["summary"]["means"]["result"]["psnr_rgb"] == pytest.approx(34.1514, abs=1e-4)
     report = json.loads((here / "r.json").read_text())
     assert report["means"] == last["summary"]["means"]
     assert len(report["rows"]) == 2
-    assert (here / "r.csv").read_text().splitlines()[0] == "picture,candidate,psnr_rgb"
+    assert (here / "r.csv").read_text().splitlines()[0] == "image,candidate,psnr_rgb"
 
 
 def test_what_has_no_better_side_stands_beside_the_truths(gantools, folders, here):

@@ -141,7 +141,7 @@ def test_the_command(shoes: Path, tmp_path: Path) -> None:
     ended = CliRunner().invoke(app, command)
     assert ended.exit_code == 0, ended.output
     report = json.loads(ended.stdout)
-    assert (report["pictures"], report["output"]) == (11, str(output))
+    assert (report["images"], report["output"]) == (11, str(output))
     assert report["shards"] == len(list(output.glob("*.tar"))) > 1
     again = CliRunner().invoke(app, command)
     assert again.exit_code == 2

@@ -12,7 +12,7 @@ import pytest
 
 from gantools.errors import GantoolsError, ModelFileError, UsageError
 from gantools.pretrained import catalogue, feature_networks, feature_weights
-from gantools.pretrained.card import find_picture, read_card
+from gantools.pretrained.card import find_image, read_card
 
 CARD = {
     "purpose": "a photo, four times as large",
@@ -95,7 +95,7 @@ def test_all_shipped_weights_have_a_sound_card():
     assert [path.stem for path in shipped] == [path.stem for path in cards]
     for path in shipped:
         assert read_card(path) is not None
-        assert find_picture(path) is not None
+        assert find_image(path) is not None
 
 
 def test_every_network_comes_over_https_and_is_pinned():

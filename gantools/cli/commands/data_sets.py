@@ -79,7 +79,7 @@ def pack(
     with progress("pack") as update:
         made = api.pack_data(folders, output, shard_megabytes=shard_megabytes, stream=stream, progress=update)
     if json_lines:
-        counts = {"pictures": made.images, "shards": made.shards, "bytes": made.bytes}
+        counts = {"images": made.images, "shards": made.shards, "bytes": made.bytes}
         console.result_json({"output": str(output), **counts})
     else:
         console.result(str(output))

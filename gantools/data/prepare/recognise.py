@@ -20,8 +20,8 @@ Kind: TypeAlias = Literal["photos", "pairs", "ab", "unpaired"]
 SAID: dict[Kind, str] = {
     "photos": "photos",
     "pairs": "pairs of files",
-    "ab": "A|B pictures",
-    "unpaired": "pictures of two unpaired domains",
+    "ab": "A|B images",
+    "unpaired": "images of two unpaired domains",
 }
 _LAYOUTS: dict[Kind, LayoutName] = {"photos": "photos", "pairs": "folders", "ab": "ab"}
 _KINDS: dict[layout.Kind, Kind] = {"photos": "photos", "folders": "pairs", "ab": "ab"}
