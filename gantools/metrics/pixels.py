@@ -15,7 +15,7 @@ from gantools.images.ops.color import luma
 from gantools.images.ops.masks import Mask
 
 MOST_DECIBELS = 100.0
-"""The PSNR of equal images, and of those that differ less: a mean with one of them stays a number."""
+"""The PSNR of equal images, and the highest there is: a mean with one of them stays a number."""
 
 
 def psnr_y(a: Pixels, b: Pixels, border_px: int = 4) -> float:
