@@ -252,6 +252,14 @@ def test_training_cuts_both_images_alike(tmp_path: Path) -> None:
     assert data.describe() == "1 photos, degraded by gray"
 
 
+@pytest.mark.parametrize(("rotate", "positions"), [(False, 2), (True, 8)])
+def test_whole_photos_occur_in_all_positions_where_they_may_be_turned(tmp_path: Path, rotate, positions) -> None:
+    writer.write(Image(noise(16, 16)), tmp_path / "0.png")
+    given = {"degradations": (options.GrayOptions(),), "load_px": 16, "crop_px": 16, "validation_share": 0.0}
+    data = RestorationDataset(RestorationData(dir=str(tmp_path), rotate=rotate, **given), "training", seed=0)
+    assert len({data[SampleKey(epoch, 0)].clean.tobytes() for epoch in range(60)}) == positions
+
+
 def test_a_part_is_degraded_as_the_whole_would_be(tmp_path: Path) -> None:
     blur = options.GaussianBlurOptions(
         sigma_px=(1.5, 1.5), stretched_share=0, generalized_share=0, plateau_share=0, side_px=(21, 21)

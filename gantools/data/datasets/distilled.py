@@ -66,8 +66,7 @@ class DistilledDataset(Dataset):
         if self.training:
             target = taught[0] if taught and rng.random() < options.teacher_share else truth
             given, truth = _crop(given, target, options.crop_px, rng)
-            rotate = not isinstance(options, RestorationData) and options.rotate
-            given, truth = transforms.random_position((given, truth), rng, flip=options.flip, rotate=rotate)
+            given, truth = transforms.random_position((given, truth), rng, flip=options.flip, rotate=options.rotate)
         return (SuperResolutionSample if self.makes_larger else RestorationSample)(given, truth, name)
 
     def describe(self) -> str:

@@ -66,7 +66,7 @@ class RestorationDataset(Dataset):
             side_px = int(rng.integers(options.crop_px, (options.largest_region_px or options.crop_px) + 1))
             pair = self._region(photo, side_px, rng)
             pair = tuple(transforms.square(image, options.crop_px, "stretch") for image in pair)
-            pair = transforms.random_position(pair, rng, flip=options.flip, rotate=False)
+            pair = transforms.random_position(pair, rng, flip=options.flip, rotate=options.rotate)
         else:
             height, width = (side // options.crop_px * options.crop_px for side in photo.shape[:2])
             pair = (degrade(photo, options.degradations, rng), photo)

@@ -54,7 +54,7 @@ def text(photo: Pixels, options: TextOptions, chance: Chance) -> Pixels:
     written = photo.copy()
     number = str(chance.between(*options.numbers))
     scale, stroke_px = options.height_px / _DIGIT_PX, 1 + options.height_px // _STROKE_PX
-    for _ in range(int(chance.rng.integers(options.count[0], options.count[1] + 1))):
+    for _ in range(int(chance.rng.integers(*options.count, endpoint=True))):
         left, top = (int(chance.rng.integers(side // 2 + 1)) for side in photo.shape[1::-1])
         place = (left, top + options.height_px)
         cv2.putText(written, number, place, _FONT, scale, WHITE, stroke_px, cv2.LINE_AA)
@@ -96,7 +96,7 @@ def missing(photo: Pixels, options: MissingOptions, chance: Chance) -> Pixels:
     """The photo with random rectangles painted over."""
     painted, rng = photo.copy(), chance.rng
     height, width = photo.shape[:2]
-    for _ in range(int(rng.integers(options.rectangles[0], options.rectangles[1] + 1))):
+    for _ in range(int(rng.integers(*options.rectangles, endpoint=True))):
         sides = np.ceil(rng.uniform(*options.side_share, 2) * min(height, width)).astype(int)
         top, left = int(rng.integers(height - sides[0] + 1)), int(rng.integers(width - sides[1] + 1))
         painted[top : top + sides[0], left : left + sides[1]] = options.color

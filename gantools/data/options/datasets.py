@@ -297,6 +297,9 @@ class RestorationData(DistillableData):
         None, "training squares are cut from crop_px up to this side and shrunk (zoom); null: crop_px, as they are"
     )
     flip: bool = setting(True, "mirror half of the samples", source=True)
+    rotate: bool = setting(
+        False, "turn half of the samples by 90 degrees; with flip all eight positions occur", source=False
+    )
     validation_share: float = setting(
         0.1, "share of the images kept aside for validation when there is no validation folder", source=0.1, ge=0, lt=1
     )
